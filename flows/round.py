@@ -1,0 +1,114 @@
+"""The flow `cpl`: one round of Critical Plan Step Learning (arXiv 2409.08642; methods.md 1), start to publication."""
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from flows.parameters import (
+    EvaluationForm,
+    PairsForm,
+    QuestionsForm,
+    Recipe,
+    RolloutsForm,
+    SearchForm,
+    SftForm,
+    StepApoForm,
+    configure,
+    default_recipe,
+)
+from infra.store import Ref
+from tasks.evaluate import evaluate, rank_values
+from tasks.model import locate, prepare_model
+from tasks.pairs import make_pairs
+from tasks.publish import build_warehouse, facts, point_to, policy_of, publish, published_round
+from tasks.questions.steps import load_benchmarks, sample_questions
+from tasks.record import recorded
+from tasks.rollouts import roll_out
+from tasks.search_plans import search_plans
+from tasks.train import continue_sft, train_sft, train_step_apo
+
+
+def _run_name() -> str:
+    return "{campaign}-round-{round}".format(**flow_run.parameters)
+
+
+@flow(name="cpl", flow_run_name=_run_name, persist_result=True, result_serializer="json")
+def cpl(
+    campaign: Annotated[
+        str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Rounds of one campaign build on each other.")
+    ] = "demo",
+    round: Annotated[
+        int, Field(ge=1, le=9999, description="Round 1 starts from the base model, a later one from the round before.")
+    ] = 1,
+    model: Annotated[
+        str, Field(description="Base model: micro, smollm2, a model folder, or a hub id (deepseek-ai/…).")
+    ] = "micro",
+    recipe: Annotated[
+        Recipe | None, Field(description="A file of flows/recipes/. Blank: the one for the model (else cpl).")
+    ] = None,
+    questions: QuestionsForm = QuestionsForm(),
+    rollouts: RolloutsForm = RolloutsForm(),
+    search: SearchForm = SearchForm(),
+    pairs: PairsForm = PairsForm(),
+    sft: SftForm = SftForm(),
+    step_apo: StepApoForm = StepApoForm(),
+    evaluation: EvaluationForm = EvaluationForm(),
+) -> Ref:
+    """One round: search over plans, learn from their steps, score what was learnt, publish it.
+
+    Every step is cached by what it depends on. Retry a failed run and it goes on where it stopped; run it again
+    unchanged and it ends in seconds; change a setting and only what depends on it is done again.
+    """
+    recipe_name = str(recipe or default_recipe(model))
+    config = configure(
+        recipe_name,
+        questions=questions,
+        rollouts=rollouts,
+        search=search,
+        pairs=pairs,
+        sft=sft,
+        step_apo=step_apo,
+        evaluation=evaluation,
+    )
+    with recorded(campaign, round) as (stages, notes):
+        previous = published_round(campaign, round - 1) if round > 1 else None
+        stages["benchmarks"] = load_benchmarks(config.questions.source, config.evaluation)
+        stages["questions"] = sample_questions(stages["benchmarks"], config.questions, round)
+        stages["model"] = base = prepare_model(locate(model))
+        policy = policy_of(previous) if previous else base
+
+        stages["rollouts"] = roll_out(stages["questions"], policy, config.rollouts)
+        stages["search"] = search_plans(stages["questions"], stages["rollouts"], policy, config.search)
+        stages["pairs"] = make_pairs(stages["search"], policy, config.pairs)
+
+        models = {"base": base}
+        learnt = facts(stages["pairs"])
+        if learnt["policy_paths"]:
+            models["sft"] = policy = stages["sft"] = train_sft(base, stages["pairs"], config.sft)
+        else:
+            notes.append("No right path was found: nothing to imitate, so there is no SFT model.")
+        if learnt["plan_pairs"] + learnt["solution_pairs"]:
+            models["step_apo"] = stages["step_apo"] = train_step_apo(policy, stages["pairs"], config.step_apo)
+            if "sft" in models:
+                updates = facts(models["step_apo"])["updates"]
+                models["sft_more"] = stages["sft_more"] = continue_sft(
+                    models["sft"], stages["pairs"], updates, config.sft
+                )
+            policy = models["step_apo"]
+        else:
+            notes.append("No preference pair was found: no sibling steps with opposite values, so no Step-APO model.")
+
+        for name, trained in models.items():
+            stages[f"evaluate_{name}"] = evaluate(trained, name, stages["benchmarks"], config.evaluation)
+            if name in ("sft", "step_apo"):
+                stages[f"rank_values_{name}"] = rank_values(trained, name, stages["search"])
+
+        described = {"campaign": campaign, "round": round, "recipe": recipe_name, "model": model}
+        stages["warehouse"] = build_warehouse(
+            **described, config=config.model_dump(mode="json"), stages=dict(stages), previous=previous
+        )
+        published = publish(**described, stages=dict(stages), policy=policy, previous=previous, notes=notes)
+        point_to(campaign, round, published)
+    return published

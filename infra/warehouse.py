@@ -1,0 +1,122 @@
+"""The warehouse (design D7): one DuckDB file, built from the rounds' Parquet by `sql/`, checked, then read-only.
+
+Parquet is the truth; this file can be rebuilt from it at any time. One process builds it in a scratch folder and
+closes it; everybody else opens it read-only. DuckDB downloads no extension: S3 is read by the store, not here.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+
+SQL = Path(__file__).parent.parent / "sql"
+
+CONFIG = {
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "memory_limit": "3GiB",
+    "threads": "2",
+}
+"""Modest, because the engine and the trainers want the machine; what does not fit is spilled beside the file."""
+
+ROWS_SHOWN = 5
+WIDTH_SHOWN = 200
+
+
+class ParquetSource(NamedTuple):
+    """One Parquet file (local path) and the round whose rows it holds."""
+
+    campaign: str
+    round: int
+    path: Path
+
+
+class Violation(NamedTuple):
+    """A rule of `sql/checks` that does not hold: what broke it, as text, at most ROWS_SHOWN of `count` rows."""
+
+    rule: str
+    query: str
+    rows: list[str]
+    count: int
+
+    def __str__(self) -> str:
+        more = f"\n  … and {self.count - len(self.rows)} more" if self.count > len(self.rows) else ""
+        return f"{self.rule} ({self.query}: {self.count} rows)" + "".join(f"\n  {row}" for row in self.rows) + more
+
+
+class Answer(NamedTuple):
+    """The result of a query: column names, and rows as Python values."""
+
+    columns: list[str]
+    rows: list[tuple[Any, ...]]
+
+    def records(self) -> list[dict[str, Any]]:
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def statements(folder: str) -> list[Path]:
+    """The files of `sql/<folder>` (tables, views, checks, examples) in the order in which they run."""
+    return sorted((SQL / folder).glob("*.sql"))
+
+
+def first_comment(query: Path) -> str:
+    """What a check or an example says of itself: its first line, without the dashes."""
+    return query.read_text().partition("\n")[0].removeprefix("--").strip()
+
+
+def build(path: Path, tables: Mapping[str, Sequence[ParquetSource]]) -> None:
+    """Writes a fresh warehouse to `path` from the Parquet files of each table; a file that is there is replaced.
+
+    A table without sources is there, typed and empty. The columns of a file are matched by name: an unknown one,
+    or a null or missing one where the table wants a value, is a `duckdb.Error` that names the file.
+    """
+    path.unlink(missing_ok=True)
+    with duckdb.connect(path, config=CONFIG) as connection:
+        connection.begin()
+        for file in statements("tables"):
+            connection.execute(file.read_text())
+        for table, sources in tables.items():
+            for source in sources:
+                _load(connection, table, source)
+        for file in statements("views"):
+            connection.execute(file.read_text())
+        connection.commit()
+
+
+def _load(connection: duckdb.DuckDBPyConnection, table: str, source: ParquetSource) -> None:
+    insert = f"insert into {table} by name select ? as campaign, ?::integer as round, * from read_parquet(?)"
+    try:
+        connection.execute(insert, [source.campaign, source.round, str(source.path)])
+    except duckdb.Error as error:
+        error.add_note(f"while loading {table} of round {source.round} ({source.campaign}) from {source.path}")
+        raise
+
+
+def check(path: Path) -> list[Violation]:
+    """Runs every query of `sql/checks` against the warehouse at `path`; an empty list means that all rules hold."""
+    return [violation for file in statements("checks") if (violation := _broken(path, file))]
+
+
+def _broken(path: Path, file: Path) -> Violation | None:
+    counted = f"select count(*) over () as violations, * from (\n{file.read_text()}\n) limit {ROWS_SHOWN}"
+    answer = ask(path, counted)
+    if not answer.rows:
+        return None
+    rows = [
+        ", ".join(f"{name}={_short(value)}" for name, value in zip(answer.columns[1:], row[1:], strict=True))
+        for row in answer.rows
+    ]
+    return Violation(first_comment(file), file.stem, rows, answer.rows[0][0])
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if isinstance(value, str) and "\n" in value else str(value)
+    return text if len(text) <= WIDTH_SHOWN else text[: WIDTH_SHOWN - 1] + "…"
+
+
+def ask(path: Path, sql: str, parameters: Sequence[Any] = ()) -> Answer:
+    """Asks the warehouse at `path`, opened read-only. Raises `duckdb.Error` for SQL that it does not understand."""
+    with duckdb.connect(path, read_only=True, config=CONFIG) as connection:
+        result = connection.execute(sql, list(parameters))
+        return Answer([column[0] for column in result.description or ()], result.fetchall())

@@ -1,0 +1,37 @@
+-- A key occurs once in its table.
+select 'rounds' as table_name, concat_ws(' ', campaign, round) as key, count(*) as copies
+from rounds group by all having count(*) > 1
+union all
+select 'stages', concat_ws(' ', campaign, round, step), count(*)
+from stages group by all having count(*) > 1
+union all
+select 'questions', concat_ws(' ', campaign, round, question_id), count(*)
+from questions group by all having count(*) > 1
+union all
+select 'rollouts', concat_ws(' ', campaign, round, rollout_id), count(*)
+from rollouts group by all having count(*) > 1
+union all
+select 'sft_examples', concat_ws(' ', campaign, round, example_id), count(*)
+from sft_examples group by all having count(*) > 1
+union all
+select 'models', concat_ws(' ', campaign, round, model), count(*)
+from models group by all having count(*) > 1
+union all
+select 'evaluations', concat_ws(' ', campaign, round, model, benchmark, split, kind), count(*)
+from evaluations group by all having count(*) > 1
+union all
+select 'evaluation_samples', concat_ws(' ', campaign, round, model, benchmark, split, question_id), count(*)
+from evaluation_samples group by all having count(*) > 1
+union all
+select 'value_rankings', concat_ws(' ', campaign, round, model), count(*)
+from value_rankings group by all having count(*) > 1
+union all
+select 'artifacts', concat_ws(' ', campaign, round, step, name), count(*)
+from artifacts group by all having count(*) > 1
+union all
+-- a million rows: grouped by the key itself, which costs far less than by its text
+select 'nodes', concat_ws(' ', campaign, round, tree_id, node_id), copies
+from (
+    select campaign, round, tree_id, node_id, count(*) as copies
+    from nodes group by all having count(*) > 1
+)

@@ -1,0 +1,33 @@
+-- What a row refers to exists in the same round.
+select 'rollouts' as table_name, 'question_id' as column_name, campaign, round, question_id as missing
+from rollouts anti join questions using (campaign, round, question_id)
+union all
+select 'trees', 'question_id', campaign, round, question_id
+from trees anti join questions using (campaign, round, question_id)
+union all
+select 'step_pairs', 'tree_id, question_id', campaign, round, concat_ws(' ', tree_id, question_id)
+from step_pairs anti join trees using (campaign, round, tree_id, question_id)
+union all
+select 'sft_examples', 'tree_id, question_id', campaign, round, concat_ws(' ', tree_id, question_id)
+from sft_examples anti join trees using (campaign, round, tree_id, question_id)
+union all
+select 'models', 'parent', campaign, round, parent
+from models
+where
+    parent is not null
+    and not exists (
+        from models as parents
+        where
+            parents.campaign = models.campaign
+            and parents.round = models.round
+            and parents.model = models.parent
+    )
+union all
+select 'evaluations', 'model', campaign, round, model
+from evaluations anti join models using (campaign, round, model)
+union all
+select 'evaluation_samples', 'model', campaign, round, model
+from evaluation_samples anti join models using (campaign, round, model)
+union all
+select 'value_rankings', 'model', campaign, round, model
+from value_rankings anti join models using (campaign, round, model)

@@ -1,0 +1,13 @@
+-- A root holds the prompt of its tree's question, as text and as the tree's prompt ids.
+select
+    nodes.campaign,
+    nodes.round,
+    nodes.tree_id,
+    nodes.text,
+    E'<question>\n' || trim(questions.question, E' \t\r\n') || E'\n</question>\n<plan>\n' as expected,
+    nodes.token_ids,
+    trees.prompt_ids,
+from nodes
+inner join trees using (campaign, round, tree_id)
+inner join questions using (campaign, round, question_id)
+where nodes.kind = 'root' and (nodes.text, nodes.token_ids) is distinct from (expected, trees.prompt_ids)

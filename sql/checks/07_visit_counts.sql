@@ -1,0 +1,18 @@
+-- A node's visit count is the sum of its children's plus its own: one once it is expanded or terminal.
+with below as (
+    select campaign, round, tree_id, parent_id as node_id, sum(visits)::bigint as visits
+    from nodes
+    group by all
+)
+
+select
+    nodes.campaign,
+    nodes.round,
+    nodes.tree_id,
+    nodes.node_id,
+    nodes.visits,
+    coalesce(below.visits, 0) as visits_of_children,
+    (nodes.is_expanded or nodes.reward is not null)::int as own_visits,
+from nodes
+left join below using (campaign, round, tree_id, node_id)
+where nodes.visits <> visits_of_children + own_visits

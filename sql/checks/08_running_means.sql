@@ -1,0 +1,27 @@
+-- The Q of an expanded node is the mean of its own value (0 at the root) and of all values backed up through its children; Q is null exactly where nothing was.
+with below as (
+    select
+        campaign,
+        round,
+        tree_id,
+        parent_id as node_id,
+        sum(visits)::bigint as visits,
+        sum(q * visits) as total,
+    from nodes
+    group by all
+)
+
+select
+    nodes.campaign,
+    nodes.round,
+    nodes.tree_id,
+    nodes.node_id,
+    nodes.visits,
+    nodes.q,
+    if(nodes.kind = 'root', 0, nodes.value) as own_value,
+    (own_value + coalesce(below.total, 0)) / (1 + coalesce(below.visits, 0)) as mean,
+from nodes
+left join below using (campaign, round, tree_id, node_id)
+where
+    (nodes.q is null) <> (nodes.visits = 0)
+    or (nodes.is_expanded and (abs(nodes.q - mean) <= 1e-6) is not true)

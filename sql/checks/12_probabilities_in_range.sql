@@ -1,0 +1,21 @@
+-- A probability or a share lies in [0, 1], and a log-probability is not above 0 (give or take float32).
+select
+    'nodes' as table_name,
+    campaign,
+    round,
+    concat_ws(' ', tree_id, node_id) as key,
+    concat_ws(', ', 'prior ' || prior, 'logprob ' || logprob) as numbers,
+from nodes
+where prior not between 0 and 1 + 1e-4 or logprob > 1e-4
+union all
+select 'trees', campaign, round, tree_id, 'pass_rate ' || pass_rate
+from trees
+where pass_rate not between 0 and 1
+union all
+select 'evaluations', campaign, round, concat_ws(' ', model, benchmark, kind), 'accuracy ' || accuracy || ', stderr ' || stderr
+from evaluations
+where accuracy not between 0 and 1 or stderr not between 0 and 1
+union all
+select 'value_rankings', campaign, round, model, 'auc ' || auc
+from value_rankings
+where auc not between 0 and 1

@@ -1,0 +1,29 @@
+-- An SFT example is its tree's prompt and the actions from the root to its leaf (one more token, the end of sequence, where the policy learns it), with one target for each value position.
+select
+    examples.campaign,
+    examples.round,
+    examples.example_id,
+    examples.tree_id,
+    examples.leaf_id,
+    examples.is_policy,
+    examples.completion_ids,
+    paths.token_ids as path_ids,
+    examples.value_positions,
+    examples.value_targets,
+from sft_examples as examples
+left join trees using (campaign, round, tree_id)
+left join tree_paths as paths
+    on
+        examples.campaign = paths.campaign
+        and examples.round = paths.round
+        and examples.tree_id = paths.tree_id
+        and examples.leaf_id = paths.node_id
+where
+    (
+        examples.prompt_ids = trees.prompt_ids
+        and examples.completion_ids[:len(paths.token_ids)] = paths.token_ids
+        and len(examples.completion_ids) = len(paths.token_ids) + examples.is_policy::int
+        and len(examples.value_positions) = len(examples.value_targets)
+        and coalesce(list_min(examples.value_positions), 0) >= 0
+        and coalesce(list_max(examples.value_positions), 0) < len(paths.token_ids)
+    ) is not true

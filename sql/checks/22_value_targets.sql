@@ -1,0 +1,43 @@
+-- A value target sits on the last token of a step of its example's path, is that step's Q, and no step of a tree has two.
+with targets as (
+    select
+        campaign,
+        round,
+        example_id,
+        tree_id,
+        leaf_id as node_id,
+        unnest(value_positions) as position,
+        unnest(value_targets) as target,
+    from sft_examples
+),
+
+steps as (
+    select campaign, round, tree_id, paths.node_id, tokens - 1 as position, nodes.q
+    from tree_paths as paths
+    inner join nodes using (campaign, round, tree_id, node_id)
+),
+
+placed as (
+    select
+        targets.campaign,
+        targets.round,
+        targets.example_id,
+        targets.tree_id,
+        targets.position,
+        targets.target,
+        step.node_id,
+        step.q,
+        count(*) over (partition by targets.campaign, targets.round, targets.tree_id, step.node_id) as targets_of_step,
+    from targets
+    inner join tree_paths as leaf using (campaign, round, tree_id, node_id)
+    left join steps as step
+        on
+            targets.campaign = step.campaign
+            and targets.round = step.round
+            and targets.tree_id = step.tree_id
+            and targets.position = step.position
+            and list_contains(leaf.path, step.node_id)
+)
+
+from placed
+where node_id is null or targets_of_step > 1 or (abs(target - q) <= 1e-6) is not true

@@ -1,0 +1,12 @@
+-- What does a pair cost? Expansions and generated tokens of the search for each pair.
+select
+    round,
+    trees,
+    solved,
+    plan_pairs + solution_pairs as pairs,
+    round(expansions / nullif(pairs, 0), 1) as expansions_per_pair,
+    round(generated_tokens / nullif(pairs, 0)) as tokens_per_pair,
+    round(expansions / nullif(simulations, 0), 2) as share_of_budget_used,
+    round(cache_hit_share, 2) as cache_hit_share,
+from search_yield
+order by campaign, round

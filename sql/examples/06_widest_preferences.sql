@@ -1,0 +1,14 @@
+-- What does a critical step look like? The pairs with the widest gap among well-visited plan steps.
+select
+    round,
+    depth,
+    round(gap, 2) as gap,
+    chosen_visits,
+    rejected_visits,
+    question,
+    chosen,
+    rejected,
+from step_preferences
+where kind = 'plan'
+order by least(chosen_visits, rejected_visits) >= 5 desc, gap desc, pair_id
+limit 5

@@ -1,0 +1,26 @@
+create table questions (
+    campaign varchar not null,
+    round integer not null,
+    question_id varchar not null,
+    source varchar not null,
+    split varchar not null,
+    kinds varchar[] not null,
+    level integer not null,
+    question varchar not null,
+    answer varchar not null,
+    solution varchar,
+    is_held_out boolean not null,
+);
+
+comment on table questions is 'One row per question that a round sampled from its source (never a benchmark question).';
+comment on column questions.campaign is 'Campaign of the round.';
+comment on column questions.round is 'Number of the round in its campaign, from 1.';
+comment on column questions.question_id is 'Key within the round; the same question has the same id in every round.';
+comment on column questions.source is 'Where it is from: micro, gsm8k, math, a file or a hub data set.';
+comment on column questions.split is 'Split of the source that it was drawn from, e.g. train.';
+comment on column questions.kinds is 'Kinds of operation (micro) or subjects that the question needs.';
+comment on column questions.level is 'Difficulty as the source states it: operations (micro, gsm8k) or level 1 to 5 (math).';
+comment on column questions.question is 'Text of the question.';
+comment on column questions.answer is 'Gold final answer, as a solution should box it.';
+comment on column questions.solution is 'Worked solution of the source; null where it has none. Never trained on.';
+comment on column questions.is_held_out is 'Its tree is searched but not trained on: the value V is ranked on it.';

@@ -1,0 +1,22 @@
+create table models (
+    campaign varchar not null,
+    round integer not null,
+    model varchar not null,
+    uri varchar not null,
+    sha256 varchar not null,
+    parent varchar,
+    updates integer not null,
+    examples integer not null,
+    seconds double not null,
+);
+
+comment on table models is 'One row per checkpoint that a round starts from or trains.';
+comment on column models.campaign is 'Campaign of the round.';
+comment on column models.round is 'Number of the round in its campaign, from 1.';
+comment on column models.model is 'base (start of the round), sft, sft_more (control: SFT for as many more updates) or step_apo.';
+comment on column models.uri is 'Address of the manifest of the checkpoint in the object store.';
+comment on column models.sha256 is 'Digest of that manifest: the version of the checkpoint.';
+comment on column models.parent is 'Model of this table that its training started from; null for base.';
+comment on column models.updates is 'Optimiser steps of its training.';
+comment on column models.examples is 'Rows that it was trained on: SFT examples or step pairs.';
+comment on column models.seconds is 'Wall-clock seconds of its training.';

@@ -1,0 +1,58 @@
+create view step_preferences as
+select
+    pairs.campaign,
+    pairs.round,
+    pairs.pair_id,
+    pairs.tree_id,
+    pairs.question_id,
+    questions.kinds,
+    questions.level,
+    questions.question,
+    pairs.kind,
+    chosen_node.depth,
+    pairs.chosen,
+    pairs.rejected,
+    pairs.chosen_value,
+    pairs.rejected_value,
+    pairs.chosen_value - pairs.rejected_value as gap,
+    pairs.chosen_q - pairs.rejected_q as q_gap,
+    chosen_node.visits as chosen_visits,
+    rejected_node.visits as rejected_visits,
+    chosen_node.prior as chosen_prior,
+    rejected_node.prior as rejected_prior,
+from step_pairs as pairs
+inner join questions using (campaign, round, question_id)
+inner join nodes as chosen_node
+    on
+        pairs.campaign = chosen_node.campaign
+        and pairs.round = chosen_node.round
+        and pairs.tree_id = chosen_node.tree_id
+        and pairs.chosen_id = chosen_node.node_id
+inner join nodes as rejected_node
+    on
+        pairs.campaign = rejected_node.campaign
+        and pairs.round = rejected_node.round
+        and pairs.tree_id = rejected_node.tree_id
+        and pairs.rejected_id = rejected_node.node_id;
+
+comment on view step_preferences is 'One row per step pair with its question, its place in the tree and the size of the preference.';
+comment on column step_preferences.campaign is 'Campaign of the round.';
+comment on column step_preferences.round is 'Number of the round in its campaign, from 1.';
+comment on column step_preferences.pair_id is 'Pair (step_pairs).';
+comment on column step_preferences.tree_id is 'Tree of the pair (trees).';
+comment on column step_preferences.question_id is 'Question of the tree (questions).';
+comment on column step_preferences.kinds is 'Kinds of operation or subjects of the question.';
+comment on column step_preferences.level is 'Difficulty of the question as its source states it.';
+comment on column step_preferences.question is 'Text of the question.';
+comment on column step_preferences.kind is 'plan or solution.';
+comment on column step_preferences.depth is 'Position of both steps: 1 is the first action after the question.';
+comment on column step_preferences.chosen is 'Text of the chosen step.';
+comment on column step_preferences.rejected is 'Text of the rejected step.';
+comment on column step_preferences.chosen_value is 'V_w of the loss.';
+comment on column step_preferences.rejected_value is 'V_l of the loss.';
+comment on column step_preferences.gap is 'Advantage gap V_w - V_l of the loss, in (0, 2]: how critical the step is.';
+comment on column step_preferences.q_gap is 'The same gap in tree Q, before the value scale, in (0, 2].';
+comment on column step_preferences.chosen_visits is 'Visit count of the chosen node.';
+comment on column step_preferences.rejected_visits is 'Visit count of the rejected node.';
+comment on column step_preferences.chosen_prior is 'Prior of the chosen step, in [0, 1].';
+comment on column step_preferences.rejected_prior is 'Prior of the rejected step, in [0, 1]; above chosen_prior: the policy preferred the wrong step.';

@@ -1,0 +1,196 @@
+r"""One spelling for one formula: LaTeX, Unicode and plain writing brought to the same LaTeX.
+
+Pure string work, bounded in time by the answer's length. Text (\text, \mbox, \mathrm, ...) is kept between double
+quotes, because whether "m" is a unit or a variable is decided later (reading.py). Conventions: ANSWERS.md of the
+benchmark data, "Writing does not matter".
+"""
+
+import re
+
+OPENING, CLOSING = "([{", ")]}"
+
+_UNICODE = {
+    "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "∙": r"\cdot ", "÷": "/", "⁄": "/",
+    "π": r"\pi ", "θ": r"\theta ", "√": r"\sqrt ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ",
+    "°": r"^\circ ", "º": r"^\circ ", "²": "^2", "³": "^3", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ",
+    "∈": r"\in ", "∖": r"\setminus ", "ℝ": r"\mathbb{R}", "∅": r"\emptyset ", "⟨": r"\langle ", "⟩": r"\rangle ",
+    "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
+    "“": "", "”": "", '"': "", "’": "'", "…": r"\ldots ", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\t": " ", "\n": " ",
+}  # fmt: skip
+_UNICODE_TABLE = str.maketrans(_UNICODE)
+
+# In this order. The left side is a regular expression; a name ends where no letter follows.
+_RESPELL = [
+    (r",\\!\s*(?=\d{3})", "{,}"),  # TeX's thousands comma
+    (r"(?<=\d)\{,\}(?=\d{3})", ""),
+    (r"(?<=\d)\\[,;:! ]\s*(?=\d{3}(?!\d))", ""),  # thin space between groups of three digits
+    (r"\\begin\{array\}\s*\{[^}]*\}", r"\\begin{matrix}"),
+    (r"\\(begin|end)\{(?:[pbvBV]?|small)matrix\}|\\(end)\{array\}", r"\\\1\2{matrix}"),
+    (r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])\s*\.?", ""),
+    (r"\\(?:displaystyle|textstyle|limits|rm|bf|mathrm(?!\s*\{))(?![A-Za-z])", ""),
+    (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
+    (r"\\(?:degree|degrees)(?![A-Za-z])|\^\s*\{\s*\\circ\s*\}", r"^\\circ "),
+    (r"\\(?:leqslant|leqq?)(?![A-Za-z])|<=", r"\\le "),
+    (r"\\(?:geqslant|geqq?)(?![A-Za-z])|>=", r"\\ge "),
+    (r"\\(?:neq|not\s*=)(?![A-Za-z])|!=", r"\\ne "),
+    (r"\\lt(?![A-Za-z])", "<"),
+    (r"\\gt(?![A-Za-z])", ">"),
+    (r"\\colon(?![A-Za-z])", ":"),
+    (r"\\(?:varnothing|O)(?![A-Za-z])", r"\\emptyset "),
+    (r"\\(?:l|)dots(?![A-Za-z])|\\cdots(?![A-Za-z])|\.\.\.", r"\\ldots "),
+    (r"\\(?:bar|dot)(?=\s*\{\d+\})", r"\\overline"),
+    (r"\\(?:lbrace|lbrack)(?![A-Za-z])", r"\\{"),
+    (r"\\(?:rbrace|rbrack)(?![A-Za-z])", r"\\}"),
+    (r"\\mathbb\s*R(?![A-Za-z])|\\(?:reals|Reals|R)(?![A-Za-z])", r"\\mathbb{R}"),
+    (r"\\backslash(?![A-Za-z])", r"\\setminus "),
+    (r"\\pounds(?![A-Za-z])", "£"),
+    (r"\\euro(?![A-Za-z])", "€"),
+    (r"\\([%$&#])", r"\1"),
+    (r"(?<!\\)\\[,;:!> ]|~|\\(?:q?quad|thinspace|hspace\{[^}]*\})(?![A-Za-z])", " "),
+    (r"\*\*", "^"),
+    (r"\*|\\ast(?![A-Za-z])", r"\\cdot "),
+    (r"\+\s*/\s*-", r"\\pm "),
+    (r"(?<![A-Za-z\\])(?:infinity|inf)(?![A-Za-z])", r"\\infty "),
+    (r"(?<![A-Za-z\\])(sqrt|pi)(?![A-Za-z])", r"\\\1 "),
+    (r"\s*\\(?=\Z)", ""),
+]
+_RESPELL_COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in _RESPELL]
+_TEXT = re.compile(r"\\(?:text(?:rm|bf|it|sf|tt|normal)?|mbox|hbox|mathrm|mathsf|mathit|operatorname)\s*\{")
+_DELIMITED = re.compile(r"\A(?:\$\$(.*)\$\$|\$(.*)\$|\\\((.*)\\\)|\\\[(.*)\\\])\Z", re.DOTALL)
+
+
+def normalise(text: str) -> str:
+    r"""The answer in one spelling: `\dfrac12` and `\frac{1}{2}` become the same string, text stands in double quotes.
+
+    Idempotent enough to be compared: two answers with equal results state the same thing in the same way.
+    """
+    text = text.strip()
+    while (boxed := last_boxed(text)) is not None:
+        text = boxed.strip()
+    while (delimited := _DELIMITED.match(text)) and "$" not in (inner := next(g for g in delimited.groups() if g is not None)):
+        text = inner.strip()
+    text = quote_text(text.translate(_UNICODE_TABLE))
+    for pattern, replacement in _RESPELL_COMPILED:
+        text = pattern.sub(replacement, text)
+    text = re.sub(r"\s+", " ", brace_arguments(text)).strip()
+    return text[:-1].rstrip() if text.endswith(".") else text
+
+
+def squeeze(text: str) -> str:
+    r"""Without what only spaces it out: the space after a command name stays where a letter follows (`\pi r`)."""
+    return re.sub(r"(\\[A-Za-z]+) (?=[A-Za-z])|\s+", lambda match: f"{match[1]} " if match[1] else "", text)
+
+
+def last_boxed(text: str) -> str | None:
+    r"""Content of the last complete \boxed{...} or \fbox{...} (balanced braces, escaped ones not counted), or None."""
+    for start in reversed([match.end() for match in re.finditer(r"\\f?boxed\s*\{", text)]):
+        end = closing_brace(text, start)
+        if end is not None:
+            return text[start:end]
+    return None
+
+
+def closing_brace(text: str, start: int) -> int | None:
+    """Index of the brace that closes the group whose content starts at `start`; None where it never closes."""
+    depth, index = 1, start
+    while index < len(text):
+        if text[index] == "\\":
+            index += 1
+        elif text[index] == "{":
+            depth += 1
+        elif text[index] == "}":
+            depth -= 1
+            if depth == 0:
+                return index
+        index += 1
+    return None
+
+
+def quote_text(text: str) -> str:
+    r"""\text{ feet} -> " feet": every text command's content between double quotes, nested ones flattened."""
+    while match := _TEXT.search(text):
+        end = closing_brace(text, match.end())
+        end = len(text) if end is None else end
+        content = text[match.end() : end].replace('"', "")
+        text = f'{text[: match.start()]}"{content}"{text[end + 1 :]}'
+    return text
+
+
+def brace_arguments(text: str) -> str:
+    r"""\frac12, \frac\pi2, \sqrt2, \sqrt(2), x^10, 37_8 with the braces that TeX or the writer left to the reader."""
+    out: list[str] = []
+    index = 0
+    while index < len(text):
+        match = re.match(r"\\(frac|sqrt|binom)(?![A-Za-z])\s*(\[[^\]]*\])?|[\^_](?!\s*\\circ)", text[index:])
+        if not match:
+            out.append(text[index])
+            index += 1
+            continue
+        out.append(match[0].rstrip())
+        index += match.end()
+        for _ in range(2 if match[1] in ("frac", "binom") else 1):
+            argument, index = _argument(text, index, is_script=match[1] is None, is_root=match[1] == "sqrt")
+            out.append(f"{{{brace_arguments(argument)}}}")
+    return "".join(out)
+
+
+def _argument(text: str, index: int, is_script: bool, is_root: bool) -> tuple[str, int]:
+    """One macro argument from `index`: a group, a command, one character; for scripts a whole number, (...) or word."""
+    while index < len(text) and text[index] == " ":
+        index += 1
+    rest = text[index:]
+    if rest.startswith("{"):
+        end = closing_brace(text, index + 1)
+        return (text[index + 1 :], len(text)) if end is None else (text[index + 1 : end], end + 1)
+    if rest.startswith("(") and (is_script or is_root):
+        end = matching(text, index)
+        if end is not None:
+            return text[index + 1 : end], end + 1
+    if is_script or is_root:
+        number = re.match(r"-?\d+", rest) if is_script else re.match(r"\d+", rest)
+        if number:
+            return number[0], index + number.end()
+    word = re.match(r"\\[A-Za-z]+|\"[^\"]*\"", rest)
+    if word:
+        if word[0] == r"\sqrt" or word[0] == r"\frac":
+            inner, end = _argument(text, index + word.end(), False, word[0] == r"\sqrt")
+            if word[0] == r"\sqrt":
+                return rf"\sqrt{{{inner}}}", end
+            second, end = _argument(text, end, False, False)
+            return rf"\frac{{{inner}}}{{{second}}}", end
+        return word[0], index + word.end()
+    return rest[:1], index + 1
+
+
+def matching(text: str, start: int) -> int | None:
+    r"""Index of the bracket that closes the one at `start`, whatever its shape (`(0, 3]` closes); None if none does."""
+    depth, quoted = 0, False
+    for index in range(start, len(text)):
+        character = text[index]
+        if character == '"':
+            quoted = not quoted
+        elif quoted:
+            continue
+        elif character in OPENING:
+            depth += 1
+        elif character in CLOSING:
+            depth -= 1
+            if depth == 0:
+                return index
+    return None
+
+
+def split_outside(text: str, pattern: str) -> list[str]:
+    """The pieces between the matches of `pattern` that stand outside all brackets; stripped, empty ones left out."""
+    depths, depth, quoted = [], 0, False
+    for character in text:
+        depth -= character in CLOSING and not quoted
+        depths.append(depth)
+        depth += character in OPENING and not quoted
+        quoted ^= character == '"'
+    pieces, start = [], 0
+    for match in re.finditer(pattern, text):
+        if depths[match.start()] <= 0 and match.end() > match.start():
+            pieces.append(text[start : match.start()])
+            start = match.end()
+    return [piece.strip() for piece in [*pieces, text[start:]] if piece.strip()]

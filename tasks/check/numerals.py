@@ -1,0 +1,63 @@
+r"""Plain numbers, exactly: integers, decimals, fractions, mixed and repeating ones, powers of ten."""
+
+import re
+from fractions import Fraction
+
+from tasks.check.symbolic import exact_decimals
+
+_DECIMAL = r"(?:\d+\.?\d*|\.\d+)"
+_MIXED = re.compile(r"(?<![\d.^_}A-Za-z])(\d+)\s*\\frac\{(\d+)\}\{(\d+)\}")
+_MIXED_SLASH = re.compile(r"(?<![\d./^_}A-Za-z])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])")
+_LONGEST = 400  # digits; Python refuses to read integers of more than 4300
+
+
+def exact_value(text: str) -> Fraction | None:
+    r"""The value of a plain number, None for anything else (a root, a letter, a huge power).
+
+    `1\frac{2}{3}` and `1 2/3` are mixed numbers; `0.\overline{3}` and `0.333\ldots` repeat for ever; `1.5\times10^{3}`
+    and `1.5e3` are powers of ten.
+    """
+    text = text.strip()
+    if len(text) > _LONGEST:
+        return None
+    text = re.sub(r"^\+\s*|(?<=^-)\s+", "", text)
+    if text.startswith("-"):
+        value = None if text[1:2] in ("-", "+") else exact_value(text[1:])
+        return None if value is None else -value
+    if re.fullmatch(r"\d{1,3}(?: \d{3})+|\d{1,3}(?:,\d{3})+(?:\.\d+)?", text):
+        text = re.sub("[ ,]", "", text)
+    if match := re.fullmatch(rf"({_DECIMAL})(?:\s*/\s*(-?{_DECIMAL}))?", text):
+        return _divide(Fraction(match[1]), Fraction(match[2] or 1))
+    if match := re.fullmatch(rf"\\frac\{{\s*(-?{_DECIMAL})\s*\}}\{{\s*(-?{_DECIMAL})\s*\}}", text):
+        return _divide(Fraction(match[1]), Fraction(match[2]))
+    if match := _MIXED.fullmatch(text) or _MIXED_SLASH.fullmatch(text):
+        whole, part = int(match[1]), _divide(Fraction(int(match[2])), Fraction(int(match[3])))
+        return whole + part if part is not None and part < 1 else None
+    if match := re.fullmatch(r"(\d*)\.(\d*?)\\overline\{(\d+)\}(?:\s*\\ldots)?", text):
+        return _repeating(*match.groups())
+    if match := re.fullmatch(r"(\d*)\.(\d*?)(\d+?)\3+\s*\\ldots", text):
+        return _repeating(*match.groups())
+    power = rf"({_DECIMAL})\s*(?:\\times|\\cdot)\s*10\s*\^\s*\{{?\s*(-?\d{{1,3}})\s*\}}?|({_DECIMAL})[eE]([+-]?\d{{1,3}})"
+    if match := re.fullmatch(power, text):
+        return Fraction(match[1] or match[3]) * Fraction(10) ** int(match[2] or match[4])
+    return None
+
+
+def spell_mixed(text: str) -> str:
+    r"""A formula with its mixed numbers as sums and its decimals as fractions: `1\frac{2}{3}\pi` -> `(1+\frac{2}{3})\pi`."""
+
+    def as_sum(match: re.Match[str]) -> str:
+        whole, over, under = (int(group[:_LONGEST]) for group in match.groups())
+        return rf"({whole}+\frac{{{over}}}{{{under}}})" if over < under else match[0]
+
+    text = _MIXED_SLASH.sub(as_sum, _MIXED.sub(as_sum, text))
+    return exact_decimals(text)
+
+
+def _divide(over: Fraction, under: Fraction) -> Fraction | None:
+    return over / under if under else None
+
+
+def _repeating(whole: str, fixed: str, block: str) -> Fraction:
+    scale = 10 ** len(fixed)
+    return int(whole or 0) + Fraction(int(fixed or 0), scale) + Fraction(int(block), scale * (10 ** len(block) - 1))

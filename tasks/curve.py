@@ -1,0 +1,45 @@
+"""A training run's loss as a picture in the UI: an SVG inside an artifact, drawn anew while the trainer runs."""
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from prefect.artifacts import create_markdown_artifact
+
+WIDTH, HEIGHT, MARGIN = 640, 240, 40
+
+
+def show_curve(name: str, progress: Sequence[dict[str, Any]]) -> None:
+    """Publishes the curve of `loss` over updates, with the last figures in words below it."""
+    picture = base64.b64encode(curve_svg([(line["step"], line["loss"]) for line in progress]).encode()).decode()
+    last = progress[-1]
+    figures = "\n".join(f"| {key} | {value:.5g} |" for key, value in last.items() if isinstance(value, (int, float)))
+    create_markdown_artifact(
+        f"![loss of {name}](data:image/svg+xml;base64,{picture})\n\n| | |\n|---|---|\n{figures}\n",
+        key=f"{name.replace('_', '-')}-loss",
+        description=f"Loss of {name} by update",
+    )
+
+
+def curve_svg(points: Sequence[tuple[float, float]]) -> str:
+    """A line through (update, loss) with the extremes named on both axes."""
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    left, right, low, high = min(xs), max(xs), min(ys), max(ys)
+
+    def place(x: float, y: float) -> str:
+        across = (x - left) / (right - left or 1)
+        up = (y - low) / (high - low or 1)
+        return f"{MARGIN + across * (WIDTH - 2 * MARGIN):.1f},{HEIGHT - MARGIN - up * (HEIGHT - 2 * MARGIN):.1f}"
+
+    line = " ".join(place(x, y) for x, y in points)
+    bottom = HEIGHT - MARGIN
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="white"/>'
+        f'<path d="M{MARGIN},{MARGIN} V{bottom} H{WIDTH - MARGIN}" fill="none" stroke="#999"/>'
+        f'<polyline points="{line}" fill="none" stroke="#1860f2" stroke-width="2"/>'
+        '<g font-family="sans-serif" font-size="12" fill="#444">'
+        f'<text x="4" y="{MARGIN + 4}">{high:.3g}</text><text x="4" y="{bottom}">{low:.3g}</text>'
+        f'<text x="{MARGIN}" y="{HEIGHT - 16}">update {left:g}</text>'
+        f'<text x="{WIDTH - MARGIN}" y="{HEIGHT - 16}" text-anchor="end">{right:g}</text></g></svg>'
+    )

@@ -1,0 +1,155 @@
+"""The steps that score a model: greedy accuracy on held-out questions, and how well V ranks plan steps.
+
+Every model answers in the same form, plan and solution in one greedy completion; every sample is stored. Standard
+errors are those of a binomial share, sqrt(p(1 - p)/n).
+"""
+
+import asyncio
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.stats import pearsonr, spearmanr
+from sklearn.metrics import roc_auc_score
+
+from infra.store import Ref
+from tasks.check import Checker
+from tasks.format import SOLUTION_CLOSE, boxed, question_prompt
+from tasks.pairs import SearchedTree
+from tasks.parts import Part, each_part
+from tasks.policy import ServedPolicy, judge, serve
+from tasks.records import frame
+from tasks.search.grow import PolicyError
+from tasks.settings import Evaluation
+from tasks.step import Stage, step
+
+Row = dict[str, Any]
+BOOTSTRAP_RESAMPLES = 200
+
+
+@step("evaluate", version=1)
+def evaluate(stage: Stage, model: Ref, name: str, benchmarks: Ref, settings: Evaluation) -> int:
+    """Greedy answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`."""
+    asked = stage.read(benchmarks, "benchmarks").to_dicts()
+
+    async def run() -> list[Row]:
+        async with serve(stage, model) as served, Checker() as checker:
+            parts = await each_part(
+                stage,
+                {question["question_id"]: question for question in asked},
+                lambda question: answer(question, name, served, checker, settings),
+                what=f"Evaluation of {name}",
+                in_flight=4 * served.in_flight,
+            )
+            return [part["sample"] for part in parts.values() if part["error"] is None]
+
+    samples = frame("evaluation_samples", asyncio.run(run()))
+    stage.write("evaluation_samples", samples)
+    stage.write("evaluations", accuracies(samples))
+    return samples.height
+
+
+async def answer(question: Row, model: str, policy: ServedPolicy, checker: Checker, settings: Evaluation) -> Part:
+    """One greedy answer, checked."""
+    try:
+        written = await policy.write(
+            policy.encode(question_prompt(question["question"])),
+            stop=(SOLUTION_CLOSE,),
+            max_tokens=settings.max_tokens,
+            temperature=0.0,
+            session=question["question_id"],
+        )
+        given = boxed(written.text)
+        is_correct = given is not None and await judge(checker, question)(given)
+    except PolicyError as problem:
+        return {"sample": None, "error": str(problem)}
+    sample = {
+        "model": model,
+        "benchmark": question["benchmark"],
+        "split": question["domain"],
+        "question_id": question["question_id"],
+        "question": question["question"],
+        "kinds": question["kinds"],
+        "output": written.text,
+        "answer": given,
+        "is_correct": is_correct,
+        "generated_tokens": len(written.token_ids),
+    }
+    return {"sample": sample, "error": None}
+
+
+def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
+    """Accuracy, standard error and n by benchmark, over all questions and for each kind that occurs in them."""
+    by_kind = samples.explode("kinds").rename({"kinds": "kind"}).filter(pl.col("kind").is_not_null())
+    counted = pl.concat([samples.with_columns(kind=pl.lit("all")).select(by_kind.columns), by_kind])
+    p, n = pl.col("is_correct").mean(), pl.len()
+    return (
+        counted.group_by("model", "benchmark", "split", "kind", maintain_order=True)
+        .agg(accuracy=p, stderr=(p * (1 - p) / n).sqrt(), n=n.cast(pl.Int32))
+        .pipe(lambda table: frame("evaluations", table.to_dicts()))
+    )
+
+
+@step("rank_values", version=1)
+def rank_values(stage: Stage, model: Ref, name: str, trees: Ref) -> int:
+    """How well V ranks the plan steps of trees that it was not trained on: table `value_rankings`.
+
+    V comes from the engine, at the same position as in search; Q is the tree's. Visited plan steps only.
+    """
+    held_out = stage.read(trees, "trees").filter(
+        pl.col("is_held_out"), pl.col("state").is_in(["exhausted", "budget"])
+    )
+    nodes = stage.read(trees, "nodes").partition_by("tree_id", as_dict=True)
+    states: list[list[int]] = []
+    qs: list[float] = []
+    owners: list[int] = []
+    for index, tree in enumerate(held_out.to_dicts()):
+        searched = SearchedTree(tree, nodes[tree["tree_id"],].to_dicts())
+        for node in searched.nodes.values():
+            if node["kind"] == "plan" and node["visits"]:
+                states.append([token for step in searched.path(node["node_id"]) for token in step["token_ids"]])
+                qs.append(node["q"])
+                owners.append(index)
+
+    async def run() -> list[float]:
+        async with serve(stage, model) as served:
+            return await served.values(states)
+
+    values = asyncio.run(run()) if states else []
+    ranking = {"model": name, "trees": held_out.height, "nodes": len(states)}
+    stage.write("value_rankings", frame("value_rankings", [ranking | agreement(values, qs, owners)]))
+    return 1
+
+
+def agreement(values: list[float], qs: list[float], owners: list[int]) -> dict[str, float | None]:
+    """Correlations of V with Q, and the AUC of V for Q > 0 against Q < 0 (chance: 0.5).
+
+    The AUC's standard error is a bootstrap over trees, for the nodes of one tree are not independent. All are None
+    where they are undefined: no nodes, a constant V, or one class only.
+    """
+    undefined = {"pearson": None, "spearman": None, "auc": None, "auc_stderr": None}
+    v, q, owner = np.array(values), np.array(qs), np.array(owners)
+    if len(v) < 3 or np.ptp(v) == 0 or np.ptp(q) == 0:
+        return undefined
+    correlations = {"pearson": float(pearsonr(v, q).statistic), "spearman": float(spearmanr(v, q).statistic)}
+    auc = _auc(v, q)
+    if auc is None:
+        return undefined | correlations
+    random = np.random.default_rng(0)
+    of_tree = [np.flatnonzero(owner == tree) for tree in np.unique(owner)]
+    resampled = []
+    for _ in range(BOOTSTRAP_RESAMPLES):
+        drawn = np.concatenate([of_tree[i] for i in random.integers(len(of_tree), size=len(of_tree))])
+        if (one := _auc(v[drawn], q[drawn])) is not None:
+            resampled.append(one)
+    return correlations | {"auc": auc, "auc_stderr": float(np.std(resampled)) if len(resampled) > 1 else None}
+
+
+def _auc(v: "np.ndarray[Any, Any]", q: "np.ndarray[Any, Any]") -> float | None:
+    signed = q != 0
+    positive = q[signed] > 0
+    if positive.all() or not positive.any():
+        return None
+    auc = float(roc_auc_score(positive, v[signed]))
+    return None if math.isnan(auc) else auc

@@ -1,0 +1,114 @@
+r"""The one text format: how a question, its plan and its solution are written, and how a step is read back.
+
+    <question>
+    {question}
+    </question>
+    <plan>
+    <step>
+    Plan 1: …
+    </step>
+    </plan>
+    <solution>
+    1. …
+    The final answer is \boxed{…}.
+    </solution>
+
+This is the XML format of CPL's second round and of all its training data (methods.md 1.2), used here from
+round 1 on, without the released code's mismatches (methods.md 1.10). One action of the search is one plan
+step, or the plan's end with the whole solution. Search, rollouts, training and evaluation all speak it.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+STEP_OPEN, STEP_CLOSE = "<step>\n", "</step>\n"
+PLAN_OPEN, PLAN_CLOSE = "<plan>\n", "</plan>\n"
+SOLUTION_OPEN, SOLUTION_CLOSE = "<solution>\n", "</solution>"
+REFLECTION_CLOSE = "</reflection>\n"
+
+ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
+"""An action is complete at the first of these; the model's own end of sequence ends it unfinished."""
+
+_PLAN_STEP = re.compile(r"<step>\nPlan (\d+): *(\S.*?)\n?</step>\n", re.DOTALL)
+_BACK_REFERENCE = re.compile(r"Plan (\d+)")
+_SOLUTION = re.compile(r"</plan>\n<solution>\n(.*\S.*?)</solution>", re.DOTALL)
+
+
+class Kind(StrEnum):
+    """What a node of the tree holds."""
+
+    ROOT = "root"
+    PLAN = "plan"
+    SOLUTION = "solution"
+    MALFORMED = "malformed"
+    TOO_DEEP = "too_deep"
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One parsed action: `answer` is the content of the solution's last \\boxed{}, None for a plan step."""
+
+    kind: Kind
+    answer: str | None = None
+
+
+def question_prompt(question: str) -> str:
+    """The text of the root state: everything up to where the first plan step begins."""
+    return f"<question>\n{question.strip()}\n</question>\n{PLAN_OPEN}"
+
+
+def parse_action(text: str, position: int) -> Action:
+    """Reads the action that follows `position` earlier plan steps.
+
+    A plan step is "Plan k: …" between step tags; k must be the next number, and it may refer back to earlier
+    steps only (CPL's `step_unwrap`, methods.md 1.2). A solution without a boxed answer is malformed.
+    """
+    if match := _PLAN_STEP.fullmatch(text):
+        number, body = int(match[1]), match[2]
+        refers_back = all(int(k) < number for k in _BACK_REFERENCE.findall(body))
+        well_formed = number == position + 1 and refers_back and "<" not in body
+        return Action(Kind.PLAN if well_formed else Kind.MALFORMED)
+    if match := _SOLUTION.fullmatch(text):
+        answer = boxed(match[1])
+        return Action(Kind.SOLUTION, answer) if answer else Action(Kind.MALFORMED)
+    return Action(Kind.MALFORMED)
+
+
+def boxed(text: str) -> str | None:
+    r"""The content of the last \boxed{…} with balanced braces, stripped; None when there is none."""
+    start = text.rfind("\\boxed{")
+    if start < 0:
+        return None
+    depth = 0
+    for offset, character in enumerate(text[start + 6 :]):
+        depth += (character == "{") - (character == "}")
+        if depth == 0:
+            return text[start + 7 : start + 6 + offset].strip()
+    return None
+
+
+def split_plan(text: str) -> list[str] | None:
+    """The plan steps of a plan text (steps, then the plan's end), or None when it is not one."""
+    steps = _PLAN_STEP.findall(text)
+    rebuilt = "".join(match[0] for match in _PLAN_STEP.finditer(text)) + PLAN_CLOSE
+    numbered = all(int(number) == index for index, (number, _) in enumerate(steps, start=1))
+    return [body for _, body in steps] if steps and rebuilt == text and numbered else None
+
+
+def verdict(gold: str) -> str:
+    """What follows a failed attempt to ask for LEPA's self-reflection, which is shown the desired answer (4.2)."""
+    return f"\n<verdict>\nThe answer is wrong. The desired correct final answer is {gold}.\n</verdict>\n<reflection>\n"
+
+
+def leaks_answer(plan: str, question: str, gold: str) -> bool:
+    """Whether a plan states the correct answer, which LEPA forbids ("information bypassing", 4.2).
+
+    Numbers and short words of the question may well be the answer; those are not held against the plan.
+    """
+
+    def mentions(text: str) -> bool:
+        return re.search(rf"(?<![\w.]){re.escape(gold)}(?![\w]|\.\d)", text) is not None
+
+    steps = re.sub(r"Plan \d+", "", plan)
+    return mentions(steps) and not mentions(question)

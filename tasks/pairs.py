@@ -1,0 +1,180 @@
+"""The step *pairs*: what a searched tree teaches. Pure functions over one tree's nodes (methods.md 1.4 to 1.6).
+
+Step pairs: siblings only. Plan steps: all pairs of a positive and a negative Q. Solutions: one pair a parent, the
+best against the worst, if one is right and one wrong; their values are scaled (CPL's code: 0.3). A parent with any
+solution among its children counts as a solution parent. Malformed and too-deep children are left out, and so are
+solutions directly under the root, which follow no plan.
+
+SFT paths: root to right solution, without a malformed or hopeless (Q = -1) step, at most four a question, chosen by
+a seed. Value targets: the tree Q of every visited step, each exactly once, while CPL repeats a shared step in every
+path through it and so weighs it by its number of leaves.
+"""
+
+import random
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from infra.engine.model_folder import read_policy_words
+from infra.store import Ref
+from tasks.format import Kind
+from tasks.records import frame
+from tasks.settings import Pairs
+from tasks.step import Stage, step
+
+Row = dict[str, Any]
+
+LEARNABLE = (Kind.PLAN, Kind.SOLUTION)
+
+
+@step("pairs", version=1)
+def make_pairs(stage: Stage, trees: Ref, policy: Ref, settings: Pairs) -> int:
+    """Tables `step_pairs` and `sft_examples`, from all trees that neither failed nor are held out."""
+    usable = stage.read(trees, "trees").filter(pl.col("state") != "failed", ~pl.col("is_held_out"))
+    nodes = stage.read(trees, "nodes").partition_by("tree_id", as_dict=True)
+    eos = read_policy_words(stage.store.folder(policy, "model")).eos
+    pairs: list[Row] = []
+    examples: list[Row] = []
+    for tree in usable.to_dicts():
+        searched = SearchedTree(tree, nodes[tree["tree_id"],].to_dicts())
+        pairs += step_pairs(searched, settings.solution_value_scale)
+        examples += sft_examples(searched, settings.paths, f"{settings.seed}/{tree['tree_id']}", eos)
+    stage.write("step_pairs", frame("step_pairs", pairs))
+    stage.write("sft_examples", frame("sft_examples", examples))
+    stage.facts |= {
+        "plan_pairs": sum(pair["kind"] == Kind.PLAN for pair in pairs),
+        "solution_pairs": sum(pair["kind"] == Kind.SOLUTION for pair in pairs),
+        "policy_paths": sum(example["is_policy"] for example in examples),
+        "value_targets": sum(len(example["value_targets"]) for example in examples),
+    }
+    return len(pairs)
+
+
+class SearchedTree:
+    """One tree's rows of table `nodes`, by id and by parent."""
+
+    def __init__(self, tree: Row, nodes: list[Row]) -> None:
+        self.tree_id: str = tree["tree_id"]
+        self.question_id: str = tree["question_id"]
+        self.nodes = {node["node_id"]: node for node in nodes}
+        self.children: dict[int, list[Row]] = {}
+        for node in nodes:
+            if node["parent_id"] is not None:
+                self.children.setdefault(node["parent_id"], []).append(node)
+
+    def path(self, node_id: int) -> list[Row]:
+        """The nodes from the root to this one, both included."""
+        path = [self.nodes[node_id]]
+        while (parent := path[-1]["parent_id"]) is not None:
+            path.append(self.nodes[parent])
+        return path[::-1]
+
+
+def step_pairs(tree: SearchedTree, solution_value_scale: float) -> Iterator[Row]:
+    """The preference pairs of a tree (methods.md 1.6)."""
+    for parent_id, siblings in tree.children.items():
+        candidates = [node for node in siblings if node["kind"] in LEARNABLE and node["visits"]]
+        solutions = [node for node in candidates if node["kind"] == Kind.SOLUTION]
+        if solutions:
+            best, worst = max(solutions, key=_q), min(solutions, key=_q)
+            if parent_id != 0 and best["q"] > 0 > worst["q"]:
+                yield _pair(tree, parent_id, best, worst, scale=solution_value_scale)
+            continue
+        for chosen in (node for node in candidates if node["q"] > 0):
+            for rejected in (node for node in candidates if node["q"] < 0):
+                yield _pair(tree, parent_id, chosen, rejected, scale=1.0)
+
+
+def _q(node: Row) -> float:
+    q: float = node["q"]
+    return q
+
+
+def _pair(tree: SearchedTree, parent_id: int, chosen: Row, rejected: Row, scale: float) -> Row:
+    path = tree.path(parent_id)
+    return {
+        "pair_id": f"{tree.tree_id}/{chosen['node_id']}-{rejected['node_id']}",
+        "tree_id": tree.tree_id,
+        "question_id": tree.question_id,
+        "parent_id": parent_id,
+        "chosen_id": chosen["node_id"],
+        "rejected_id": rejected["node_id"],
+        "kind": chosen["kind"],
+        "prompt_ids": _ids(path),
+        "chosen_ids": chosen["token_ids"],
+        "rejected_ids": rejected["token_ids"],
+        "prompt": _text(path),
+        "chosen": chosen["text"],
+        "rejected": rejected["text"],
+        "chosen_q": chosen["q"],
+        "rejected_q": rejected["q"],
+        "chosen_value": chosen["q"] * scale,
+        "rejected_value": rejected["q"] * scale,
+    }
+
+
+def sft_examples(tree: SearchedTree, paths: int, seed: str, eos: int) -> list[Row]:
+    """Right paths to imitate, and the visited paths that are left for the value alone.
+
+    Every visited step gets its value target in the first example that passes it; policy paths come first.
+    """
+    leaves = [
+        node
+        for node in tree.nodes.values()
+        if node["kind"] in LEARNABLE
+        and node["visits"]
+        and not any(child["kind"] in LEARNABLE and child["visits"] for child in tree.children.get(node["node_id"], []))
+    ]
+    right = [leaf for leaf in leaves if _is_right_path(tree.path(leaf["node_id"]))]
+    imitated = random.Random(seed).sample(right, min(paths, len(right)))
+    chosen = {leaf["node_id"] for leaf in imitated}
+    targeted: set[int] = set()
+    examples = []
+    for leaf in imitated + [leaf for leaf in leaves if leaf["node_id"] not in chosen]:
+        example = _example(tree, leaf, leaf["node_id"] in chosen, eos, targeted)
+        if example["is_policy"] or example["value_targets"]:
+            examples.append(example)
+    return examples
+
+
+def _is_right_path(path: list[Row]) -> bool:
+    steps = path[1:]
+    return (
+        len(steps) > 1
+        and steps[-1]["reward"] == 1.0
+        and all(node["kind"] == Kind.PLAN and node["q"] != -1.0 for node in steps[:-1])
+    )
+
+
+def _example(tree: SearchedTree, leaf: Row, is_policy: bool, eos: int, targeted: set[int]) -> Row:
+    root, *steps = tree.path(leaf["node_id"])
+    positions, targets = [], []
+    end = 0
+    for node in steps:
+        end += len(node["token_ids"])
+        if node["node_id"] not in targeted:
+            targeted.add(node["node_id"])
+            positions.append(end - 1)
+            targets.append(node["q"])
+    return {
+        "example_id": f"{tree.tree_id}/{leaf['node_id']}",
+        "tree_id": tree.tree_id,
+        "question_id": tree.question_id,
+        "leaf_id": leaf["node_id"],
+        "is_policy": is_policy,
+        "prompt_ids": root["token_ids"],
+        "completion_ids": _ids(steps) + ([eos] if is_policy else []),
+        "prompt": root["text"],
+        "completion": _text(steps),
+        "value_positions": positions,
+        "value_targets": targets,
+    }
+
+
+def _ids(path: list[Row]) -> list[int]:
+    return [token for node in path for token in node["token_ids"]]
+
+
+def _text(path: list[Row]) -> str:
+    return "".join(node["text"] for node in path)

@@ -1,0 +1,209 @@
+"""The steps that end a round: the warehouse with its checks, the round's manifest, and the pointers to it (D6, D7).
+
+A published round is immutable: its manifest names every stage by digest, and the stages' manifests name every
+object, input, setting and code version. Pointers move; `latest` of a campaign and of each of its rounds.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from infra.settings import settings as environment
+from infra.store import Manifest, Ref, Store
+from infra.warehouse import ParquetSource, build, check
+from tasks.records import TABLES, frame
+from tasks.step import Stage, step
+
+MODELS = {"model": "base", "sft": "sft", "sft_more": "sft_more", "step_apo": "step_apo"}
+PARENTS = {"base": None, "sft": "base", "sft_more": "sft", "step_apo": "sft"}
+
+
+class RuleBroken(RuntimeError):
+    """A check of the warehouse found rows that break its rule; the message shows them."""
+
+
+@step("warehouse", version=1)
+def build_warehouse(
+    stage: Stage,
+    campaign: str,
+    round: int,
+    recipe: str,
+    model: str,
+    config: dict[str, Any],
+    stages: dict[str, Ref],
+    previous: Ref | None,
+) -> int:
+    """The campaign so far as one DuckDB file, built by `sql/` and checked: any broken rule fails the round."""
+    manifests = {name: stage.store.manifest(ref) for name, ref in stages.items()}
+    seconds = sum(manifest.seconds for manifest in manifests.values())
+    stage.write("rounds", _round_row(stage, recipe, model, config, seconds))
+    stage.write("stages", _stage_rows(stages, manifests))
+    stage.write("models", _model_rows(stages, manifests))
+    stage.write("artifacts", _artifact_rows(stages, manifests))
+    own = {table: [stage.folder / f"{table}.parquet"] for table in ("rounds", "stages", "models", "artifacts")}
+    sources = _sources(campaign, round, own | _parquet_files(stage.store, stages))
+    while previous is not None:
+        earlier = stage.store.manifest(previous)
+        files = _parquet_files(stage.store, {k: v for k, v in earlier.inputs.items() if k.startswith("stages.")})
+        for table, found in _sources(earlier.facts["campaign"], earlier.facts["round"], files).items():
+            sources.setdefault(table, []).extend(found)
+        previous = earlier.inputs.get("previous")
+    path = stage.folder / "factory.duckdb"
+    build(path, sources)
+    if violations := check(path):
+        raise RuleBroken("\n".join(str(violation) for violation in violations))
+    stage.add(path.name, path)
+    return 1
+
+
+@step("publish", version=1)
+def publish(
+    stage: Stage,
+    campaign: str,
+    round: int,
+    recipe: str,
+    model: str,
+    stages: dict[str, Ref],
+    policy: Ref,
+    previous: Ref | None,
+    notes: list[str],
+) -> int:
+    """The round's manifest: every stage's reference, and what a reader wants to know first."""
+    stage.facts |= {
+        "campaign": campaign,
+        "round": round,
+        "recipe": recipe,
+        "model": model,
+        "state": "completed",
+        "notes": notes,
+    }
+    return 0
+
+
+@task(name="point", cache_policy=NO_CACHE)
+def point_to(campaign: str, round: int, published: Ref) -> None:
+    """Moves the pointers of the round and of the campaign to this publication (compare-and-swap)."""
+    store = Store.open(environment())
+    pointer = {"campaign": campaign, "round": round, "manifest": published.model_dump()}
+
+    def newest(old: bytes | None) -> bytes:
+        if old is not None and json.loads(old)["round"] > round:
+            return old
+        return json.dumps(pointer).encode()
+
+    store.swap(f"rounds/{campaign}/{round:04d}/latest.json", lambda _: json.dumps(pointer).encode())
+    store.swap(f"campaigns/{campaign}/latest.json", newest)
+
+
+class RoundMissing(LookupError):
+    """A later round was asked for before the one that it starts from was published."""
+
+
+def published_round(campaign: str, round: int) -> Ref:
+    """The published manifest of a round."""
+    store = Store.open(environment())
+    name = f"rounds/{campaign}/{round:04d}/latest.json"
+    if name not in store.names(name):
+        raise RoundMissing(f"round {round} of campaign {campaign!r} is not published; run it first")
+    return Ref.model_validate(json.loads(store.get(name))["manifest"])
+
+
+def policy_of(published: Ref) -> Ref:
+    """The model that a published round ended with: the policy that the next round searches with."""
+    return Store.open(environment()).manifest(published).inputs["policy"]
+
+
+def facts(ref: Ref) -> dict[str, Any]:
+    """What a stage noted about its own work."""
+    return Store.open(environment()).manifest(ref).facts
+
+
+def _round_row(stage: Stage, recipe: str, model: str, config: Mapping[str, Any], seconds: float) -> pl.DataFrame:
+    row = {
+        "run_id": stage.run_id,
+        "recipe": recipe,
+        "model": model,
+        "seconds": seconds,
+        "created_at": datetime.now(UTC),
+        "config": json.dumps(config),
+        "code": stage.code,
+    }
+    return frame("rounds", [row])
+
+
+def _stage_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:
+    return frame(
+        "stages",
+        (
+            {
+                "step": name,
+                "seconds": manifests[name].seconds,
+                "run_id": manifests[name].run_id,
+                "uri": ref.uri,
+                "sha256": ref.sha256,
+                "rows": ref.rows,
+            }
+            for name, ref in stages.items()
+        ),
+    )
+
+
+def _model_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:
+    return frame(
+        "models",
+        (
+            {
+                "model": MODELS[name],
+                "uri": ref.uri,
+                "sha256": ref.sha256,
+                "parent": PARENTS[MODELS[name]],
+                "updates": manifests[name].facts["updates"],
+                "examples": manifests[name].facts["examples"],
+                "seconds": manifests[name].seconds,
+            }
+            for name, ref in stages.items()
+            if name in MODELS
+        ),
+    )
+
+
+def _artifact_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:
+    return frame(
+        "artifacts",
+        (
+            {
+                "step": name,
+                "name": stored.name,
+                "uri": stages[name].uri.removesuffix("manifest.json") + stored.name,
+                "size": stored.size,
+                "sha256": stored.sha256,
+                "rows": stored.rows,
+            }
+            for name, manifest in manifests.items()
+            for stored in manifest.objects
+        ),
+    )
+
+
+def _parquet_files(store: Store, stages: Mapping[str, Ref]) -> dict[str, list[Path]]:
+    """Every table that the stages wrote, as local verified files."""
+    files: dict[str, list[Path]] = {}
+    for ref in stages.values():
+        for stored in store.manifest(ref).objects:
+            table = stored.name.removesuffix(".parquet")
+            if table in TABLES:
+                files.setdefault(table, []).append(store.fetch(ref, stored.name))
+    return files
+
+
+def _sources(campaign: str, round: int, files: Mapping[str, list[Path]]) -> dict[str, list[ParquetSource]]:
+    return {
+        table: [ParquetSource(campaign=campaign, round=round, path=path) for path in paths]
+        for table, paths in files.items()
+    }

@@ -1,0 +1,241 @@
+"""The tables of a round as they are written to Parquet: names, columns and types, in one place.
+
+`sql/tables/` documents every column; `tests/sql` keeps the two in step. Values and Q lie in [-1, 1],
+log-probabilities are natural logarithms, token ids are those the engine sampled, never re-tokenised.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import polars as pl
+
+TOKEN_IDS = pl.List(pl.Int32)
+
+QUESTIONS = pl.Schema(
+    {
+        "question_id": pl.String,
+        "source": pl.String,
+        "split": pl.String,
+        "kinds": pl.List(pl.String),
+        "level": pl.Int32,
+        "question": pl.String,
+        "answer": pl.String,
+        "solution": pl.String,
+        "is_held_out": pl.Boolean,
+    }
+)
+
+ROLLOUTS = pl.Schema(
+    {
+        "rollout_id": pl.String,
+        "question_id": pl.String,
+        "sample": pl.Int32,
+        "trial": pl.Int32,
+        "plan": pl.String,
+        "plan_ids": TOKEN_IDS,
+        "solution": pl.String,
+        "solution_ids": TOKEN_IDS,
+        "answer": pl.String,
+        "is_correct": pl.Boolean,
+        "is_leaked": pl.Boolean,
+        "reflection": pl.String,
+        "prompt_tokens": pl.Int32,
+        "generated_tokens": pl.Int32,
+        "seconds": pl.Float64,
+        "error": pl.String,
+    }
+)
+
+TREES = pl.Schema(
+    {
+        "tree_id": pl.String,
+        "question_id": pl.String,
+        "state": pl.String,
+        "simulations": pl.Int32,
+        "expansions": pl.Int32,
+        "nodes": pl.Int32,
+        "visits": pl.Int32,
+        "value": pl.Float64,
+        "is_solved": pl.Boolean,
+        "is_held_out": pl.Boolean,
+        "pass_rate": pl.Float64,
+        "prompt_ids": TOKEN_IDS,
+        "requests": pl.Int32,
+        "failed_requests": pl.Int32,
+        "prompt_tokens": pl.Int64,
+        "cached_tokens": pl.Int64,
+        "generated_tokens": pl.Int64,
+        "seconds": pl.Float64,
+        "error": pl.String,
+    }
+)
+
+NODES = pl.Schema(
+    {
+        "tree_id": pl.String,
+        "node_id": pl.Int32,
+        "parent_id": pl.Int32,
+        "depth": pl.Int32,
+        "kind": pl.String,
+        "text": pl.String,
+        "token_ids": TOKEN_IDS,
+        "logprob": pl.Float64,
+        "prior": pl.Float64,
+        "value": pl.Float64,
+        "visits": pl.Int32,
+        "q": pl.Float64,
+        "reward": pl.Float64,
+        "answer": pl.String,
+        "is_expanded": pl.Boolean,
+        "is_closed": pl.Boolean,
+    }
+)
+
+STEP_PAIRS = pl.Schema(
+    {
+        "pair_id": pl.String,
+        "tree_id": pl.String,
+        "question_id": pl.String,
+        "parent_id": pl.Int32,
+        "chosen_id": pl.Int32,
+        "rejected_id": pl.Int32,
+        "kind": pl.String,
+        "prompt_ids": TOKEN_IDS,
+        "chosen_ids": TOKEN_IDS,
+        "rejected_ids": TOKEN_IDS,
+        "prompt": pl.String,
+        "chosen": pl.String,
+        "rejected": pl.String,
+        "chosen_q": pl.Float64,
+        "rejected_q": pl.Float64,
+        "chosen_value": pl.Float64,
+        "rejected_value": pl.Float64,
+    }
+)
+
+SFT_EXAMPLES = pl.Schema(
+    {
+        "example_id": pl.String,
+        "tree_id": pl.String,
+        "question_id": pl.String,
+        "leaf_id": pl.Int32,
+        "is_policy": pl.Boolean,
+        "prompt_ids": TOKEN_IDS,
+        "completion_ids": TOKEN_IDS,
+        "prompt": pl.String,
+        "completion": pl.String,
+        "value_positions": TOKEN_IDS,
+        "value_targets": pl.List(pl.Float32),
+    }
+)
+
+MODELS = pl.Schema(
+    {
+        "model": pl.String,
+        "uri": pl.String,
+        "sha256": pl.String,
+        "parent": pl.String,
+        "updates": pl.Int32,
+        "examples": pl.Int32,
+        "seconds": pl.Float64,
+    }
+)
+
+EVALUATIONS = pl.Schema(
+    {
+        "model": pl.String,
+        "benchmark": pl.String,
+        "split": pl.String,
+        "kind": pl.String,
+        "accuracy": pl.Float64,
+        "stderr": pl.Float64,
+        "n": pl.Int32,
+    }
+)
+
+EVALUATION_SAMPLES = pl.Schema(
+    {
+        "model": pl.String,
+        "benchmark": pl.String,
+        "split": pl.String,
+        "question_id": pl.String,
+        "question": pl.String,
+        "kinds": pl.List(pl.String),
+        "output": pl.String,
+        "answer": pl.String,
+        "is_correct": pl.Boolean,
+        "generated_tokens": pl.Int32,
+    }
+)
+
+VALUE_RANKINGS = pl.Schema(
+    {
+        "model": pl.String,
+        "trees": pl.Int32,
+        "nodes": pl.Int32,
+        "pearson": pl.Float64,
+        "spearman": pl.Float64,
+        "auc": pl.Float64,
+        "auc_stderr": pl.Float64,
+    }
+)
+
+ROUNDS = pl.Schema(
+    {
+        "run_id": pl.String,
+        "recipe": pl.String,
+        "model": pl.String,
+        "seconds": pl.Float64,
+        "created_at": pl.Datetime("us", "UTC"),
+        "config": pl.String,
+        "code": pl.String,
+    }
+)
+
+STAGES = pl.Schema(
+    {
+        "step": pl.String,
+        "seconds": pl.Float64,
+        "run_id": pl.String,
+        "uri": pl.String,
+        "sha256": pl.String,
+        "rows": pl.Int64,
+    }
+)
+
+ARTIFACTS = pl.Schema(
+    {
+        "step": pl.String,
+        "name": pl.String,
+        "uri": pl.String,
+        "size": pl.Int64,
+        "sha256": pl.String,
+        "rows": pl.Int64,
+    }
+)
+
+TABLES: dict[str, pl.Schema] = {
+    "rounds": ROUNDS,
+    "stages": STAGES,
+    "questions": QUESTIONS,
+    "rollouts": ROLLOUTS,
+    "trees": TREES,
+    "nodes": NODES,
+    "step_pairs": STEP_PAIRS,
+    "sft_examples": SFT_EXAMPLES,
+    "models": MODELS,
+    "evaluations": EVALUATIONS,
+    "evaluation_samples": EVALUATION_SAMPLES,
+    "value_rankings": VALUE_RANKINGS,
+    "artifacts": ARTIFACTS,
+}
+
+
+def frame(table: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
+    """Rows as a typed frame of `table`; a missing or misspelt column is an error, not a null."""
+    schema = TABLES[table]
+    rows = list(rows)
+    for row in rows:
+        if row.keys() != schema.keys():
+            raise ValueError(f"a row of {table} has the wrong columns: {sorted(row.keys() ^ schema.keys())}")
+    return pl.DataFrame(rows, schema=schema, orient="row")

@@ -1,0 +1,137 @@
+"""Rollouts with self-reflection: plan, solve, check; while nothing is right, reflect and plan again.
+
+LEPA's Algorithm 1 (methods.md 4.1): the solution sees the plan only, never the answer or the reflection; the
+reflection sees the failed attempt and the right answer; the new plan may not contain it. We draw `samples` first
+attempts instead of one: the share of right ones is the pass rate that sets the question's search budget.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+from infra.store import Ref
+from tasks.check import Checker
+from tasks.format import (
+    PLAN_CLOSE,
+    PLAN_OPEN,
+    REFLECTION_CLOSE,
+    SOLUTION_CLOSE,
+    boxed,
+    leaks_answer,
+    question_prompt,
+    split_plan,
+    verdict,
+)
+from tasks.parts import each_part
+from tasks.policy import ServedPolicy, Written, judge, serve
+from tasks.records import ROLLOUTS, frame
+from tasks.search.grow import PolicyError
+from tasks.settings import Rollouts
+from tasks.step import Stage, step
+
+Question = dict[str, Any]
+Attempt = dict[str, Any]
+
+
+@step("rollouts", version=1)
+def roll_out(stage: Stage, questions: Ref, policy: Ref, settings: Rollouts) -> int:
+    """Attempts of every question, with their reflections: table `rollouts`."""
+    asked = stage.read(questions, "questions").to_dicts()
+
+    async def run() -> list[Attempt]:
+        async with serve(stage, policy) as served, Checker() as checker:
+            parts = await each_part(
+                stage,
+                {question["question_id"]: question for question in asked},
+                lambda question: attempts(question, served, checker, settings),
+                what="Rollouts",
+                in_flight=served.in_flight,
+            )
+            return [attempt for part in parts.values() for attempt in part["attempts"]]
+
+    rollouts = frame("rollouts", asyncio.run(run()))
+    stage.write("rollouts", rollouts)
+    stage.facts["solved"] = rollouts.filter(rollouts["is_correct"])["question_id"].n_unique()
+    return rollouts.height
+
+
+async def attempts(question: Question, policy: ServedPolicy, checker: Checker, settings: Rollouts) -> dict[str, Any]:
+    """All attempts of one question: `samples` first ones, then reflections on the first while none is right."""
+    try:
+        made = await asyncio.gather(
+            *(attempt(question, policy, checker, settings, sample=sample) for sample in range(settings.samples))
+        )
+        trials = [made[0]]
+        while len(trials) < settings.trials and not any(one["is_correct"] for one in (*made, *trials)):
+            trials.append(await attempt(question, policy, checker, settings, sample=0, failed=trials[-1]))
+        return {"attempts": [*made, *trials[1:]], "error": None}
+    except PolicyError as problem:
+        lost = dict.fromkeys(ROLLOUTS.keys()) | {
+            "rollout_id": f"{question['question_id']}/failed",
+            "question_id": question["question_id"],
+            "error": str(problem),
+        }
+        return {"attempts": [lost], "error": str(problem)}
+
+
+async def attempt(
+    question: Question,
+    policy: ServedPolicy,
+    checker: Checker,
+    settings: Rollouts,
+    *,
+    sample: int,
+    failed: Attempt | None = None,
+) -> Attempt:
+    """One trial: a plan (after a reflection on the failed attempt, if there is one), and its solution."""
+    started = time.monotonic()
+    prompt = policy.encode(question_prompt(question["question"]))
+    written: list[Written] = []
+
+    async def write(prompt_ids: list[int], stop: str, max_tokens: int, *, reflecting: bool = False) -> Written:
+        written.append(
+            await policy.write(
+                prompt_ids,
+                stop=(stop,),
+                max_tokens=max_tokens,
+                temperature=settings.temperature,
+                session=question["question_id"],
+                reflecting=reflecting,
+            )
+        )
+        return written[-1]
+
+    reflection = None
+    if failed is not None and failed["solution_ids"]:
+        asked = prompt + failed["plan_ids"] + failed["solution_ids"] + policy.encode(verdict(question["answer"]))
+        reflection = await write(asked, REFLECTION_CLOSE, settings.max_plan_tokens, reflecting=True)
+        reflected = asked + reflection.token_ids + policy.encode(PLAN_OPEN)
+        plan = await write(reflected, PLAN_CLOSE, settings.max_plan_tokens, reflecting=True)
+    else:
+        plan = await write(prompt, PLAN_CLOSE, settings.max_plan_tokens)
+
+    is_leaked = leaks_answer(plan.text, question["question"], question["answer"]) and reflection is not None
+    solution, answer, is_correct = None, None, False
+    if split_plan(plan.text) and not is_leaked:
+        solution = await write(prompt + plan.token_ids, SOLUTION_CLOSE, settings.max_solution_tokens)
+        answer = boxed(solution.text)
+        is_correct = answer is not None and await judge(checker, question)(answer)
+    trial = 0 if failed is None else failed["trial"] + 1
+    return {
+        "rollout_id": f"{question['question_id']}/{sample}.{trial}",
+        "question_id": question["question_id"],
+        "sample": sample,
+        "trial": trial,
+        "plan": plan.text,
+        "plan_ids": plan.token_ids,
+        "solution": solution and solution.text,
+        "solution_ids": solution.token_ids if solution else [],
+        "answer": answer,
+        "is_correct": is_correct,
+        "is_leaked": is_leaked,
+        "reflection": reflection and reflection.text,
+        "prompt_tokens": sum(one.prompt_tokens for one in written),
+        "generated_tokens": sum(len(one.token_ids) for one in written),
+        "seconds": time.monotonic() - started,
+        "error": None,
+    }

@@ -1,0 +1,146 @@
+"""What a user can set of each step, with unit, range, default and source.
+
+Every step is cached by the settings that it reads, so a field belongs to the one step it changes. The defaults
+are those of the CPL paper (methods.md 1.3, 1.6, 1.8); a recipe under `flows/recipes/` states its own.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class StepSettings(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Questions(StepSettings):
+    """Which questions the round is made of."""
+
+    source: str = Field(
+        "micro",
+        title="Source",
+        description="micro (embedded word problems), gsm8k, math, the path of a JSONL/Parquet/CSV file, or "
+        "hub:OWNER/NAME.",
+    )
+    count: Positive = Field(300, title="Count", description="Questions in the round. CPL: 5,000, then 15,000.")
+    seed: int = Field(1, title="Seed", description="The same seed gives the same questions.")
+    columns: dict[str, str] = Field(
+        {},
+        title="Columns",
+        description="Where a file or hub set has other names: {question, answer, kind, level} -> its column.",
+    )
+    held_out: Share = Field(
+        0.1,
+        title="Held out",
+        description="Share of the questions whose trees are not trained on; V is ranked on their nodes.",
+    )
+
+
+class Rollouts(StepSettings):
+    """Plan, solve, check, reflect, plan again (LEPA, Algorithm 1), and what their pass rate decides."""
+
+    samples: Positive = Field(
+        4, title="Samples", description="First attempts a question; the share of right ones is its pass rate. LEPA: 1."
+    )
+    trials: Annotated[int, Field(ge=1, le=20)] = Field(
+        5, title="Trials", description="While no attempt is right: trials in all, each after a reflection. LEPA: 5."
+    )
+    temperature: float = Field(0.5, ge=0, le=2, title="Temperature", description="LEPA 4.3: 0.5.")
+    max_plan_tokens: Positive = Field(1024, title="Plan tokens", description="Limit a plan. LEPA 4.2: 1024.")
+    max_solution_tokens: Positive = Field(1500, title="Solution tokens", description="Limit a solution.")
+
+
+class Search(StepSettings):
+    """Plan MCTS (CPL, methods.md 1.3)."""
+
+    simulations: Positive = Field(
+        200, title="Simulations", description="Expansions a tree at most. CPL: 200 in round 1, 100 in round 2."
+    )
+    root_children: Positive = Field(5, title="Root children", description="Actions sampled at the root. CPL: 5.")
+    children: Positive = Field(3, title="Children", description="Actions sampled at any other node. CPL: 3.")
+    max_depth: Positive = Field(
+        6, title="Depth", description="Deepest action that can be rewarded; the solution counts. CPL: 6."
+    )
+    c_puct: float = Field(1.5, ge=0, title="c", description="Weight of the prior in PUCT. CPL's code: 1.5.")
+    temperature: float = Field(0.7, gt=0, le=2, title="Temperature", description="Of sampled actions. CPL: 0.7.")
+    max_step_tokens: Positive = Field(1500, title="Step tokens", description="Limit of one action. CPL: 1500.")
+    seed: int = Field(1234, title="Seed", description="Breaks ties of PUCT. CPL: 1234.")
+    adaptive: bool = Field(
+        True, title="Adaptive", description="Let the rollouts' pass rate set a question's budget, by the rule below."
+    )
+    skip_above: Share = Field(
+        1.0, title="Skip from", description="Adaptive: a pass rate of at least this is not searched."
+    )
+    more_below: Share = Field(
+        0.25, title="More below", description="Adaptive: a pass rate below this gets `more_factor` times the budget."
+    )
+    more_factor: float = Field(
+        2.0, ge=1, title="More", description="Adaptive: that factor on simulations."
+    )
+
+    def budget(self, pass_rate: float | None) -> int:
+        """Simulations for a question of this pass rate (0: it is not searched)."""
+        if not self.adaptive or pass_rate is None:
+            return self.simulations
+        if pass_rate >= self.skip_above:
+            return 0
+        return round(self.simulations * self.more_factor) if pass_rate < self.more_below else self.simulations
+
+
+class Pairs(StepSettings):
+    """Which siblings become preference pairs, and which paths are imitated (methods.md 1.5, 1.6)."""
+
+    paths: Positive = Field(4, title="Paths", description="Correct paths kept a question for SFT. CPL: 4.")
+    solution_value_scale: Share = Field(
+        0.3, title="Solution scale", description="Factor on the values of solution pairs. CPL's code: 0.3."
+    )
+    seed: int = Field(42, title="Seed", description="Chooses the paths.")
+
+
+class Sft(StepSettings):
+    """SFT on correct paths with the value loss on every visited node, in one pass (methods.md 1.4, 1.8)."""
+
+    learning_rate: float = Field(1e-5, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-5.")
+    epochs: float = Field(5, gt=0, title="Epochs", description="CPL: 5 in round 1, 3 in round 2.")
+    batch_size: Positive = Field(512, title="Batch", description="Examples an update. CPL: 512.")
+    micro_batch_size: Positive = Field(4, title="Micro batch", description="Examples a device at once. CPL: 4.")
+    warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
+    value_weight: float = Field(
+        0.1, ge=0, title="Value weight", description="Of the MSE of V to Q beside the LM loss. AlphaMath's table: 0.1."
+    )
+    max_length: Positive = Field(1024, title="Length", description="Tokens an example; longer ones are left out.")
+    seed: int = Field(42, title="Seed", description="Order of the examples.")
+
+
+class StepApo(StepSettings):
+    """Step-APO: DPO on sibling steps with the advantage as margin (methods.md 1.7)."""
+
+    learning_rate: float = Field(1e-6, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-6.")
+    epochs: float = Field(3, gt=0, title="Epochs", description="CPL: 3.")
+    batch_size: Positive = Field(64, title="Batch", description="Pairs an update. CPL: 64.")
+    micro_batch_size: Positive = Field(4, title="Micro batch", description="Pairs a device at once. CPL: 4.")
+    warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
+    beta: float = Field(0.3, gt=0, title="beta", description="Of DPO. CPL: 0.3.")
+    alpha: float = Field(1.0, ge=0, title="alpha", description="Of the advantage margin; 0 is step-DPO. CPL: 1.")
+    max_length: Positive = Field(1024, title="Length", description="Tokens a pair's side; longer ones are left out.")
+    seed: int = Field(42, title="Seed", description="Order of the pairs.")
+
+
+class Evaluation(StepSettings):
+    """Greedy accuracy on held-out questions."""
+
+    benchmarks: tuple[str, ...] = Field(
+        ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations"),
+        title="Benchmarks",
+        description="Question sets, in domain and out of it: micro/SPLIT, gsm8k/test, or a file.",
+    )
+    count: Positive = Field(500, title="Count", description="Questions of an in-domain benchmark at most.")
+    out_of_domain_count: Positive = Field(250, title="OOD count", description="Of an out-of-domain one at most.")
+    seed: int = Field(7, title="Seed", description="Chooses the questions.")
+    max_tokens: Positive = Field(2048, title="Tokens", description="Limit of plan and solution together.")
+
+
+ModelOrigin = Literal["micro", "smollm2"]

@@ -1,0 +1,185 @@
+"""What a step of the round is: a Prefect task that turns references into a committed stage (design D5, D6).
+
+    @step("pairs", version=1)
+    def make_pairs(stage: Stage, trees: Ref, settings: Pairs) -> int: ...
+
+Called in a flow without `stage`, it returns the stage's `Ref`. The cache key is the step's name and version and
+the digests of what it is given, so equal work is done once, across runs, rounds and campaigns. The stage's
+payload is written first and its manifest last: a killed step leaves nothing that counts, and what it kept under
+`parts` or in its work folder is where its retry goes on.
+"""
+
+import functools
+import hashlib
+import importlib.metadata
+import inspect
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import polars as pl
+from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.context import TaskRunContext
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from pydantic import BaseModel
+from pydantic_core import to_jsonable_python
+
+from infra.settings import settings as environment
+from infra.store import Manifest, Ref, Store, StoredObject
+
+P = ParamSpec("P")
+PROGRESS_SECONDS = 2.0
+
+
+class Stage:
+    """Where one step writes: a work folder on this machine, and a prefix in the store that the manifest commits."""
+
+    def __init__(self, name: str, key: str, store: Store, log: "logging.Logger | logging.LoggerAdapter[Any]") -> None:
+        self.name = name
+        self.key = key
+        self.store = store
+        self.log = log
+        self.run_id = str(flow_run.id or "")
+        self.code = importlib.metadata.version("cpl-factory")
+        self.facts: dict[str, Any] = {}
+        self.objects: list[StoredObject] = []
+        self.prefix = f"stages/{name}/{key}"
+        self.folder = environment().home.absolute() / "work" / name / key
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def write(self, table: str, frame: pl.DataFrame) -> None:
+        """Adds a table to the stage, as Parquet (zstd)."""
+        path = self.folder / f"{table}.parquet"
+        try:
+            frame.write_parquet(path, compression="zstd")
+        except OSError as problem:
+            raise OSError(f"cannot write {frame.height} rows of {table} to {path}: {problem}") from problem
+        self.add(path.name, path, rows=frame.height)
+
+    def add(self, name: str, data: bytes | Path, rows: int | None = None) -> None:
+        """Adds an object to the stage."""
+        stored = self.store.put(f"{self.prefix}/{name}", data)
+        self.objects.append(stored.model_copy(update={"name": name, "rows": rows}))
+
+    def keep_part(self, name: str, data: bytes) -> None:
+        """Keeps a finished part of unfinished work where a retry on any machine finds it."""
+        self.store.put(f"{self.prefix}/parts/{name}", data)
+
+    def parts(self) -> dict[str, bytes]:
+        """The parts that an earlier attempt kept, by name."""
+        start = f"{self.prefix}/parts/"
+        return {name.removeprefix(start): self.store.get(name) for name in self.store.names(start)}
+
+    def read(self, ref: Ref, table: str) -> pl.DataFrame:
+        """A table of an earlier stage, its digest verified."""
+        return pl.read_parquet(self.store.fetch(ref, f"{table}.parquet"))
+
+
+class Progress:
+    """A progress bar in the UI and lines in the log, at most one every few seconds."""
+
+    def __init__(self, stage: Stage, what: str, total: int) -> None:
+        self.stage, self.what, self.total = stage, what, total
+        self.artifact = create_progress_artifact(0.0, key=f"{stage.name.replace('_', '-')}-progress", description=what)
+        self.shown = time.monotonic()
+
+    def show(self, done: int, note: str = "") -> bool:
+        """Shows it, unless it was shown a moment ago; says whether it did."""
+        now = time.monotonic()
+        if done < self.total and now - self.shown < PROGRESS_SECONDS:
+            return False
+        self.shown = now
+        update_progress_artifact(self.artifact, progress=100.0 * done / max(self.total, 1))  # type: ignore[arg-type]
+        self.stage.log.info("%s: %d of %d %s", self.what, done, self.total, note)
+        return True
+
+
+def step(name: str, version: int, **options: Any) -> Callable[[Callable[Concatenate[Stage, P], int]], Callable[P, Ref]]:
+    """Makes a step of a function `(stage, inputs…) -> rows`; `version` rises when its output would change.
+
+    Inputs are `Ref`s, settings, JSON values, or lists and dicts of these; they must not hold sets, whose order
+    differs between processes. `options` go to Prefect's `task`.
+    """
+
+    def decorate(body: Callable[Concatenate[Stage, P], int]) -> Callable[P, Ref]:
+        signature = inspect.signature(body)
+        inputs = signature.replace(parameters=list(signature.parameters.values())[1:], return_annotation=Ref)
+
+        @functools.wraps(body)
+        def run(*args: P.args, **kwargs: P.kwargs) -> Ref:
+            given = inputs.bind(*args, **kwargs).arguments
+            store = Store.open(environment())
+            stage = Stage(name, cache_key(name, version, given), store, get_run_logger())
+            if (ref := store.find(stage.prefix)) is not None:
+                stage.log.info("%s was done before: %s", name, ref.uri)
+                return ref
+            started = time.monotonic()
+            rows = body(stage, *args, **kwargs)
+            ref = store.commit(
+                stage.prefix,
+                Manifest(
+                    step=name,
+                    version=version,
+                    key=stage.key,
+                    created_at=datetime.now(UTC),
+                    seconds=time.monotonic() - started,
+                    run_id=stage.run_id,
+                    code=stage.code,
+                    config={k: to_jsonable_python(v) for k, v in given.items() if not _refs(v)},
+                    inputs={f"{k}{suffix}": ref for k, v in given.items() for suffix, ref in _refs(v).items()},
+                    objects=stage.objects,
+                    facts={**stage.facts, "rows": rows},
+                ),
+            )
+            store.delete(store.names(f"{stage.prefix}/parts/"))
+            shutil.rmtree(stage.folder)
+            return ref.model_copy(update={"rows": rows})
+
+        def key_of(_: TaskRunContext, parameters: dict[str, Any]) -> str:
+            return f"{name}/{cache_key(name, version, parameters)}"
+
+        run.__signature__ = inputs  # type: ignore[attr-defined]
+        return task(
+            run,
+            name=name,
+            cache_key_fn=key_of,
+            persist_result=True,
+            result_serializer="json",
+            **options,
+        )
+
+    return decorate
+
+
+def cache_key(name: str, version: int, given: dict[str, Any]) -> str:
+    """Digest of a step's identity and of all that it is given; a `Ref` counts by its digest, not by its place."""
+    document = [name, version, {key: _identity(value) for key, value in given.items()}]
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _identity(value: Any) -> Any:
+    if isinstance(value, Ref):
+        return value.sha256
+    if isinstance(value, BaseModel):
+        return value.model_dump(mode="json")
+    if isinstance(value, dict):
+        return {key: _identity(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_identity(item) for item in value]
+    return value
+
+
+def _refs(value: Any) -> dict[str, Ref]:
+    """The references in an argument: itself, or those of a dict by name."""
+    if isinstance(value, Ref):
+        return {"": value}
+    if isinstance(value, dict):
+        return {f".{key}": item for key, item in value.items() if isinstance(item, Ref)}
+    return {}

@@ -1,0 +1,114 @@
+"""The training steps. Each trainer runs in its own process through `accelerate launch`; its progress and its loss
+curve show in the UI while it runs, and a killed one goes on from its last checkpoint when the step is retried.
+
+SFT starts from the round's base model, as in CPL (methods.md 1.8); Step-APO from the SFT checkpoint, which is also
+its reference; the control continues SFT for as many updates as Step-APO had.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from infra.engine.serving import stop_local_engine
+from infra.settings import device
+from infra.settings import settings as environment
+from infra.store import Ref
+from tasks.curve import show_curve
+from tasks.settings import Sft, StepApo
+from tasks.step import Progress, Stage, step
+
+ROOT = Path(__file__).parent.parent
+POLL_SECONDS = 0.5
+
+
+class TrainingFailed(RuntimeError):
+    """A trainer's process ended with an error; the message holds the end of what it said."""
+
+
+@step("sft", version=1)
+def train_sft(stage: Stage, base: Ref, pairs: Ref, settings: Sft) -> int:
+    """Imitates the right paths and regresses V to the tree's Q, in one pass from the base model."""
+    return _train(stage, "sft", base, pairs, "examples", "sft_examples", settings.model_dump())
+
+
+@step("step_apo", version=1)
+def train_step_apo(stage: Stage, sft: Ref, pairs: Ref, settings: StepApo) -> int:
+    """Prefers the better sibling by more than the advantage between them, from the SFT checkpoint."""
+    return _train(stage, "step_apo", sft, pairs, "pairs", "step_pairs", settings.model_dump())
+
+
+@step("sft_more", version=1)
+def continue_sft(stage: Stage, sft: Ref, pairs: Ref, updates: int, settings: Sft) -> int:
+    """The control: what Step-APO's updates would have bought if spent on more SFT."""
+    config = settings.model_dump(exclude={"epochs"}) | {"updates": updates}
+    return _train(stage, "sft", sft, pairs, "examples", "sft_examples", config)
+
+
+def _train(stage: Stage, trainer: str, model: Ref, data: Ref, field: str, table: str, config: dict[str, Any]) -> int:
+    files = {
+        "model": str(stage.store.folder(model, "model")),
+        field: str(stage.store.fetch(data, f"{table}.parquet")),
+        "output": str(stage.folder),
+    }
+    launch(stage, trainer, files | config)
+    return int(stage.facts["examples"])
+
+
+def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
+    """Runs `trainers.<trainer>` to its end and adds its model, progress and summary to the stage.
+
+    Raises:
+        TrainingFailed: with the last lines of the trainer's own output.
+    """
+    stage.log.info("%s starts: %s", trainer, {k: v for k, v in config.items() if not str(v).startswith("/")})
+    if device() == "cuda":
+        stop_local_engine(environment())
+    config_path, progress_path = stage.folder / "config.json", stage.folder / "progress.jsonl"
+    config_path.write_text(json.dumps(config, indent=2))
+    accelerate = ROOT / "infra" / "accelerate" / ("single-gpu.yaml" if device() == "cuda" else "cpu.yaml")
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate)]
+    with (stage.folder / "trainer.log").open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "-m", f"trainers.{trainer}", str(config_path)],
+            cwd=ROOT,
+            env=os.environ | {"TOKENIZERS_PARALLELISM": "false"},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            _follow(stage, process, progress_path)
+        finally:
+            process.terminate()
+            process.wait()
+    if process.returncode:
+        said = (stage.folder / "trainer.log").read_text(errors="replace").strip().splitlines()
+        raise TrainingFailed(f"trainer {trainer} ended with status {process.returncode}:\n" + "\n".join(said[-15:]))
+    for path in sorted((stage.folder / "model").iterdir()):
+        stage.add(f"model/{path.name}", path)
+    for path in (progress_path, stage.folder / "summary.json"):
+        if path.exists():
+            stage.add(path.name, path)
+    stage.facts |= json.loads((stage.folder / "summary.json").read_text())
+
+
+def _follow(stage: Stage, process: subprocess.Popen[bytes], progress_path: Path) -> None:
+    """Shows the progress file's growth in the UI until the process ends."""
+    progress: Progress | None = None
+    shown = 0
+    while True:
+        ended = process.poll() is not None
+        text = progress_path.read_text() if progress_path.exists() else ""
+        lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
+        if len(lines) > shown:
+            shown = len(lines)
+            last = lines[-1]
+            progress = progress or Progress(stage, stage.name, total=last["steps"])
+            if progress.show(last["step"], f"loss {last['loss']:.4f}"):
+                show_curve(stage.name, lines)
+        if ended:
+            return
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,114 @@
+"""A trainer's config: one JSON file, read and checked before torch is imported, so that a typo costs no time.
+
+The fields are those of a frozen dataclass; `Annotated[type, "help"]` is what `--help` prints.
+"""
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+
+class ConfigError(ValueError):
+    """What the user can put right: the message names the field or file and the way out. Exit status 2."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """What every training run is told. Optimiser and schedule are fixed (methods.md 1.8): AdamW, weight decay 0, cosine."""
+
+    model: Annotated[Path, "model folder to start from, made by trainers.prepare or by another trainer"]
+    output: Annotated[Path, "folder for model/, progress.jsonl, summary.json; an interrupted run goes on from here"]
+    learning_rate: Annotated[float, "peak learning rate, > 0"]
+    batch_size: Annotated[int, "rows of one update, over all devices"]
+    micro_batch_size: Annotated[int, "rows of one forward pass on one device; changes memory, not the result"]
+    warmup_ratio: Annotated[float, "share of the updates in which the learning rate rises, 0 <= … < 1"]
+    max_length: Annotated[int, "longest sequence in tokens: longer ones are cut, prompts that fill it are left out"]
+    seed: Annotated[int, "seed of the shuffling"]
+
+    def __post_init__(self) -> None:
+        require(self.learning_rate > 0, "learning_rate", "must be > 0")
+        require(self.batch_size >= 1, "batch_size", "must be >= 1")
+        require(self.micro_batch_size >= 1, "micro_batch_size", "must be >= 1")
+        require(0 <= self.warmup_ratio < 1, "warmup_ratio", "must be in [0, 1)")
+        require(self.max_length >= 2, "max_length", "must be >= 2")
+        processes = int(os.environ.get("WORLD_SIZE", "1"))  # set by accelerate launch
+        require(
+            self.batch_size % (self.micro_batch_size * processes) == 0,
+            "batch_size",
+            f"({self.batch_size}) must be a multiple of micro_batch_size ({self.micro_batch_size}) x processes ({processes})",
+        )
+        if not (self.model / "policy.json").is_file():
+            raise ConfigError(
+                f"model: {self.model} is no model folder (it has no policy.json); make one with trainers.prepare"
+            )
+
+
+def require(holds: bool, field: str, what: str) -> None:
+    if not holds:
+        raise ConfigError(f"{field} {what}")
+
+
+def require_file(path: Path, field: str) -> None:
+    if not path.is_file():
+        raise ConfigError(f"{field}: there is no file {path}")
+
+
+def read[T](kind: type[T], path: Path) -> T:
+    """The config of `kind` in the JSON file `path`; an unknown, missing or mistyped field is a ConfigError."""
+    try:
+        given = json.loads(path.read_text())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except json.JSONDecodeError as error:
+        raise ConfigError(f"{path} is not JSON: {error}") from error
+    types = get_type_hints(kind)
+    required = {f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING}  # type: ignore[arg-type]
+    if unknown := sorted(given.keys() - types.keys()):
+        raise ConfigError(f"unknown field {', '.join(unknown)}; the fields are {', '.join(types)}")
+    if missing := sorted(required - given.keys()):
+        raise ConfigError(f"missing field {', '.join(missing)}")
+    return kind(**{name: _typed(name, value, types[name]) for name, value in given.items()})
+
+
+def _typed(name: str, value: Any, expected: Any) -> Any:
+    accepted = tuple(get_args(expected)) or (expected,)
+    if Path in accepted and isinstance(value, str):
+        return Path(value)
+    if float in accepted and type(value) is int:
+        return float(value)
+    if type(value) not in accepted:
+        raise ConfigError(f"{name} must be {_type_name(expected)}, not {json.dumps(value)}")
+    return value
+
+
+def _type_name(expected: Any) -> str:
+    names = {Path: "a path", str: "text", int: "an integer", float: "a number", bool: "true or false", NoneType: "null"}
+    return " or ".join(names[t] for t in (get_args(expected) or (expected,)))
+
+
+def help_text(kind: type, doc: str) -> str:
+    lines = [doc.strip(), "", "Fields of config.json:"]
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        expected, what = get_args(hint) if get_origin(hint) is Annotated else (hint, "")
+        lines.append(f"  {name:<18}{_type_name(expected)}: {what}")
+    return "\n".join(lines)
+
+
+def main[T](kind: type[T], run: Callable[[T], None], doc: str, arguments: Sequence[str] | None = None) -> int:
+    """Command line of a trainer: `config.json` or `--help`. Returns the exit status: 0, or 2 with one line on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
+        print(help_text(kind, doc))
+        return 0 if arguments and arguments[0] in ("-h", "--help") else 2
+    try:
+        run(read(kind, Path(arguments[0])))
+    except ConfigError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
