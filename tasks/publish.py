@@ -163,8 +163,8 @@ def _model_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
                 "uri": ref.uri,
                 "sha256": ref.sha256,
                 "parent": PARENTS[MODELS[name]],
-                "updates": manifests[name].facts["updates"],
-                "examples": manifests[name].facts["examples"],
+                "updates": manifests[name].facts.get("updates", 0),
+                "examples": manifests[name].facts.get("examples", 0),
                 "seconds": manifests[name].seconds,
             }
             for name, ref in stages.items()

@@ -4,7 +4,7 @@ Every step is cached by the settings that it reads, so a field belongs to the on
 are those of the CPL paper (methods.md 1.3, 1.6, 1.8); a recipe under `flows/recipes/` states its own.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -104,7 +104,7 @@ class Sft(StepSettings):
     """SFT on correct paths with the value loss on every visited node, in one pass (methods.md 1.4, 1.8)."""
 
     learning_rate: float = Field(1e-5, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-5.")
-    epochs: float = Field(5, gt=0, title="Epochs", description="CPL: 5 in round 1, 3 in round 2.")
+    epochs: Positive = Field(5, title="Epochs", description="CPL: 5 in round 1, 3 in round 2.")
     batch_size: Positive = Field(512, title="Batch", description="Examples an update. CPL: 512.")
     micro_batch_size: Positive = Field(4, title="Micro batch", description="Examples a device at once. CPL: 4.")
     warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
@@ -119,7 +119,7 @@ class StepApo(StepSettings):
     """Step-APO: DPO on sibling steps with the advantage as margin (methods.md 1.7)."""
 
     learning_rate: float = Field(1e-6, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-6.")
-    epochs: float = Field(3, gt=0, title="Epochs", description="CPL: 3.")
+    epochs: Positive = Field(3, title="Epochs", description="CPL: 3.")
     batch_size: Positive = Field(64, title="Batch", description="Pairs an update. CPL: 64.")
     micro_batch_size: Positive = Field(4, title="Micro batch", description="Pairs a device at once. CPL: 4.")
     warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
@@ -142,5 +142,3 @@ class Evaluation(StepSettings):
     seed: int = Field(7, title="Seed", description="Chooses the questions.")
     max_tokens: Positive = Field(2048, title="Tokens", description="Limit of plan and solution together.")
 
-
-ModelOrigin = Literal["micro", "smollm2"]

@@ -11,7 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+T = TypeVar("T")
 
 
 class ConfigError(ValueError):
@@ -23,12 +25,16 @@ class TrainingConfig:
     """What every training run is told. Optimiser and schedule are fixed (methods.md 1.8): AdamW, weight decay 0, cosine."""
 
     model: Annotated[Path, "model folder to start from, made by trainers.prepare or by another trainer"]
-    output: Annotated[Path, "folder for model/, progress.jsonl, summary.json; an interrupted run goes on from here"]
+    output: Annotated[
+        Path, "folder for model/, progress.jsonl, summary.json; an interrupted run goes on from here"
+    ]
     learning_rate: Annotated[float, "peak learning rate, > 0"]
     batch_size: Annotated[int, "rows of one update, over all devices"]
     micro_batch_size: Annotated[int, "rows of one forward pass on one device; changes memory, not the result"]
     warmup_ratio: Annotated[float, "share of the updates in which the learning rate rises, 0 <= … < 1"]
-    max_length: Annotated[int, "longest sequence in tokens: longer ones are cut, prompts that fill it are left out"]
+    max_length: Annotated[
+        int, "longest sequence in tokens: longer ones are cut, prompts that fill it are left out"
+    ]
     seed: Annotated[int, "seed of the shuffling"]
 
     def __post_init__(self) -> None:
@@ -59,7 +65,7 @@ def require_file(path: Path, field: str) -> None:
         raise ConfigError(f"{field}: there is no file {path}")
 
 
-def read[T](kind: type[T], path: Path) -> T:
+def read(kind: type[T], path: Path) -> T:
     """The config of `kind` in the JSON file `path`; an unknown, missing or mistyped field is a ConfigError."""
     try:
         given = json.loads(path.read_text())
@@ -88,7 +94,14 @@ def _typed(name: str, value: Any, expected: Any) -> Any:
 
 
 def _type_name(expected: Any) -> str:
-    names = {Path: "a path", str: "text", int: "an integer", float: "a number", bool: "true or false", NoneType: "null"}
+    names = {
+        Path: "a path",
+        str: "text",
+        int: "an integer",
+        float: "a number",
+        bool: "true or false",
+        NoneType: "null",
+    }
     return " or ".join(names[t] for t in (get_args(expected) or (expected,)))
 
 
@@ -100,7 +113,7 @@ def help_text(kind: type, doc: str) -> str:
     return "\n".join(lines)
 
 
-def main[T](kind: type[T], run: Callable[[T], None], doc: str, arguments: Sequence[str] | None = None) -> int:
+def main(kind: type[T], run: Callable[[T], None], doc: str, arguments: Sequence[str] | None = None) -> int:
     """Command line of a trainer: `config.json` or `--help`. Returns the exit status: 0, or 2 with one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1 or arguments[0] in ("-h", "--help"):

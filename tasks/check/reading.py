@@ -154,7 +154,7 @@ def _plus_minus(text: str) -> Answer:
             variants = [one.replace(r"\pm", sign, 1) for one in variants for sign in "+-"]
         if len(variants) > 16:
             return Quantity(text, None)
-    return _listing_of([read(re.sub(r"(?<![^\s=(,])\s*\+\s*", "", one)) for one in variants])
+    return _listing_of([read(re.sub(r"(^|[=(,])\s*\+", r"\1", one)) for one in variants])
 
 
 def _listing(members: list[str], text: str) -> Answer:

@@ -1,0 +1,65 @@
+"""TRL's DPOTrainer with the reference shifted by the advantage: exactly the Step-APO loss (design D8, methods.md 1.7).
+
+-log sigmoid(beta * dlogratio - alpha * (V_w - V_l))  =  DPO's loss with each  log pi_ref + (alpha / beta) * V
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from datasets import Dataset
+from trl import DPOTrainer
+from trl.trainer.dpo_trainer import DataCollatorForPreference
+
+COLUMNS = ("prompt_ids", "chosen_ids", "rejected_ids", "chosen_value", "rejected_value")
+"""What is read of the table step_pairs."""
+
+
+@dataclass
+class PairCollator(DataCollatorForPreference):
+    """TRL's collator; once the reference is known it also hands on value_gap [pairs] = V_chosen - V_rejected."""
+
+    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = super().torch_call(examples)
+        if "ref_chosen_logps" in batch:
+            batch["value_gap"] = torch.tensor(
+                [row["chosen_value"] - row["rejected_value"] for row in examples]
+            )
+        return batch
+
+
+class AdvantageDPOTrainer(DPOTrainer):
+    """Two overrides make the loss; the third only logs the margin without its shift."""
+
+    def __init__(self, *args: Any, alpha: float, **kwargs: Any) -> None:
+        self.alpha = alpha
+        super().__init__(*args, **kwargs)
+
+    def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
+        """The engine's own token ids as they are: no second tokenisation, and no EOS after a plan step."""
+        return dataset
+
+    def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
+        with_reference = super()._precompute_ref_logps(dataset, name, batch_size)
+        shift = self.alpha / self.beta
+        return with_reference.map(
+            lambda row: {
+                "ref_chosen_logps": row["ref_chosen_logps"] + shift * row["chosen_value"],
+                "ref_rejected_logps": row["ref_rejected_logps"] + shift * row["rejected_value"],
+            }
+        )
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> torch.Tensor:
+        """Logs `margin` = beta * dlogratio beside TRL's rewards/margins, which has alpha * value_gap taken off."""
+        value_gap = inputs.pop("value_gap")
+        loss = super().compute_loss(model, inputs)
+        metrics = self._metrics["train"]
+        shift = self.alpha * self.accelerator.gather(value_gap).mean().item()
+        metrics["margin"].append(metrics["rewards/margins"][-1] + shift)
+        return loss

@@ -1,0 +1,119 @@
+"""The model folder: the one form in which policies travel between trainers, engines and the store (design D1b, D2).
+
+config.json, generation_config.json, model.safetensors    untied embeddings; float32 made on a CPU, bfloat16 on CUDA
+tokenizer.json, tokenizer_config.json                     copied byte for byte from checkpoint to checkpoint
+policy.json    {"good", "bad", "eos": token ids, "knows_format": trained on the XML format}
+probe.json     what an engine must reproduce before it may serve this folder
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+
+GOOD, BAD = "<|good|>", "<|bad|>"
+"""The two words of the vocabulary that hold the value: V(s) = tanh((z_good - z_bad) / 2)."""
+
+TOLERANCE = {"float32": 1e-3, "bfloat16": 0.25}
+"""Largest difference of a probe's log-probs that is rounding (nats). bfloat16 keeps 8 bits of every activation."""
+
+PROBE_TEXT = """<question>
+Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May.
+How many clips did Natalia sell altogether in April and May?
+</question>
+<plan>
+<step>
+Plan 1: Find the number of clips sold in May by taking half of the number sold in April.
+</step>
+"""
+PROBE_LENGTHS = (8, 16, 32, 64)
+PROBE_LIKELY = 6
+
+Forward = Callable[[torch.Tensor], torch.Tensor]
+"""Token ids [1, length] int64 -> logits [1, length, vocabulary]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Content of policy.json: the ids of the two value words and of the end of sequence."""
+
+    good: int
+    bad: int
+    eos: int
+    knows_format: bool
+
+    @classmethod
+    def read(cls, folder: Path) -> "Policy":
+        return cls(**json.loads((folder / "policy.json").read_text()))
+
+
+def load_model(folder: Path) -> PreTrainedModel:
+    """The folder's model in float32: the master weights of training, whatever precision the folder was saved in."""
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+
+
+def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    return AutoTokenizer.from_pretrained(folder)
+
+
+def save(
+    folder: Path,
+    model: PreTrainedModel,
+    weights: Mapping[str, torch.Tensor],
+    dtype: torch.dtype,
+    policy: Policy,
+    probe: Mapping[str, Any],
+    tokenizer_files: Sequence[Path],
+) -> None:
+    """Write the whole model folder beside its place, then move it there: a folder that exists is complete."""
+    unfinished = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    model.config.dtype = dtype
+    model.save_pretrained(unfinished, state_dict={name: tensor.to(dtype) for name, tensor in weights.items()})
+    for path in tokenizer_files:
+        shutil.copy(path, unfinished / path.name)
+    (unfinished / "policy.json").write_text(json.dumps(asdict(policy)) + "\n")
+    (unfinished / "probe.json").write_text(json.dumps(probe) + "\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(unfinished, folder)
+
+
+def tokenizer_files(folder: Path) -> list[Path]:
+    """What `save` hands on from the folder that a model was loaded from."""
+    names = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+    return [folder / name for name in names if (folder / name).is_file()]
+
+
+@torch.no_grad()
+def make_probe(
+    forward: Forward,
+    tokenizer: PreTrainedTokenizerBase,
+    policy: Policy,
+    dtype: torch.dtype,
+    device: torch.device,
+) -> dict[str, Any]:
+    """The probe of a model (design D1b): log-probs, by its own forward, of the token after each of a few prompts.
+
+    Each sequence asks for the two value words, so that V is proven too, and the likeliest other words, where a
+    head that does not belong to the body differs most.
+    """
+    ids = tokenizer(PROBE_TEXT, add_special_tokens=False)["input_ids"]
+    sequences = []
+    for length in PROBE_LENGTHS:
+        prompt = ids[:length]
+        logprobs = forward(torch.tensor([prompt], device=device))[0, -1].float().log_softmax(-1).cpu()
+        likely = [
+            token
+            for token in logprobs.topk(PROBE_LIKELY + 2).indices.tolist()
+            if token not in (policy.good, policy.bad)
+        ]
+        token_ids = [policy.good, policy.bad, *likely[:PROBE_LIKELY]]
+        sequences.append({"prompt": prompt, "token_ids": token_ids, "logprobs": logprobs[token_ids].tolist()})
+    name = str(dtype).removeprefix("torch.")
+    return {"dtype": name, "tolerance": TOLERANCE[name], "sequences": sequences}

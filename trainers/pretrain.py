@@ -1,0 +1,180 @@
+"""Pretrains a small Llama and its tokenizer from a file of texts (the micro base; issue 2, item 7).
+
+    python -m trainers.pretrain config.json
+
+The corpus is JSON lines {"text": ...}; each text is closed by the end-of-text token, batches hold texts of like length.
+"""
+
+import json
+import random
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+from tokenizers.trainers import BpeTrainer
+from torch.nn.utils.rnn import pad_sequence
+from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers.optimization import get_cosine_schedule_with_warmup
+
+END = "<|end|>"
+IGNORED = -100  # label of padding
+
+
+@dataclass(frozen=True)
+class PretrainConfig:
+    corpus: Path
+    output: Path
+    vocabulary: int  # tokens, delimiters included
+    delimiters: list[str]  # strings that are one token each
+    largest_number: int  # numbers up to this one are one token each
+    hidden: int
+    intermediate: int
+    layers: int
+    heads: int
+    positions: int
+    updates: int
+    batch_size: int  # texts
+    learning_rate: float
+    weight_decay: float
+    warmup_ratio: float
+    seed: int
+    threads: int
+
+
+def load_config(path: Path) -> PretrainConfig:
+    raw = json.loads(path.read_text())
+    return PretrainConfig(**{**raw, "corpus": Path(raw["corpus"]), "output": Path(raw["output"])})
+
+
+def train_tokenizer(texts: list[str], config: PretrainConfig) -> PreTrainedTokenizerFast:
+    """Byte-level BPE whose words keep their leading space; delimiters are ordinary (not special) added tokens."""
+    tokenizer = Tokenizer(models.BPE())
+    words = Regex(r" ?[A-Za-z]+| ?\d{1,2}| ?[^\sA-Za-z\d]|\s")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(words, "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = BpeTrainer(
+        vocab_size=config.vocabulary - len(config.delimiters),
+        special_tokens=[END],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    numbers = [f" {number} ({number})" for number in range(config.largest_number + 1)] * len(texts)
+    plain = [_without(config.delimiters, text) for text in texts]
+    tokenizer.train_from_iterator([*plain, *numbers], trainer)
+    tokenizer.add_tokens([AddedToken(text, normalized=False) for text in config.delimiters])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        eos_token=END,
+        pad_token=END,
+        model_max_length=config.positions,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def build_model(tokenizer: PreTrainedTokenizerFast, config: PretrainConfig) -> LlamaForCausalLM:
+    """Untied embeddings: an engine that swaps weights in place serves a wrong model when they are tied."""
+    return LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=len(tokenizer),
+            hidden_size=config.hidden,
+            intermediate_size=config.intermediate,
+            num_hidden_layers=config.layers,
+            num_attention_heads=config.heads,
+            num_key_value_heads=config.heads,
+            max_position_embeddings=config.positions,
+            tie_word_embeddings=False,
+            bos_token_id=None,
+            eos_token_id=tokenizer.eos_token_id,
+            pad_token_id=tokenizer.eos_token_id,
+            dtype="float32",
+        )
+    )
+
+
+def batches(
+    examples: list[torch.Tensor], size: int, seed: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Endless (input ids, labels), each int64 [size, longest of the batch]: shuffled pools, sorted by length."""
+    rng = random.Random(seed)
+    while True:
+        order = list(range(len(examples)))
+        rng.shuffle(order)
+        pools = [
+            sorted(order[i : i + 50 * size], key=lambda n: len(examples[n]))
+            for i in range(0, len(order), 50 * size)
+        ]
+        groups = [pool[i : i + size] for pool in pools for i in range(0, len(pool), size)]
+        rng.shuffle(groups)
+        for group in groups:
+            chosen = [examples[n] for n in group]
+            yield (
+                pad_sequence(chosen, batch_first=True),
+                pad_sequence(chosen, batch_first=True, padding_value=IGNORED),
+            )
+
+
+def pretrain(config: PretrainConfig) -> None:
+    torch.manual_seed(config.seed)
+    torch.set_num_threads(config.threads)
+    texts = [json.loads(line)["text"] for line in config.corpus.open()]
+    tokenizer = train_tokenizer(texts[:5000], config)
+    encoded = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    examples = [torch.tensor([*ids, tokenizer.eos_token_id]) for ids in encoded]
+    model = build_model(tokenizer, config)
+    _fit(model, examples, config)
+    model.generation_config = GenerationConfig(
+        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id
+    )
+    model.save_pretrained(config.output)
+    tokenizer.save_pretrained(config.output)
+
+
+def _fit(model: LlamaForCausalLM, examples: list[torch.Tensor], config: PretrainConfig) -> None:
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    others = [p for p in model.parameters() if p.ndim <= 1]
+    optimizer = torch.optim.AdamW(
+        [{"params": matrices, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}],
+        lr=config.learning_rate,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    warmup = round(config.warmup_ratio * config.updates)
+    schedule = get_cosine_schedule_with_warmup(optimizer, warmup, config.updates)
+    source = batches(examples, config.batch_size, config.seed)
+    started = time.monotonic()
+    model.train()
+    for update in range(1, config.updates + 1):
+        input_ids, labels = next(source)
+        loss = model(input_ids=input_ids, labels=labels).loss
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        schedule.step()
+        if update % 50 == 0 or update == config.updates:
+            line = {
+                "step": update,
+                "steps": config.updates,
+                "loss": round(loss.item(), 4),
+                "seconds": round(time.monotonic() - started, 1),
+            }
+            print(json.dumps(line), flush=True)
+
+
+def _without(delimiters: list[str], text: str) -> str:
+    for delimiter in delimiters:
+        text = text.replace(delimiter, "\n")
+    return text
+
+
+if __name__ == "__main__":
+    pretrain(load_config(Path(sys.argv[1])))

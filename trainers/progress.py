@@ -1,0 +1,69 @@
+"""What a trainer tells while it runs, and what it needs to go on after it was killed.
+
+progress.jsonl: one JSON object an update, flushed: {"step", "steps", "seconds", "loss", "learning_rate", …}.
+"""
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+
+class Progress(TrainerCallback):
+    """Writes progress.jsonl. A resumed run drops the lines after its checkpoint and goes on counting seconds."""
+
+    def __init__(self, output: Path) -> None:
+        self.path = output / "progress.jsonl"
+        self.last: dict[str, Any] = {}
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> None:
+        if not state.is_world_process_zero:
+            return
+        kept = [line for line in lines(self.path) if line["step"] <= state.global_step]
+        self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
+        self.last = kept[-1] if kept else {}
+        self.started = time.monotonic() - self.last.get("seconds", 0.0)
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float],
+        **_: Any,
+    ) -> None:
+        if not state.is_world_process_zero or "loss" not in logs:
+            return
+        if not math.isfinite(logs["loss"]):
+            raise FloatingPointError(
+                f"the loss of update {state.global_step} is {logs['loss']}: lower learning_rate, or look for broken rows"
+            )
+        seconds = round(time.monotonic() - self.started, 3)
+        self.last = {"step": state.global_step, "steps": state.max_steps, "seconds": seconds, **logs}
+        line = json.dumps(self.last)
+        with self.path.open("a") as file:
+            file.write(line + "\n")
+        print(line, flush=True)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of progress.jsonl; one that a kill cut short is left out."""
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines(keepends=True) if line.endswith("\n")]
+
+
+def last_checkpoint(checkpoints: Path) -> Path | None:
+    """The newest complete checkpoint. trainer_state.json is written last: one cut short by a kill does not parse."""
+    for path in sorted(checkpoints.glob("checkpoint-*"), key=lambda p: -int(p.name.split("-")[1])):
+        try:
+            json.loads((path / "trainer_state.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            continue
+        return path
+    return None

@@ -1,0 +1,69 @@
+"""SFT with the value loss in one pass (design D2; methods.md 1.4, 1.5).
+
+    loss = CE(completion tokens of the policy rows) + value_weight * MSE(V, tree Q)
+    V    = tanh((z_good - z_bad) / 2), read where the last token of a step's closing delimiter is predicted
+
+Both terms are means over the whole update: how it is cut into micro-batches and devices changes nothing.
+Run as: python -m trainers.sft config.json
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from trainers.config import TrainingConfig, main, require, require_file
+
+
+@dataclass(frozen=True, kw_only=True)
+class SFT(TrainingConfig):
+    """Paper: learning_rate 1e-5, 5 epochs (round 2: 3), batch_size 512, warmup_ratio 0.1, max_length 1024."""
+
+    examples: Annotated[Path, "Parquet file of the table sft_examples"]
+    epochs: Annotated[int | None, "passes over the examples; give this or updates"] = None
+    updates: Annotated[int | None, "optimiser steps; give this or epochs"] = None
+    value_weight: Annotated[
+        float, "weight of the value loss, >= 0; 0 is plain SFT and leaves value-only rows out"
+    ]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            (self.epochs is None) != (self.updates is None), "epochs, updates:", "give exactly one of the two"
+        )
+        require((self.epochs or self.updates or 0) >= 1, "epochs, updates:", "must be >= 1")
+        require(self.value_weight >= 0, "value_weight", "must be >= 0")
+        require_file(self.examples, "examples")
+
+
+def train(config: SFT) -> None:
+    from trl import SFTConfig
+
+    from trainers import model_folder, training
+    from trainers.value_sft import COLUMNS, ExampleCollator, ValueSFTTrainer
+
+    if not training.begin(config):
+        return
+    policy = model_folder.Policy.read(config.model)
+    horizon = {"num_train_epochs": config.epochs} if config.epochs else {"max_steps": config.updates}
+    as_given = {"skip_prepare_dataset": True}  # the rows hold the engine's own token ids
+    args = SFTConfig(**training.arguments(config), **horizon, dataset_kwargs=as_given)
+    trainer = ValueSFTTrainer(
+        model=model_folder.load_model(config.model),
+        args=args,
+        train_dataset=training.rows(
+            args,
+            config.examples,
+            COLUMNS,
+            config.max_length,
+            wanted=lambda row: row["is_policy"] or config.value_weight > 0,
+        ),
+        data_collator=ExampleCollator(policy.eos, config.max_length),
+        processing_class=model_folder.load_tokenizer(config.model),
+        words=(policy.good, policy.bad),
+        value_weight=config.value_weight,
+    )
+    training.run(trainer, config)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(SFT, train, __doc__))

@@ -1,0 +1,130 @@
+"""How every training run goes: read rows, train from the last checkpoint on, write the model folder and the summary.
+
+Optimiser and schedule are the paper's (methods.md 1.8): AdamW without weight decay, cosine with warm-up; gradients
+are clipped at norm 1, as its LLaMA-Factory does. CUDA: bfloat16 autocast over float32 weights, activations
+re-computed. CPU: float32.
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import PrinterCallback, Trainer, TrainingArguments
+
+from trainers import model_folder
+from trainers.config import ConfigError, TrainingConfig
+from trainers.progress import Progress, last_checkpoint
+
+
+def begin(config: TrainingConfig) -> bool:
+    """Claim config.output for this config. False: it already holds the finished run of the very same config."""
+    written = json.dumps(dataclasses.asdict(config), default=str, indent=1) + "\n"
+    path = config.output / "config.json"
+    if path.is_file() and path.read_text() != written:
+        raise ConfigError(
+            f"output: {config.output} holds a run of another config; choose a new folder or delete it"
+        )
+    config.output.mkdir(parents=True, exist_ok=True)
+    mine = path.with_suffix(f".{os.getpid()}")
+    mine.write_text(written)
+    os.replace(mine, path)  # at once: the other processes of this run are reading it
+    return not (config.output / "summary.json").is_file()
+
+
+def rows(
+    args: TrainingArguments,
+    path: Path,
+    columns: Sequence[str],
+    max_length: int,
+    wanted: Callable[[dict[str, Any]], bool] = lambda row: True,
+) -> Dataset:
+    """The wanted rows of a Parquet file, memory-mapped, whose prompt leaves room for at least one token."""
+    with args.main_process_first():
+        table = Dataset.from_parquet(str(path), columns=list(columns), cache_dir=f"{args.output_dir}/rows")
+        kept = table.filter(lambda row: len(row["prompt_ids"]) < max_length and wanted(row))
+    if not len(kept):
+        raise ConfigError(
+            f"{path} has no row to train on: {len(table)} rows, none whose prompt is below max_length"
+        )
+    return kept
+
+
+def arguments(config: TrainingConfig) -> dict[str, Any]:
+    """Keyword arguments of TRL's SFTConfig and DPOConfig."""
+    on_cuda = torch.cuda.is_available()
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    return {
+        "output_dir": str(config.output / "checkpoints"),
+        "learning_rate": config.learning_rate,
+        "per_device_train_batch_size": config.micro_batch_size,
+        "gradient_accumulation_steps": config.batch_size // (config.micro_batch_size * processes),
+        "max_length": config.max_length,
+        "optim": "adamw_torch",
+        "weight_decay": 0.0,
+        "lr_scheduler_type": "cosine",
+        "warmup_steps": config.warmup_ratio,  # below 1: a ratio
+        "seed": config.seed,
+        "use_cpu": not on_cuda,
+        "bf16": on_cuda,
+        "gradient_checkpointing": on_cuda,
+        "dataloader_pin_memory": on_cuda,
+        "remove_unused_columns": False,
+        "save_steps": 0.1,  # ten checkpoints a run, of which the newest is kept
+        "save_total_limit": 1,
+        "logging_steps": 1,
+        "logging_nan_inf_filter": False,
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
+
+
+def run(trainer: Trainer, config: TrainingConfig) -> None:
+    """Train, resuming from the newest checkpoint; write output/model and, last of all, output/summary.json."""
+    progress = Progress(config.output)
+    trainer.add_callback(progress)
+    trainer.remove_callback(PrinterCallback)
+    checkpoint = last_checkpoint(config.output / "checkpoints")
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else False)
+    save_trained(trainer, config)
+    if trainer.is_world_process_zero():
+        summary = {
+            "updates": trainer.state.global_step,
+            "examples": len(trainer.train_dataset),
+            **progress.last,
+        }
+        (config.output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+        shutil.rmtree(config.output / "checkpoints")
+
+
+def save_trained(trainer: Trainer, config: TrainingConfig) -> None:
+    """Every process takes part (a sharded model gathers its weights and runs the probe together), the first writes."""
+    accelerator = trainer.accelerator
+    dtype = torch.bfloat16 if accelerator.device.type == "cuda" else torch.float32
+    policy = dataclasses.replace(model_folder.Policy.read(config.model), knows_format=True)
+    model = trainer.model_wrapped.eval()
+    with accelerator.autocast():
+        probe = model_folder.make_probe(
+            lambda ids: model(input_ids=ids).logits,
+            model_folder.load_tokenizer(config.model),
+            policy,
+            dtype,
+            accelerator.device,
+        )
+    weights = accelerator.get_state_dict(model)
+    if trainer.is_world_process_zero():
+        model_folder.save(
+            config.output / "model",
+            accelerator.unwrap_model(model),
+            weights,
+            dtype,
+            policy,
+            probe,
+            model_folder.tokenizer_files(config.model),
+        )
+    accelerator.wait_for_everyone()
