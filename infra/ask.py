@@ -1,27 +1,21 @@
 """`cpl sql` and `cpl show`: asking what the rounds made. Reads only; files come from the store's digest cache."""
 
-import csv
 import json
-import sys
+import os
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import duckdb
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from infra.display import ROWS_SHOWN, print_answer, print_csv, print_json, print_listing, print_summary
 from infra.settings import settings
 from infra.store import Manifest, Ref, Store, StoreError
-from infra.summary import NO_TABLES, Row, Tables, accuracy_grid, publication, summarise
-from infra.warehouse import Answer, ask, build, first_comment, statements
-
-ROWS_PRINTED = 100
-CELL_WIDTH = 400
-PIPE_WIDTH = 160
+from infra.summary import NO_TABLES, Row, Tables, publication, summarise
+from infra.warehouse import ask, build, first_comment, statements
 
 STAGE = "stages."
 """Prefix of a round manifest's inputs that are its stages (the others: the round before)."""
@@ -44,22 +38,26 @@ def sql(
 ) -> None:
     """Ask the warehouse of a campaign, read-only."""
     if show_list:
-        return _print_list()
+        _list()
+        return
     if (query is None) == (file is None):
         raise typer.BadParameter("give a query or --file, not both; --list shows what can be asked")
     if as_csv and as_json:
         raise typer.BadParameter("--csv or --json, not both")
-    text = query if file is None else file.read_text()
+    text = file.read_text() if file is not None else str(query)
     with _plain_errors():
         store = Store.open(settings())
-        _, path = _warehouse(store, published(store, campaign, round))
-        answer = ask(path, str(text), most=None if as_csv or as_json else ROWS_PRINTED + 1)
+        answer = ask(
+            _warehouse(store, published(store, campaign, round)),
+            text,
+            most=None if as_csv or as_json else ROWS_SHOWN + 1,
+        )
     if as_csv:
-        _print_csv(answer)
+        print_csv(answer)
     elif as_json:
-        _print_json(answer.records())
+        print_json(answer.records())
     else:
-        _print_answer(answer)
+        print_answer(answer)
 
 
 def show(
@@ -71,9 +69,9 @@ def show(
     with _plain_errors():
         summary = round_summary(Store.open(settings()), campaign, round)
     if as_json:
-        _print_json(summary)
+        print_json(summary)
     else:
-        _print_summary(summary)
+        print_summary(summary)
 
 
 def published(store: Store, campaign: str | None, round: int | None) -> Manifest:
@@ -114,9 +112,10 @@ def round_summary(store: Store, campaign: str | None, round: int | None) -> Row:
         return summarise(campaign, round, record, None, NO_TABLES)
     stages = {name.removeprefix(STAGE): ref for name, ref in manifest.inputs.items() if name.startswith(STAGE)}
     made = {name: store.manifest(ref) for name, ref in stages.items()}
-    known = publication(manifest.facts, manifest.run_id, {name: (one.seconds, one.run_id) for name, one in made.items()})
-    _, path = _warehouse(store, manifest)
-    return summarise(campaign, round, record, known, round_tables(path, campaign, round))
+    known = publication(
+        manifest.facts, manifest.run_id, {name: (one.seconds, one.run_id) for name, one in made.items()}
+    )
+    return summarise(campaign, round, record, known, round_tables(_warehouse(store, manifest), campaign, round))
 
 
 def round_tables(path: Path, campaign: str, round: int) -> Tables:
@@ -141,3 +140,36 @@ def round_tables(path: Path, campaign: str, round: int) -> Tables:
         "evaluations": ask(path, evaluations, of_round).records(),
         "value_rankings": ask(path, rankings, of_round).records(),
     }
+
+
+def _manifest(store: Store, pointer: str) -> Manifest:
+    return store.manifest(Ref.model_validate(json.loads(store.get(pointer))["manifest"]))
+
+
+def _warehouse(store: Store, round_manifest: Manifest) -> Path:
+    """Local verified copy of the DuckDB file that the round published."""
+    return store.fetch(round_manifest.inputs[f"{STAGE}warehouse"], "factory.duckdb")
+
+
+def _list() -> None:
+    """What `sql/` defines, read from an empty warehouse: it needs no store and no round."""
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "empty.duckdb"
+        build(empty, {})
+        relations = ask(
+            empty,
+            "select table_name as name, comment from duckdb_tables() "
+            "union all by name select view_name as name, comment from duckdb_views() where not internal",
+        )
+    examples = [(os.path.relpath(file), first_comment(file)) for file in statements("examples")]
+    print_listing(relations.records(), examples)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    """A wrong query, a missing round and a store that is down are told in words, with exit status 1."""
+    try:
+        yield
+    except (duckdb.Error, NothingThere, StoreError) as problem:
+        typer.echo(str(problem), err=True)
+        raise typer.Exit(1) from problem

@@ -5,6 +5,7 @@ closes it; everybody else opens it read-only. DuckDB downloads no extension: S3 
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,11 +13,11 @@ import duckdb
 
 SQL = Path(__file__).parent.parent / "sql"
 
-CONFIG = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
     "memory_limit": "3GiB",
-    "threads": "2",
+    "threads": 2,
 }
 """Modest, because the engine and the trainers want the machine; what does not fit is spilled beside the file."""
 
@@ -32,7 +33,8 @@ class ParquetSource(NamedTuple):
     path: Path
 
 
-class Violation(NamedTuple):
+@dataclass(frozen=True)
+class Violation:
     """A rule of `sql/checks` that does not hold: what broke it, as text, at most ROWS_SHOWN of `count` rows."""
 
     rule: str
@@ -95,19 +97,20 @@ def _load(connection: duckdb.DuckDBPyConnection, table: str, source: ParquetSour
 
 def check(path: Path) -> list[Violation]:
     """Runs every query of `sql/checks` against the warehouse at `path`; an empty list means that all rules hold."""
-    return [violation for file in statements("checks") if (violation := _broken(path, file))]
+    with duckdb.connect(path, read_only=True, config=CONFIG) as connection:
+        found = (_broken(connection, file) for file in statements("checks"))
+        return [violation for violation in found if violation is not None]
 
 
-def _broken(path: Path, file: Path) -> Violation | None:
-    counted = f"select count(*) over () as violations, * from (\n{file.read_text()}\n) limit {ROWS_SHOWN}"
-    answer = ask(path, counted)
+def _broken(connection: duckdb.DuckDBPyConnection, query: Path) -> Violation | None:
+    counted = f"select count(*) over () as violations, * from (\n{query.read_text()}\n) limit {ROWS_SHOWN}"
+    answer = _execute(connection, counted)
     if not answer.rows:
         return None
     rows = [
-        ", ".join(f"{name}={_short(value)}" for name, value in zip(answer.columns[1:], row[1:], strict=True))
-        for row in answer.rows
+        ", ".join(f"{name}={_short(value)}" for name, value in list(record.items())[1:]) for record in answer.records()
     ]
-    return Violation(first_comment(file), file.stem, rows, answer.rows[0][0])
+    return Violation(first_comment(query), query.stem, rows, answer.rows[0][0])
 
 
 def _short(value: Any) -> str:
@@ -115,8 +118,21 @@ def _short(value: Any) -> str:
     return text if len(text) <= WIDTH_SHOWN else text[: WIDTH_SHOWN - 1] + "…"
 
 
-def ask(path: Path, sql: str, parameters: Sequence[Any] = ()) -> Answer:
-    """Asks the warehouse at `path`, opened read-only. Raises `duckdb.Error` for SQL that it does not understand."""
+def ask(path: Path, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), most: int | None = None) -> Answer:
+    """Asks the warehouse at `path`, opened read-only: all rows, or the first `most`.
+
+    Raises `duckdb.Error` for SQL that it does not understand, or that would write to the warehouse.
+    """
     with duckdb.connect(path, read_only=True, config=CONFIG) as connection:
-        result = connection.execute(sql, list(parameters))
-        return Answer([column[0] for column in result.description or ()], result.fetchall())
+        return _execute(connection, sql, parameters, most)
+
+
+def _execute(
+    connection: duckdb.DuckDBPyConnection,
+    sql: str,
+    parameters: Sequence[Any] | Mapping[str, Any] = (),
+    most: int | None = None,
+) -> Answer:
+    result = connection.execute(sql, parameters)
+    columns = [column[0] for column in result.description or ()]
+    return Answer(columns, result.fetchall() if most is None else result.fetchmany(most))

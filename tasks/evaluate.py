@@ -40,7 +40,7 @@ def evaluate(stage: Stage, model: Ref, name: str, benchmarks: Ref, settings: Eva
                 {question["question_id"]: question for question in asked},
                 lambda question: answer(question, name, served, checker, settings),
                 what=f"Evaluation of {name}",
-                in_flight=4 * served.in_flight,
+                in_flight=served.in_flight(settings.max_tokens),
             )
             return [part["sample"] for part in parts.values() if part["error"] is None]
 

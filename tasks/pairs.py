@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from infra.engine.model_folder import read_policy_words
+from infra.engine import ModelFolder
 from infra.store import Ref
 from tasks.format import Kind
 from tasks.records import frame
@@ -33,7 +33,7 @@ def make_pairs(stage: Stage, trees: Ref, policy: Ref, settings: Pairs) -> int:
     """Tables `step_pairs` and `sft_examples`, from all trees that neither failed nor are held out."""
     usable = stage.read(trees, "trees").filter(pl.col("state") != "failed", ~pl.col("is_held_out"))
     nodes = stage.read(trees, "nodes").partition_by("tree_id", as_dict=True)
-    eos = read_policy_words(stage.store.folder(policy, "model")).eos
+    eos = ModelFolder.read(stage.store.folder(policy, "model")).words.eos
     pairs: list[Row] = []
     examples: list[Row] = []
     for tree in usable.to_dicts():

@@ -12,9 +12,7 @@ from typing import Any
 
 from tokenizers import Tokenizer
 
-from infra.engine.client import Engine, EngineError, Reply
-from infra.engine.model_folder import read_policy_words
-from infra.engine.serving import serving
+from infra.engine import Engine, EngineError, ModelFolder, Reply, serving
 from infra.settings import settings as environment
 from infra.store import Ref
 from tasks.check import Checker, Verdict
@@ -23,6 +21,9 @@ from tasks.format import ACTION_STOP
 from tasks.search.grow import Expansion, Judge, PolicyError, Sample
 from tasks.settings import Search
 from tasks.step import Stage
+
+MOST_IN_FLIGHT = 256
+"""More questions at once do not fill an engine better; fewer unfinished ones are lost when a run is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +36,11 @@ class Written:
 
 
 class ServedPolicy:
-    """The policy of a model folder; `in_flight` is how many questions it serves well at the same time."""
+    """The policy of a model folder, behind one engine or several."""
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, *, knows_format: bool, in_flight: int) -> None:
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, *, knows_format: bool) -> None:
         self.engine = engine
         self.tokenizer = tokenizer
-        self.in_flight = in_flight
         start = tokenizer.encode("").ids
         self.prefix = start if knows_format else start + self.encode(DEMONSTRATIONS)
         self.reflection_prefix = start if knows_format else start + self.encode(REFLECTION_DEMONSTRATION)
@@ -48,6 +48,10 @@ class ServedPolicy:
     def encode(self, text: str) -> list[int]:
         """Token ids of a text within a prompt (no beginning-of-sequence token: the prefix holds it)."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def in_flight(self, tokens: int) -> int:
+        """How many questions to work on at once, when one may have `tokens` tokens in the engine at a time."""
+        return max(1, min(MOST_IN_FLIGHT, self.engine.token_budget // tokens))
 
     async def write(
         self,
@@ -105,6 +109,7 @@ class SearchPolicy:
             prompt_tokens=reply.prompt_tokens,
             cached_tokens=reply.cached_tokens,
             generated_tokens=reply.generated_tokens,
+            failed_requests=reply.attempts - 1,
         )
 
 
@@ -125,11 +130,10 @@ def judge(checker: Checker, question: dict[str, Any]) -> Judge:
 async def serve(stage: Stage, model: Ref) -> AsyncIterator[ServedPolicy]:
     """The engine with this model's weights, proven by its probe (design D1b)."""
     folder = stage.store.folder(model, "model")
-    words = read_policy_words(folder)
-    async with serving(folder, environment()) as engine:
+    words = ModelFolder.read(folder).words
+    async with serving(folder, environment(), progress=stage.log.info) as engine:
         yield ServedPolicy(
             engine,
             Tokenizer.from_file(str(folder / "tokenizer.json")),
             knows_format=words.knows_format,
-            in_flight=engine.capacity,
         )

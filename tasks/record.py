@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from prefect.runtime import flow_run
 
-from infra.engine.serving import stop_local_engine
+from infra.engine import stop_local_engine
 from infra.settings import settings as environment
 from infra.store import Ref, Store
 

@@ -45,7 +45,7 @@ def roll_out(stage: Stage, questions: Ref, policy: Ref, settings: Rollouts) -> i
                 {question["question_id"]: question for question in asked},
                 lambda question: attempts(question, served, checker, settings),
                 what="Rollouts",
-                in_flight=served.in_flight,
+                in_flight=served.in_flight(settings.samples * settings.max_solution_tokens),
             )
             return [attempt for part in parts.values() for attempt in part["attempts"]]
 

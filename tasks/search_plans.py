@@ -38,12 +38,13 @@ def search_plans(stage: Stage, questions: Ref, rollouts: Ref, policy: Ref, setti
                     pass_rate=pass_rate,
                 )
             search_policy = SearchPolicy(served, settings)
+            in_flight = served.in_flight(settings.root_children * settings.max_step_tokens)
 
             async def search(task: Task) -> Part:
                 grown = await grow(task, search_policy, settings)
                 return {"tree": grown.tree, "nodes": grown.nodes, "error": grown.tree["error"]}
 
-            parts = await each_part(stage, tasks, search, what="Search", in_flight=served.in_flight)
+            parts = await each_part(stage, tasks, search, what="Search", in_flight=in_flight)
             return list(parts.values())
 
     grown = asyncio.run(run())

@@ -135,12 +135,13 @@ def step(name: str, version: int, **options: Any) -> Callable[[Callable[Concaten
                     config={k: to_jsonable_python(v) for k, v in given.items() if not _refs(v)},
                     inputs={f"{k}{suffix}": ref for k, v in given.items() for suffix, ref in _refs(v).items()},
                     objects=stage.objects,
-                    facts={**stage.facts, "rows": rows},
+                    rows=rows,
+                    facts=stage.facts,
                 ),
             )
             store.delete(store.names(f"{stage.prefix}/parts/"))
             shutil.rmtree(stage.folder)
-            return ref.model_copy(update={"rows": rows})
+            return ref
 
         def key_of(_: TaskRunContext, parameters: dict[str, Any]) -> str:
             return f"{name}/{cache_key(name, version, parameters)}"

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from infra.engine.serving import stop_local_engine
+from infra.engine import stop_local_engine
 from infra.settings import device
 from infra.settings import settings as environment
 from infra.store import Ref

@@ -1,4 +1,4 @@
-"""TRL's DPOTrainer with the reference shifted by the advantage: exactly the Step-APO loss (design D8, methods.md 1.7).
+"""TRL's DPOTrainer with the reference shifted by the advantage: the Step-APO loss (D8, methods.md 1.7).
 
 -log sigmoid(beta * dlogratio - alpha * (V_w - V_l))  =  DPO's loss with each  log pi_ref + (alpha / beta) * V
 """
@@ -17,7 +17,7 @@ COLUMNS = ("prompt_ids", "chosen_ids", "rejected_ids", "chosen_value", "rejected
 
 @dataclass
 class PairCollator(DataCollatorForPreference):
-    """TRL's collator; once the reference is known it also hands on value_gap [pairs] = V_chosen - V_rejected."""
+    """TRL's collator and, once the reference is known, value_gap [pairs] float32 = V_chosen - V_rejected."""
 
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         batch = super().torch_call(examples)
@@ -56,7 +56,7 @@ class AdvantageDPOTrainer(DPOTrainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> torch.Tensor:
-        """Logs `margin` = beta * dlogratio beside TRL's rewards/margins, which has alpha * value_gap taken off."""
+        """Logs margin = beta * dlogratio beside TRL's rewards/margins, which is alpha * value_gap less."""
         value_gap = inputs.pop("value_gap")
         loss = super().compute_loss(model, inputs)
         metrics = self._metrics["train"]

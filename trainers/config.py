@@ -22,7 +22,7 @@ class ConfigError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """What every training run is told. Optimiser and schedule are fixed (methods.md 1.8): AdamW, weight decay 0, cosine."""
+    """What every training run is told; the optimiser is fixed (methods.md 1.8, trainers/training.py)."""
 
     model: Annotated[Path, "model folder to start from, made by trainers.prepare or by another trainer"]
     output: Annotated[
@@ -47,11 +47,11 @@ class TrainingConfig:
         require(
             self.batch_size % (self.micro_batch_size * processes) == 0,
             "batch_size",
-            f"({self.batch_size}) must be a multiple of micro_batch_size ({self.micro_batch_size}) x processes ({processes})",
+            f"must be a multiple of micro_batch_size ({self.micro_batch_size}) x processes ({processes})",
         )
         if not (self.model / "policy.json").is_file():
             raise ConfigError(
-                f"model: {self.model} is no model folder (it has no policy.json); make one with trainers.prepare"
+                f"model: {self.model} is no model folder (no policy.json); make one with trainers.prepare"
             )
 
 
@@ -66,7 +66,7 @@ def require_file(path: Path, field: str) -> None:
 
 
 def read(kind: type[T], path: Path) -> T:
-    """The config of `kind` in the JSON file `path`; an unknown, missing or mistyped field is a ConfigError."""
+    """The config of `kind` in a JSON file; a ConfigError names an unknown, missing or mistyped field."""
     try:
         given = json.loads(path.read_text())
     except OSError as error:
@@ -114,7 +114,7 @@ def help_text(kind: type, doc: str) -> str:
 
 
 def main(kind: type[T], run: Callable[[T], None], doc: str, arguments: Sequence[str] | None = None) -> int:
-    """Command line of a trainer: `config.json` or `--help`. Returns the exit status: 0, or 2 with one line on stderr."""
+    """Command line of a trainer: `config.json` or `--help`. Exit status 0, or 2 with one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
         print(help_text(kind, doc))

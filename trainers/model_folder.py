@@ -1,6 +1,6 @@
-"""The model folder: the one form in which policies travel between trainers, engines and the store (design D1b, D2).
+"""The model folder: the form in which policies travel between trainers, engines and the store (D1b, D2).
 
-config.json, generation_config.json, model.safetensors    untied embeddings; float32 made on a CPU, bfloat16 on CUDA
+config.json, generation_config.json, model.safetensors    untied embeddings; float32 (CPU) or bfloat16 (CUDA)
 tokenizer.json, tokenizer_config.json                     copied byte for byte from checkpoint to checkpoint
 policy.json    {"good", "bad", "eos": token ids, "knows_format": trained on the XML format}
 probe.json     what an engine must reproduce before it may serve this folder
@@ -21,7 +21,7 @@ GOOD, BAD = "<|good|>", "<|bad|>"
 """The two words of the vocabulary that hold the value: V(s) = tanh((z_good - z_bad) / 2)."""
 
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.25}
-"""Largest difference of a probe's log-probs that is rounding (nats). bfloat16 keeps 8 bits of every activation."""
+"""Largest difference of a probe's log-probs, in nats, that is rounding."""
 
 PROBE_TEXT = """<question>
 Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May.
@@ -54,7 +54,7 @@ class Policy:
 
 
 def load_model(folder: Path) -> PreTrainedModel:
-    """The folder's model in float32: the master weights of training, whatever precision the folder was saved in."""
+    """The folder's model in float32, whatever precision it was saved in: the master weights of training."""
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
 
@@ -98,10 +98,10 @@ def make_probe(
     dtype: torch.dtype,
     device: torch.device,
 ) -> dict[str, Any]:
-    """The probe of a model (design D1b): log-probs, by its own forward, of the token after each of a few prompts.
+    """The probe of a model (D1b): log-probs, by its own forward, of the token after each of a few prompts.
 
-    Each sequence asks for the two value words, so that V is proven too, and the likeliest other words, where a
-    head that does not belong to the body differs most.
+    Each sequence asks for the two value words, so that V is proven too, and for the likeliest others, where
+    a head that does not belong to the body differs most.
     """
     ids = tokenizer(PROBE_TEXT, add_special_tokens=False)["input_ids"]
     sequences = []

@@ -1,7 +1,7 @@
 """A base model enters the house once: any causal language model becomes a model folder (design D2, D11).
 
-Adds the two value words, unties the embeddings and zeroes both words' rows of the output head, so that V = 0 in
-round 1, which is the paper's stated intent (methods.md 1.4 b). Every other logit stays what it was.
+Adds the two value words, unties the embeddings and zeroes both words' rows of the output head, so that V = 0
+in round 1, which is the paper's stated intent (methods.md 1.4 b). Every other logit stays what it was.
 `model` is a hub id or a folder: config.json with *.safetensors, or exactly one *.gguf, which is de-quantised.
 Run as: python -m trainers.prepare config.json
 """
@@ -59,7 +59,7 @@ def prepare(config: Prepare) -> None:
 
 
 def load(model: str, dtype: "torch.dtype") -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """Any causal language model and its tokenizer; a ConfigError in one line when the name or the files are no good."""
+    """Any causal language model and its tokenizer; a ConfigError when the name or the files are no good."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     gguf = sorted(path.name for path in Path(model).glob("*.gguf"))
@@ -77,8 +77,8 @@ def load(model: str, dtype: "torch.dtype") -> "tuple[PreTrainedModel, PreTrained
     ) as error:  # the libraries below raise every kind of error for a wrong name or a broken file
         cause = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ConfigError(
-            f"model: {model} cannot be loaded ({cause}); give a hub id that this machine can reach, or a folder "
-            "that holds config.json, a tokenizer and *.safetensors, or one *.gguf"
+            f"model: {model} cannot be loaded ({cause}); give a hub id that this machine can reach, or a "
+            "folder that holds config.json, a tokenizer and *.safetensors, or one *.gguf"
         ) from error
     if tokenizer.eos_token_id is None:
         raise ConfigError(
@@ -88,7 +88,7 @@ def load(model: str, dtype: "torch.dtype") -> "tuple[PreTrainedModel, PreTrained
 
 
 def untie(model: "PreTrainedModel") -> None:
-    """Give the output head weights of its own: engines that swap weights serve a wrong model otherwise (design 4)."""
+    """Give the output head its own weights: engines that swap tied ones serve a wrong model (design 4)."""
     from torch import nn
 
     head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
@@ -98,7 +98,7 @@ def untie(model: "PreTrainedModel") -> None:
 
 
 def add_value_words(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> tuple[int, int]:
-    """The ids of the two words. Fresh ones take spare rows of the vocabulary where there are any, and mean V = 0."""
+    """The ids of the two words. Fresh ones take spare rows of the vocabulary, if any, and mean V = 0."""
     import torch
     from tokenizers import AddedToken
 
@@ -108,20 +108,20 @@ def add_value_words(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBas
     tokenizer.add_tokens(
         [AddedToken(word, special=True, normalized=False) for word in fresh], special_tokens=True
     )
-    good, bad = tokenizer.convert_tokens_to_ids([GOOD, BAD])
+    good, bad = (tokenizer.get_vocab()[word] for word in (GOOD, BAD))
     if max(good, bad) >= model.get_output_embeddings().weight.shape[0]:
-        model.resize_token_embeddings(max(good, bad) + 1)
-    head = model.get_output_embeddings()
+        model.resize_token_embeddings(max(good, bad) + 1, mean_resizing=False)
+    head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
     with torch.no_grad():
-        for row in tokenizer.convert_tokens_to_ids(fresh):
-            head.weight[row] = 0
+        for row in (tokenizer.get_vocab()[word] for word in fresh):
+            head.weight[row] = embeddings.weight[row] = 0  # never read by the model: never sampled
             if head.bias is not None:
                 head.bias[row] = 0
     return good, bad
 
 
 def drop_sampling_defaults(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
-    """A hub model's own top_p or repetition penalty would change the search unseen: only token ids are kept."""
+    """A hub model's top_p or repetition penalty would change the search unseen: only token ids are kept."""
     from transformers import GenerationConfig
 
     given = model.generation_config
@@ -133,7 +133,7 @@ def drop_sampling_defaults(model: "PreTrainedModel", tokenizer: "PreTrainedToken
 
 
 def refuse_rescaled_logits(model: "PreTrainedModel", prompt: list[int]) -> None:
-    """trainers.sft reads V off the last hidden state: right only where logits are the head's output as it is."""
+    """trainers.sft reads V off the last hidden state: right only where logits are the head's output."""
     import torch
 
     ids = torch.tensor([prompt], device=model.device)
@@ -142,8 +142,8 @@ def refuse_rescaled_logits(model: "PreTrainedModel", prompt: list[int]) -> None:
         logits = model(input_ids=ids).logits
     if not torch.allclose(plain.float(), logits.float(), atol=1e-2):
         raise ConfigError(
-            f"model: {type(model).__name__} rescales its logits after the output head, which the value loss does not "
-            "know; choose a model that does not (Llama, Qwen, Mistral, DeepSeek, Phi and most others)"
+            f"model: {type(model).__name__} rescales its logits after the output head, which the value loss "
+            "does not know; choose a model that does not (Llama, Qwen, Mistral and most others)"
         )
 
 

@@ -67,11 +67,11 @@ def train_tokenizer(texts: list[str], config: PretrainConfig) -> PreTrainedToken
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    numbers = [f" {number} ({number})" for number in range(config.largest_number + 1)] * len(texts)
+    numbers = [f" {number} ({number})" for number in range(config.largest_number + 1)] * (len(texts) // 10)
     plain = [_without(config.delimiters, text) for text in texts]
     tokenizer.train_from_iterator([*plain, *numbers], trainer)
     tokenizer.add_tokens([AddedToken(text, normalized=False) for text in config.delimiters])
-    return PreTrainedTokenizerFast(
+    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         eos_token=END,
         pad_token=END,
@@ -100,17 +100,14 @@ def build_model(tokenizer: PreTrainedTokenizerFast, config: PretrainConfig) -> L
     )
 
 
-def batches(
-    examples: list[torch.Tensor], size: int, seed: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+def batches(examples: list[torch.Tensor], size: int, seed: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Endless (input ids, labels), each int64 [size, longest of the batch]: shuffled pools, sorted by length."""
     rng = random.Random(seed)
     while True:
         order = list(range(len(examples)))
         rng.shuffle(order)
         pools = [
-            sorted(order[i : i + 50 * size], key=lambda n: len(examples[n]))
-            for i in range(0, len(order), 50 * size)
+            sorted(order[i : i + 50 * size], key=lambda n: len(examples[n])) for i in range(0, len(order), 50 * size)
         ]
         groups = [pool[i : i + size] for pool in pools for i in range(0, len(pool), size)]
         rng.shuffle(groups)
@@ -131,7 +128,7 @@ def pretrain(config: PretrainConfig) -> None:
     examples = [torch.tensor([*ids, tokenizer.eos_token_id]) for ids in encoded]
     model = build_model(tokenizer, config)
     _fit(model, examples, config)
-    model.generation_config = GenerationConfig(
+    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
         eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id
     )
     model.save_pretrained(config.output)

@@ -13,7 +13,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 
 class Progress(TrainerCallback):
-    """Writes progress.jsonl. A resumed run drops the lines after its checkpoint and goes on counting seconds."""
+    """Writes progress.jsonl; a resumed run drops the lines after its checkpoint and counts seconds on."""
 
     def __init__(self, output: Path) -> None:
         self.path = output / "progress.jsonl"
@@ -41,7 +41,7 @@ class Progress(TrainerCallback):
             return
         if not math.isfinite(logs["loss"]):
             raise FloatingPointError(
-                f"the loss of update {state.global_step} is {logs['loss']}: lower learning_rate, or look for broken rows"
+                f"loss {logs['loss']} at update {state.global_step}: lower learning_rate or check the rows"
             )
         seconds = round(time.monotonic() - self.started, 3)
         self.last = {"step": state.global_step, "steps": state.max_steps, "seconds": seconds, **logs}
@@ -59,7 +59,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def last_checkpoint(checkpoints: Path) -> Path | None:
-    """The newest complete checkpoint. trainer_state.json is written last: one cut short by a kill does not parse."""
+    """The newest complete checkpoint: trainer_state.json is written last and parses only when whole."""
     for path in sorted(checkpoints.glob("checkpoint-*"), key=lambda p: -int(p.name.split("-")[1])):
         try:
             json.loads((path / "trainer_state.json").read_text())

@@ -9,9 +9,12 @@ Run as: python -m trainers.sft config.json
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from trainers.config import TrainingConfig, main, require, require_file
+
+if TYPE_CHECKING:
+    from trainers.value_sft import ValueSFTTrainer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,19 +38,18 @@ class SFT(TrainingConfig):
         require_file(self.examples, "examples")
 
 
-def train(config: SFT) -> None:
+def trainer(config: SFT) -> "ValueSFTTrainer":
+    """The trainer of a config, ready to train."""
     from trl import SFTConfig
 
     from trainers import model_folder, training
     from trainers.value_sft import COLUMNS, ExampleCollator, ValueSFTTrainer
 
-    if not training.begin(config):
-        return
     policy = model_folder.Policy.read(config.model)
     horizon = {"num_train_epochs": config.epochs} if config.epochs else {"max_steps": config.updates}
     as_given = {"skip_prepare_dataset": True}  # the rows hold the engine's own token ids
     args = SFTConfig(**training.arguments(config), **horizon, dataset_kwargs=as_given)
-    trainer = ValueSFTTrainer(
+    return ValueSFTTrainer(
         model=model_folder.load_model(config.model),
         args=args,
         train_dataset=training.rows(
@@ -62,7 +64,13 @@ def train(config: SFT) -> None:
         words=(policy.good, policy.bad),
         value_weight=config.value_weight,
     )
-    training.run(trainer, config)
+
+
+def train(config: SFT) -> None:
+    from trainers import training
+
+    if training.begin(config):
+        training.run(trainer(config), config)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,25 @@
-"""Step-APO: DPO between sibling steps that asks for a margin, their advantage gap (methods.md 1.7, design D8).
+"""Step-APO: DPO between sibling steps with their advantage gap as the margin (methods.md 1.7, design D8).
 
-    loss = -log sigmoid( beta * [log pi/pi_ref (chosen) - log pi/pi_ref (rejected)] - alpha * (V_chosen - V_rejected) )
+    loss = -log sigmoid( beta * [log pi/pi_ref (w) - log pi/pi_ref (l)] - alpha * (V_w - V_l) )
 
-pi_ref is the model it starts from, log pi sums over the tokens of the one step. alpha = 0 is step-level DPO.
+w: the chosen step, l: the rejected one; pi_ref: the model it starts from; log pi: the sum over the step's
+tokens. alpha = 0 is step-level DPO.
 Run as: python -m trainers.step_apo config.json
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from trainers.config import TrainingConfig, main, require, require_file
+
+if TYPE_CHECKING:
+    from trainers.advantage_dpo import AdvantageDPOTrainer
 
 
 @dataclass(frozen=True, kw_only=True)
 class StepAPO(TrainingConfig):
-    """Paper: learning_rate 1e-6, 3 epochs, batch_size 64, beta 0.3, alpha 1, warmup_ratio 0.1, max_length 1024."""
+    """Paper: learning_rate 1e-6, epochs 3, batch_size 64, beta 0.3, alpha 1, warm-up 0.1, max_length 1024."""
 
     pairs: Annotated[Path, "Parquet file of the table step_pairs"]
     epochs: Annotated[int, "passes over the pairs"]
@@ -30,21 +34,20 @@ class StepAPO(TrainingConfig):
         require_file(self.pairs, "pairs")
 
 
-def train(config: StepAPO) -> None:
+def trainer(config: StepAPO) -> "AdvantageDPOTrainer":
+    """The trainer of a config, ready to train: the reference's log-probs are computed here."""
     from trl import DPOConfig
 
     from trainers import model_folder, training
     from trainers.advantage_dpo import COLUMNS, AdvantageDPOTrainer, PairCollator
 
-    if not training.begin(config):
-        return
     args = DPOConfig(
         **training.arguments(config),
         num_train_epochs=config.epochs,
         beta=config.beta,
-        precompute_ref_log_probs=True,  # the reference is the model before its first update: no second one in memory
+        precompute_ref_log_probs=True,  # by the model before its first update: no second one in memory
     )
-    trainer = AdvantageDPOTrainer(
+    return AdvantageDPOTrainer(
         model=model_folder.load_model(config.model),
         args=args,
         train_dataset=training.rows(args, config.pairs, COLUMNS, config.max_length),
@@ -52,7 +55,13 @@ def train(config: StepAPO) -> None:
         processing_class=model_folder.load_tokenizer(config.model),
         alpha=config.alpha,
     )
-    training.run(trainer, config)
+
+
+def train(config: StepAPO) -> None:
+    from trainers import training
+
+    if training.begin(config):
+        training.run(trainer(config), config)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How every training run goes: read rows, train from the last checkpoint on, write the model folder and the summary.
+"""How every training run goes: read rows, train from the last checkpoint on, write model and summary.
 
-Optimiser and schedule are the paper's (methods.md 1.8): AdamW without weight decay, cosine with warm-up; gradients
-are clipped at norm 1, as its LLaMA-Factory does. CUDA: bfloat16 autocast over float32 weights, activations
-re-computed. CPU: float32.
+Optimiser and schedule are the paper's (methods.md 1.8): AdamW without weight decay, cosine with warm-up;
+gradients are clipped at norm 1, as its LLaMA-Factory does. CUDA: bfloat16 autocast over float32 weights,
+activations re-computed. CPU: float32.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ from trainers.progress import Progress, last_checkpoint
 
 
 def begin(config: TrainingConfig) -> bool:
-    """Claim config.output for this config. False: it already holds the finished run of the very same config."""
+    """Claim config.output for this config. False: the finished run of the very same config is there."""
     written = json.dumps(dataclasses.asdict(config), default=str, indent=1) + "\n"
     path = config.output / "config.json"
     if path.is_file() and path.read_text() != written:
@@ -72,7 +72,7 @@ def arguments(config: TrainingConfig) -> dict[str, Any]:
         "seed": config.seed,
         "use_cpu": not on_cuda,
         "bf16": on_cuda,
-        "gradient_checkpointing": on_cuda,
+        "activation_checkpointing": on_cuda,
         "dataloader_pin_memory": on_cuda,
         "remove_unused_columns": False,
         "save_steps": 0.1,  # ten checkpoints a run, of which the newest is kept
@@ -85,7 +85,7 @@ def arguments(config: TrainingConfig) -> dict[str, Any]:
 
 
 def run(trainer: Trainer, config: TrainingConfig) -> None:
-    """Train, resuming from the newest checkpoint; write output/model and, last of all, output/summary.json."""
+    """Train from the newest checkpoint on; write output/model and, last of all, output/summary.json."""
     progress = Progress(config.output)
     trainer.add_callback(progress)
     trainer.remove_callback(PrinterCallback)
@@ -103,7 +103,7 @@ def run(trainer: Trainer, config: TrainingConfig) -> None:
 
 
 def save_trained(trainer: Trainer, config: TrainingConfig) -> None:
-    """Every process takes part (a sharded model gathers its weights and runs the probe together), the first writes."""
+    """Every process takes part: a sharded model runs the probe and gathers its weights together."""
     accelerator = trainer.accelerator
     dtype = torch.bfloat16 if accelerator.device.type == "cuda" else torch.float32
     policy = dataclasses.replace(model_folder.Policy.read(config.model), knows_format=True)

@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer with a second term: the value, read from two words of the vocabulary (design D2; methods.md 1.4)."""
+"""TRL's SFTTrainer with a second term: the value, read off two words of the vocabulary (D2, methods 1.4)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -49,13 +49,13 @@ class ExampleCollator:
 
 
 class ValueSFTTrainer(SFTTrainer):
-    """loss = TRL's language-model loss + value_weight * mean squared error of V, both means over the whole update."""
+    """loss = TRL's LM loss + value_weight * mean squared error of V, both means over the whole update."""
 
     def __init__(self, *args: Any, words: tuple[int, int], value_weight: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.good, self.bad = words
         self.value_weight = value_weight
-        # TRL's fused head never builds the logits; the value needs two of them, so it is read off the backbone.
+        # TRL's fused head never builds the logits; V needs only two of them, so it is read off the backbone.
         self.model.base_model.register_forward_hook(self._read_values)
 
     def _read_values(self, backbone: torch.nn.Module, inputs: Any, output: Any) -> None:
@@ -69,7 +69,7 @@ class ValueSFTTrainer(SFTTrainer):
     def _get_num_items_in_batch(
         self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
     ) -> Any:
-        """TRL counts the language-model tokens of an update here, before its first micro-batch; the values likewise."""
+        """Where the tokens of an update are counted, before its first micro-batch; the values likewise."""
         count = sum((~batch["value_targets"].isnan()).sum() for batch in batch_samples)
         self.value_count = self.accelerator.gather(torch.as_tensor(count, device=device)).sum().clamp(min=1)
         return super()._get_num_items_in_batch(batch_samples, device)
@@ -92,6 +92,6 @@ class ValueSFTTrainer(SFTTrainer):
         return lm_loss + self.value_weight * value_loss
 
     def _note(self, name: str, loss: torch.Tensor) -> None:
-        """TRL logs the mean over an update's micro-batches; each of these holds its share of the update's mean."""
+        """TRL logs the mean over an update's micro-batches; each of them holds a share of the whole."""
         share = self.accelerator.gather(loss.detach()).mean() * self.current_gradient_accumulation_steps
         self._metrics["train"][name].append(share.item())

@@ -2,7 +2,7 @@
 select
     round,
     is_held_out,
-    floor(nodes.value * 5) / 5 as value_from,
+    floor(least(nodes.value, 0.999) * 5) / 5 as value_from,
     value_from + 0.2 as value_to,
     count(*) as nodes,
     round(avg(nodes.value), 2) as mean_value,

@@ -5,7 +5,7 @@ create table questions (
     source varchar not null,
     split varchar not null,
     kinds varchar[] not null,
-    level integer not null,
+    level integer,
     question varchar not null,
     answer varchar not null,
     solution varchar,
@@ -19,7 +19,7 @@ comment on column questions.question_id is 'Key within the round; the same quest
 comment on column questions.source is 'Where it is from: micro, gsm8k, math, a file or a hub data set.';
 comment on column questions.split is 'Split of the source that it was drawn from, e.g. train.';
 comment on column questions.kinds is 'Kinds of operation (micro) or subjects that the question needs.';
-comment on column questions.level is 'Difficulty as the source states it: operations (micro, gsm8k) or level 1 to 5 (math).';
+comment on column questions.level is 'Difficulty as the source states it: operations (micro, gsm8k) or level 1 to 5 (math); null where it states none.';
 comment on column questions.question is 'Text of the question.';
 comment on column questions.answer is 'Gold final answer, as a solution should box it.';
 comment on column questions.solution is 'Worked solution of the source; null where it has none. Never trained on.';

@@ -1,21 +1,25 @@
 r"""One spelling for one formula: LaTeX, Unicode and plain writing brought to the same LaTeX.
 
-Pure string work, bounded in time by the answer's length. Text (\text, \mbox, \mathrm, ...) is kept between double
-quotes, because whether "m" is a unit or a variable is decided later (reading.py). Conventions: ANSWERS.md of the
-benchmark data, "Writing does not matter".
+Pure string work, bounded in time by the answer's length. Text (\text, \mbox, \mathrm, ...) is kept between
+double quotes, because whether "m" is a unit or a variable is decided later (reading.py). Conventions:
+ANSWERS.md of the benchmark data, "Writing does not matter".
 """
 
 import re
+from functools import lru_cache
 
 OPENING, CLOSING = "([{", ")]}"
 
 _UNICODE = {
     "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "∙": r"\cdot ", "÷": "/", "⁄": "/",
     "π": r"\pi ", "θ": r"\theta ", "√": r"\sqrt ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ",
-    "°": r"^\circ ", "º": r"^\circ ", "²": "^2", "³": "^3", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ", "∩": r"\cap ",
-    "∈": r"\in ", "∖": r"\setminus ", "ℝ": r"\mathbb{R}", "∅": r"\emptyset ", "⟨": r"\langle ", "⟩": r"\rangle ",
+    "°": r"^\circ ", "º": r"^\circ ", "²": "^2", "³": "^3", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ",
+    "∩": r"\cap ",
+    "∈": r"\in ", "∖": r"\setminus ", "ℝ": r"\mathbb{R}", "∅": r"\emptyset ", "⟨": r"\langle ",
+    "⟩": r"\rangle ",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
-    "“": "", "”": "", '"': "", "’": "'", "…": r"\ldots ", "\u00a0": " ", "\u202f": " ", "\u2009": " ", "\t": " ", "\n": " ",
+    "“": "", "”": "", '"': "", "’": "'", "…": r"\ldots ", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
+    "\t": " ", "\n": " ",
 }  # fmt: skip
 _UNICODE_TABLE = str.maketrans(_UNICODE)
 
@@ -43,6 +47,8 @@ _RESPELL = [
     (r"\\(?:rbrace|rbrack)(?![A-Za-z])", r"\\}"),
     (r"\\mathbb\s*R(?![A-Za-z])|\\(?:reals|Reals|R)(?![A-Za-z])", r"\\mathbb{R}"),
     (r"\\backslash(?![A-Za-z])", r"\\setminus "),
+    (r"\\langle(?![A-Za-z])", "("),
+    (r"\\rangle(?![A-Za-z])", ")"),
     (r"\\pounds(?![A-Za-z])", "£"),
     (r"\\euro(?![A-Za-z])", "€"),
     (r"\\([%$&#])", r"\1"),
@@ -50,7 +56,7 @@ _RESPELL = [
     (r"\*\*", "^"),
     (r"\*|\\ast(?![A-Za-z])", r"\\cdot "),
     (r"\+\s*/\s*-", r"\\pm "),
-    (r"(?<![A-Za-z\\])(?:infinity|inf)(?![A-Za-z])", r"\\infty "),
+    (r"(?<![A-Za-z\\])(?:infinity|inf|oo)(?![A-Za-z])", r"\\infty "),
     (r"(?<![A-Za-z\\])(sqrt|pi)(?![A-Za-z])", r"\\\1 "),
     (r"\s*\\(?=\Z)", ""),
 ]
@@ -59,15 +65,19 @@ _TEXT = re.compile(r"\\(?:text(?:rm|bf|it|sf|tt|normal)?|mbox|hbox|mathrm|mathsf
 _DELIMITED = re.compile(r"\A(?:\$\$(.*)\$\$|\$(.*)\$|\\\((.*)\\\)|\\\[(.*)\\\])\Z", re.DOTALL)
 
 
+@lru_cache(maxsize=4096)
 def normalise(text: str) -> str:
-    r"""The answer in one spelling: `\dfrac12` and `\frac{1}{2}` become the same string, text stands in double quotes.
+    r"""The answer in one spelling: `\dfrac12` and `\frac{1}{2}` become the same string, text stands in double
+    quotes.
 
     Idempotent enough to be compared: two answers with equal results state the same thing in the same way.
     """
     text = text.strip()
     while (boxed := last_boxed(text)) is not None:
         text = boxed.strip()
-    while (delimited := _DELIMITED.match(text)) and "$" not in (inner := next(g for g in delimited.groups() if g is not None)):
+    while (delimited := _DELIMITED.match(text)) and "$" not in (
+        inner := next(g for g in delimited.groups() if g is not None)
+    ):
         text = inner.strip()
     text = quote_text(text.translate(_UNICODE_TABLE))
     for pattern, replacement in _RESPELL_COMPILED:
@@ -77,21 +87,26 @@ def normalise(text: str) -> str:
 
 
 def squeeze(text: str) -> str:
-    r"""Without what only spaces it out: the space after a command name stays where a letter follows (`\pi r`)."""
+    r"""Without what only spaces it out: the space after a command name stays where a letter follows (`\pi
+    r`)."""
     return re.sub(r"(\\[A-Za-z]+) (?=[A-Za-z])|\s+", lambda match: f"{match[1]} " if match[1] else "", text)
 
 
 def last_boxed(text: str) -> str | None:
-    r"""Content of the last complete \boxed{...} or \fbox{...} (balanced braces, escaped ones not counted), or None."""
-    for start in reversed([match.end() for match in re.finditer(r"\\f?boxed\s*\{", text)]):
-        end = closing_brace(text, start)
-        if end is not None:
-            return text[start:end]
-    return None
+    r"""Content of the last complete \boxed{...} or \fbox{...}, None where there is none."""
+    return next(reversed(boxed_contents(text)), None)
+
+
+def boxed_contents(text: str) -> list[str]:
+    r"""Contents of every complete \boxed{...} or \fbox{...}, stripped: balanced braces, escaped ones not
+    counted."""
+    starts = [match.end() for match in re.finditer(r"\\(?:boxed|fbox)\s*\{", text)]
+    return [text[start:end].strip() for start in starts if (end := closing_brace(text, start)) is not None]
 
 
 def closing_brace(text: str, start: int) -> int | None:
-    """Index of the brace that closes the group whose content starts at `start`; None where it never closes."""
+    """Index of the brace that closes the group whose content starts at `start`; None where it never
+    closes."""
     depth, index = 1, start
     while index < len(text):
         if text[index] == "\\":
@@ -117,7 +132,8 @@ def quote_text(text: str) -> str:
 
 
 def brace_arguments(text: str) -> str:
-    r"""\frac12, \frac\pi2, \sqrt2, \sqrt(2), x^10, 37_8 with the braces that TeX or the writer left to the reader."""
+    r"""\frac12, \frac\pi2, \sqrt2, \sqrt(2), x^10, 37_8 with the braces that TeX or the writer left to the
+    reader."""
     out: list[str] = []
     index = 0
     while index < len(text):
@@ -135,7 +151,8 @@ def brace_arguments(text: str) -> str:
 
 
 def _argument(text: str, index: int, is_script: bool, is_root: bool) -> tuple[str, int]:
-    """One macro argument from `index`: a group, a command, one character; for scripts a whole number, (...) or word."""
+    """One macro argument from `index`: a group, a command, one character; for scripts a whole number, (...)
+    or word."""
     while index < len(text) and text[index] == " ":
         index += 1
     rest = text[index:]
@@ -163,7 +180,8 @@ def _argument(text: str, index: int, is_script: bool, is_root: bool) -> tuple[st
 
 
 def matching(text: str, start: int) -> int | None:
-    r"""Index of the bracket that closes the one at `start`, whatever its shape (`(0, 3]` closes); None if none does."""
+    r"""Index of the bracket that closes the one at `start`, whatever its shape (`(0, 3]` closes); None if
+    none does."""
     depth, quoted = 0, False
     for index in range(start, len(text)):
         character = text[index]
@@ -181,7 +199,8 @@ def matching(text: str, start: int) -> int | None:
 
 
 def split_outside(text: str, pattern: str) -> list[str]:
-    """The pieces between the matches of `pattern` that stand outside all brackets; stripped, empty ones left out."""
+    """The pieces between the matches of `pattern` that stand outside all brackets; stripped, empty ones left
+    out."""
     depths, depth, quoted = [], 0, False
     for character in text:
         depth -= character in CLOSING and not quoted
@@ -194,3 +213,22 @@ def split_outside(text: str, pattern: str) -> list[str]:
             pieces.append(text[start : match.start()])
             start = match.end()
     return [piece.strip() for piece in [*pieces, text[start:]] if piece.strip()]
+
+
+def unwrap(text: str) -> str:
+    """Without brackets or quotes round the whole."""
+    text = text.strip()
+    while True:
+        if text[:1] == '"' and text.find('"', 1) == len(text) - 1 and len(text) > 1:
+            inner = text[1:-1].strip()
+        elif (
+            text[:1] in ("(", "{")
+            and matching(text, 0) == len(text) - 1
+            and len(split_outside(text[1:-1], ",")) < 2
+        ):
+            if text[-1] not in ")}":
+                return text
+            inner = text[1:-1].strip()
+        else:
+            return text
+        text = inner

@@ -3,19 +3,19 @@ r"""Plain numbers, exactly: integers, decimals, fractions, mixed and repeating o
 import re
 from fractions import Fraction
 
-from tasks.check.symbolic import exact_decimals
+from tasks.check.notation import squeeze
 
 _DECIMAL = r"(?:\d+\.?\d*|\.\d+)"
-_MIXED = re.compile(r"(?<![\d.^_}A-Za-z])(\d+)\s*\\frac\{(\d+)\}\{(\d+)\}")
-_MIXED_SLASH = re.compile(r"(?<![\d./^_}A-Za-z])(\d+)\s+(\d+)\s*/\s*(\d+)(?![\d.])")
+_MIXED = re.compile(r"(?<![\d.^_}A-Za-z])(\d{1,99})\s*\\frac\{(\d{1,99})\}\{(\d{1,99})\}")
+_MIXED_SLASH = re.compile(r"(?<![\d./^_}A-Za-z])(\d{1,99})\s+(\d{1,99})\s*/\s*(\d{1,99})(?![\d.])")
 _LONGEST = 400  # digits; Python refuses to read integers of more than 4300
 
 
 def exact_value(text: str) -> Fraction | None:
     r"""The value of a plain number, None for anything else (a root, a letter, a huge power).
 
-    `1\frac{2}{3}` and `1 2/3` are mixed numbers; `0.\overline{3}` and `0.333\ldots` repeat for ever; `1.5\times10^{3}`
-    and `1.5e3` are powers of ten.
+    `1\frac{2}{3}` and `1 2/3` are mixed numbers; `0.\overline{3}` and `0.333\ldots` repeat for ever;
+    `1.5\times10^{3}` and `1.5e3` are powers of ten.
     """
     text = text.strip()
     if len(text) > _LONGEST:
@@ -35,23 +35,33 @@ def exact_value(text: str) -> Fraction | None:
         return whole + part if part is not None and part < 1 else None
     if match := re.fullmatch(r"(\d*)\.(\d*?)\\overline\{(\d+)\}(?:\s*\\ldots)?", text):
         return _repeating(*match.groups())
-    if match := re.fullmatch(r"(\d*)\.(\d*?)(\d+?)\3+\s*\\ldots", text):
+    if match := re.fullmatch(r"(\d*)\.(\d{0,20}?)(\d{1,20}?)\3+\s*\\ldots", text):
         return _repeating(*match.groups())
-    power = rf"({_DECIMAL})\s*(?:\\times|\\cdot)\s*10\s*\^\s*\{{?\s*(-?\d{{1,3}})\s*\}}?|({_DECIMAL})[eE]([+-]?\d{{1,3}})"
+    power = rf"({_DECIMAL})\s*(?:(?:\\times|\\cdot)\s*10\s*\^\s*\{{?\s*|[eE])([+-]?\d{{1,3}})\s*\}}?"
     if match := re.fullmatch(power, text):
-        return Fraction(match[1] or match[3]) * Fraction(10) ** int(match[2] or match[4])
+        return Fraction(match[1]) * Fraction(10) ** int(match[2])
     return None
 
 
-def spell_mixed(text: str) -> str:
-    r"""A formula with its mixed numbers as sums and its decimals as fractions: `1\frac{2}{3}\pi` -> `(1+\frac{2}{3})\pi`."""
+def as_formula(text: str) -> str:
+    r"""LaTeX for algebra, free of what a reader must know: no decimals, mixed numbers, degree signs, spaces.
 
-    def as_sum(match: re.Match[str]) -> str:
-        whole, over, under = (int(group[:_LONGEST]) for group in match.groups())
-        return rf"({whole}+\frac{{{over}}}{{{under}}})" if over < under else match[0]
+    `1\frac{2}{3}\pi` -> `(1+\frac{2}{3})\pi`, `2.5x` -> `{\frac{5}{2}}x`.
+    """
+    text = text.replace('"', "")
+    text = re.sub(r"(\d+(?:\.\d+)?)\s*\^\s*\{?\s*\\circ\s*\}?", r"{\\frac{\\pi}{180}\\cdot \1}", text)
+    text = _MIXED_SLASH.sub(_as_sum, _MIXED.sub(_as_sum, text))
+    return squeeze(re.sub(r"(?<![\d.])\d*\.\d+(?![\d.])", _as_fraction, text))
 
-    text = _MIXED_SLASH.sub(as_sum, _MIXED.sub(as_sum, text))
-    return exact_decimals(text)
+
+def _as_sum(match: re.Match[str]) -> str:
+    whole, over, under = match.groups()
+    return rf"({whole}+\frac{{{over}}}{{{under}}})" if int(over) < int(under) else match[0]
+
+
+def _as_fraction(match: re.Match[str]) -> str:
+    value = Fraction(match[0])
+    return rf"{{\frac{{{value.numerator}}}{{{value.denominator}}}}}"
 
 
 def _divide(over: Fraction, under: Fraction) -> Fraction | None:
@@ -60,4 +70,8 @@ def _divide(over: Fraction, under: Fraction) -> Fraction | None:
 
 def _repeating(whole: str, fixed: str, block: str) -> Fraction:
     scale = 10 ** len(fixed)
-    return int(whole or 0) + Fraction(int(fixed or 0), scale) + Fraction(int(block), scale * (10 ** len(block) - 1))
+    return (
+        int(whole or 0)
+        + Fraction(int(fixed or 0), scale)
+        + Fraction(int(block), scale * (10 ** len(block) - 1))
+    )

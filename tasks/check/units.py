@@ -6,45 +6,66 @@ ANSWERS.md: "A unit that is given must agree: 60 feet is not 60 inches"; nothing
 import re
 
 _SAME = {
-    "dollar": "$ usd dollar buck", "cent": "cent ¢", "pound sterling": "£", "euro": "€ euro", "percent": "percent pct",
-    "degree": "degree deg", "fahrenheit": "fahrenheit degf", "celsius": "celsius degc", "radian": "radian rad",
+    "dollar": "$ usd dollar buck", "cent": "cent ¢", "pound sterling": "£", "euro": "€ euro",
+    "percent": "percent pct",
+    "degree": "degree deg", "fahrenheit": "fahrenheit degf", "celsius": "celsius degc",
+    "radian": "radian rad",
     "inch": "inch in", "foot": "foot feet ft", "yard": "yard yd", "mile": "mile mi",
-    "millimeter": "millimeter millimetre mm", "centimeter": "centimeter centimetre cm", "decimeter": "decimeter dm",
+    "millimeter": "millimeter millimetre mm", "centimeter": "centimeter centimetre cm",
+    "decimeter": "decimeter dm",
     "meter": "meter metre m", "kilometer": "kilometer kilometre km",
     "milligram": "milligram mg", "gram": "gram g gm", "kilogram": "kilogram kg kilo", "ton": "ton tonne",
     "pound": "pound lb", "ounce": "ounce oz",
-    "milliliter": "milliliter millilitre ml", "liter": "liter litre l", "gallon": "gallon gal", "quart": "quart qt",
+    "milliliter": "milliliter millilitre ml", "liter": "liter litre l", "gallon": "gallon gal",
+    "quart": "quart qt",
     "pint": "pint pt", "cup": "cup", "tablespoon": "tablespoon tbsp", "teaspoon": "teaspoon tsp",
     "second": "second sec s", "minute": "minute min", "hour": "hour hr h", "day": "day", "week": "week wk",
-    "month": "month", "year": "year yr", "acre": "acre", "hertz": "hertz hz", "newton": "newton", "joule": "joule j",
+    "month": "month", "year": "year yr", "acre": "acre", "hertz": "hertz hz", "newton": "newton",
+    "joule": "joule j",
     "watt": "watt w", "volt": "volt v", "square": "square sq", "cubic": "cubic cu", "per": "per /",
     "": "unit",
 }  # fmt: skip
 _CANONICAL = {word: name for name, words in _SAME.items() for word in words.split()} | {"": ""}
-_IRREGULAR = {"people": "person", "men": "man", "women": "woman", "children": "child", "feet": "foot", "inches": "inch"}
-_SHORTHAND = {"mph": "mile per hour", "kph": "kilometer per hour", "kmh": "kilometer per hour", "fps": "foot per second"}
+_IRREGULAR = {
+    "people": "person",
+    "men": "man",
+    "women": "woman",
+    "children": "child",
+    "feet": "foot",
+    "inches": "inch",
+}
+_SHORTHAND = {
+    "mph": "mile per hour",
+    "kph": "kilometer per hour",
+    "kmh": "kilometer per hour",
+    "fps": "foot per second",
+}
 
 SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 NUMBER_WORDS = {
     word: number
     for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-        "seventeen eighteen nineteen twenty".split()
+        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+        "sixteen seventeen eighteen nineteen twenty".split()
     )
 }
 
 
 def is_unit(word: str) -> bool:
-    """Is this word the name of a unit of measure (in any of its spellings)? Nouns that are counted are not."""
+    """Is this word the name of a unit of measure (in any of its spellings)? Nouns that are counted are
+    not."""
     return _singular(word.lower().strip(".")) in _CANONICAL or word.lower() in _SHORTHAND
 
 
 def canonical(text: str) -> str:
-    """One name for one unit: "sq. ft", "square feet", "ft^2" -> "foot^2"; "" where none is named ("units" names none).
+    """One name for one unit: "sq. ft", "square feet", "ft^2" -> "foot^2"; "" where none is named ("units"
+    names none).
 
     Of counted things only the last word decides: "red apples" are apples.
     """
-    text = re.sub(r"\\(?:frac|cdot)|[\"{}()\\]", " ", text.lower().replace("^{2}", "^2").replace("^{3}", "^3"))
+    text = re.sub(
+        r"\\(?:frac|cdot)|[\"{}()\\]", " ", text.lower().replace("^{2}", "^2").replace("^{3}", "^3")
+    )
     text = re.sub(r"\^\s*([23])", r" ^\1 ", text.replace("/", " per ").replace(".", " "))
     names: list[str] = []
     power = ""
@@ -54,7 +75,11 @@ def canonical(text: str) -> str:
             if name in ("square", "cubic"):
                 power = "^2" if name == "square" else "^3"
             elif part in ("squared", "^2", "cubed", "^3"):
-                names[-1:] = [f"{names[-1]}^{'2' if part in ('squared', '^2') else '3'}"] if names and names[-1] else []
+                names[-1:] = (
+                    [f"{names[-1]}^{'2' if part in ('squared', '^2') else '3'}"]
+                    if names and names[-1]
+                    else []
+                )
             elif name not in ("of", "the", "a", "an", "in", "each", "total"):
                 names.append(name + power if name else "")
                 power = ""

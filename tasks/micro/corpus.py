@@ -13,6 +13,17 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
+from tasks.format import (
+    PLAN_CLOSE,
+    PLAN_OPEN,
+    REFLECTION_CLOSE,
+    SOLUTION_CLOSE,
+    SOLUTION_OPEN,
+    STEP_CLOSE,
+    STEP_OPEN,
+    question_prompt,
+    verdict,
+)
 from tasks.micro.world import Move, Problem, Step, calculate, generate
 
 RIGHT_STEP = 0.36  # how often a hard-worded clause gets its right step
@@ -33,14 +44,12 @@ def texts(count: int, seed: int, right_step: float = RIGHT_STEP) -> Iterator[str
 
 def render_attempt(question: str, moves: list[Move], lines: list[str], result: int) -> str:
     solution = "\n".join([*lines, rf"The final answer is \boxed{{{result}}}."])
-    return (
-        f"<question>\n{question}\n</question>\n{render_plan(moves)}<solution>\n{solution}\n</solution>"
-    )
+    return f"{question_prompt(question)}{_render_steps(moves)}{SOLUTION_OPEN}{solution}\n{SOLUTION_CLOSE}"
 
 
-def render_plan(moves: list[Move]) -> str:
-    steps = "".join(f"<step>\nPlan {k}: {move.text}\n</step>\n" for k, move in enumerate(moves, 1))
-    return f"<plan>\n{steps}</plan>\n"
+def _render_steps(moves: list[Move]) -> str:
+    steps = "".join(f"{STEP_OPEN}Plan {k}: {move.text}\n{STEP_CLOSE}" for k, move in enumerate(moves, 1))
+    return steps + PLAN_CLOSE
 
 
 def _attempt(problem: Problem, right_step: float, rng: random.Random) -> tuple[list[Move], list[str], int]:
@@ -57,15 +66,12 @@ def _choose(step: Step, right_step: float, rng: random.Random) -> Move:
 
 def _reflection(problem: Problem, moves: list[Move], rng: random.Random) -> str:
     """Names the first wrong step; the new plan mends it and looks again at every other hard clause."""
-    index, step = next(
-        (i, step) for i, step in enumerate(problem.steps) if moves[i] is not step.right
-    )
+    index, step = next((i, step) for i, step in enumerate(problem.steps) if moves[i] is not step.right)
     new = [_choose(other, RIGHT_AFTER_REFLECTION, rng) for other in problem.steps]
     new[index] = step.right
     return (
-        f"\n<verdict>\nThe answer is wrong. The desired correct final answer is {problem.answer}.\n</verdict>\n"
-        f"<reflection>\nPlan {index + 1} is wrong: {moves[index].text}. {step.reason}\n</reflection>\n"
-        f"{render_plan(new)}"
+        f"{verdict(problem.answer)}Plan {index + 1} is wrong: {moves[index].text}. {step.reason}\n{REFLECTION_CLOSE}"
+        f"{PLAN_OPEN}{_render_steps(new)}"
     )
 
 

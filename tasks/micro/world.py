@@ -2,7 +2,7 @@
 
 A question is a chain of 1 to 5 clauses about one quantity. Each clause has a *kind*; the plain kinds mean what their
 key word says, the hard-worded ones do not ("3 fewer than Ann has" asks for an addition). The hard kinds come in
-opposite pairs, so the wrong step of one is the right step of its twin: a policy cannot do well by avoiding an operation.
+opposite pairs, so the wrong step of one is the right step of its twin: avoiding an operation does not help a policy.
 
 Pure and deterministic: no clock, no files, no global random state.
 """
@@ -46,7 +46,7 @@ SPLITS: tuple[Split, ...] = ("pretrain", *IN_DOMAIN, *OUT_OF_DOMAIN)
 # A question belongs to the split whose share of [0, 100) holds the digest of its text: no two splits share a text.
 # The out-of-domain splits share theirs with others of different structure (number of clauses, words, kinds that meet).
 _SHARES: dict[Split, range] = {
-    "pretrain": range(0, 50),
+    "pretrain": range(50),
     "train": range(50, 75),
     "validation": range(75, 85),
     "test": range(85, 100),
@@ -192,7 +192,7 @@ def _is_fair(start: int, steps: list[Step], answer: int) -> bool:
     for moves in itertools.product(*options):
         wrong = sum(move is not step.right for move, step in zip(moves, steps, strict=True))
         result = calculate(start, list(moves)) if wrong else None
-        if result and result[1] == answer or wrong == 1 and result is None:
+        if (result and result[1] == answer) or (wrong == 1 and result is None):
             return False
     return True
 
@@ -200,7 +200,12 @@ def _is_fair(start: int, steps: list[Step], answer: int) -> bool:
 def _apply(current: int, operator: Operator, operand: int) -> int | None:
     if operator == "/" and current % operand:
         return None
-    result = {"+": current + operand, "-": current - operand, "*": current * operand, "/": current // operand}[operator]
+    result = {
+        "+": current + operand,
+        "-": current - operand,
+        "*": current * operand,
+        "/": current // operand,
+    }[operator]
     return result if 0 <= result <= LARGEST and operand <= LARGEST else None
 
 

@@ -26,12 +26,13 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """The policy's reply to one request, with what it cost in tokens."""
+    """The policy's reply, with what it cost in tokens and in requests that failed before one was answered."""
 
     samples: Sequence[Sample]
     prompt_tokens: int
     cached_tokens: int
     generated_tokens: int
+    failed_requests: int = 0
 
 
 class Policy(Protocol):
@@ -79,19 +80,22 @@ async def grow(task: Task, policy: Policy, settings: Search) -> GrownTree:
         seed=f"{settings.seed}/{task.tree_id}",
     )
     started = time.monotonic()
-    requests = prompt_tokens = cached_tokens = generated_tokens = 0
+    requests = failed_requests = prompt_tokens = cached_tokens = generated_tokens = 0
     error: str | None = None
     while tree.expansions < task.simulations and (leaf := tree.select()) is not None:
         n = settings.root_children if leaf is tree.root else settings.children
         try:
             requests += 1
             reply = await policy.sample(tree.state_ids(leaf), n, session=task.tree_id)
+            requests += reply.failed_requests
+            failed_requests += reply.failed_requests
             prompt_tokens += reply.prompt_tokens
             cached_tokens += reply.cached_tokens
             generated_tokens += reply.generated_tokens
             children = [await judged(sample, leaf, task.judge, settings.max_depth) for sample in reply.samples]
         except PolicyError as problem:
             tree.release(leaf)
+            failed_requests += 1
             error = str(problem)
             break
         tree.expand(leaf, children)
@@ -110,7 +114,7 @@ async def grow(task: Task, policy: Policy, settings: Search) -> GrownTree:
             "pass_rate": task.pass_rate,
             "prompt_ids": list(task.prompt_ids),
             "requests": requests,
-            "failed_requests": int(error is not None),
+            "failed_requests": failed_requests,
             "prompt_tokens": prompt_tokens,
             "cached_tokens": cached_tokens,
             "generated_tokens": generated_tokens,

@@ -1,0 +1,19 @@
+"""The engine: vLLM as a service of its own that serves the policy and, in the same reply, its value (design D1, D2)."""
+
+from infra.engine.client import Engine
+from infra.engine.model_folder import ModelFolder, PolicyWords
+from infra.engine.reply import Completion, EngineError, Reply
+from infra.engine.server import stop_local_engine
+from infra.engine.serving import WrongModel, serving
+
+__all__ = [
+    "Completion",
+    "Engine",
+    "EngineError",
+    "ModelFolder",
+    "PolicyWords",
+    "Reply",
+    "WrongModel",
+    "serving",
+    "stop_local_engine",
+]

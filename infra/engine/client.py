@@ -1,0 +1,231 @@
+"""The engine's client: token ids in, token ids, log-probs and values out, over vLLM's HTTP API (design D1, D2, D4).
+
+A request that fails is sent again with exponential backoff, to the next address if there are several, and ends in
+EngineError. Every reply is checked before it counts.
+"""
+
+import asyncio
+import re
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from tenacity import (
+    AsyncRetrying,
+    RetryError,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from infra.engine.admission import Admission
+from infra.engine.model_folder import PolicyWords
+from infra.engine.reply import EngineError, InvalidReply, Reply, parse_body, parse_logprobs, parse_reply
+
+NEVER = -100.0
+"""Bias on the logits of the value words: they are never sampled, and it cancels in their difference (design D2)."""
+
+BUDGET_UNKNOWN = 65_536
+"""Tokens in flight for an engine that does not publish the size of its KV cache."""
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Usage:
+    """What was asked of the engine so far. `failed_requests` of the `requests` got no valid reply."""
+
+    requests: int = 0
+    failed_requests: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    generated_tokens: int = 0
+
+
+class Engine:
+    """One policy behind one or several addresses, e.g. "http://127.0.0.1:8000". Use as `async with`.
+
+    `vocabulary`: rows of the model's output head; a token id outside of it is an invalid reply.
+    `budget`: tokens in flight an address; default: the size of the engine's KV cache, from its metrics.
+    `timeout`: seconds for one request, waiting in the engine included. `attempts`: before EngineError.
+    `backoff`: seconds at most before the second attempt; it doubles up to 10 s.
+    """
+
+    def __init__(
+        self,
+        addresses: Sequence[str],
+        words: PolicyWords,
+        vocabulary: int,
+        *,
+        budget: int | None = None,
+        timeout: float = 600.0,
+        attempts: int = 6,
+        backoff: float = 0.5,
+    ) -> None:
+        self.addresses = [address.rstrip("/") for address in addresses]
+        self.words = words
+        self.vocabulary = vocabulary
+        self.usage = Usage()
+        self.max_tokens = 0  # longest prompt and completion together, in tokens, that every address takes
+        self._budget = budget
+        self._attempts = attempts
+        self._backoff = backoff
+        self._models: dict[str, str] = {}
+        self._admissions: dict[str, Admission] = {}
+        self._mean_length: float | None = None
+        self._http = httpx.AsyncClient(
+            timeout=httpx.Timeout(timeout, connect=10.0, pool=None),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0),
+            trust_env=False,  # an engine is reached directly, never through a web proxy
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            for address in self.addresses:
+                await self._greet(address)
+        except BaseException:
+            await self._http.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    @property
+    def token_budget(self) -> int:
+        """Tokens that may be in flight at once, over all addresses."""
+        return sum(admission.budget for admission in self._admissions.values())
+
+    async def complete(
+        self,
+        prompt_ids: Sequence[int],
+        *,
+        n: int,
+        temperature: float,
+        max_tokens: int,
+        stop: Sequence[str] = (),
+        session: str = "",
+    ) -> Reply:
+        """Samples `n` completions of at most `max_tokens` tokens, each ended by a `stop` string or end of sequence.
+
+        Requests of one `session` (a tree) go to one address, which holds their prefix. Raises EngineError.
+        """
+        request = self._request(prompt_ids, [self.words.good, self.words.bad]) | {
+            "n": n,
+            "temperature": temperature,
+            "max_tokens": max_tokens,
+            "stop": list(stop),
+        }
+        expected = max_tokens if self._mean_length is None else min(max_tokens, round(2 * self._mean_length) + 1)
+
+        def read(body: bytes, address: str, seconds: float, attempts: int) -> Reply:
+            return parse_reply(
+                body, n, self.words, self.vocabulary, address=address, seconds=seconds, attempts=attempts
+            )
+
+        reply = await self._ask(request, len(prompt_ids) + n * expected, read, session)
+        self.usage.prompt_tokens += reply.prompt_tokens
+        self.usage.cached_tokens += reply.cached_tokens
+        self.usage.generated_tokens += reply.generated_tokens
+        if max_tokens > 1:
+            length = reply.generated_tokens / n
+            self._mean_length = length if self._mean_length is None else 0.98 * self._mean_length + 0.02 * length
+        return reply
+
+    async def values(self, prompts: Sequence[Sequence[int]], *, session: str = "") -> list[float]:
+        """V in [-1, 1] at the position that predicts the token after each prompt.
+
+        For V of a step, end the prompt before the last token of the step's closing delimiter (design D2).
+        """
+        replies = await asyncio.gather(
+            *(self.complete(ids, n=1, temperature=0.0, max_tokens=1, session=session) for ids in prompts)
+        )
+        return [reply.completions[0].values[0] for reply in replies]
+
+    async def logprobs(self, address: str, prompt_ids: Sequence[int], token_ids: Sequence[int]) -> list[float]:
+        """Log-probs of `token_ids` (at most 128) as the token after the prompt, asked of one address."""
+        request = self._request(prompt_ids, token_ids) | {"n": 1, "temperature": 0.0, "max_tokens": 1}
+        return await self._ask(
+            request, len(prompt_ids) + 1, lambda body, *_: parse_logprobs(body, list(token_ids)), only=address
+        )
+
+    def _request(self, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int]) -> dict[str, Any]:
+        # No `seed`: it kills the CPU engine when a prompt is prefilled in chunks (design section 4).
+        # `skip_special_tokens` off: the text is what the token ids decode to, and a stop string may be special.
+        return {
+            "prompt": list(prompt_ids),
+            "return_token_ids": True,
+            "return_tokens_as_token_ids": True,
+            "logprobs": 0,
+            "logprob_token_ids": list(logprob_token_ids),
+            "logit_bias": {str(self.words.good): NEVER, str(self.words.bad): NEVER},
+            "stop_token_ids": [self.words.eos],
+            "include_stop_str_in_output": True,
+            "skip_special_tokens": False,
+        }
+
+    async def _ask(
+        self,
+        request: dict[str, Any],
+        tokens: int,
+        read: Callable[[bytes, str, float, int], T],
+        session: str = "",
+        only: str | None = None,
+    ) -> T:
+        failures: list[str] = []
+
+        async def once() -> T:
+            turn = zlib.crc32(session.encode()) + len(failures)
+            address = only or self.addresses[turn % len(self.addresses)]
+            async with self._admissions[address](tokens):
+                self.usage.requests += 1
+                started = time.monotonic()
+                try:
+                    body = await self._post(f"{address}/v1/completions", request | {"model": self._models[address]})
+                    return read(body, address, time.monotonic() - started, len(failures) + 1)
+                except (httpx.RequestError, InvalidReply, EngineError) as problem:
+                    self.usage.failed_requests += 1
+                    failures.append(f"{address}: {str(problem) or type(problem).__name__}")
+                    raise
+
+        try:
+            return await AsyncRetrying(
+                retry=retry_if_exception_type((httpx.RequestError, InvalidReply)),
+                stop=stop_after_attempt(self._attempts),
+                wait=wait_random_exponential(multiplier=self._backoff, max=10.0),
+            )(once)
+        except RetryError:
+            reasons = "; ".join(dict.fromkeys(failures))
+            raise EngineError(f"no valid reply from the engine in {len(failures)} attempts: {reasons}") from None
+
+    async def _post(self, url: str, request: dict[str, Any]) -> bytes:
+        response = await self._http.post(url, json=request)
+        if response.status_code in (408, 429) or response.status_code >= 500:
+            raise InvalidReply(f"status {response.status_code} {_message(response)}")
+        if response.status_code >= 400:  # it would be refused again
+            raise EngineError(f"{url} refused the request: status {response.status_code}, {_message(response)}")
+        return response.content
+
+    async def _greet(self, address: str) -> None:
+        try:
+            (served,) = parse_body((await self._http.get(f"{address}/v1/models")).content)["data"]
+            self._models[address] = served["id"]
+            longest = served["max_model_len"]
+            capacity = re.search(r'kv_cache_size_tokens="(\d+)"', (await self._http.get(f"{address}/metrics")).text)
+        except (httpx.HTTPError, InvalidReply, KeyError, TypeError, ValueError) as problem:
+            raise EngineError(f"no vLLM engine answers at {address}: {problem!r}") from None
+        self.max_tokens = min(self.max_tokens or longest, longest)
+        self._admissions[address] = Admission(self._budget or (int(capacity[1]) if capacity else BUDGET_UNKNOWN))
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:200]

@@ -1,0 +1,127 @@
+"""What the engine answers: sampled token ids with their log-probs, and the value at each of them (design D2).
+
+One response carries all of it: asked for `logprobs` together with `logprob_token_ids=[good, bad]`, vLLM returns the
+sampled token's and both value words' log-probs at every generated position. They are its "raw" log-probs:
+log-softmax of the model's own logits, before temperature and before the bias that bars the value words.
+"""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from infra.engine.model_folder import PolicyWords
+
+CLIPPED = -9999.0
+"""vLLM writes a log-prob of -inf as this. No sampled token and no value word of a sound model has it."""
+
+
+class EngineError(RuntimeError):
+    """The engine gave no valid reply, however often it was asked. Never a reward (design D4)."""
+
+
+class InvalidReply(ValueError):
+    """A response that is not what was asked for: the request is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """One sampled continuation of T tokens.
+
+    `text` is what the engine decoded, with the stop string. Where the last token runs on past the stop string, the
+    text ends with the stop string and `token_ids` with that whole token.
+    `logprobs[t]`: log-softmax of token t under the policy. `values[t]`: V in [-1, 1] at the position that predicts
+    token t, so `values[-1]` is V of a step whose closing delimiter ends the completion (design D2).
+    `finish_reason`: "stop" at a stop string or the end of sequence, "length" at `max_tokens`.
+    """
+
+    token_ids: list[int]
+    text: str
+    logprobs: list[float]
+    values: list[float]
+    finish_reason: Literal["stop", "length"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """All `n` completions of one prompt. `cached_tokens`: of the prompt, found in the engine's prefix cache.
+
+    `attempts`: requests that it took (1: none failed). `seconds`: of the last one, waiting in the engine included.
+    """
+
+    completions: list[Completion]
+    prompt_tokens: int
+    cached_tokens: int
+    generated_tokens: int
+    seconds: float
+    address: str
+    attempts: int
+
+
+def value(good: float, bad: float) -> float:
+    """V of the log-probs (or logits) of the two value words: tanh((good - bad) / 2) in [-1, 1]."""
+    return math.tanh((good - bad) / 2)
+
+
+def parse_reply(
+    body: bytes, n: int, words: PolicyWords, vocabulary: int, *, address: str, seconds: float, attempts: int
+) -> Reply:
+    """Reads a response of `/v1/completions` for one prompt. Raises InvalidReply for anything but n full choices."""
+    answer = parse_body(body)
+    try:
+        choices, usage = answer["choices"], answer["usage"]
+        if len(choices) != n:
+            raise InvalidReply(f"{len(choices)} choices instead of {n}")
+        return Reply(
+            completions=[_completion(choice, words, vocabulary) for choice in choices],
+            prompt_tokens=usage["prompt_tokens"],
+            cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
+            generated_tokens=usage["completion_tokens"],
+            seconds=seconds,
+            address=address,
+            attempts=attempts,
+        )
+    except (KeyError, TypeError, IndexError, AttributeError) as problem:
+        raise InvalidReply(f"malformed reply: {type(problem).__name__} {problem}") from None
+
+
+def parse_logprobs(body: bytes, token_ids: list[int]) -> list[float]:
+    """Log-probs of `token_ids` at the first generated position of a one-choice response."""
+    try:
+        (position,) = parse_body(body)["choices"][0]["logprobs"]["top_logprobs"]
+        return [position[_key(token_id)] for token_id in token_ids]
+    except (KeyError, TypeError, IndexError, ValueError) as problem:
+        raise InvalidReply(f"malformed reply: {type(problem).__name__} {problem}") from None
+
+
+def parse_body(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        raise InvalidReply(f"invalid JSON, {len(body)} bytes") from None
+
+
+def _completion(choice: dict[str, Any], words: PolicyWords, vocabulary: int) -> Completion:
+    token_ids, given = choice["token_ids"], choice["logprobs"]
+    logprobs, tops = given["token_logprobs"], given["top_logprobs"]
+    good, bad = _key(words.good), _key(words.bad)
+    if not token_ids or not len(token_ids) == len(logprobs) == len(tops):
+        raise InvalidReply(f"{len(token_ids)} tokens with {len(logprobs)} log-probs and {len(tops)} value pairs")
+    if not all(type(token_id) is int and 0 <= token_id < vocabulary for token_id in token_ids):
+        raise InvalidReply(f"token ids outside the vocabulary of {vocabulary}")
+    if choice["finish_reason"] not in ("stop", "length"):
+        raise InvalidReply(f"finished by {choice['finish_reason']!r}")
+    numbers = [*logprobs, *(top[good] for top in tops), *(top[bad] for top in tops)]
+    if not all(CLIPPED < number <= 1e-3 for number in numbers):
+        raise InvalidReply("log-probs that are no log-probs")
+    return Completion(
+        token_ids=token_ids,
+        text=choice["text"],
+        logprobs=logprobs,
+        values=[value(top[good], top[bad]) for top in tops],
+        finish_reason=choice["finish_reason"],
+    )
+
+
+def _key(token_id: int) -> str:
+    return f"token_id:{token_id}"

@@ -1,0 +1,74 @@
+"""The one S3 client, and what its failures mean to a user (design D6)."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import boto3
+from boto3.exceptions import Boto3Error
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+REFUSED = {
+    "403",
+    "AccessDenied",
+    "InvalidAccessKeyId",
+    "SignatureDoesNotMatch",
+    "ExpiredToken",
+    "InvalidToken",
+}
+MISSING = {"404", "NoSuchKey"}
+TAKEN = {"412", "PreconditionFailed"}
+CONFLICT = {"409", "ConditionalRequestConflict"}
+
+
+class StoreError(RuntimeError):
+    """The store cannot be reached, refuses the key, lacks the bucket or object, or gave other bytes than promised."""
+
+
+def connect(read_timeout: float, attempts: int) -> "S3Client":
+    """A client for the endpoint and keys of the environment; timeouts in seconds."""
+    config = Config(
+        s3={"addressing_style": "path"},
+        connect_timeout=2,
+        read_timeout=read_timeout,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+        max_pool_connections=32,
+    )
+    return boto3.client("s3", region_name=os.environ.get("AWS_REGION"), config=config)
+
+
+def code_of(problem: ClientError) -> str:
+    """S3's name of the error, or the status of a reply without a body."""
+    return str(problem.response.get("Error", {}).get("Code", ""))
+
+
+@contextmanager
+def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
+    """Turns what boto3 raises into a `StoreError` that says where it happened and what to do."""
+    where = f"store {client.meta.endpoint_url}, bucket {bucket!r}"
+    try:
+        yield
+    except NoCredentialsError as problem:
+        raise StoreError(f"{where}: no key is set. Set {KEYS}, or run `cpl up`") from problem
+    except HTTPClientError as problem:
+        raise StoreError(
+            f"{where}: cannot be reached ({type(problem).__name__}). Is it running? `cpl status` tells, `cpl up` "
+            f"starts the local one; AWS_ENDPOINT_URL names another"
+        ) from problem
+    except ClientError as problem:
+        code = code_of(problem)
+        if code in REFUSED:
+            raise StoreError(f"{where}: refuses the key ({code}). Look at {KEYS} (and AWS_REGION)") from problem
+        if code == "NoSuchBucket":
+            raise StoreError(f"{where}: no such bucket. CPL_STORE names it") from problem
+        if code in MISSING:
+            raise StoreError(f"{where}: there is no object {name!r}") from problem
+        raise StoreError(f"{where}, {name!r}: {problem}") from problem
+    except (BotoCoreError, Boto3Error) as problem:
+        raise StoreError(f"{where}, {name!r}: {problem}") from problem

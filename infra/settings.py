@@ -1,0 +1,59 @@
+"""What the factory reads from its environment: `CPL_*`, and the addresses and keys that `cpl up` wrote (design D1, D6)."""
+
+import os
+import shutil
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Literal
+
+from dotenv import dotenv_values
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Settings(BaseSettings):
+    """Of this machine, never of a round: nothing here may change what a step computes.
+
+    Endpoint and keys of the object store are boto3's own variables: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
+    AWS_SECRET_ACCESS_KEY, AWS_REGION.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CPL_", frozen=True)
+
+    home: Path = Path(".cpl")
+    """Everything local: state of the stack, caches, work folders."""
+    store: str = "s3://cpl"
+    """Bucket, with an optional prefix."""
+    engine_urls: list[str] = []
+    """Engines that somebody else runs (JSON list); empty: the factory starts its own."""
+    engine_python: Path = Path(".venv-engine/bin/python")
+    """Interpreter of the engine's environment."""
+    device: Device = "auto"
+
+    @property
+    def has_cuda(self) -> bool:
+        """Whether to use an NVIDIA device; `auto` looks for the driver's tool, so that torch is not imported."""
+        return self.device == "cuda" or (self.device == "auto" and shutil.which("nvidia-smi") is not None)
+
+
+def settings() -> Settings:
+    """The settings now, after the addresses of the running stack were added to `os.environ`."""
+    add_stack(os.environ, dotenv_values(Path(os.environ.get("CPL_HOME", ".cpl")) / "stack.env"))
+    return Settings()
+
+
+def add_stack(environment: MutableMapping[str, str], stack: Mapping[str, str | None]) -> None:
+    """Adds the stack's variables where the user has not set their own.
+
+    The store's endpoint and keys belong together: whoever sets AWS_ENDPOINT_URL brings their own keys, and whoever
+    does not gets the stack's, also when keys of another service are set.
+    """
+    own_store = environment.get("AWS_ENDPOINT_URL", stack.get("AWS_ENDPOINT_URL")) != stack.get("AWS_ENDPOINT_URL")
+    for name, value in stack.items():
+        if value is None or (own_store and name.startswith("AWS_")):
+            continue
+        if name.startswith("AWS_"):
+            environment[name] = value
+        else:
+            environment.setdefault(name, value)

@@ -1,0 +1,7 @@
+"""Answer checking: `Checker` for a run, `extract_answer` for a text, `is_equal` for one pair (it may
+hang)."""
+
+from tasks.check.equivalence import extract_answer, is_equal
+from tasks.check.pool import Checker, Verdict
+
+__all__ = ["Checker", "Verdict", "extract_answer", "is_equal"]

@@ -1,0 +1,241 @@
+r"""Two read answers compared by their types; what needs a computer algebra system is asked of `algebra`."""
+
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+
+from tasks.check.answers import (
+    Answer,
+    Based,
+    Clock,
+    Listing,
+    Matrix,
+    Named,
+    Ordered,
+    Quantity,
+    Ratio,
+    Region,
+    Relation,
+    Words,
+)
+from tasks.check.numerals import exact_value
+from tasks.check.scalar import in_base
+
+Algebra = Callable[[str, str], bool]
+"""Whether two LaTeX formulas (gold, answer) state the same value, set or relation."""
+
+
+def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
+    """Whether `answer` states what `gold` states; what it leaves out is supplied from `gold`."""
+    match gold, answer:
+        case Named(), Named():
+            return _named(gold, answer, algebra)
+        case Named(value=value), _ if not isinstance(answer, Relation | Listing):
+            return same(value, answer, algebra)
+        case Named(value=value), Listing():
+            return same(value, answer, algebra) or same(value, _coordinates(answer), algebra)
+        case _, Named(value=value) if not isinstance(gold, Relation):
+            return same(gold, value, algebra)
+        case Quantity(), Quantity():
+            return _quantities(gold, answer, algebra)
+        case Listing(), Listing():
+            return _unordered(gold, answer, algebra)
+        case (Listing(), Ordered()) if _are_choices(gold.members) and _are_choices(answer.members):
+            return _unordered(gold, Listing(answer.members), algebra)
+        case Listing(members=[only], is_set=True), _:
+            return same(only, answer, algebra)
+        case _, Listing(members=[only], is_set=True):
+            return same(gold, only, algebra)
+        case Ordered(), Ordered():
+            return gold.brackets == answer.brackets and _pairwise(gold.members, answer.members, algebra)
+        case (Ordered(), Listing()) | (Listing(), Ordered()):
+            points = _coordinates(gold), _coordinates(answer)
+            return all(isinstance(one, Ordered) for one in points) and same(*points, algebra)
+        case Matrix(), Matrix():
+            return len(gold.rows) == len(answer.rows) and all(
+                _pairwise(ours, theirs, algebra) for ours, theirs in zip(gold.rows, answer.rows, strict=True)
+            )
+        case (Matrix(), Ordered(brackets="()")) | (Ordered(brackets="()"), Matrix()):
+            return _pairwise(_entries(gold), _entries(answer), algebra)
+        case Clock(), _:
+            return _clocks(gold, answer)
+        case Ratio(parts=[_, second]), Clock() if len(second) == 2:
+            return gold.parts == (str(answer.hour), f"{answer.minute:02}")
+        case Ratio(), Ratio() | Quantity():
+            return _ratios(gold, answer, algebra)
+        case Quantity(), Ratio(parts=[_, _]):
+            return _values(gold, _quotient(*answer.parts), algebra)
+        case Based(), _:
+            return _based(gold, answer)
+        case Quantity(exact=value), Based():
+            return value == answer.value
+        case (Words(), _) | (_, Words()):
+            return _wording(gold) == _wording(answer)
+        case Region() | Ordered() | Relation(), Region() | Ordered() | Relation():
+            return _regions(gold, answer, algebra)
+        case (Region(), Listing()) | (Listing(), Region()):
+            return _empty(gold) and _empty(answer)
+        case Relation() | Named(), Relation() | Named():
+            return algebra(gold.formula, answer.formula)
+        case _:
+            return False
+
+
+def _quantities(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
+    """Same value and, where both name one, the same unit. % is 1/100, a degree pi/180, unless left out."""
+    if gold.unit and answer.unit:
+        return gold.unit == answer.unit and _values(gold, answer, algebra)
+    if answer.unit == "percent":
+        return _values(gold, _scaled(answer, Fraction(1, 100)), algebra)
+    if _values(gold, answer, algebra):
+        return True
+    if gold.unit == "percent":
+        return _values(_scaled(gold, Fraction(1, 100)), answer, algebra)
+    if gold.unit == "degree":
+        return _values(_radians(gold), answer, algebra)
+    return answer.unit == "degree" and _values(gold, _radians(answer), algebra)
+
+
+def _values(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
+    if gold.exact is not None and answer.exact is not None:
+        return gold.exact == answer.exact
+    if gold.formula == answer.formula:
+        return True
+    if len(gold.formula) == 1 and len(answer.formula) == 1:
+        return False  # two letters; to math-verify the choice E is Euler's number
+    return algebra(gold.formula, answer.formula)
+
+
+def _scaled(quantity: Quantity, factor: Fraction) -> Quantity:
+    formula = rf"\frac{{{factor.numerator}}}{{{factor.denominator}}}\cdot({quantity.formula})"
+    return Quantity(formula, None if quantity.exact is None else quantity.exact * factor)
+
+
+def _radians(quantity: Quantity) -> Quantity:
+    formula = rf"\frac{{\pi}}{{180}}\cdot({quantity.formula})"
+    return Quantity(formula, Fraction(0) if quantity.exact == 0 else None)
+
+
+def _unordered(gold: Listing, answer: Listing, algebra: Algebra) -> bool:
+    """Every member has its partner; in a set written with braces repeats do not count."""
+    if gold.is_set or answer.is_set:
+        return all(
+            any(same(one, other, algebra) for other in answer.members) for one in gold.members
+        ) and all(any(same(one, other, algebra) for one in gold.members) for other in answer.members)
+    left = list(answer.members)
+    if len(gold.members) != len(left):
+        return False
+    for one in gold.members:
+        partner = next((other for other in left if same(one, other, algebra)), None)
+        if partner is None:
+            return False
+        left.remove(partner)
+    return True
+
+
+def _pairwise(gold: Sequence[Answer], answer: Sequence[Answer], algebra: Algebra) -> bool:
+    return len(gold) == len(answer) and all(
+        same(one, other, algebra) for one, other in zip(gold, answer, strict=True)
+    )
+
+
+def _named(gold: Named, answer: Named, algebra: Algebra) -> bool:
+    """Under one name the same value; of two variables the same equation (y = 2x + 3 is x = (y - 3)/2)."""
+    if gold.name == answer.name or not (_is_variable(gold.name) and _is_variable(answer.name)):
+        return same(gold.value, answer.value, algebra)
+    is_line = isinstance(gold.value, Quantity) and gold.value.exact is None
+    return is_line and isinstance(answer.value, Quantity) and algebra(gold.formula, answer.formula)
+
+
+def _is_variable(name: str) -> bool:
+    return len(name) == 1 or name.startswith("\\")
+
+
+def _coordinates(answer: Answer) -> Answer:
+    """`y = 4, x = 3` as the point (3, 4); anything else as it is."""
+    if not isinstance(answer, Listing):
+        return answer
+    named = [one for one in answer.members if isinstance(one, Named)]
+    if len(named) != len(answer.members) or len({one.name for one in named}) != len(named):
+        return answer
+    return Ordered("()", tuple(one.value for one in sorted(named, key=lambda one: one.name)))
+
+
+def _entries(answer: Answer) -> tuple[Answer, ...]:
+    """The members of a point or a column vector."""
+    if isinstance(answer, Ordered):
+        return answer.members
+    assert isinstance(answer, Matrix)
+    return tuple(row[0] for row in answer.rows) if all(len(row) == 1 for row in answer.rows) else ()
+
+
+def _are_choices(members: Sequence[Answer]) -> bool:
+    return all(
+        isinstance(one, Quantity) and len(one.formula) == 1 and one.formula.isupper() for one in members
+    )
+
+
+def _clocks(gold: Clock, answer: Answer) -> bool:
+    """8:34 p.m. is 8:34 PM and 20:34; a.m. or p.m. may be left out like a unit."""
+    match answer:
+        case Ratio(parts=[hours, minutes]) if hours.isdecimal() and minutes.isdecimal():
+            answer = Clock(int(hours), int(minutes), "")
+        case Quantity(exact=Fraction(denominator=1) as hours_only, unit=""):
+            answer = Clock(int(hours_only), 0, "")
+    if not isinstance(answer, Clock):
+        return False
+    hour = gold.hour % 12 + (12 if gold.half == "p" else 0)
+    if answer.half:
+        return (hour, gold.minute) == (answer.hour % 12 + (12 if answer.half == "p" else 0), answer.minute)
+    return answer.minute == gold.minute and answer.hour in (gold.hour, hour)
+
+
+def _ratios(gold: Ratio, answer: Ratio | Quantity, algebra: Algebra) -> bool:
+    if isinstance(answer, Quantity):
+        return len(gold.parts) == 2 and _values(_quotient(*gold.parts), answer, algebra)
+    return len(gold.parts) == len(answer.parts) and all(
+        _values(_quotient(one, gold.parts[0]), _quotient(other, answer.parts[0]), algebra)
+        for one, other in zip(gold.parts[1:], answer.parts[1:], strict=True)
+    )
+
+
+def _quotient(over: str, under: str) -> Quantity:
+    formula = rf"\frac{{{over}}}{{{under}}}"
+    return Quantity(formula, exact_value(formula))
+
+
+def _based(gold: Based, answer: Answer) -> bool:
+    """Digits without a subscript are in the gold answer's base; with one, the values decide."""
+    if isinstance(answer, Quantity | Words):
+        digits = answer.formula if isinstance(answer, Quantity) else answer.text
+        return in_base(digits, gold.base) == gold
+    return isinstance(answer, Based) and answer.value == gold.value
+
+
+def _wording(answer: Answer) -> str | None:
+    match answer:
+        case Words(text=text) | Quantity(formula=text):
+            return "".join(text.casefold().split())
+    return None
+
+
+def _regions(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
+    """Unions member by member in any order; algebra decides where they are cut differently."""
+    ours, theirs = _parts(gold), _parts(answer)
+    if len(ours) == len(theirs) > 0 and _unordered(Listing(ours), Listing(theirs), algebra):
+        return True
+    return algebra(_set_formula(gold), _set_formula(answer))
+
+
+def _parts(answer: Answer) -> tuple[Answer, ...]:
+    return answer.members if isinstance(answer, Region) else (answer,) if isinstance(answer, Ordered) else ()
+
+
+def _set_formula(answer: Answer) -> str:
+    if isinstance(answer, Ordered):
+        inside = ",".join(_set_formula(one) for one in answer.members)
+        return f"{answer.brackets[0]}{inside}{answer.brackets[1]}"
+    return answer.formula if isinstance(answer, Quantity | Region | Relation) else ""
+
+
+def _empty(answer: Answer) -> bool:
+    return answer in (Listing((), is_set=True), Region((), r"\emptyset"))

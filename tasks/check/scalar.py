@@ -1,0 +1,108 @@
+"""One value without structure: a clock time, a ratio, a number with its base or unit, a formula, or words."""
+
+import re
+from fractions import Fraction
+
+from tasks.check.answers import Answer, Based, Clock, Quantity, Ratio, Words
+from tasks.check.notation import split_outside, squeeze, unwrap
+from tasks.check.numerals import as_formula, exact_value
+from tasks.check.units import NUMBER_WORDS, SCALES, canonical, is_unit
+
+_MATH_WORD = r"sin|cos|tan|cot|sec|csc|log|exp|sqrt|pi|arcsin|arccos|arctan|frac|infty"
+
+
+_CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?([ap])\.?m\.?", re.IGNORECASE)
+_RATIO = r':|"\s*to\s*"|\\to(?![A-Za-z])|(?<=\d)\s+to\s+(?=\d)'
+_BASE = re.compile(r"\s*_\{\s*(?:base)?\s*(\w+)\s*\}|,?\s*\(?\bbase\s+(\w+)\)?\Z")
+_PLAIN_UNIT = re.compile(r"(.*?(?:[\d)}!]|\\pi))\s*([A-Za-z][A-Za-z\s/^.\d{}-]*)", re.DOTALL)
+
+
+def read_scalar(text: str) -> Answer:
+    """The value that a text without list, brackets or relation states; text stands between double quotes."""
+    plain = re.sub(r'\s*"\s*', lambda match: " " if match[0].strip() != match[0] else "", text).strip()
+    if match := _CLOCK.fullmatch(plain.replace(" ", "")):
+        return Clock(int(match[1]), int(match[2] or 0), "a" if match[3].lower() == "a" else "p")
+    if len(parts := split_outside(text, _RATIO)) > 1:
+        return Ratio(tuple(as_formula(part) for part in parts))
+    if match := re.fullmatch(r"\(?([+-]?[0-9A-Za-z.]+)\)?_\{(\w+)\}", squeeze(_BASE.sub(r"_{\1\2}", plain))):
+        base = NUMBER_WORDS.get(match[2].lower()) or (int(match[2]) if match[2].isdecimal() else 0)
+        if (based := in_base(match[1], base)) is not None:
+            return based
+    return _quantity(text, plain)
+
+
+def in_base(digits: str, base: int) -> Based | None:
+    """Digits (letters above 9) read in `base`; None where they are no such number."""
+    match = re.fullmatch(r"([+-]?)([0-9A-Za-z]+)\.?([0-9A-Za-z]*)", digits)
+    if not match or not 2 <= base <= 36 or len(digits) > 200:
+        return None
+    try:
+        value = Fraction(int(match[2] + match[3], base), base ** len(match[3]))
+    except ValueError:
+        return None
+    return Based(-value if match[1] == "-" else value, base)
+
+
+def _quantity(text: str, plain: str) -> Answer:
+    number, unit, factor = _take_unit(text, plain)
+    if number.casefold() in NUMBER_WORDS:
+        number = str(NUMBER_WORDS[number.casefold()])
+    if re.search(r"[A-Za-z]{4}|[A-Za-z]{2}\s+[A-Za-z]{2}", number) and not re.search(r"[\\^_{}=]|\d", number):
+        if not re.match(rf"(?:{_MATH_WORD})(?![A-Za-z])", number):
+            return Words(number.casefold().strip(" .!"))
+    exact = exact_value(number)
+    if factor == 1:
+        return Quantity(as_formula(number), exact, unit)
+    return Quantity(
+        rf"\frac{{{factor.numerator}}}{{{factor.denominator}}}\cdot({as_formula(number)})",
+        None if exact is None else exact * factor,
+        unit,
+    )
+
+
+def _take_unit(text: str, plain: str) -> tuple[str, str, Fraction]:
+    """The number's own text, the unit's one name, and the factor of a scale word ("million")."""
+    currency = re.match(r"(-?)\s*([$£€])\s*", text)
+    if currency:
+        text = plain = currency[1] + text[currency.end() :]
+    if sign := _take_sign(text):
+        return sign
+    number, unit = _split_unit(text, plain)
+    factor = Fraction(1)
+    for word in re.findall(r"[a-z]+", unit.lower()):
+        factor *= SCALES.get(word, 1)
+    unit = re.sub(rf"\b(?:{'|'.join(SCALES)})s?\b", " ", unit, flags=re.IGNORECASE)
+    return _strip_number(number), canonical(f"{currency[2] if currency else ''} {unit}"), factor
+
+
+def _take_sign(text: str) -> tuple[str, str, Fraction] | None:
+    """A percent or degree sign at the end; not the degree inside a function (sin 30 degrees is a number)."""
+    for mark, name in ((r"%", "percent"), (r"\^\s*\{?\\circ\s*\}?", "degree")):
+        if match := re.fullmatch(rf"(.*?)\s*{mark}\s*(?:\"?\s*([FCK])\s*\"?)?", text, re.DOTALL):
+            if re.search(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])|\^\s*\\circ", match[1]):
+                return None
+            scale = {"F": " fahrenheit", "C": " celsius", "K": " kelvin"}.get(match[2] or "", "")
+            return _strip_number(match[1]), canonical(name + scale), Fraction(1)
+    return None
+
+
+def _split_unit(text: str, plain: str) -> tuple[str, str]:
+    """Number and unit: the text behind a value, or plain words that can be no product of variables."""
+    quote = text.find('"')
+    if re.search(r"[A-Za-z0-9)}]\s*(?:\\cdot)?\s*(?:\\frac\{)?\Z", text[: max(quote, 0)]):
+        number = re.sub(r"(?:\\cdot)?\s*(?:\\frac\{)?\Z", "", text[:quote].rstrip())
+        return number, text[quote:]
+    if match := _PLAIN_UNIT.fullmatch(plain):
+        first, *_ = words = re.findall(r"[A-Za-z]+", match[2])
+        is_known = is_unit(first) and (len(first) > 1 or plain[match.end(1)].isspace())
+        is_noun = (
+            len(first) > 1 and any(len(word) > 3 for word in words) and not re.fullmatch(_MATH_WORD, first)
+        )
+        if is_known or is_noun:
+            return match[1], match[2]
+    return plain, ""
+
+
+def _strip_number(text: str) -> str:
+    text = text.replace('"', " ").strip()
+    return unwrap(text) if text[:1] in "({" else text

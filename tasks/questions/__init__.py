@@ -1,0 +1,50 @@
+"""Questions and benchmarks: loaded, validated, sampled, and kept apart."""
+
+from collections.abc import Mapping
+
+import polars as pl
+
+from tasks.questions.benchmarks import domain_of, load_benchmark
+from tasks.questions.overlap import ContaminatedQuestions, refuse_overlap
+from tasks.questions.rows import Loaded, QuestionError
+from tasks.questions.sampling import hold_out, sample
+from tasks.questions.sources import load_questions
+
+__all__ = [
+    "ContaminatedQuestions",
+    "Loaded",
+    "QuestionError",
+    "domain_of",
+    "draw",
+    "hold_out",
+    "load_benchmark",
+    "load_questions",
+    "refuse_overlap",
+    "sample",
+]
+
+
+def draw(
+    source: str,
+    *,
+    count: int,
+    seed: int,
+    held_out: float,
+    columns: Mapping[str, str] | None = None,
+    benchmarks: Mapping[str, pl.DataFrame] | None = None,
+) -> Loaded:
+    """The questions of a round: `count` of the source (all where it has fewer, which a note then says), part
+    held out.
+
+    Raises:
+        QuestionError: the source cannot be read or is malformed.
+        ContaminatedQuestions: a drawn question occurs in one of `benchmarks` (name -> its rows).
+    """
+    loaded = load_questions(source, count=count, seed=seed, columns=columns)
+    drawn = hold_out(sample(loaded.frame, count, seed), held_out, seed)
+    refuse_overlap(drawn, benchmarks or {})
+    if drawn.height < count:
+        return Loaded(
+            drawn, (*loaded.notes, f"{source} has {drawn.height} questions, all are taken ({count} asked)")
+        )
+    return Loaded(drawn, loaded.notes)

@@ -1,0 +1,54 @@
+"""Benchmarks are questions, too: micro/SPLIT, gsm8k/test, math/test, or any file or hub data set.
+
+A benchmark is in the domain of the round when its questions are of the kind that the round trains on: the
+source's own test set. A file is out of domain unless it is named in_domain:FILE.
+"""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import polars as pl
+
+from tasks.micro import world
+from tasks.questions.rows import QuestionError
+from tasks.questions.sampling import sample
+from tasks.questions.sources import load_questions
+
+Domain = Literal["in_domain", "out_of_domain"]
+_MARK = "in_domain:"
+_BUILT_IN = ("micro", "gsm8k", "math")
+
+
+def domain_of(benchmark: str, source: str) -> Domain:
+    """Whether a benchmark asks what a round on `source` trains on."""
+    name, _, split = benchmark.partition("/")
+    is_own = name == source.partition(":")[0] and name in _BUILT_IN
+    if benchmark.startswith(_MARK) or (is_own and (name != "micro" or split in world.IN_DOMAIN)):
+        return "in_domain"
+    return "out_of_domain"
+
+
+def load_benchmark(
+    benchmark: str, *, count: int | None, seed: int, source: str, columns: Mapping[str, str] | None = None
+) -> pl.DataFrame:
+    """Rows of `questions` whose `split` is in_domain or out_of_domain: a sample of `count`, or all (None).
+
+    micro is generated without end, so it needs a count. The sample is stratified and the same for the same
+    seed.
+
+    Raises:
+        QuestionError: the benchmark is missing; the message names it, what was tried, and the way out.
+    """
+    place = benchmark.removeprefix(_MARK)
+    name, _, split = place.partition("/")
+    try:
+        if name == "micro" and count is None:
+            raise QuestionError("micro has no end, so say how many questions")
+        if name in _BUILT_IN:
+            loaded = load_questions(name, split=split or "test", count=count or 0, seed=seed)
+        else:
+            loaded = load_questions(place, split="test", count=0, seed=seed, columns=columns)
+    except QuestionError as problem:
+        raise type(problem)(f"benchmark {benchmark!r}: {problem}") from problem
+    rows = loaded.frame if count is None else sample(loaded.frame, count, seed)
+    return rows.with_columns(split=pl.lit(domain_of(benchmark, source)))

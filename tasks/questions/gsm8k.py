@@ -1,0 +1,62 @@
+"""GSM8K (Cobbe et al. 2021, arXiv 2110.14168): 7,473 questions to train on, 1,319 to test.
+
+{"question": "Natalia sold clips to 48 of her friends in April, and then ...",
+ "answer": "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\\n...\\n#### 72"}
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from tasks.questions.places import BESIDE, HubUnreachable, data_folder, hub_rows
+from tasks.questions.rows import Loaded, Question, QuestionError, as_rows
+from tasks.questions.tables import read_table
+
+HUB = "openai/gsm8k"
+_KINDS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
+
+
+def load(split: str) -> Loaded:
+    """GSM8K from CPL_DATA/gsm8k/SPLIT.jsonl.gz where CPL_DATA is set, else from the hub, else from
+    ../shared/data.
+
+    `level` is the number of calculations of the reference solution, `kinds` are the operations among them.
+
+    Raises:
+        QuestionError: it is nowhere; the message says where it was looked for.
+    """
+    path = (data_folder() or BESIDE) / "gsm8k" / f"{split}.jsonl.gz"
+    if data_folder() is None or not path.is_file():
+        try:
+            return as_rows(_questions(hub_rows(HUB, "main", split)), "gsm8k", split)
+        except HubUnreachable as problem:
+            tried = str(problem)
+        if not path.is_file():
+            raise QuestionError(
+                f"gsm8k, split {split!r}, was not found: {tried}; there is no file {path}. Allow access to the hub, "
+                f"or set CPL_DATA to a folder with gsm8k/{split}.jsonl.gz (fields question, answer)"
+            )
+    loaded = as_rows(_questions(read_table(path)), "gsm8k", split)
+    note = (
+        f"gsm8k: {loaded.frame.height} questions of split {split} from the file {path.name}, not from the hub"
+    )
+    return loaded._replace(notes=(*loaded.notes, note))
+
+
+def _questions(rows: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Question]:
+    for where, row in rows:
+        if not {"question", "answer"} <= row.keys():
+            raise QuestionError(f"{where}: expected question and answer, found {', '.join(row)}")
+        # The hub's answer holds solution and final answer; files may hold them apart.
+        solution, _, final = str(row["answer"] or "").rpartition("####")
+        solution = solution.strip() or row.get("solution") or ""
+        calculations = re.findall(r"<<([^=>]*)=", solution)
+        used = {kind for calculation in calculations for sign, kind in _KINDS.items() if sign in calculation}
+        yield Question(
+            where=where,
+            question=str(row["question"] or ""),
+            answer=re.sub(r"(?<=\d),(?=\d{3})", "", final.strip()),
+            kinds=tuple(kind for kind in _KINDS.values() if kind in used),
+            level=len(calculations),
+            solution=solution or None,
+        )

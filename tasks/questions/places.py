@@ -1,0 +1,45 @@
+"""Where data sets are looked for: the folder CPL_DATA, the Hugging Face hub, and a folder beside the
+repository."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tasks.questions.rows import QuestionError
+
+HUB_SECONDS = 5.0
+BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+class HubUnreachable(QuestionError):
+    """The hub did not answer, or does not have this data set or split."""
+
+
+def data_folder() -> Path | None:
+    """The user's folder of data sets (`<set>/<split>.jsonl.gz`), from the environment variable CPL_DATA."""
+    folder = os.environ.get("CPL_DATA")
+    return Path(folder).expanduser() if folder else None
+
+
+def hub_rows(name: str, config: str | None, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Rows of a hub data set, each with its place.
+
+    With HF_HUB_OFFLINE=1 only the hub's local cache is read. Raises HubUnreachable within seconds where no
+    hub answers.
+    """
+    import datasets
+    import httpx
+    from huggingface_hub import constants
+
+    if not constants.HF_HUB_OFFLINE:
+        try:  # load_dataset itself retries for half a minute
+            httpx.head(constants.ENDPOINT, timeout=HUB_SECONDS)
+        except httpx.HTTPError as problem:
+            raise HubUnreachable(f"the hub at {constants.ENDPOINT} did not answer ({problem})") from problem
+    try:
+        rows = datasets.load_dataset(name, config, split=split)
+    except (ConnectionError, FileNotFoundError, ValueError, datasets.exceptions.DatasetsError) as problem:
+        raise HubUnreachable(f"{name}, split {split}: {str(problem).splitlines()[0]}") from problem
+    for number, row in enumerate(rows, 1):
+        yield f"{name}, split {split}, row {number}", dict(row)

@@ -1,0 +1,75 @@
+"""The sources of questions by name: micro, gsm8k, math, any file, any hub data set."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from tasks.micro import world
+from tasks.questions import gsm8k, math_problems
+from tasks.questions.places import hub_rows
+from tasks.questions.rows import Loaded, Question, QuestionError, as_rows
+from tasks.questions.tables import FORMATS, map_rows, read_table
+
+WAYS = (
+    "micro, gsm8k, math (or math:PATH, math:hub:OWNER/NAME), hub:OWNER/NAME[/CONFIG][@SPLIT], "
+    f"or a file ({', '.join('*' + one for one in FORMATS)})"
+)
+
+
+def load_questions(
+    source: str, *, split: str = "train", count: int, seed: int, columns: Mapping[str, str] | None = None
+) -> Loaded:
+    """All questions of a source's split, validated, without duplicates; `count` and `seed` matter to micro
+    only.
+
+    Args:
+        source: see WAYS.
+        split: of micro, gsm8k, math; of a hub data set unless its name says another one.
+        columns: names of a file's or hub set's columns (tables.py), where they are not the default ones.
+
+    Raises:
+        QuestionError: unknown or missing source, malformed or empty file, a row without question or answer.
+    """
+    kind, _, rest = source.partition(":")
+    if columns and kind in ("micro", "gsm8k", "math"):
+        raise QuestionError(f"columns are for files and hub data sets; {kind} knows its own")
+    if source == "micro":
+        return as_rows(_micro(split, count, seed), "micro", split)
+    if source == "gsm8k":
+        return gsm8k.load(split)
+    if kind == "math":
+        return math_problems.load(rest, split)
+    if kind == "hub" and rest:
+        name, _, own_split = rest.partition("@")
+        owner, dataset, *config = name.split("/") if "/" in name else ("", name)
+        split = own_split or split
+        rows = hub_rows(f"{owner}/{dataset}".strip("/"), "/".join(config) or None, split)
+        return as_rows(map_rows(rows, columns or {}), slug(dataset), split)
+    path = Path(source).expanduser()
+    if not source or (not path.exists() and not source.lower().endswith(FORMATS)):
+        raise QuestionError(f"unknown question source {source!r}: give {WAYS}")
+    name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    return as_rows(map_rows(read_table(path), columns or {}), slug(name), split)
+
+
+def slug(name: str) -> str:
+    """A name that can be part of an id."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "questions"
+
+
+def _micro(split: str, count: int, seed: int) -> list[Question]:
+    try:
+        problems = world.generate(split, count, seed)
+    except ValueError as problem:
+        raise QuestionError(str(problem)) from problem
+    return [
+        Question(
+            where=f"micro/{split}, question {number}",
+            question=problem.question,
+            answer=problem.answer,
+            kinds=tuple(problem.kinds),
+            level=problem.level,
+            solution="\n".join(problem.solution),
+        )
+        for number, problem in enumerate(problems, 1)
+    ]

@@ -1,0 +1,306 @@
+"""The real engine with a tiny policy: values and log-probs are the model's own, and only the right model is served."""
+
+import asyncio
+import math
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from infra.engine import Completion, EngineError, WrongModel, serving, stop_local_engine
+from infra.engine.model_folder import ModelFolder
+from infra.engine.server import local_engine
+from infra.settings import Settings
+from tests.infra.tiny_policy import BAD, GOOD, PROMPT, STEP, forward, load, make_policy
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture(scope="module")
+def policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_policy(tmp_path_factory.mktemp("policy"), seed=1)
+
+
+@pytest.fixture(scope="module")
+def other_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same architecture and tokenizer, other weights."""
+    return make_policy(tmp_path_factory.mktemp("other"), seed=2)
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    here = Settings(home=tmp_path_factory.mktemp("home"), engine_urls=[], device="cpu")
+    yield here
+    stop_local_engine(here)
+    assert local_engine(here) is None
+
+
+def references(folder: Path, prompt_ids: list[int], completion: Completion) -> tuple[list[float], list[float]]:
+    """Log-prob and value of every token of the completion by transformers' own forward pass."""
+    model, _ = load(folder)
+    logprobs = forward(model, prompt_ids + completion.token_ids)[len(prompt_ids) - 1 : -1]
+    chosen = logprobs.gather(1, torch.tensor(completion.token_ids)[:, None])[:, 0]
+    values = torch.tanh((logprobs[:, GOOD] - logprobs[:, BAD]) / 2)
+    return chosen.tolist(), values.tolist()
+
+
+def test_logprobs_and_values_are_those_of_the_models_forward_pass(policy: Path, settings: Settings) -> None:
+    _, tokenizer = load(policy)
+    prompt_ids = tokenizer.encode(PROMPT)
+
+    async def sample() -> tuple[list[Completion], list[float]]:
+        async with serving(policy, settings) as engine:
+            warm = await engine.complete(prompt_ids, n=4, temperature=0.7, max_tokens=40)
+            greedy = await engine.complete(prompt_ids, n=1, temperature=0.0, max_tokens=40)
+            hot = await engine.complete(prompt_ids, n=2, temperature=2.0, max_tokens=40)
+            completions = warm.completions + greedy.completions + hot.completions
+            return completions, await engine.values([prompt_ids, prompt_ids[:-3]])
+
+    completions, values = asyncio.run(sample())
+    assert len(completions) == 7
+    for completion in completions:
+        logprobs, at_each_token = references(policy, prompt_ids, completion)
+        assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
+        assert completion.values == pytest.approx(at_each_token, abs=1e-4)
+        assert GOOD not in completion.token_ids
+        assert BAD not in completion.token_ids
+        assert max(map(abs, completion.values)) > 0.1
+    model, _ = load(policy)
+    for value, ids in zip(values, [prompt_ids, prompt_ids[:-3]], strict=True):
+        last = forward(model, ids)[-1]
+        assert value == pytest.approx(math.tanh((last[GOOD] - last[BAD]) / 2), abs=1e-4)
+
+
+def test_an_action_ends_with_the_last_token_of_its_delimiter(policy: Path, settings: Settings) -> None:
+    _, tokenizer = load(policy)
+
+    async def sample() -> list[Completion]:
+        async with serving(policy, settings) as engine:
+            reply = await engine.complete(
+                tokenizer.encode(PROMPT), n=8, temperature=0.7, max_tokens=100, stop=["</step>\n", "</solution>"]
+            )
+            assert reply.prompt_tokens == len(tokenizer.encode(PROMPT))
+            assert reply.generated_tokens == sum(len(one.token_ids) for one in reply.completions)
+            return reply.completions
+
+    completions = asyncio.run(sample())
+    stopped = [one for one in completions if one.text.endswith("</step>\n")]
+    assert STEP in [one.text for one in stopped]
+    for one in stopped:
+        assert one.finish_reason == "stop"
+        assert one.text == tokenizer.decode(one.token_ids)
+        assert "</step>\n" not in tokenizer.decode(one.token_ids[:-1])
+        assert len(one.values) == len(one.logprobs) == len(one.token_ids)
+
+
+def test_the_end_of_sequence_ends_a_completion(policy: Path, settings: Settings) -> None:
+    _, tokenizer = load(policy)
+
+    async def sample() -> Completion:
+        async with serving(policy, settings) as engine:
+            reply = await engine.complete(tokenizer.encode(PROMPT + STEP), n=1, temperature=0.0, max_tokens=200)
+            return reply.completions[0]
+
+    completion = asyncio.run(sample())
+    assert completion.finish_reason == "stop"
+    assert completion.token_ids[-1] == tokenizer.eos_token_id
+    assert completion.text.endswith("</solution><|end|>")
+
+
+def test_a_prefix_is_computed_once(policy: Path, settings: Settings) -> None:
+    _, tokenizer = load(policy)
+    prompt_ids = tokenizer.encode(PROMPT + STEP + STEP)
+
+    async def ask_twice() -> list[int]:
+        async with serving(policy, settings) as engine:
+            replies = [await engine.complete(prompt_ids, n=3, temperature=0.7, max_tokens=4) for _ in range(2)]
+            assert engine.usage.cached_tokens == sum(reply.cached_tokens for reply in replies)
+            return [reply.cached_tokens for reply in replies]
+
+    assert asyncio.run(ask_twice())[1] >= 32
+
+
+def test_a_request_that_can_not_fit_is_refused_at_once(policy: Path, settings: Settings) -> None:
+    async def ask() -> None:
+        async with serving(policy, settings) as engine:
+            assert engine.max_tokens == 512
+            assert engine.token_budget > 100_000
+            started = time.monotonic()
+            with pytest.raises(EngineError, match=r"refused the request: status 400.*512"):
+                await engine.complete([5] * 600, n=1, temperature=0.0, max_tokens=4)
+            assert time.monotonic() - started < 0.5
+            assert engine.usage.failed_requests == 1
+
+    asyncio.run(ask())
+
+
+def test_weights_are_swapped_in_the_running_engine(policy: Path, other_policy: Path, settings: Settings) -> None:
+    _, tokenizer = load(policy)
+    prompt_ids = tokenizer.encode(PROMPT)
+
+    async def greedy(folder: Path) -> Completion:
+        async with serving(folder, settings) as engine:
+            return (await engine.complete(prompt_ids, n=1, temperature=0.0, max_tokens=20)).completions[0]
+
+    pids = set()
+    for folder in (policy, other_policy, policy):
+        started = time.monotonic()
+        completion = asyncio.run(greedy(folder))
+        logprobs, values = references(folder, prompt_ids, completion)
+        assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
+        assert completion.values == pytest.approx(values, abs=1e-4)
+        engine = local_engine(settings)
+        assert engine is not None
+        pids.add(engine.pid)
+    assert len(pids) == 1
+    assert time.monotonic() - started < 10.0
+
+
+def test_another_process_attaches_to_the_running_engine(policy: Path, settings: Settings) -> None:
+    before = local_engine(settings)
+    script = (
+        "import asyncio, sys\nfrom pathlib import Path\nfrom infra.engine import serving\n"
+        "from infra.settings import Settings\n"
+        "async def main():\n"
+        "    settings = Settings(home=Path(sys.argv[2]), engine_urls=[], device='cpu')\n"
+        "    async with serving(Path(sys.argv[1]), settings) as engine:\n"
+        "        print(engine.addresses[0], await engine.values([[5, 6, 7]]))\n"
+        "asyncio.run(main())\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", script, str(policy), str(settings.home)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert before is not None
+    assert answer.stdout.startswith(before.url)
+    assert local_engine(settings) == before
+
+
+def test_two_flows_take_turns(policy: Path, other_policy: Path, settings: Settings) -> None:
+    """Else one would swap the weights under the other's requests."""
+    waited: list[str] = []
+    order: list[str] = []
+
+    async def serve(folder: Path, name: str, hold: float) -> None:
+        async with serving(folder, settings, waited.append):
+            order.append(f"{name} in")
+            assert not stop_local_engine(settings)
+            await asyncio.sleep(hold)
+            order.append(f"{name} out")
+
+    async def both() -> None:
+        await asyncio.gather(serve(policy, "first", 1.0), serve(other_policy, "second", 0.0))
+
+    asyncio.run(both())
+    assert [entry.split()[1] for entry in order] == ["in", "out", "in", "out"]
+    assert any("another flow" in message for message in waited)
+
+
+def test_engines_of_somebody_else_must_pass_the_probe(
+    policy: Path, other_policy: Path, settings: Settings, tmp_path: Path
+) -> None:
+    async def serve(folder: Path, url: str) -> float:
+        async with serving(folder, settings.model_copy(update={"engine_urls": [url]})) as engine:
+            return (await engine.values([[5, 6, 7]]))[0]
+
+    running = local_engine(settings)
+    assert running is not None
+    assert asyncio.run(serve(policy, running.url)) != pytest.approx(asyncio.run(serve(other_policy, running.url)))
+    with pytest.raises(WrongModel, match=r"differ .* by up to"):
+        asyncio.run(serve(with_probe_of(policy, other_policy, tmp_path), running.url))
+    with pytest.raises(EngineError, match="no vLLM engine answers"):
+        asyncio.run(serve(policy, "http://127.0.0.1:9"))
+
+
+def test_a_folder_whose_probe_is_of_another_model_is_refused(
+    policy: Path, other_policy: Path, settings: Settings, tmp_path: Path
+) -> None:
+    """After a swap and after a fresh start alike; the next model is served as if nothing had happened."""
+    before = local_engine(settings)
+    messages: list[str] = []
+
+    async def serve(folder: Path) -> None:
+        async with serving(folder, settings, messages.append):
+            pass
+
+    with pytest.raises(WrongModel, match=r"differ .* by up to \d"):
+        asyncio.run(serve(with_probe_of(policy, other_policy, tmp_path)))
+    fresh = local_engine(settings)
+    assert before is not None
+    assert fresh is not None
+    assert fresh.pid != before.pid
+    assert any("fresh engine" in message for message in messages)
+    asyncio.run(serve(policy))
+    assert local_engine(settings) == fresh
+
+
+def test_a_killed_engine_is_an_error_and_the_next_one_is_fresh(policy: Path, settings: Settings) -> None:
+    _, tokenizer = load(policy)
+    prompt_ids = tokenizer.encode(PROMPT)
+
+    processes: list[psutil.Process] = []
+
+    async def kill_in_mid_request() -> None:
+        async with serving(policy, settings) as engine:
+            running = local_engine(settings)
+            assert running is not None
+            processes.extend(psutil.Process(running.pid).children(recursive=True))
+            requests = [
+                asyncio.create_task(engine.complete(prompt_ids, n=16, temperature=2.0, max_tokens=400, session=str(i)))
+                for i in range(32)
+            ]
+            await asyncio.sleep(0.5)
+            assert not any(request.done() for request in requests)
+            os.kill(running.pid, signal.SIGKILL)
+            replies = await asyncio.gather(*requests, return_exceptions=True)
+            assert all(isinstance(reply, EngineError) for reply in replies)
+            assert "in 6 attempts" in str(replies[0])
+
+    async def ask() -> int:
+        async with serving(policy, settings) as engine:
+            return (await engine.complete(prompt_ids, n=1, temperature=0.0, max_tokens=5)).generated_tokens
+
+    asyncio.run(kill_in_mid_request())
+    assert local_engine(settings) is None
+    assert asyncio.run(ask()) == 5
+    running = local_engine(settings)
+    assert running is not None
+    processes.extend(psutil.Process(running.pid).children(recursive=True))
+    assert stop_local_engine(settings)
+    assert len(processes) >= 4
+    assert not any(process.is_running() for process in processes)
+
+
+def test_an_engine_that_can_not_start_says_why(policy: Path, settings: Settings, tmp_path: Path) -> None:
+    broken = shutil.copytree(policy, tmp_path / "broken")
+    (broken / "model.safetensors").write_bytes(b"these are no weights")
+
+    async def serve(folder: Path, here: Settings) -> None:
+        async with serving(folder, here):
+            pass
+
+    with pytest.raises(EngineError, match=r"did not start with .*broken.*Error.*engine\.log"):
+        asyncio.run(serve(broken, settings))
+    assert local_engine(settings) is None
+    with pytest.raises(EngineError, match="CPL_ENGINE_PYTHON"):
+        asyncio.run(serve(policy, settings.model_copy(update={"engine_python": tmp_path / "python"})))
+
+
+def with_probe_of(policy: Path, other: Path, folder: Path) -> Path:
+    """A copy of the policy that claims to be the other one."""
+    mixed = shutil.copytree(policy, folder / "mixed")
+    shutil.copy(other / "probe.json", mixed / "probe.json")
+    assert ModelFolder.read(mixed).signature == ModelFolder.read(other).signature
+    return mixed

@@ -1,0 +1,295 @@
+"""The engine's client when the engine fails: requests are tried again, and end in an error, never in a made-up reply.
+
+The server here is scripted, because each fault must be forced; the real engine is in test_engine.py.
+"""
+
+import asyncio
+import contextlib
+import json
+import math
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from infra.engine.admission import Admission
+from infra.engine.client import Engine
+from infra.engine.model_folder import PolicyWords
+from infra.engine.reply import EngineError, Reply
+
+WORDS = PolicyWords(good=2, bad=3, eos=1, knows_format=True)
+VOCABULARY = 50
+Respond = Callable[[dict[str, Any]], bytes | None]
+"""What the engine writes to a completion request, as raw bytes; None: it closes the connection."""
+SILENCE = b""
+
+
+def http(body: bytes, status: str = "200 OK") -> bytes:
+    return f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+
+
+def choice(token_ids: list[int], /, **changes: Any) -> dict[str, Any]:
+    top = {f"token_id:{token_id}": -1.0 for token_id in token_ids} | {"token_id:2": -2.0, "token_id:3": -3.0}
+    logprobs = {"token_logprobs": [-1.0] * len(token_ids), "top_logprobs": [top] * len(token_ids)}
+    whole = {"text": "a step", "token_ids": token_ids, "logprobs": logprobs, "finish_reason": "stop"}
+    return whole | changes
+
+
+def answer(*choices: dict[str, Any]) -> bytes:
+    usage = {"prompt_tokens": 3, "completion_tokens": sum(len(one["token_ids"] or []) for one in choices)}
+    details = {"prompt_tokens_details": {"cached_tokens": 2}}
+    return http(json.dumps({"choices": choices, "usage": usage | details}).encode())
+
+
+def good(request: dict[str, Any]) -> bytes:
+    return answer(*[choice([7, 8, 9])] * request["n"])
+
+
+def invalid(**changes: Any) -> Respond:
+    return lambda request: answer(*[choice([7, 8, 9], **changes)] * request["n"])
+
+
+FAULTS: dict[str, tuple[Respond, str]] = {
+    "server error": (lambda _: http(b'{"error": {"message": "engine is dead"}}', "500 Oops"), "500 engine is dead"),
+    "overload": (lambda _: http(b"busy", "503 Busy"), "503 busy"),
+    "closed connection": (lambda _: None, "disconnected"),
+    "no JSON": (lambda _: http(b'{"choices": [{"tex'), "invalid JSON"),
+    "truncated body": (lambda _: http(b"{}")[:-1], "closed"),
+    "no choices": (lambda _: http(b'{"detail": "?"}'), "malformed reply"),
+    "fewer choices than asked": (lambda _: answer(choice([7])), "1 choices instead of 2"),
+    "a token outside the vocabulary": (invalid(token_ids=[7, 8, 50]), "outside the vocabulary"),
+    "no tokens": (invalid(token_ids=[]), "0 tokens"),
+    "no token ids": (invalid(token_ids=None), "malformed reply"),
+    "no log-probs": (invalid(logprobs=None), "malformed reply"),
+    "no values": (
+        invalid(logprobs={"token_logprobs": [-1.0] * 3, "top_logprobs": [{"token_id:7": -1.0}] * 3}),
+        "malformed reply: KeyError 'token_id:2'",
+    ),
+    "log-probs of other length": (
+        invalid(logprobs={"token_logprobs": [-1.0], "top_logprobs": [{"token_id:2": -1.0, "token_id:3": -1.0}]}),
+        "3 tokens with 1",
+    ),
+    "log-probs above one": (
+        invalid(logprobs={"token_logprobs": [9.0] * 3, "top_logprobs": [{"token_id:2": -1.0, "token_id:3": -1.0}] * 3}),
+        "no log-probs",
+    ),
+    "aborted": (invalid(finish_reason="abort"), "finished by 'abort'"),
+}
+
+
+@asynccontextmanager
+async def scripted_engine(*script: Respond, kv_tokens: int = 10_000) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+    """Answers completion request i by the script's i-th entry (the last one from then on); yields what it was asked."""
+    asked: list[dict[str, Any]] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+                length = head.partition("content-length: ")[2].partition("\r\n")[0]
+                body = await reader.readexactly(int(length or 0))
+                response: bytes | None
+                if "/v1/models" in head:
+                    response = http(b'{"data": [{"id": "policy", "max_model_len": 512}]}')
+                elif "/metrics" in head:
+                    response = http(f'vllm:cache_config_info{{kv_cache_size_tokens="{kv_tokens}"}} 1.0'.encode())
+                else:
+                    asked.append(json.loads(body))
+                    response = script[min(len(asked), len(script)) - 1](asked[-1])
+                    await asyncio.sleep(0.01)
+                if response == SILENCE:
+                    await reader.read()
+                if not response:
+                    break
+                writer.write(response)
+                await writer.drain()
+                if not response.startswith(b"HTTP/1.1 200") or response == http(b"{}")[:-1]:
+                    break
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
+
+
+def engine(*addresses: str, **options: Any) -> Engine:
+    return Engine(addresses, WORDS, VOCABULARY, **({"backoff": 0.001} | options))
+
+
+def sample(served: Engine, **options: Any) -> Coroutine[Any, Any, Reply]:
+    return served.complete([4, 5, 6], **({"n": 2, "temperature": 0.7, "max_tokens": 20} | options))
+
+
+def test_a_request_states_all_that_matters_and_its_reply_is_read() -> None:
+    async def story() -> None:
+        async with scripted_engine(good) as (address, asked), engine(address) as served:
+            reply = await sample(served, stop=["</step>\n"])
+            assert served.max_tokens == 512
+            assert served.token_budget == 10_000
+        assert asked == [
+            {
+                "model": "policy",
+                "prompt": [4, 5, 6],
+                "n": 2,
+                "temperature": 0.7,
+                "max_tokens": 20,
+                "stop": ["</step>\n"],
+                "include_stop_str_in_output": True,
+                "skip_special_tokens": False,
+                "stop_token_ids": [1],
+                "logit_bias": {"2": -100.0, "3": -100.0},
+                "logprobs": 0,
+                "logprob_token_ids": [2, 3],
+                "return_token_ids": True,
+                "return_tokens_as_token_ids": True,
+            }
+        ]
+        assert [one.token_ids for one in reply.completions] == [[7, 8, 9]] * 2
+        assert reply.completions[0].logprobs == [-1.0] * 3
+        assert reply.completions[0].values == pytest.approx([math.tanh(0.5)] * 3)
+        assert (reply.prompt_tokens, reply.cached_tokens, reply.generated_tokens) == (3, 2, 6)
+        assert (reply.address, reply.attempts) == (address, 1)
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_passes_is_tried_again(fault: str) -> None:
+    async def story() -> None:
+        respond, _ = FAULTS[fault]
+        async with scripted_engine(respond, respond, good) as (address, _), engine(address) as served:
+            reply = await sample(served)
+            assert reply.attempts == 3
+            assert [one.token_ids for one in reply.completions] == [[7, 8, 9]] * 2
+            assert (served.usage.requests, served.usage.failed_requests) == (3, 2)
+            assert served.usage.generated_tokens == 6
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_that_stays_is_an_error_that_says_how_often_and_why(fault: str) -> None:
+    async def story() -> None:
+        respond, reason = FAULTS[fault]
+        async with scripted_engine(respond) as (address, asked), engine(address, attempts=4) as served:
+            with pytest.raises(EngineError) as caught:
+                await sample(served)
+            assert "in 4 attempts" in str(caught.value)
+            assert reason in str(caught.value)
+            assert address in str(caught.value)
+            assert len(asked) == 4
+
+    asyncio.run(story())
+
+
+def test_a_slow_engine_times_out() -> None:
+    async def story() -> None:
+        async with (
+            scripted_engine(lambda _: SILENCE) as (address, _),
+            engine(address, timeout=0.1, attempts=2) as served,
+        ):
+            with pytest.raises(EngineError, match=r"in 2 attempts: .*ReadTimeout"):
+                await sample(served)
+
+    asyncio.run(story())
+
+
+def test_a_request_that_would_be_refused_again_is_not_tried_again() -> None:
+    async def story() -> None:
+        refusal = http(b'{"error": {"message": "prompt is too long"}}', "400 Bad Request")
+        async with scripted_engine(lambda _: refusal) as (address, asked), engine(address) as served:
+            with pytest.raises(EngineError, match="prompt is too long"):
+                await sample(served)
+            assert len(asked) == 1
+
+    asyncio.run(story())
+
+
+def test_a_session_stays_on_one_address_until_that_one_fails() -> None:
+    async def story() -> None:
+        lost = False
+
+        def mortal(request: dict[str, Any]) -> bytes | None:
+            return None if lost else good(request)
+
+        async with (
+            scripted_engine(good) as (first, _),
+            scripted_engine(mortal) as (second, _),
+            engine(first, second) as served,
+        ):
+            assert served.token_budget == 20_000
+            homes = {session: (await sample(served, session=session)).address for session in "abcdefgh"}
+            assert set(homes.values()) == {first, second}
+            assert {session: (await sample(served, session=session)).address for session in homes} == homes
+            lost = True
+            for session, home in homes.items():
+                reply = await sample(served, session=session)
+                assert reply.address == first
+                assert reply.attempts == (1 if home == first else 2)
+
+    asyncio.run(story())
+
+
+def test_values_are_asked_with_one_token() -> None:
+    async def story() -> None:
+        async with scripted_engine(lambda _: answer(choice([7]))) as (address, asked), engine(address) as served:
+            assert await served.values([[4], [4, 5]]) == pytest.approx([math.tanh(0.5)] * 2)
+        assert sorted(one["prompt"] for one in asked) == [[4], [4, 5]]
+        assert all(one["max_tokens"] == 1 for one in asked)
+
+    asyncio.run(story())
+
+
+def test_tokens_in_flight_stay_within_the_budget() -> None:
+    """Also when replies are shorter than allowed: then more requests fit, and never more than the budget."""
+
+    async def story() -> None:
+        async with scripted_engine(good) as (address, _), engine(address, budget=100) as served:
+            admission = served._admissions[address]
+            most = 0
+
+            async def watch() -> None:
+                nonlocal most
+                while True:
+                    most = max(most, admission.in_flight)
+                    await asyncio.sleep(0)
+
+            watching = asyncio.create_task(watch())
+            await asyncio.gather(*(sample(served) for _ in range(30)))
+            watching.cancel()
+            assert 86 <= most <= 100
+            assert admission.in_flight == 0
+
+    asyncio.run(story())
+
+
+def test_admission_is_in_order_lets_a_giant_in_alone_and_forgets_who_left() -> None:
+    async def story() -> None:
+        admission = Admission(10)
+        entered: list[str] = []
+        leave = {name: asyncio.Event() for name in "abcde"}
+
+        async def hold(name: str, tokens: int) -> None:
+            async with admission(tokens):
+                entered.append(name)
+                await leave[name].wait()
+
+        tasks = {}
+        for name, tokens in {"a": 6, "b": 6, "c": 99, "d": 5, "e": 5}.items():
+            tasks[name] = asyncio.create_task(hold(name, tokens))
+            await asyncio.sleep(0)
+        assert entered == ["a"]
+        tasks["b"].cancel()
+        leave["a"].set()
+        await asyncio.sleep(0.01)
+        assert entered == ["a", "c"]
+        leave["c"].set()
+        await asyncio.sleep(0.01)
+        assert entered == ["a", "c", "d", "e"]
+        leave["d"].set()
+        tasks["e"].cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        assert admission.in_flight == 0
+
+    asyncio.run(story())

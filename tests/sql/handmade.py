@@ -1,0 +1,288 @@
+"""A round small enough to check by hand: one searched tree with two pairs, one held-out tree, one skipped.
+
+Tree t1 (Q in brackets; V of step 1 is 0.5, of step 2 is -0.5):
+
+    root [-2/7]
+    ├── 1 plan [1/6]     ├── 3 solution, right [1]     ├── 4 solution, wrong [-1]
+    ├── 2 plan [-5/6]    ├── 5 solution, wrong [-1]    └── 6 malformed [-1]
+    └── 7 plan, never visited
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from infra.warehouse import ParquetSource
+from tasks.format import question_prompt
+from tasks.records import TABLES, frame
+
+Row = dict[str, Any]
+
+EOS = 99
+PROMPT_IDS = [1, 2, 3]
+
+QUESTIONS = {
+    "q1": "  Ann has 2 apples and buys 3. How many has she?\n",
+    "q2": "Bob has 9 pears and eats 4. How many are left?",
+    "q3": "What is 1 + 1?",
+}
+
+
+def plan(number: int, text: str) -> str:
+    return f"<step>\nPlan {number}: {text}\n</step>\n"
+
+
+def solution(answer: str) -> str:
+    return f"</plan>\n<solution>\n1. So it is.\nThe final answer is \\boxed{{{answer}}}.\n</solution>"
+
+
+def question(question_id: str, kinds: list[str], is_held_out: bool = False) -> Row:
+    return {
+        "question_id": question_id,
+        "source": "micro",
+        "split": "train",
+        "kinds": kinds,
+        "level": len(kinds),
+        "question": QUESTIONS[question_id],
+        "answer": "5",
+        "solution": None,
+        "is_held_out": is_held_out,
+    }
+
+
+def rollout(question_id: str, trial: int, is_correct: bool) -> Row:
+    return {
+        "rollout_id": f"{question_id}/0.{trial}",
+        "question_id": question_id,
+        "sample": 0,
+        "trial": trial,
+        "plan": plan(1, "Add them.") + "</plan>\n",
+        "plan_ids": [10, 11, 12],
+        "solution": solution("5" if is_correct else "6"),
+        "solution_ids": [20, 21],
+        "answer": "5" if is_correct else "6",
+        "is_correct": is_correct,
+        "is_leaked": False,
+        "reflection": "The sum was wrong." if trial else None,
+        "prompt_tokens": 3,
+        "generated_tokens": 5,
+        "seconds": 0.5,
+        "error": None,
+    }
+
+
+def tree(tree_id: str, question_id: str, state: str, **figures: Any) -> Row:
+    return {
+        "tree_id": tree_id,
+        "question_id": question_id,
+        "state": state,
+        "simulations": 4,
+        "is_solved": False,
+        "is_held_out": False,
+        "pass_rate": 0.5,
+        "prompt_ids": PROMPT_IDS,
+        "requests": 3,
+        "failed_requests": 0,
+        "prompt_tokens": 30,
+        "cached_tokens": 15,
+        "generated_tokens": 40,
+        "seconds": 1.5,
+        "error": None,
+    } | figures
+
+
+def node(tree_id: str, node_id: int, parent_id: int | None, depth: int, kind: str, text: str, **learned: Any) -> Row:
+    is_terminal = "reward" in learned
+    return (
+        {
+            "tree_id": tree_id,
+            "node_id": node_id,
+            "parent_id": parent_id,
+            "depth": depth,
+            "kind": kind,
+            "text": text,
+            "token_ids": [10 * node_id, 10 * node_id + 1],
+            "logprob": -1.0,
+            "prior": 0.6,
+            "value": None,
+            "visits": int(is_terminal),
+            "q": learned.get("reward"),
+            "reward": None,
+            "answer": "5" if is_terminal else None,
+            "is_expanded": False,
+            "is_closed": is_terminal,
+        }
+        | ({"token_ids": PROMPT_IDS, "logprob": 0.0, "prior": 1.0} if kind == "root" else {})
+        | learned
+    )
+
+
+def expanded(q: float, visits: int, value: float | None = None) -> Row:
+    return {"q": q, "visits": visits, "value": value, "is_expanded": True}
+
+
+NODES = [
+    node("t1", 0, None, 0, "root", question_prompt(QUESTIONS["q1"]), **expanded(-2 / 7, 7)),
+    node("t1", 1, 0, 1, "plan", plan(1, "Add them."), **expanded(1 / 6, 3, value=0.5)),
+    node("t1", 2, 0, 1, "plan", plan(1, "Subtract."), **expanded(-5 / 6, 3, value=-0.5), prior=0.7),
+    node("t1", 3, 1, 2, "solution", solution("5"), reward=1.0),
+    node("t1", 4, 1, 2, "solution", solution("6"), reward=-1.0),
+    node("t1", 5, 2, 2, "solution", solution("1"), reward=-1.0),
+    node("t1", 6, 2, 2, "malformed", "<step>\nWell", reward=-1.0, answer=None),
+    node("t1", 7, 0, 1, "plan", plan(1, "Multiply."), value=0.1),
+    node("t2", 0, None, 0, "root", question_prompt(QUESTIONS["q2"]), **expanded(0.5, 3)),
+    node("t2", 1, 0, 1, "plan", plan(1, "Take away."), **expanded(0.75, 2, value=0.5)),
+    node("t2", 2, 1, 2, "solution", solution("5"), reward=1.0),
+    node("t3", 0, None, 0, "root", question_prompt(QUESTIONS["q3"]), visits=0),
+]
+
+STEPS = {row["node_id"]: row for row in NODES if row["tree_id"] == "t1"}
+
+
+def pair(parents: list[int], chosen_id: int, rejected_id: int, scale: float) -> Row:
+    """`parents`: the node ids from the root to the parent."""
+    chosen, rejected = STEPS[chosen_id], STEPS[rejected_id]
+    return {
+        "pair_id": f"t1/{chosen_id}-{rejected_id}",
+        "tree_id": "t1",
+        "question_id": "q1",
+        "parent_id": parents[-1],
+        "chosen_id": chosen_id,
+        "rejected_id": rejected_id,
+        "kind": chosen["kind"],
+        "prompt_ids": [token for step in parents for token in STEPS[step]["token_ids"]],
+        "chosen_ids": chosen["token_ids"],
+        "rejected_ids": rejected["token_ids"],
+        "prompt": "".join(STEPS[step]["text"] for step in parents),
+        "chosen": chosen["text"],
+        "rejected": rejected["text"],
+        "chosen_q": chosen["q"],
+        "rejected_q": rejected["q"],
+        "chosen_value": chosen["q"] * scale,
+        "rejected_value": rejected["q"] * scale,
+    }
+
+
+def example(path: list[int], is_policy: bool, positions: list[int], targets: list[float]) -> Row:
+    """`path`: the node ids after the root, two tokens each."""
+    return {
+        "example_id": f"t1/{path[-1]}",
+        "tree_id": "t1",
+        "question_id": "q1",
+        "leaf_id": path[-1],
+        "is_policy": is_policy,
+        "prompt_ids": PROMPT_IDS,
+        "completion_ids": [token for step in path for token in STEPS[step]["token_ids"]] + [EOS] * is_policy,
+        "prompt": STEPS[0]["text"],
+        "completion": "".join(STEPS[step]["text"] for step in path),
+        "value_positions": positions,
+        "value_targets": targets,
+    }
+
+
+def model(name: str, parent: str | None) -> Row:
+    return {
+        "model": name,
+        "uri": f"s3://cpl/stages/{name}/manifest.json",
+        "sha256": "0" * 64,
+        "parent": parent,
+        "updates": 0 if parent is None else 8,
+        "examples": 0 if parent is None else 2,
+        "seconds": 3.0,
+    }
+
+
+def evaluation(name: str, kind: str, accuracy: float, n: int) -> Row:
+    stderr = (accuracy * (1 - accuracy) / n) ** 0.5
+    about = {"model": name, "benchmark": "micro/test", "split": "in_domain", "kind": kind}
+    return about | {"accuracy": accuracy, "stderr": stderr, "n": n}
+
+
+def sample(name: str, question_id: str, kinds: list[str], is_correct: bool) -> Row:
+    return {
+        "model": name,
+        "benchmark": "micro/test",
+        "split": "in_domain",
+        "question_id": question_id,
+        "question": f"Benchmark question {question_id}?",
+        "kinds": kinds,
+        "output": solution("5"),
+        "answer": "5",
+        "is_correct": is_correct,
+        "generated_tokens": 12,
+    }
+
+
+ROUND: dict[str, list[Row]] = {
+    "rounds": [
+        {
+            "run_id": "run-1",
+            "recipe": "cpl-micro",
+            "model": "micro",
+            "seconds": 60.0,
+            "created_at": datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+            "config": "{}",
+            "code": "0.1.0",
+        }
+    ],
+    "stages": [
+        {"step": step, "seconds": 1.0, "run_id": "run-1", "uri": "s3://cpl/x", "sha256": "0" * 64, "rows": 3}
+        for step in ("questions", "search")
+    ],
+    "questions": [
+        question("q1", ["add"]),
+        question("q2", ["subtract", "add"], is_held_out=True),
+        question("q3", ["add"]),
+    ],
+    "rollouts": [
+        rollout("q1", 0, is_correct=False),
+        rollout("q1", 1, is_correct=True),
+        rollout("q2", 0, is_correct=True),
+        dict.fromkeys(TABLES["rollouts"]) | {"rollout_id": "q3/failed", "question_id": "q3", "error": "engine lost"},
+    ],
+    "trees": [
+        tree("t1", "q1", "budget", expansions=3, nodes=8, visits=7, value=-2 / 7, is_solved=True),
+        tree("t2", "q2", "exhausted", expansions=2, nodes=3, visits=3, value=0.5, is_solved=True, is_held_out=True),
+        tree("t3", "q3", "skipped", expansions=0, nodes=1, visits=0, value=0.0, simulations=0, pass_rate=1.0),
+    ],
+    "nodes": NODES,
+    "step_pairs": [pair([0], 1, 2, scale=1.0), pair([0, 1], 3, 4, scale=0.3)],
+    "sft_examples": [
+        example([1, 3], is_policy=True, positions=[1, 3], targets=[1 / 6, 1.0]),
+        example([1, 4], is_policy=False, positions=[3], targets=[-1.0]),
+        example([2, 5], is_policy=False, positions=[1, 3], targets=[-5 / 6, -1.0]),
+    ],
+    "models": [model("base", None), model("sft", "base"), model("step_apo", "sft")],
+    "evaluations": [
+        evaluation("base", "all", 0.5, 2),
+        evaluation("base", "add", 0.5, 2),
+        evaluation("base", "subtract", 0.0, 1),
+        evaluation("step_apo", "all", 1.0, 2),
+        evaluation("step_apo", "add", 1.0, 2),
+        evaluation("step_apo", "subtract", 1.0, 1),
+    ],
+    "evaluation_samples": [
+        sample("base", "b1", ["add"], is_correct=True),
+        sample("base", "b2", ["add", "subtract"], is_correct=False),
+        sample("step_apo", "b1", ["add"], is_correct=True),
+        sample("step_apo", "b2", ["add", "subtract"], is_correct=True),
+    ],
+    "value_rankings": [
+        {"model": "base", "trees": 1, "nodes": 1, "pearson": None, "spearman": None, "auc": None, "auc_stderr": None},
+        {"model": "sft", "trees": 1, "nodes": 1, "pearson": 0.5, "spearman": 0.4, "auc": 0.7, "auc_stderr": 0.1},
+    ],
+    "artifacts": [
+        {"step": "search", "name": name, "uri": f"s3://cpl/{name}", "size": 100, "sha256": "0" * 64, "rows": rows}
+        for name, rows in (("nodes.parquet", 12), ("log.txt", None))
+    ],
+}
+
+
+def parquet(folder: Path, tables: dict[str, list[Row]], round: int = 1) -> dict[str, list[ParquetSource]]:
+    """The tables as Parquet files below `folder`, as a round would hand them to `build`."""
+    sources = {}
+    for table, rows in tables.items():
+        path = folder / f"{table}-{round}.parquet"
+        frame(table, rows).write_parquet(path)
+        sources[table] = [ParquetSource("demo", round, path)]
+    return sources

@@ -1,0 +1,139 @@
+"""Each rule of the warehouse: it holds for a sound round, and breaking it breaks it alone."""
+
+import shutil
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from infra.warehouse import check, first_comment, statements
+
+CHECKS = [file.stem for file in statements("checks")]
+
+DOUBLE = "create temp table copy as from {table} where {rows}; insert into {table} from copy;"
+
+BREAKS = {
+    "01_duplicate_keys": DOUBLE.format(table="models", rows="model = 'sft'"),
+    "02_trees_once": DOUBLE.format(table="trees", rows="tree_id = 't1'"),
+    "03_pairs_once": DOUBLE.format(table="step_pairs", rows="chosen_id = 3"),
+    "04_dangling_references": "delete from models where model = 'base'",
+    "05_orphan_nodes": "update nodes set depth = 3 where tree_id = 't1' and node_id = 7",
+    "06_root_prompts": "update nodes set token_ids = [1] where tree_id = 't2' and node_id = 0",
+    "07_visit_counts": """
+        update nodes set visits = visits + 1 where tree_id = 't1' and node_id = 0;
+        update trees set visits = visits + 1 where tree_id = 't1';
+    """,
+    "08_running_means": """
+        update nodes set q = 0.1 where tree_id = 't1' and node_id = 0;
+        update trees set value = 0.1 where tree_id = 't1';
+    """,
+    "09_terminal_rewards": "update nodes set reward = 1 where tree_id = 't1' and node_id = 5",
+    "10_tree_totals": "update trees set expansions = 4 where tree_id = 't1'",
+    "11_values_in_range": "update nodes set value = 1.5 where tree_id = 't1' and node_id = 7",
+    "12_probabilities_in_range": "update nodes set prior = 1.5 where tree_id = 't1' and node_id = 7",
+    "13_pair_siblings": "update step_pairs set kind = 'solution' where chosen_id = 1",
+    "14_pair_order": "update step_pairs set chosen_value = rejected_value where chosen_id = 1",
+    "15_pair_steps": "update step_pairs set chosen_ids = [7, 7] where chosen_id = 1",
+    "16_pair_prefix_text": "update step_pairs set prompt = prompt || ' ' where chosen_id = 3",
+    "17_pair_prefix_ids": "update step_pairs set prompt_ids = prompt_ids[:-2] where chosen_id = 3",
+    "18_pairs_of_trained_trees": "delete from sft_examples; update trees set is_held_out = true where tree_id = 't1'",
+    "19_sft_of_trained_trees": "delete from step_pairs; update trees set state = 'failed' where tree_id = 't1'",
+    "20_sft_paths": "update sft_examples set completion_ids = completion_ids[:-2] where leaf_id = 3",
+    "21_policy_examples_correct": """
+        update sft_examples set is_policy = true, completion_ids = completion_ids || [99] where leaf_id = 4
+    """,
+    "22_value_targets": "update sft_examples set value_targets = [0.5, 1] where leaf_id = 3",
+    "23_evaluations_match_samples": "update evaluations set n = 3 where model = 'base' and kind = 'all'",
+    "24_no_benchmark_question": """
+        update evaluation_samples set question = 'what is 1+1 ?' where model = 'base' and question_id = 'b1'
+    """,
+}
+
+
+def test_a_sound_round_breaks_no_rule(warehouse: Path) -> None:
+    assert check(warehouse) == []
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_breaking_a_rule_is_seen_by_its_check_alone(name: str, warehouse: Path, tmp_path: Path) -> None:
+    broken = alter(warehouse, tmp_path, BREAKS[name])
+    violations = check(broken)
+    assert [violation.query for violation in violations] == [name], "\n".join(map(str, violations))
+
+
+OTHER_BREAKS = {
+    "a chosen Q below the rejected one": (
+        "update step_pairs set chosen_q = -1, rejected_q = 1 where chosen_id = 3",
+        {"14_pair_order", "15_pair_steps"},
+    ),
+    "a node whose parent is missing": (
+        "delete from nodes where tree_id = 't2' and node_id = 1",
+        {"05_orphan_nodes", "07_visit_counts", "08_running_means", "10_tree_totals"},
+    ),
+    "a node without a tree": (
+        "update nodes set tree_id = 't9' where tree_id = 't3'",
+        {"05_orphan_nodes", "10_tree_totals"},
+    ),
+    "a pair across two parents": (
+        "update step_pairs set rejected_id = 5, rejected_ids = [50, 51] where chosen_id = 3",
+        {"13_pair_siblings", "15_pair_steps"},
+    ),
+    "a pair of a node that is not there": (
+        "update step_pairs set rejected_id = 77 where chosen_id = 3",
+        {"13_pair_siblings"},
+    ),
+    "the same preference under another key": (
+        "insert into step_pairs select * replace ('other' as pair_id) from step_pairs where chosen_id = 3",
+        {"03_pairs_once"},
+    ),
+    "a value that is not a number": (
+        "update nodes set value = 'nan' where tree_id = 't1' and node_id = 7",
+        {"11_values_in_range"},
+    ),
+    "a visited node without Q": (
+        "update nodes set q = null where tree_id = 't1' and node_id = 4",
+        {"08_running_means", "09_terminal_rewards", "15_pair_steps", "22_value_targets"},
+    ),
+    "a correct malformed step": (
+        "update nodes set kind = 'malformed' where tree_id = 't2' and node_id = 2",
+        {"09_terminal_rewards"},
+    ),
+    "a step with two value targets": (
+        "update sft_examples set value_positions = [1, 3], value_targets = [1 / 6, -1] where leaf_id = 4",
+        {"22_value_targets"},
+    ),
+    "samples that no evaluation counts": (
+        "delete from evaluations where model = 'base' and kind = 'add'",
+        {"23_evaluations_match_samples"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_BREAKS)
+def test_the_other_ways_to_break_a_rule(case: str, warehouse: Path, tmp_path: Path) -> None:
+    change, expected = OTHER_BREAKS[case]
+    assert {violation.query for violation in check(alter(warehouse, tmp_path, change))} == expected
+
+
+def test_a_violation_tells_rule_query_and_rows(warehouse: Path, tmp_path: Path) -> None:
+    broken = alter(warehouse, tmp_path, "update nodes set value = 3 + node_id")
+    [violation] = [violation for violation in check(broken) if violation.query == "11_values_in_range"]
+    assert violation.rule == "A value, a Q, a reward and a value target lie in [-1, 1]."
+    assert violation.count == 12
+    assert len(violation.rows) == 5
+    assert "table_name=nodes, campaign=demo, round=1" in violation.rows[0]
+    assert str(violation).endswith("… and 7 more")
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_check_states_its_rule_in_one_sentence(name: str) -> None:
+    [file] = [file for file in statements("checks") if file.stem == name]
+    assert file.read_text().startswith("-- ")
+    assert first_comment(file).endswith(".")
+
+
+def alter(warehouse: Path, folder: Path, change: str) -> Path:
+    path = Path(shutil.copy(warehouse, folder))
+    with duckdb.connect(path) as connection:
+        connection.execute(change)
+    return path

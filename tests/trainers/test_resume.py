@@ -1,0 +1,89 @@
+"""A trainer that is killed goes on from its last checkpoint and ends where it would have ended."""
+
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import TrainerControl, TrainerState, TrainingArguments
+
+from tests.trainers.conftest import write_config
+from trainers import sft, step_apo
+from trainers.model_folder import load_model
+from trainers.progress import Progress, last_checkpoint, lines
+
+
+def killed(module: str, config: Any, output: Path) -> None:
+    """Run the trainer in its own process and SIGKILL it once it is half way."""
+    fields = {key: value for key, value in dataclasses.asdict(config).items() if value is not None}
+    path = write_config(output.with_suffix(".json"), {**fields, "output": output})
+    with open(os.devnull, "w") as nothing:
+        process = subprocess.Popen([sys.executable, "-m", module, str(path)], stdout=nothing, stderr=nothing)
+    while len(lines(output / "progress.jsonl")) < 25:
+        assert process.poll() is None, "the trainer ended before it could be killed"
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+
+
+def assert_ended_alike(a: Path, b: Path) -> None:
+    logged = [[(line["step"], line["loss"]) for line in lines(run / "progress.jsonl")] for run in (a, b)]
+    assert logged[0] == logged[1] and len(logged[0]) == 60
+    weights = dict(load_model(a / "model").named_parameters())
+    for name, weight in load_model(b / "model").named_parameters():
+        assert torch.equal(weight, weights[name]), name
+
+
+def test_sft_killed_half_way_ends_like_a_run_that_was_not(
+    settings: dict[str, Any], examples: Path, tmp_path: Path
+) -> None:
+    settings = {**settings, "micro_batch_size": 4, "learning_rate": 1e-3}
+    config = sft.SFT(**settings, examples=examples, updates=60, value_weight=0.5)
+    sft.train(config)
+    killed("trainers.sft", config, tmp_path / "killed")
+    assert last_checkpoint(tmp_path / "killed" / "checkpoints") is not None
+    sft.train(dataclasses.replace(config, output=tmp_path / "killed"))
+    assert_ended_alike(config.output, tmp_path / "killed")
+
+
+def test_step_apo_killed_half_way_keeps_its_reference(
+    settings: dict[str, Any], pairs: Path, tmp_path: Path
+) -> None:
+    config = step_apo.StepAPO(
+        **{**settings, "learning_rate": 1e-3}, pairs=pairs, epochs=30, beta=0.3, alpha=1.0
+    )
+    step_apo.train(config)
+    killed("trainers.step_apo", config, tmp_path / "killed")
+    step_apo.train(dataclasses.replace(config, output=tmp_path / "killed"))
+    assert_ended_alike(config.output, tmp_path / "killed")
+
+
+def test_a_checkpoint_that_a_kill_cut_short_is_not_used(tmp_path: Path) -> None:
+    for step, state in ((3, "{}"), (6, "{}"), (9, '{"global_st'), (12, None)):
+        (tmp_path / f"checkpoint-{step}").mkdir()
+        if state is not None:
+            (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
+    assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-6"
+    assert last_checkpoint(tmp_path / "nothing") is None
+
+
+def test_a_resumed_run_drops_the_lines_after_its_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "progress.jsonl"
+    path.write_text('{"step": 1, "seconds": 2.0}\n{"step": 2, "seconds": 4.0}\n{"step": 3, "sec')
+    progress = Progress(tmp_path)
+    progress.on_train_begin(TrainingArguments(str(tmp_path)), TrainerState(global_step=1), TrainerControl())
+    assert lines(path) == [{"step": 1, "seconds": 2.0}]
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    progress = Progress(tmp_path)
+    arguments = TrainingArguments(str(tmp_path))
+    progress.on_train_begin(arguments, TrainerState(), TrainerControl())
+    with pytest.raises(FloatingPointError, match="at update 7: lower learning_rate"):
+        progress.on_log(arguments, TrainerState(global_step=7), TrainerControl(), {"loss": float("nan")})
