@@ -23,7 +23,7 @@ from tasks.evaluate import evaluate, rank_values
 from tasks.model import locate, prepare_model
 from tasks.pairs import make_pairs
 from tasks.publish import build_warehouse, facts, point_to, policy_of, publish, published_round
-from tasks.questions.steps import load_benchmarks, sample_questions
+from tasks.questions.steps import content_of, load_benchmarks, sample_questions
 from tasks.record import recorded
 from tasks.rollouts import roll_out
 from tasks.search_plans import search_plans
@@ -74,8 +74,11 @@ def cpl(
     )
     with recorded(campaign, round) as (stages, notes):
         previous = published_round(campaign, round - 1) if round > 1 else None
-        stages["benchmarks"] = load_benchmarks(config.questions.source, config.evaluation)
-        stages["questions"] = sample_questions(stages["benchmarks"], config.questions, round)
+        source = config.questions.source
+        contents = {name: content_of(name) for name in config.evaluation.benchmarks}
+        stages["benchmarks"] = load_benchmarks(source, contents, config.evaluation)
+        stages["questions"] = sample_questions(stages["benchmarks"], round, content_of(source), config.questions)
+        notes.extend(facts(stages["questions"])["notes"])
         stages["model"] = base = prepare_model(locate(model))
         policy = policy_of(previous) if previous else base
 

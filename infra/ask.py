@@ -6,19 +6,23 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import duckdb
 import typer
 
 from infra.display import ROWS_SHOWN, print_answer, print_csv, print_json, print_listing, print_summary
+from infra.s3 import StoreError
 from infra.settings import settings
-from infra.store import Manifest, Ref, Store, StoreError
+from infra.store import Manifest, Ref, Store
 from infra.summary import NO_TABLES, Row, Tables, publication, summarise
 from infra.warehouse import ask, build, first_comment, statements
 
 STAGE = "stages."
 """Prefix of a round manifest's inputs that are its stages (the others: the round before)."""
+
+RECORDS = "runs/latest/"
+"""Where the last run of every round is recorded (tasks.record): <campaign>/<NNNN>.json."""
 
 Campaign = Annotated[str | None, typer.Option(help="Default: the campaign that published last.")]
 
@@ -74,48 +78,59 @@ def show(
         print_summary(summary)
 
 
-def published(store: Store, campaign: str | None, round: int | None) -> Manifest:
-    """The manifest of a published round; by default the latest round of the campaign that published last.
+class Published(NamedTuple):
+    """A published round: the pointer's campaign and round, and the manifest that it points to."""
+
+    campaign: str
+    round: int
+    manifest: Manifest
+
+    @property
+    def stages(self) -> dict[str, Ref]:
+        inputs = self.manifest.inputs.items()
+        return {name.removeprefix(STAGE): ref for name, ref in inputs if name.startswith(STAGE)}
+
+
+def published(store: Store, campaign: str | None, round: int | None) -> Published:
+    """A published round; by default the latest one of the campaign that published last.
 
     Raises:
         NothingThere: with the way to a round, when there is none.
     """
+    campaigns = store.names("campaigns/")
+    if not campaigns:
+        raise NothingThere("Nothing is published yet. Make a round: `make round`, or run cpl/round in the UI.")
     if campaign is None:
-        latest = [_manifest(store, name) for name in store.names("campaigns/")]
-        if not latest:
-            raise NothingThere("Nothing is published yet. Make a round: `make round`, or run cpl/round in the UI.")
-        newest = max(latest, key=lambda manifest: manifest.created_at)
-        return newest if round is None else published(store, newest.facts["campaign"], round)
+        newest = max((_published(store, name) for name in campaigns), key=lambda one: one.manifest.created_at)
+        return newest if round is None else published(store, newest.campaign, round)
     name = f"campaigns/{campaign}/latest.json" if round is None else f"rounds/{campaign}/{round:04d}/latest.json"
     if name not in store.names(name):
         what = "Nothing" if round is None else f"No round {round}"
-        known = ", ".join(part.split("/")[1] for part in store.names("campaigns/")) or "none"
-        raise NothingThere(f"{what} of campaign {campaign!r} is published. Campaigns that are: {known}.")
-    return _manifest(store, name)
+        known = ", ".join(other.split("/")[1] for other in campaigns)
+        raise NothingThere(f"{what} of campaign {campaign!r} is published. Campaigns that have rounds: {known}.")
+    return _published(store, name)
 
 
 def round_summary(store: Store, campaign: str | None, round: int | None) -> Row:
     """The document of `cpl show --json` (infra.summary): the latest round of the campaign, also where it failed."""
-    records = [name.removesuffix(".json").split("/")[2:] for name in store.names("runs/latest/")]
+    records = [name.removesuffix(".json").split("/")[2:] for name in store.names(RECORDS)]
     if campaign is None:
-        alone = {name for name, _ in records}
-        campaign = alone.pop() if len(alone) == 1 else published(store, None, None).facts["campaign"]
+        ran = {name for name, _ in records}
+        campaign = ran.pop() if len(ran) == 1 else published(store, None, None).campaign
     runs = {int(number) for name, number in records if name == campaign}
     if round is None:
-        round = max(runs) if runs else published(store, campaign, None).facts["round"]
-    record = json.loads(store.get(f"runs/latest/{campaign}/{round:04d}.json")) if round in runs else None
+        round = max(runs) if runs else published(store, campaign, None).round
+    record = json.loads(store.get(f"{RECORDS}{campaign}/{round:04d}.json")) if round in runs else None
     try:
-        manifest = published(store, campaign, round)
+        found = published(store, campaign, round)
     except NothingThere:
         if record is None:
             raise
         return summarise(campaign, round, record, None, NO_TABLES)
-    stages = {name.removeprefix(STAGE): ref for name, ref in manifest.inputs.items() if name.startswith(STAGE)}
-    made = {name: store.manifest(ref) for name, ref in stages.items()}
-    known = publication(
-        manifest.facts, manifest.run_id, {name: (one.seconds, one.run_id) for name, one in made.items()}
-    )
-    return summarise(campaign, round, record, known, round_tables(_warehouse(store, manifest), campaign, round))
+    made = {name: store.manifest(ref) for name, ref in found.stages.items()}
+    seconds_and_runs = {name: (manifest.seconds, manifest.run_id) for name, manifest in made.items()}
+    known = publication(found.manifest.facts, found.manifest.run_id, seconds_and_runs)
+    return summarise(campaign, round, record, known, round_tables(_warehouse(store, found), campaign, round))
 
 
 def round_tables(path: Path, campaign: str, round: int) -> Tables:
@@ -142,13 +157,15 @@ def round_tables(path: Path, campaign: str, round: int) -> Tables:
     }
 
 
-def _manifest(store: Store, pointer: str) -> Manifest:
-    return store.manifest(Ref.model_validate(json.loads(store.get(pointer))["manifest"]))
+def _published(store: Store, name: str) -> Published:
+    pointer = json.loads(store.get(name))
+    manifest = store.manifest(Ref.model_validate(pointer["manifest"]))
+    return Published(pointer["campaign"], pointer["round"], manifest)
 
 
-def _warehouse(store: Store, round_manifest: Manifest) -> Path:
+def _warehouse(store: Store, found: Published) -> Path:
     """Local verified copy of the DuckDB file that the round published."""
-    return store.fetch(round_manifest.inputs[f"{STAGE}warehouse"], "factory.duckdb")
+    return store.fetch(found.stages["warehouse"], "factory.duckdb")
 
 
 def _list() -> None:

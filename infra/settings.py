@@ -1,4 +1,4 @@
-"""What the factory reads from its environment: `CPL_*`, and the addresses and keys that `cpl up` wrote (design D1, D6)."""
+"""What the factory reads from its environment: `CPL_*`, and what `cpl up` wrote: addresses and keys (design D1, D6)."""
 
 import os
 import shutil
@@ -8,8 +8,6 @@ from typing import Literal
 
 from dotenv import dotenv_values
 from pydantic_settings import BaseSettings, SettingsConfigDict
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 class Settings(BaseSettings):
@@ -29,18 +27,22 @@ class Settings(BaseSettings):
     """Engines that somebody else runs (JSON list); empty: the factory starts its own."""
     engine_python: Path = Path(".venv-engine/bin/python")
     """Interpreter of the engine's environment."""
-    device: Device = "auto"
-
-    @property
-    def has_cuda(self) -> bool:
-        """Whether to use an NVIDIA device; `auto` looks for the driver's tool, so that torch is not imported."""
-        return self.device == "cuda" or (self.device == "auto" and shutil.which("nvidia-smi") is not None)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where an NVIDIA driver answers."""
 
 
 def settings() -> Settings:
     """The settings now, after the addresses of the running stack were added to `os.environ`."""
     add_stack(os.environ, dotenv_values(Path(os.environ.get("CPL_HOME", ".cpl")) / "stack.env"))
     return Settings()
+
+
+def device(here: Settings | None = None) -> Literal["cpu", "cuda"]:
+    """What to compute on. `auto` looks for the driver's tool, so that torch need not be imported."""
+    wanted = (here or settings()).device
+    if wanted == "auto":
+        return "cuda" if shutil.which("nvidia-smi") else "cpu"
+    return wanted
 
 
 def add_stack(environment: MutableMapping[str, str], stack: Mapping[str, str | None]) -> None:

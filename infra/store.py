@@ -189,9 +189,10 @@ class Store:
     def folder(self, ref: Ref, prefix: str = "") -> Path:
         """A local folder of a stage's objects, or of those below `prefix`, e.g. a model. Not to be written to."""
         root = self.cache / "folders" / ref.sha256
-        items = [item for item in self.manifest(ref).objects if item.name.startswith(prefix)]
+        start = f"{prefix}/" if prefix else ""
+        items = [item for item in self.manifest(ref).objects if item.name.startswith(start)]
         if not items:
-            raise StoreError(f"{ref.uri} has no object below {prefix!r}")
+            raise StoreError(f"{ref.uri} has no object below {start!r}")
         for item in items:
             source, target = self._fetch(ref, item), root / item.name
             with _room_in(self.cache):

@@ -14,8 +14,8 @@ from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import roc_auc_score
 
 from infra.store import Ref
-from tasks.check import Checker
-from tasks.format import SOLUTION_CLOSE, boxed, question_prompt
+from tasks.check import Checker, extract_answer
+from tasks.format import SOLUTION_CLOSE, question_prompt
 from tasks.pairs import SearchedTree
 from tasks.parts import Part, each_part
 from tasks.policy import ServedPolicy, judge, serve
@@ -60,14 +60,14 @@ async def answer(question: Row, model: str, policy: ServedPolicy, checker: Check
             temperature=0.0,
             session=question["question_id"],
         )
-        given = boxed(written.text)
+        given = extract_answer(written.text)
         is_correct = given is not None and await judge(checker, question)(given)
     except PolicyError as problem:
         return {"sample": None, "error": str(problem)}
     sample = {
         "model": model,
         "benchmark": question["benchmark"],
-        "split": question["domain"],
+        "split": question["split"],
         "question_id": question["question_id"],
         "question": question["question"],
         "kinds": question["kinds"],
@@ -81,7 +81,7 @@ async def answer(question: Row, model: str, policy: ServedPolicy, checker: Check
 
 def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
     """Accuracy, standard error and n by benchmark, over all questions and for each kind that occurs in them."""
-    by_kind = samples.explode("kinds").rename({"kinds": "kind"}).filter(pl.col("kind").is_not_null())
+    by_kind = samples.with_columns(pl.col("kinds").list.unique(maintain_order=True)).explode("kinds").rename({"kinds": "kind"}).filter(pl.col("kind").is_not_null())
     counted = pl.concat([samples.with_columns(kind=pl.lit("all")).select(by_kind.columns), by_kind])
     p, n = pl.col("is_correct").mean(), pl.len()
     return (

@@ -22,6 +22,8 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 
+from tasks.check import extract_answer
+
 STEP_OPEN, STEP_CLOSE = "<step>\n", "</step>\n"
 PLAN_OPEN, PLAN_CLOSE = "<plan>\n", "</plan>\n"
 SOLUTION_OPEN, SOLUTION_CLOSE = "<solution>\n", "</solution>"
@@ -70,22 +72,9 @@ def parse_action(text: str, position: int) -> Action:
         well_formed = number == position + 1 and refers_back and "<" not in body
         return Action(Kind.PLAN if well_formed else Kind.MALFORMED)
     if match := _SOLUTION.fullmatch(text):
-        answer = boxed(match[1])
+        answer = extract_answer(match[1])
         return Action(Kind.SOLUTION, answer) if answer else Action(Kind.MALFORMED)
     return Action(Kind.MALFORMED)
-
-
-def boxed(text: str) -> str | None:
-    r"""The content of the last \boxed{…} with balanced braces, stripped; None when there is none."""
-    start = text.rfind("\\boxed{")
-    if start < 0:
-        return None
-    depth = 0
-    for offset, character in enumerate(text[start + 6 :]):
-        depth += (character == "{") - (character == "}")
-        if depth == 0:
-            return text[start + 7 : start + 6 + offset].strip()
-    return None
 
 
 def split_plan(text: str) -> list[str] | None:

@@ -64,11 +64,7 @@ def locate(name: str) -> BaseModelSource:
 @step("model", version=1)
 def prepare_model(stage: Stage, source: BaseModelSource) -> int:
     """The policy of round 1: value words added, embeddings untied, its probe recorded."""
-    launch(
-        stage,
-        "prepare",
-        {"model": source.location, "output": str(stage.folder), "knows_format": source.knows_format},
-    )
+    launch(stage, "prepare", {"model": source.location, "knows_format": source.knows_format})
     return 0
 
 

@@ -45,7 +45,7 @@ def build_warehouse(
     stage.write("rounds", _round_row(stage, recipe, model, config, seconds))
     stage.write("stages", _stage_rows(stages, manifests))
     stage.write("models", _model_rows(stages, manifests))
-    stage.write("artifacts", _artifact_rows(stages, manifests))
+    stage.write("artifacts", _artifact_rows(stage.store, stages, manifests))
     own = {table: [stage.folder / f"{table}.parquet"] for table in ("rounds", "stages", "models", "artifacts")}
     sources = _sources(campaign, round, own | _parquet_files(stage.store, stages))
     while previous is not None:
@@ -173,14 +173,14 @@ def _model_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
     )
 
 
-def _artifact_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:
+def _artifact_rows(store: Store, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:
     return frame(
         "artifacts",
         (
             {
                 "step": name,
                 "name": stored.name,
-                "uri": stages[name].uri.removesuffix("manifest.json") + stored.name,
+                "uri": store.uri_of(stages[name], stored),
                 "size": stored.size,
                 "sha256": stored.sha256,
                 "rows": stored.rows,

@@ -10,13 +10,12 @@ import time
 from typing import Any
 
 from infra.store import Ref
-from tasks.check import Checker
+from tasks.check import Checker, extract_answer
 from tasks.format import (
     PLAN_CLOSE,
     PLAN_OPEN,
     REFLECTION_CLOSE,
     SOLUTION_CLOSE,
-    boxed,
     leaks_answer,
     question_prompt,
     split_plan,
@@ -114,7 +113,7 @@ async def attempt(
     solution, answer, is_correct = None, None, False
     if split_plan(plan.text) and not is_leaked:
         solution = await write(prompt + plan.token_ids, SOLUTION_CLOSE, settings.max_solution_tokens)
-        answer = boxed(solution.text)
+        answer = extract_answer(solution.text)
         is_correct = answer is not None and await judge(checker, question)(answer)
     trial = 0 if failed is None else failed["trial"] + 1
     return {

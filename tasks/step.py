@@ -65,8 +65,7 @@ class Stage:
 
     def add(self, name: str, data: bytes | Path, rows: int | None = None) -> None:
         """Adds an object to the stage."""
-        stored = self.store.put(f"{self.prefix}/{name}", data)
-        self.objects.append(stored.model_copy(update={"name": name, "rows": rows}))
+        self.objects.append(self.store.add(self.prefix, name, data, rows))
 
     def keep_part(self, name: str, data: bytes) -> None:
         """Keeps a finished part of unfinished work where a retry on any machine finds it."""
@@ -135,8 +134,7 @@ def step(name: str, version: int, **options: Any) -> Callable[[Callable[Concaten
                     config={k: to_jsonable_python(v) for k, v in given.items() if not _refs(v)},
                     inputs={f"{k}{suffix}": ref for k, v in given.items() for suffix, ref in _refs(v).items()},
                     objects=stage.objects,
-                    rows=rows,
-                    facts=stage.facts,
+                    facts={**stage.facts, "rows": rows},
                 ),
             )
             store.delete(store.names(f"{stage.prefix}/parts/"))

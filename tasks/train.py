@@ -52,7 +52,6 @@ def _train(stage: Stage, trainer: str, model: Ref, data: Ref, field: str, table:
     files = {
         "model": str(stage.store.folder(model, "model")),
         field: str(stage.store.fetch(data, f"{table}.parquet")),
-        "output": str(stage.folder),
     }
     launch(stage, trainer, files | config)
     return int(stage.facts["examples"])
@@ -64,35 +63,41 @@ def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
     Raises:
         TrainingFailed: with the last lines of the trainer's own output.
     """
-    stage.log.info("%s starts: %s", trainer, {k: v for k, v in config.items() if not str(v).startswith("/")})
+    stage.log.info("trainer %s starts", trainer)
     if device() == "cuda":
         stop_local_engine(environment())
-    config_path, progress_path = stage.folder / "config.json", stage.folder / "progress.jsonl"
-    config_path.write_text(json.dumps(config, indent=2))
+    output = stage.folder / "output"
+    config_path = stage.folder / "trainer.json"
+    config_path.write_text(json.dumps(config | {"output": str(output)}, indent=2))
     accelerate = ROOT / "infra" / "accelerate" / ("single-gpu.yaml" if device() == "cuda" else "cpu.yaml")
-    command = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(accelerate)]
+    options = ["--config_file", str(accelerate), "--num_cpu_threads_per_process", str(os.cpu_count())]
     with (stage.folder / "trainer.log").open("wb") as log:
         process = subprocess.Popen(
-            [*command, "-m", f"trainers.{trainer}", str(config_path)],
+            [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", f"trainers.{trainer}", str(config_path)],
             cwd=ROOT,
-            env=os.environ | {"TOKENIZERS_PARALLELISM": "false"},
             stdout=log,
             stderr=subprocess.STDOUT,
         )
         try:
-            _follow(stage, process, progress_path)
+            _follow(stage, process, output / "progress.jsonl")
         finally:
             process.terminate()
             process.wait()
     if process.returncode:
-        said = (stage.folder / "trainer.log").read_text(errors="replace").strip().splitlines()
-        raise TrainingFailed(f"trainer {trainer} ended with status {process.returncode}:\n" + "\n".join(said[-15:]))
-    for path in sorted((stage.folder / "model").iterdir()):
+        raise TrainingFailed(f"trainer {trainer} failed: {_said(stage.folder / 'trainer.log')}")
+    for path in sorted((output / "model").iterdir()):
         stage.add(f"model/{path.name}", path)
-    for path in (progress_path, stage.folder / "summary.json"):
+    for path in (output / "progress.jsonl", output / "summary.json"):
         if path.exists():
             stage.add(path.name, path)
-    stage.facts |= json.loads((stage.folder / "summary.json").read_text())
+    stage.facts |= json.loads((output / "summary.json").read_text())
+
+
+def _said(log: Path) -> str:
+    """The trainer's own error lines or, without any, the end of its output; not accelerate's trace behind them."""
+    lines = log.read_text(errors="replace").strip().splitlines()
+    errors = [line for line in lines if line.startswith("error: ")]
+    return "\n".join(errors or lines[-30:])
 
 
 def _follow(stage: Stage, process: subprocess.Popen[bytes], progress_path: Path) -> None:

@@ -1,5 +1,4 @@
-"""Answer checking: `Checker` for a run, `extract_answer` for a text, `is_equal` for one pair (it may
-hang)."""
+"""Answer checking: `Checker` for a run, `extract_answer` for a text, `is_equal` for one pair (it may hang)."""
 
 from tasks.check.equivalence import extract_answer, is_equal
 from tasks.check.pool import Checker, Verdict

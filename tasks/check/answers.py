@@ -1,5 +1,4 @@
-"""The types of answers: what a normalised text (notation.py) is read as (reading.py) and compared by
-(compare.py)."""
+"""The types of answers: what a normalised text (notation.py) is read as (reading.py) and compared by (compare.py)."""
 
 from dataclasses import dataclass
 from fractions import Fraction
@@ -8,8 +7,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number or formula: LaTeX, its exact value where it is a plain number, its unit ("" where none is
-    named)."""
+    """A number or formula: LaTeX, its exact value where it is a plain number, its unit ("" where none is named)."""
 
     formula: str
     exact: Fraction | None

@@ -118,9 +118,9 @@ def _radians(quantity: Quantity) -> Quantity:
 def _unordered(gold: Listing, answer: Listing, algebra: Algebra) -> bool:
     """Every member has its partner; in a set written with braces repeats do not count."""
     if gold.is_set or answer.is_set:
-        return all(
-            any(same(one, other, algebra) for other in answer.members) for one in gold.members
-        ) and all(any(same(one, other, algebra) for one in gold.members) for other in answer.members)
+        return all(any(same(one, other, algebra) for other in answer.members) for one in gold.members) and all(
+            any(same(one, other, algebra) for one in gold.members) for other in answer.members
+        )
     left = list(answer.members)
     if len(gold.members) != len(left):
         return False
@@ -133,9 +133,7 @@ def _unordered(gold: Listing, answer: Listing, algebra: Algebra) -> bool:
 
 
 def _pairwise(gold: Sequence[Answer], answer: Sequence[Answer], algebra: Algebra) -> bool:
-    return len(gold) == len(answer) and all(
-        same(one, other, algebra) for one, other in zip(gold, answer, strict=True)
-    )
+    return len(gold) == len(answer) and all(same(one, other, algebra) for one, other in zip(gold, answer, strict=True))
 
 
 def _named(gold: Named, answer: Named, algebra: Algebra) -> bool:
@@ -169,9 +167,7 @@ def _entries(answer: Answer) -> tuple[Answer, ...]:
 
 
 def _are_choices(members: Sequence[Answer]) -> bool:
-    return all(
-        isinstance(one, Quantity) and len(one.formula) == 1 and one.formula.isupper() for one in members
-    )
+    return all(isinstance(one, Quantity) and len(one.formula) == 1 and one.formula.isupper() for one in members)
 
 
 def _clocks(gold: Clock, answer: Answer) -> bool:

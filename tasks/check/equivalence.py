@@ -15,8 +15,7 @@ from tasks.check.notation import last_boxed, normalise, squeeze
 from tasks.check.reading import read
 
 LONGEST = 1_000
-"""Characters: a longer answer is wrong unread. The longest reference answer of GSM8K or MATH has fewer than
-200."""
+"""Characters: a longer answer is wrong unread. The longest reference answer of GSM8K or MATH has fewer than 200."""
 
 
 class NeedsAlgebra(Exception):
@@ -24,8 +23,7 @@ class NeedsAlgebra(Exception):
 
 
 def extract_answer(text: str) -> str | None:
-    r"""Content of the last complete \boxed{...} of a text (balanced braces), stripped; None when there is
-    none."""
+    r"""Content of the last complete \boxed{...} of a text (balanced braces), stripped; None when there is none."""
     return last_boxed(text)
 
 
@@ -57,14 +55,11 @@ def is_equal_at_sight(gold: str, answer: str) -> bool | None:
 
 
 def is_same_text(gold: str, answer: str) -> bool:
-    """Whether both are the same string once written in one way: the exact check of `micro` and of multiple
-    choice."""
+    """Whether both are the same string once written in one way: the exact check of `micro` and of multiple choice."""
     return _plain(gold) == _plain(answer)
 
 
 def _plain(text: str) -> str:
-    text = re.sub(
-        r"(?<=\d),\s+(?=\d{3}(?!\d))", ";", normalise(text).replace('"', "")
-    )  # "22, 500" is no 22,500
+    text = re.sub(r"(?<=\d),\s+(?=\d{3}(?!\d))", ";", normalise(text).replace('"', ""))  # "22, 500" is no 22,500
     text = squeeze(text)
     return text[1:-1] if len(text) == 3 and text[0] == "(" and text[2] == ")" else text

@@ -87,8 +87,7 @@ def normalise(text: str) -> str:
 
 
 def squeeze(text: str) -> str:
-    r"""Without what only spaces it out: the space after a command name stays where a letter follows (`\pi
-    r`)."""
+    r"""Without what only spaces it out: the space after a command name stays where a letter follows (`\pi r`)."""
     return re.sub(r"(\\[A-Za-z]+) (?=[A-Za-z])|\s+", lambda match: f"{match[1]} " if match[1] else "", text)
 
 
@@ -98,15 +97,13 @@ def last_boxed(text: str) -> str | None:
 
 
 def boxed_contents(text: str) -> list[str]:
-    r"""Contents of every complete \boxed{...} or \fbox{...}, stripped: balanced braces, escaped ones not
-    counted."""
+    r"""Contents of every complete \boxed{...} or \fbox{...}, stripped: balanced braces, escaped ones not counted."""
     starts = [match.end() for match in re.finditer(r"\\(?:boxed|fbox)\s*\{", text)]
     return [text[start:end].strip() for start in starts if (end := closing_brace(text, start)) is not None]
 
 
 def closing_brace(text: str, start: int) -> int | None:
-    """Index of the brace that closes the group whose content starts at `start`; None where it never
-    closes."""
+    """Index of the brace that closes the group whose content starts at `start`; None where it never closes."""
     depth, index = 1, start
     while index < len(text):
         if text[index] == "\\":
@@ -132,8 +129,7 @@ def quote_text(text: str) -> str:
 
 
 def brace_arguments(text: str) -> str:
-    r"""\frac12, \frac\pi2, \sqrt2, \sqrt(2), x^10, 37_8 with the braces that TeX or the writer left to the
-    reader."""
+    r"""\frac12, \frac\pi2, \sqrt2, \sqrt(2), x^10, 37_8 with the braces that TeX or the writer left to the reader."""
     out: list[str] = []
     index = 0
     while index < len(text):
@@ -151,8 +147,7 @@ def brace_arguments(text: str) -> str:
 
 
 def _argument(text: str, index: int, is_script: bool, is_root: bool) -> tuple[str, int]:
-    """One macro argument from `index`: a group, a command, one character; for scripts a whole number, (...)
-    or word."""
+    """One macro argument from `index`: a group, a command, one character; for scripts a whole number, (...) or word."""
     while index < len(text) and text[index] == " ":
         index += 1
     rest = text[index:]
@@ -180,8 +175,7 @@ def _argument(text: str, index: int, is_script: bool, is_root: bool) -> tuple[st
 
 
 def matching(text: str, start: int) -> int | None:
-    r"""Index of the bracket that closes the one at `start`, whatever its shape (`(0, 3]` closes); None if
-    none does."""
+    r"""Index of the bracket that closes the one at `start`, whatever its shape (`(0, 3]` closes); None if none does."""
     depth, quoted = 0, False
     for index in range(start, len(text)):
         character = text[index]
@@ -199,8 +193,7 @@ def matching(text: str, start: int) -> int | None:
 
 
 def split_outside(text: str, pattern: str) -> list[str]:
-    """The pieces between the matches of `pattern` that stand outside all brackets; stripped, empty ones left
-    out."""
+    """The pieces between the matches of `pattern` that stand outside all brackets; stripped, empty ones left out."""
     depths, depth, quoted = [], 0, False
     for character in text:
         depth -= character in CLOSING and not quoted
@@ -221,11 +214,7 @@ def unwrap(text: str) -> str:
     while True:
         if text[:1] == '"' and text.find('"', 1) == len(text) - 1 and len(text) > 1:
             inner = text[1:-1].strip()
-        elif (
-            text[:1] in ("(", "{")
-            and matching(text, 0) == len(text) - 1
-            and len(split_outside(text[1:-1], ",")) < 2
-        ):
+        elif text[:1] in ("(", "{") and matching(text, 0) == len(text) - 1 and len(split_outside(text[1:-1], ",")) < 2:
             if text[-1] not in ")}":
                 return text
             inner = text[1:-1].strip()

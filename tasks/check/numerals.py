@@ -70,8 +70,4 @@ def _divide(over: Fraction, under: Fraction) -> Fraction | None:
 
 def _repeating(whole: str, fixed: str, block: str) -> Fraction:
     scale = 10 ** len(fixed)
-    return (
-        int(whole or 0)
-        + Fraction(int(fixed or 0), scale)
-        + Fraction(int(block), scale * (10 ** len(block) - 1))
-    )
+    return int(whole or 0) + Fraction(int(fixed or 0), scale) + Fraction(int(block), scale * (10 ** len(block) - 1))

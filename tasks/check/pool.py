@@ -58,8 +58,7 @@ class Checker:
         self._asked: OrderedDict[Pair, Future[bool]] = OrderedDict()
 
     async def check(self, gold: str, answer: str, exact: bool = False) -> Verdict:
-        """Verdict on one answer. `exact` compares the text only (micro, multiple choice) and needs no
-        process."""
+        """Verdict on one answer. `exact` compares the text only (micro, multiple choice) and needs no process."""
         seen = _at_sight(gold, answer, exact)
         if seen is not None:
             return seen
@@ -128,9 +127,7 @@ class Checker:
     def _undecided(self, pair: Pair, problem: Exception) -> Verdict:
         """Not remembered: the machine may only have been busy."""
         self._asked.pop(pair, None)
-        logger.warning(
-            "Undecided whether %.80r equals %.80r: %s", pair[1], pair[0], problem or type(problem).__name__
-        )
+        logger.warning("Undecided whether %.80r equals %.80r: %s", pair[1], pair[0], problem or type(problem).__name__)
         return Verdict.UNDECIDED
 
 

@@ -17,9 +17,7 @@ _NAME = re.compile(
     rf"{_VARIABLE}(?:\({_VARIABLE}(?:,{_VARIABLE})*\))?|\({_VARIABLE}(?:,{_VARIABLE})+\)|\"[^\"]*\"|"
     rf"m?\\angle ?[A-Z]+|\\overline\{{[A-Z]+\}}|\|[A-Z]+\||[A-Z]{{2}}"
 )
-_SEPARATOR = (
-    r"[,;]|\"[,;]?\s*(?:and|or)\s*\"|(?<=[\s\"])(?:and|or)(?=[\s\"])|\\(?:land|lor|vee|wedge)(?![A-Za-z])"
-)
+_SEPARATOR = r"[,;]|\"[,;]?\s*(?:and|or)\s*\"|(?<=[\s\"])(?:and|or)(?=[\s\"])|\\(?:land|lor|vee|wedge)(?![A-Za-z])"
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:,\d{3})+)(?![\d]|,\d)")
 _ORDER = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z])|\\ne(?![A-Za-z]))")
 _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb\{R\}", re.IGNORECASE)
@@ -51,9 +49,7 @@ def _plus_minus(text: str) -> Answer:
     while any(r"\pm" in one or r"\mp" in one for one in variants):
         if joint:
             variants = [
-                one.replace(r"\pm", plus).replace(r"\mp", minus)
-                for one in variants
-                for plus, minus in ("+-", "-+")
+                one.replace(r"\pm", plus).replace(r"\mp", minus) for one in variants for plus, minus in ("+-", "-+")
             ]
         else:
             variants = [one.replace(r"\pm", sign, 1) for one in variants for sign in "+-"]

@@ -47,9 +47,9 @@ def _quantity(text: str, plain: str) -> Answer:
     number, unit, factor = _take_unit(text, plain)
     if number.casefold() in NUMBER_WORDS:
         number = str(NUMBER_WORDS[number.casefold()])
-    if re.search(r"[A-Za-z]{4}|[A-Za-z]{2}\s+[A-Za-z]{2}", number) and not re.search(r"[\\^_{}=]|\d", number):
-        if not re.match(rf"(?:{_MATH_WORD})(?![A-Za-z])", number):
-            return Words(number.casefold().strip(" .!"))
+    is_worded = re.search(r"[A-Za-z]{4}|[A-Za-z]{2}\s+[A-Za-z]{2}", number)
+    if is_worded and not re.search(rf"[\\^_{{}}=]|\d|\A(?:{_MATH_WORD})(?![A-Za-z])", number):
+        return Words(number.casefold().strip(" .!"))
     exact = exact_value(number)
     if factor == 1:
         return Quantity(as_formula(number), exact, unit)
@@ -95,9 +95,7 @@ def _split_unit(text: str, plain: str) -> tuple[str, str]:
     if match := _PLAIN_UNIT.fullmatch(plain):
         first, *_ = words = re.findall(r"[A-Za-z]+", match[2])
         is_known = is_unit(first) and (len(first) > 1 or plain[match.end(1)].isspace())
-        is_noun = (
-            len(first) > 1 and any(len(word) > 3 for word in words) and not re.fullmatch(_MATH_WORD, first)
-        )
+        is_noun = len(first) > 1 and any(len(word) > 3 for word in words) and not re.fullmatch(_MATH_WORD, first)
         if is_known or is_noun:
             return match[1], match[2]
     return plain, ""

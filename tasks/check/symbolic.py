@@ -10,15 +10,13 @@ from typing import Any
 
 
 def load() -> None:
-    """Import math-verify and sympy (about half a second) and warm the parser, so that no timeout pays for
-    it."""
+    """Import math-verify and sympy (about half a second) and warm the parser, so that no timeout pays for it."""
     logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns once that its timeouts are off
     same_expression(r"\sqrt{8}+1", r"1+2\sqrt{2}")
 
 
 def same_expression(gold: str, answer: str) -> bool:
-    """Do two LaTeX formulas without decimals state the same value, set, matrix or relation? Unreadable ones
-    do not."""
+    """Do two LaTeX formulas without decimals state the same value, set, matrix or relation? Unreadable ones do not."""
     from math_verify import verify
 
     parsed_gold, parsed_answer = _parse(gold), _parse(answer)
@@ -44,9 +42,7 @@ def _parse(latex: str) -> Any | None:
 
     # Units are ours to judge: math-verify's own cleaning drops the letters t, h, s, c, l as units, also as
     # variables.
-    spelling = NormalizationConfig(
-        basic_latex=True, units=False, malformed_operators=True, nits=False, boxed="none"
-    )
+    spelling = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=False, boxed="none")
     config = LatexExtractionConfig(normalization_config=spelling, boxed_match_priority=-1)
     found = parse(f"${latex}$", extraction_config=[config], fallback_mode="no_fallback", parsing_timeout=None)
     if not found:

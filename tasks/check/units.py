@@ -42,18 +42,15 @@ _SHORTHAND = {
 }
 
 SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
-NUMBER_WORDS = {
-    word: number
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-        "sixteen seventeen eighteen nineteen twenty".split()
-    )
-}
+_COUNTING = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
+    "seventeen eighteen nineteen twenty"
+)
+NUMBER_WORDS = {word: number for number, word in enumerate(_COUNTING.split())}
 
 
 def is_unit(word: str) -> bool:
-    """Is this word the name of a unit of measure (in any of its spellings)? Nouns that are counted are
-    not."""
+    """Is this word the name of a unit of measure (in any of its spellings)? Counted nouns are not."""
     return _singular(word.lower().strip(".")) in _CANONICAL or word.lower() in _SHORTHAND
 
 
@@ -63,9 +60,7 @@ def canonical(text: str) -> str:
 
     Of counted things only the last word decides: "red apples" are apples.
     """
-    text = re.sub(
-        r"\\(?:frac|cdot)|[\"{}()\\]", " ", text.lower().replace("^{2}", "^2").replace("^{3}", "^3")
-    )
+    text = re.sub(r"\\(?:frac|cdot)|[\"{}()\\]", " ", text.lower().replace("^{2}", "^2").replace("^{3}", "^3"))
     text = re.sub(r"\^\s*([23])", r" ^\1 ", text.replace("/", " per ").replace(".", " "))
     names: list[str] = []
     power = ""
@@ -75,11 +70,7 @@ def canonical(text: str) -> str:
             if name in ("square", "cubic"):
                 power = "^2" if name == "square" else "^3"
             elif part in ("squared", "^2", "cubed", "^3"):
-                names[-1:] = (
-                    [f"{names[-1]}^{'2' if part in ('squared', '^2') else '3'}"]
-                    if names and names[-1]
-                    else []
-                )
+                names[-1:] = [f"{names[-1]}^{'2' if part in ('squared', '^2') else '3'}"] if names and names[-1] else []
             elif name not in ("of", "the", "a", "an", "in", "each", "total"):
                 names.append(name + power if name else "")
                 power = ""

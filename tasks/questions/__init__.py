@@ -30,21 +30,22 @@ def draw(
     count: int,
     seed: int,
     held_out: float,
+    held_out_seed: int = 0,
     columns: Mapping[str, str] | None = None,
     benchmarks: Mapping[str, pl.DataFrame] | None = None,
 ) -> Loaded:
-    """The questions of a round: `count` of the source (all where it has fewer, which a note then says), part
-    held out.
+    """The questions of a round: `count` of the source (a note says where it has fewer), part of them held out.
+
+    `seed` draws the questions. What is held out has a seed of its own, so that no later round of a campaign, drawn with
+    another seed, trains on a question that an earlier one held out.
 
     Raises:
         QuestionError: the source cannot be read or is malformed.
         ContaminatedQuestions: a drawn question occurs in one of `benchmarks` (name -> its rows).
     """
     loaded = load_questions(source, count=count, seed=seed, columns=columns)
-    drawn = hold_out(sample(loaded.frame, count, seed), held_out, seed)
+    drawn = hold_out(sample(loaded.frame, count, seed), held_out, held_out_seed)
     refuse_overlap(drawn, benchmarks or {})
     if drawn.height < count:
-        return Loaded(
-            drawn, (*loaded.notes, f"{source} has {drawn.height} questions, all are taken ({count} asked)")
-        )
+        return Loaded(drawn, (*loaded.notes, f"{source} has {drawn.height} questions, all are taken ({count} asked)"))
     return Loaded(drawn, loaded.notes)

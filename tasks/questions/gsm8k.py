@@ -17,8 +17,7 @@ _KINDS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 
 def load(split: str) -> Loaded:
-    """GSM8K from CPL_DATA/gsm8k/SPLIT.jsonl.gz where CPL_DATA is set, else from the hub, else from
-    ../shared/data.
+    """GSM8K from CPL_DATA/gsm8k/SPLIT.jsonl.gz where that is set, else the hub, else ../shared/data.
 
     `level` is the number of calculations of the reference solution, `kinds` are the operations among them.
 
@@ -33,13 +32,11 @@ def load(split: str) -> Loaded:
             tried = str(problem)
         if not path.is_file():
             raise QuestionError(
-                f"gsm8k, split {split!r}, was not found: {tried}; there is no file {path}. Allow access to the hub, "
-                f"or set CPL_DATA to a folder with gsm8k/{split}.jsonl.gz (fields question, answer)"
+                f"gsm8k, split {split!r}, was not found: {tried}; there is no file {path}. Allow access to the "
+                f"hub, or set CPL_DATA to a folder with gsm8k/{split}.jsonl.gz (fields question, answer)"
             )
     loaded = as_rows(_questions(read_table(path)), "gsm8k", split)
-    note = (
-        f"gsm8k: {loaded.frame.height} questions of split {split} from the file {path.name}, not from the hub"
-    )
+    note = f"gsm8k: {loaded.frame.height} {split} questions from the file {path.name}, not from the hub"
     return loaded._replace(notes=(*loaded.notes, note))
 
 

@@ -32,11 +32,8 @@ def load(place: str, split: str) -> Loaded:
         QuestionError: not found, or a file that is no MATH problem.
     """
     dropped: Counter[str] = Counter()
-    rows = (
-        hub_rows(place.removeprefix("hub:"), None, split)
-        if place.startswith("hub:")
-        else _files(place, split)
-    )
+    _, hub, name = place.rpartition("hub:")
+    rows = hub_rows(name, None, split) if hub else _files(place, split)
     loaded = as_rows(_questions(rows, dropped), "math", split)
     left_out = tuple(f"math: {count} problems left out: {why}" for why, count in sorted(dropped.items()))
     return loaded._replace(notes=loaded.notes + left_out)
@@ -50,8 +47,9 @@ def _files(place: str, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
         if files := sorted(path.glob("*/*.json")):
             return ((str(file), _problem(file)) for file in files)
     raise QuestionError(
-        f"MATH, split {split!r}, was not found in {folder}. It is yours to supply: a folder with SUBJECT/N.json, or "
-        f"a JSONL, Parquet or CSV file with {', '.join(_FIELDS)}; name it as math:PATH or math:hub:OWNER/NAME"
+        f"MATH, split {split!r}, was not found in {folder}. It is yours to supply: a folder with "
+        f"SUBJECT/N.json, or a JSONL, Parquet or CSV file with {', '.join(_FIELDS)}; name it as math:PATH "
+        "or math:hub:OWNER/NAME"
     )
 
 
@@ -74,7 +72,11 @@ def _questions(rows: Iterator[tuple[str, dict[str, Any]]], dropped: Counter[str]
         elif not all(is_same_text(boxed[-1], other) for other in boxed):
             dropped[r"several \boxed answers that differ"] += 1
         else:
-            level = as_level(row["level"])
             yield Question(
-                where, str(row["problem"] or ""), boxed[-1], (str(row["type"]),), level, row["solution"]
+                where=where,
+                question=str(row["problem"] or ""),
+                answer=boxed[-1],
+                kinds=(str(row["type"]),),
+                level=as_level(row["level"]),
+                solution=row["solution"],
             )

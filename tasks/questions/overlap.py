@@ -1,5 +1,4 @@
-"""Questions that occur in a benchmark's test set are refused by name: a score on them would be no
-evidence."""
+"""Questions that occur in a benchmark's test set are refused by name: a score on them is no evidence."""
 
 from collections.abc import Mapping
 
@@ -13,19 +12,18 @@ class ContaminatedQuestions(QuestionError):
 
 
 def refuse_overlap(questions: pl.DataFrame, benchmarks: Mapping[str, pl.DataFrame]) -> None:
-    """Raises ContaminatedQuestions where a question's text occurs in a benchmark (name -> its whole test
-    set).
+    """Raises ContaminatedQuestions where a question occurs in a benchmark (name -> rows of its test set).
 
-    Compared without case, white space and punctuation.
+    Texts are compared without case, white space and punctuation.
     """
-    texts = {
-        fold(text): (name, text) for name, text in questions.select("question_id", "question").iter_rows()
-    }
+    drawn = questions.select("question_id", "question")
+    texts = {fold(text): (name, text) for name, text in drawn.iter_rows()}
     for benchmark, asked in benchmarks.items():
         found = [texts[key] for key in dict.fromkeys(map(fold, asked["question"])) if key in texts]
         if found:
             named = "; ".join(f"{name} ({text[:60]!r})" for name, text in found[:3])
+            more = "; ..." if len(found) > 3 else ""
             raise ContaminatedQuestions(
-                f"{len(found)} of {questions.height} questions occur in benchmark {benchmark}: {named}"
-                f"{'; ...' if len(found) > 3 else ''}. Remove them from the source, or leave the benchmark out"
+                f"{len(found)} of {questions.height} questions occur in the benchmark {benchmark}: "
+                f"{named}{more}. Remove them from the source, or leave the benchmark out"
             )

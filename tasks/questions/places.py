@@ -1,5 +1,4 @@
-"""Where data sets are looked for: the folder CPL_DATA, the Hugging Face hub, and a folder beside the
-repository."""
+"""Where data sets are looked for: the folder CPL_DATA, the Hugging Face hub, and a folder beside the repository."""
 
 import os
 from collections.abc import Iterator

@@ -72,8 +72,7 @@ def question_id(source: str, split: str, question: str) -> str:
 
 
 def fold(text: str) -> str:
-    """A text without case, white space and punctuation; numbers and signs of arithmetic stay: 3 + 5 is not 3
-    - 5."""
+    """A text without case, white space and punctuation; numbers and signs of arithmetic stay: 3 + 5 is not 3 - 5."""
     text = unicodedata.normalize("NFKC", text).casefold()
     text = re.sub(r"(?<=\d),(?=\d{3})|(?<=[^\W\d_])[-'’](?=[^\W\d_])", "", text)
     return " ".join(re.findall(r"\d+(?:\.\d+)?|[^\W\d_]+|[-+*/=<>^%|]", text))

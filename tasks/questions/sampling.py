@@ -13,9 +13,7 @@ def sample(questions: pl.DataFrame, count: int, seed: int) -> pl.DataFrame:
     order.
     """
     ranked = questions.with_columns(
-        pl.col("question_id")
-        .map_elements(lambda one: digest(seed, one), return_dtype=pl.String)
-        .alias("rank")
+        pl.col("question_id").map_elements(lambda one: digest(seed, one), return_dtype=pl.String).alias("rank")
     ).sort("rank")
     if count >= questions.height:
         return ranked.drop("rank")

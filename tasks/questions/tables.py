@@ -44,12 +44,10 @@ def read_table(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def map_rows(rows: Iterable[tuple[str, Row]], columns: Mapping[str, str]) -> Iterator[Question]:
-    """Questions from rows. `columns` maps question, answer, kind, level, solution, choices to columns of the
-    rows.
+    """Questions from rows; `columns` maps question, answer, kind, level, solution, choices to their columns.
 
     Raises:
-        QuestionError: a mapped or required column is missing (the message lists those that exist), a value is
-        no text.
+        QuestionError: a mapped or required column is missing (those that exist are listed), or a value is no text.
     """
     if unknown := columns.keys() - set(KNOWN):
         raise QuestionError(f"columns: unknown {sorted(unknown)}; what can be mapped is {', '.join(KNOWN)}")
@@ -128,9 +126,7 @@ def _csv(path: Path, text: str) -> Iterator[tuple[str, Row]]:
         for row in reader:
             where = f"{path}, line {reader.line_num}"
             if None in row or None in row.values():
-                raise QuestionError(
-                    f"{where}: expected {len(reader.fieldnames or ())} fields as in the header"
-                )
+                raise QuestionError(f"{where}: expected {len(reader.fieldnames or ())} fields as in the header")
             yield where, row
     except csv.Error as problem:
         raise QuestionError(f"{path}, line {reader.line_num}: {problem}") from problem

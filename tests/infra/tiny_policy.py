@@ -24,7 +24,7 @@ def make_policy(folder: Path, *, seed: int, updates: int = 60, hidden: int = 64)
         [PROMPT + STEP + SOLUTION],
         trainers.BpeTrainer(vocab_size=320, special_tokens=words, initial_alphabet=alphabet, show_progress=False),
     )
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=text, eos_token="<|end|>", pad_token="<|pad|>")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=text, eos_token="<|end|>", pad_token="<|pad|>")  # type: ignore[no-untyped-call]
     torch.manual_seed(seed)
     model = LlamaForCausalLM(
         LlamaConfig(
@@ -46,7 +46,7 @@ def make_policy(folder: Path, *, seed: int, updates: int = 60, hidden: int = 64)
         model(known, labels=known).loss.backward()
         optimizer.step()
         optimizer.zero_grad()
-    model.eval()
+    model.train(False)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     (folder / "policy.json").write_text(json.dumps({"good": GOOD, "bad": BAD, "eos": END, "knows_format": True}))
@@ -62,7 +62,7 @@ def make_policy(folder: Path, *, seed: int, updates: int = 60, hidden: int = 64)
 
 
 def load(folder: Path) -> tuple[LlamaForCausalLM, PreTrainedTokenizerFast]:
-    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
     return model, PreTrainedTokenizerFast.from_pretrained(folder)
 
 

