@@ -34,7 +34,7 @@ def main() -> None:
     create_pool()
     register()
     crash_silent_runs()
-    app(["--no-prompt", "deploy", "--all"])
+    app(["--no-prompt", "deploy", "--all"])  # type: ignore[call-arg]
 
 
 def wait_for_server() -> None:
@@ -82,7 +82,7 @@ def crash_silent_runs() -> None:
     )
     with get_client(sync_client=True) as client:
         if not client.read_automations_by_name(name):
-            automation.create(_sync=True)
+            automation.create(_sync=True)  # type: ignore[call-arg]
 
 
 if __name__ == "__main__":

@@ -18,6 +18,11 @@ BLOCK = f"cpl-results/{NAME}"
 """Value of PREFECT_DEFAULT_RESULT_STORAGE_BLOCK."""
 
 
+def result_name(key: str) -> str:
+    """Where in the store the result of a cache key lies."""
+    return f"results/{key}"
+
+
 class CplResults(WritableFileSystem):
     """Results in the factory's object store."""
 
@@ -28,10 +33,10 @@ class CplResults(WritableFileSystem):
     _store: Store | None = PrivateAttr(None)
 
     def read_path(self, path: str, **_: Any) -> bytes:  # type: ignore[override] # Prefect passes `_sync`
-        return self._open().get(f"results/{path}")
+        return self._open().get(result_name(path))
 
     def write_path(self, path: str, content: bytes, **_: Any) -> None:  # type: ignore[override]
-        self._open().put(f"results/{path}", content)
+        self._open().put(result_name(path), content)
 
     def _open(self) -> Store:
         self._store = self._store or Store.open(settings())

@@ -31,6 +31,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from infra.results import result_name
 from infra.settings import settings as environment
 from infra.store import Manifest, Ref, Store, StoredObject
 
@@ -142,7 +143,12 @@ def step(name: str, version: int, **options: Any) -> Callable[[Callable[Concaten
             return ref
 
         def key_of(_: TaskRunContext, parameters: dict[str, Any]) -> str:
-            return f"{name}/{cache_key(name, version, parameters)}"
+            """The key of Prefect's cache. A result whose stage is gone from the store is forgotten first."""
+            key = f"{name}/{cache_key(name, version, parameters)}"
+            store = Store.open(environment())
+            if store.find(f"stages/{key}") is None:
+                store.delete([result_name(key)])
+            return key
 
         run.__signature__ = inputs  # type: ignore[attr-defined]
         return task(
