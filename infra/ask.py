@@ -135,7 +135,8 @@ def round_summary(store: Store, campaign: str | None, round: int | None) -> Row:
 
 def round_tables(path: Path, campaign: str, round: int) -> Tables:
     """What the warehouse at `path` holds of one round."""
-    names = ask(path, "select table_name from duckdb_tables() order by table_oid").rows
+    order = "order by list_position(?, table_name), table_name"
+    names = ask(path, f"select table_name from duckdb_tables() {order}", [_names("tables")]).rows
     counted = " union all ".join(
         f"select '{name}' as name, count(*) as rows from {name} where (campaign, round) = ($campaign, $round)"
         for (name,) in names
@@ -176,10 +177,17 @@ def _list() -> None:
         relations = ask(
             empty,
             "select table_name as name, comment from duckdb_tables() "
-            "union all by name select view_name as name, comment from duckdb_views() where not internal",
+            "union all select view_name, comment from duckdb_views() where not internal "
+            "order by list_position(?, name)",
+            [_names("tables") + _names("views")],
         )
     examples = [(os.path.relpath(file), first_comment(file)) for file in statements("examples")]
     print_listing(relations.records(), examples)
+
+
+def _names(folder: str) -> list[str]:
+    """The relations that `sql/<folder>` makes, in its order: NN_name.sql makes `name`."""
+    return [file.stem.partition("_")[2] for file in statements(folder)]
 
 
 @contextmanager

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from infra.ask import show, sql
+
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -12,8 +14,9 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 def up() -> None:
     """Start the local stack, or what is missing of it: Prefect server, worker, S3. Deploy the flows."""
     from infra.settings import settings
+    from infra.s3 import StoreError
     from infra.stack import Stack, StackError
-    from infra.store import Store, StoreError
+    from infra.store import Store
 
     stack = Stack(settings().home, Path.cwd())
     try:
@@ -51,9 +54,9 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         from rich.console import Console
         from rich.table import Table
 
-        table = Table("part", "state", "pid", "since", "address")
+        table = Table("part", "state", "pid", "since", "address", box=None, pad_edge=False)
         for part in parts:
-            since = f"{part.started_at.astimezone():%Y-%m-%d %H:%M:%S}" if part.started_at else ""
+            since = f"{part.started_at.astimezone():%d %b %H:%M}" if part.started_at else ""
             table.add_row(part.name, part.state, str(part.pid or ""), since, part.address or "")
         console = Console()
         console.print(table)
@@ -61,3 +64,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         console.print(f"logs: {stack.home / 'logs'}", soft_wrap=True)
     if any(part.state != "running" for part in parts):
         raise typer.Exit(1)
+
+
+app.command()(sql)
+app.command()(show)

@@ -34,7 +34,8 @@ def main() -> None:
     create_pool()
     register()
     crash_silent_runs()
-    app(["--no-prompt", "deploy", "--all"])  # type: ignore[call-arg]
+    sys.argv = ["prefect", "--no-prompt", "deploy", "--all"]
+    app()
 
 
 def wait_for_server() -> None:

@@ -55,10 +55,10 @@ def _tell(
         shown[task.id], told[task.id] = state, now
         seconds = task.total_run_time.total_seconds()
         took = f"{seconds:6.1f} s" if state == "Completed" else ""
-        console.print(f"{time.strftime('%H:%M:%S')}  {task.task_key.split('-')[0]:<14} {state.lower():<10} {took}")
+        console.print(f"{time.strftime('%H:%M:%S')}  {task.name:<14} {state.lower():<10} {took}")
     elif state == "Running" and now - told[task.id] > PROGRESS_EVERY_SECONDS:
         told[task.id] = now
         of_task = ArtifactFilter(task_run_id=ArtifactFilterTaskRunId(any_=[task.id]))
         bars = [a for a in client.read_artifacts(artifact_filter=of_task) if a.type == "progress"]
         if bars:
-            console.print(f"{time.strftime('%H:%M:%S')}  {task.task_key.split('-')[0]:<14} {bars[0].data:5.1f} %")
+            console.print(f"{time.strftime('%H:%M:%S')}  {task.name:<14} {bars[0].data:5.1f} %")

@@ -9,6 +9,7 @@ import boto3
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import ConnectionError as NoConnectionError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -31,8 +32,13 @@ class StoreError(RuntimeError):
     """The store cannot be reached, refuses the key, lacks the bucket or object, or gave other bytes than promised."""
 
 
-def connect(read_timeout: float, attempts: int) -> "S3Client":
-    """A client for the endpoint and keys of the environment; timeouts in seconds."""
+def connect() -> tuple["S3Client", "S3Client"]:
+    """Clients for the endpoint and keys of the environment now: one to work with, one that soon gives up."""
+    session = boto3.Session()
+    return _client(session, read_timeout=60, attempts=3), _client(session, read_timeout=3, attempts=2)
+
+
+def _client(session: boto3.Session, read_timeout: float, attempts: int) -> "S3Client":
     config = Config(
         s3={"addressing_style": "path"},
         connect_timeout=2,
@@ -40,7 +46,7 @@ def connect(read_timeout: float, attempts: int) -> "S3Client":
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=32,
     )
-    return boto3.client("s3", region_name=os.environ.get("AWS_REGION"), config=config)
+    return session.client("s3", region_name=os.environ.get("AWS_REGION"), config=config)
 
 
 def code_of(problem: ClientError) -> str:
@@ -56,7 +62,7 @@ def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
         yield
     except NoCredentialsError as problem:
         raise StoreError(f"{where}: no key is set. Set {KEYS}, or run `cpl up`") from problem
-    except HTTPClientError as problem:
+    except (HTTPClientError, NoConnectionError) as problem:
         raise StoreError(
             f"{where}: cannot be reached ({type(problem).__name__}). Is it running? `cpl status` tells, `cpl up` "
             f"starts the local one; AWS_ENDPOINT_URL names another"

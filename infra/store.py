@@ -93,7 +93,8 @@ class Store:
         if not settings.store.startswith("s3://") or not bucket:
             raise StoreError(f"CPL_STORE is {settings.store!r}; it must read s3://BUCKET or s3://BUCKET/PREFIX")
         prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
-        impatient = cls(connect(read_timeout=3, attempts=2), bucket, prefix, settings.home)
+        client, impatient_client = connect()
+        impatient = cls(impatient_client, bucket, prefix, settings.home)
         with impatient._explained():
             try:
                 impatient.client.head_bucket(Bucket=bucket)
@@ -101,7 +102,7 @@ class Store:
                 if code_of(problem) != "404":
                     raise
                 impatient._create_bucket()
-        return cls(connect(read_timeout=60, attempts=3), bucket, prefix, settings.home)
+        return cls(client, bucket, prefix, settings.home)
 
     def put(self, name: str, data: bytes | Path) -> StoredObject:
         """Writes an object, replacing one of that name. A file is streamed, in parts when it is large."""

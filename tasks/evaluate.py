@@ -28,7 +28,7 @@ Row = dict[str, Any]
 BOOTSTRAP_RESAMPLES = 200
 
 
-@step("evaluate", version=1)
+@step("evaluate", version=1, task_run_name="evaluate-{name}")
 def evaluate(stage: Stage, model: Ref, name: str, benchmarks: Ref, settings: Evaluation) -> int:
     """Greedy answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`."""
     asked = stage.read(benchmarks, "benchmarks").to_dicts()
@@ -91,7 +91,7 @@ def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-@step("rank_values", version=1)
+@step("rank_values", version=1, task_run_name="rank-values-{name}")
 def rank_values(stage: Stage, model: Ref, name: str, trees: Ref) -> int:
     """How well V ranks the plan steps of trees that it was not trained on: table `value_rankings`.
 

@@ -22,14 +22,16 @@ class PairCollator(DataCollatorForPreference):
     def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
         batch = super().torch_call(examples)
         if "ref_chosen_logps" in batch:
-            batch["value_gap"] = torch.tensor(
-                [row["chosen_value"] - row["rejected_value"] for row in examples]
-            )
+            batch["value_gap"] = torch.tensor([row["chosen_value"] - row["rejected_value"] for row in examples])
         return batch
 
 
 class AdvantageDPOTrainer(DPOTrainer):
-    """Two overrides make the loss; the third only logs the margin without its shift."""
+    """Two overrides make the loss; the third only logs the margin without its shift.
+
+    As in TRL, an update's loss is the mean of its micro-batches' means: their pairs weigh unequally only where
+    the last update of an epoch is cut into unequal micro-batches.
+    """
 
     def __init__(self, *args: Any, alpha: float, **kwargs: Any) -> None:
         self.alpha = alpha

@@ -25,16 +25,12 @@ class TrainingConfig:
     """What every training run is told; the optimiser is fixed (methods.md 1.8, trainers/training.py)."""
 
     model: Annotated[Path, "model folder to start from, made by trainers.prepare or by another trainer"]
-    output: Annotated[
-        Path, "folder for model/, progress.jsonl, summary.json; an interrupted run goes on from here"
-    ]
+    output: Annotated[Path, "folder for model/, progress.jsonl, summary.json; an interrupted run goes on from here"]
     learning_rate: Annotated[float, "peak learning rate, > 0"]
     batch_size: Annotated[int, "rows of one update, over all devices"]
-    micro_batch_size: Annotated[int, "rows of one forward pass on one device; changes memory, not the result"]
+    micro_batch_size: Annotated[int, "rows of one forward pass on one device: as many as memory holds"]
     warmup_ratio: Annotated[float, "share of the updates in which the learning rate rises, 0 <= … < 1"]
-    max_length: Annotated[
-        int, "longest sequence in tokens: longer ones are cut, prompts that fill it are left out"
-    ]
+    max_length: Annotated[int, "longest sequence in tokens: longer ones are cut, prompts that fill it are left out"]
     seed: Annotated[int, "seed of the shuffling"]
 
     def __post_init__(self) -> None:

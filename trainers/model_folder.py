@@ -20,8 +20,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, P
 GOOD, BAD = "<|good|>", "<|bad|>"
 """The two words of the vocabulary that hold the value: V(s) = tanh((z_good - z_bad) / 2)."""
 
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.25}
-"""Largest difference of a probe's log-probs, in nats, that is rounding."""
+TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5}
+"""Largest difference of a probe's log-probs, in nats, that is rounding: vLLM against transformers 2e-5 in
+float32; between two ways to compute SmolLM2 in bfloat16 up to 0.25."""
 
 PROBE_TEXT = """<question>
 Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May.

@@ -66,24 +66,18 @@ def load(model: str, dtype: "torch.dtype") -> "tuple[PreTrainedModel, PreTrained
     if len(gguf) > 1:
         raise ConfigError(f"model: {model} holds {len(gguf)} GGUF files; keep one of {', '.join(gguf)}")
     source: dict[str, Any] = {"gguf_file": gguf[0]} if gguf else {}
-    packing = (
-        {"quantization_config": GgufConfig(dequantize=True)} if gguf else {}
-    )  # else its weights stay packed
+    packing = {"quantization_config": GgufConfig(dequantize=True)} if gguf else {}  # else its weights stay packed
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, **source)
         loaded = AutoModelForCausalLM.from_pretrained(model, dtype=dtype, **source, **packing)
-    except (
-        Exception
-    ) as error:  # the libraries below raise every kind of error for a wrong name or a broken file
+    except Exception as error:  # the libraries below raise every kind of error for a wrong name or a broken file
         cause = str(error).strip().partition("\n")[0] or type(error).__name__
         raise ConfigError(
             f"model: {model} cannot be loaded ({cause}); give a hub id that this machine can reach, or a "
             "folder that holds config.json, a tokenizer and *.safetensors, or one *.gguf"
         ) from error
     if tokenizer.eos_token_id is None:
-        raise ConfigError(
-            f"model: the tokenizer of {model} has no end-of-sequence token; set eos_token in its config"
-        )
+        raise ConfigError(f"model: the tokenizer of {model} has no end-of-sequence token; set eos_token in its config")
     return loaded, tokenizer
 
 
@@ -105,9 +99,7 @@ def add_value_words(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBas
     from trainers.model_folder import BAD, GOOD
 
     fresh = [word for word in (GOOD, BAD) if word not in tokenizer.get_vocab()]
-    tokenizer.add_tokens(
-        [AddedToken(word, special=True, normalized=False) for word in fresh], special_tokens=True
-    )
+    tokenizer.add_tokens([AddedToken(word, special=True, normalized=False) for word in fresh], special_tokens=True)
     good, bad = (tokenizer.get_vocab()[word] for word in (GOOD, BAD))
     if max(good, bad) >= model.get_output_embeddings().weight.shape[0]:
         model.resize_token_embeddings(max(good, bad) + 1, mean_resizing=False)

@@ -19,9 +19,7 @@ class Progress(TrainerCallback):
         self.path = output / "progress.jsonl"
         self.last: dict[str, Any] = {}
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
-    ) -> None:
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if not state.is_world_process_zero:
             return
         kept = [line for line in lines(self.path) if line["step"] <= state.global_step]

@@ -24,15 +24,11 @@ class SFT(TrainingConfig):
     examples: Annotated[Path, "Parquet file of the table sft_examples"]
     epochs: Annotated[int | None, "passes over the examples; give this or updates"] = None
     updates: Annotated[int | None, "optimiser steps; give this or epochs"] = None
-    value_weight: Annotated[
-        float, "weight of the value loss, >= 0; 0 is plain SFT and leaves value-only rows out"
-    ]
+    value_weight: Annotated[float, "weight of the value loss, >= 0; 0 is plain SFT and leaves value-only rows out"]
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require(
-            (self.epochs is None) != (self.updates is None), "epochs, updates:", "give exactly one of the two"
-        )
+        require((self.epochs is None) != (self.updates is None), "epochs, updates:", "give exactly one of the two")
         require((self.epochs or self.updates or 0) >= 1, "epochs, updates:", "must be >= 1")
         require(self.value_weight >= 0, "value_weight", "must be >= 0")
         require_file(self.examples, "examples")

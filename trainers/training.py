@@ -27,9 +27,7 @@ def begin(config: TrainingConfig) -> bool:
     written = json.dumps(dataclasses.asdict(config), default=str, indent=1) + "\n"
     path = config.output / "config.json"
     if path.is_file() and path.read_text() != written:
-        raise ConfigError(
-            f"output: {config.output} holds a run of another config; choose a new folder or delete it"
-        )
+        raise ConfigError(f"output: {config.output} holds a run of another config; choose a new folder or delete it")
     config.output.mkdir(parents=True, exist_ok=True)
     mine = path.with_suffix(f".{os.getpid()}")
     mine.write_text(written)
@@ -49,9 +47,7 @@ def rows(
         table = Dataset.from_parquet(str(path), columns=list(columns), cache_dir=f"{args.output_dir}/rows")
         kept = table.filter(lambda row: len(row["prompt_ids"]) < max_length and wanted(row))
     if not len(kept):
-        raise ConfigError(
-            f"{path} has no row to train on: {len(table)} rows, none whose prompt is below max_length"
-        )
+        raise ConfigError(f"{path} has no row to train on: {len(table)} rows, none whose prompt is below max_length")
     return kept
 
 

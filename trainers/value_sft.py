@@ -66,9 +66,7 @@ class ValueSFTTrainer(SFTTrainer):
                 logits = logits + (head.bias[self.good] - head.bias[self.bad]).float()
         self.values = torch.tanh(logits / 2)
 
-    def _get_num_items_in_batch(
-        self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device
-    ) -> Any:
+    def _get_num_items_in_batch(self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device) -> Any:
         """Where the tokens of an update are counted, before its first micro-batch; the values likewise."""
         count = sum((~batch["value_targets"].isnan()).sum() for batch in batch_samples)
         self.value_count = self.accelerator.gather(torch.as_tensor(count, device=device)).sum().clamp(min=1)

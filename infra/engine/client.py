@@ -23,6 +23,7 @@ from tenacity import (
 )
 
 from infra.engine.admission import Admission
+from infra.engine.connections import Connections
 from infra.engine.model_folder import PolicyWords
 from infra.engine.reply import EngineError, InvalidReply, Reply, parse_body, parse_logprobs, parse_reply
 
@@ -77,25 +78,21 @@ class Engine:
         self._models: dict[str, str] = {}
         self._admissions: dict[str, Admission] = {}
         self._mean_length: float | None = None
-        self._http = httpx.AsyncClient(
-            timeout=httpx.Timeout(timeout, connect=10.0, pool=None),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=4.0),
-            trust_env=False,  # an engine is reached directly, never through a web proxy
-        )
+        self._connections = Connections(timeout)
 
     async def __aenter__(self) -> Self:
         try:
             for address in self.addresses:
                 await self._greet(address)
         except BaseException:
-            await self._http.aclose()
+            await self._connections.close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._connections.close()
 
     @property
     def token_budget(self) -> int:
@@ -205,7 +202,8 @@ class Engine:
             raise EngineError(f"no valid reply from the engine in {len(failures)} attempts: {reasons}") from None
 
     async def _post(self, url: str, request: dict[str, Any]) -> bytes:
-        response = await self._http.post(url, json=request)
+        async with self._connections.one() as http:
+            response = await http.post(url, json=request)
         if response.status_code in (408, 429) or response.status_code >= 500:
             raise InvalidReply(f"status {response.status_code} {_message(response)}")
         if response.status_code >= 400:  # it would be refused again
@@ -214,10 +212,12 @@ class Engine:
 
     async def _greet(self, address: str) -> None:
         try:
-            (served,) = parse_body((await self._http.get(f"{address}/v1/models")).content)["data"]
+            async with self._connections.one() as http:
+                (served,) = parse_body((await http.get(f"{address}/v1/models")).content)["data"]
+                metrics = (await http.get(f"{address}/metrics")).text
             self._models[address] = served["id"]
             longest = served["max_model_len"]
-            capacity = re.search(r'kv_cache_size_tokens="(\d+)"', (await self._http.get(f"{address}/metrics")).text)
+            capacity = re.search(r'kv_cache_size_tokens="(\d+)"', metrics)
         except (httpx.HTTPError, InvalidReply, KeyError, TypeError, ValueError) as problem:
             raise EngineError(f"no vLLM engine answers at {address}: {problem!r}") from None
         self.max_tokens = min(self.max_tokens or longest, longest)

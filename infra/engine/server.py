@@ -19,14 +19,14 @@ import httpx
 import psutil
 from pydantic import BaseModel, ValidationError
 
+from infra.engine.launch import arguments, environment, launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
-from infra.settings import Settings, device
+from infra.settings import Settings
 
-KV_GIB = 1
-"""Memory for the KV cache of a CPU engine, GiB, float32: 262,000 tokens at micro's size, 23,000 of SmolLM2-135M."""
 START_SECONDS = 900.0
 STOP_SECONDS = 20.0
+PROGRESS_SECONDS = 5.0
 
 Progress = Callable[[str], None]
 
@@ -56,11 +56,6 @@ def local_engine(settings: Settings) -> LocalEngine | None:
     return engine if engine and engine.is_alive else None
 
 
-def launch_signature(folder: ModelFolder, settings: Settings) -> str:
-    """What must be equal for a running engine to take this model's weights."""
-    return f"{device(settings)}/{_dtype(folder, settings)}/{settings.engine_python}/{folder.signature}"
-
-
 async def start_local_engine(folder: ModelFolder, settings: Settings, progress: Progress) -> LocalEngine:
     """Starts an engine on this model and waits until it answers. Raises EngineError with the reason from its log."""
     python = settings.engine_python.absolute()
@@ -72,8 +67,8 @@ async def start_local_engine(folder: ModelFolder, settings: Settings, progress: 
     port = _free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(python), "-m", "vllm.entrypoints.openai.api_server", *_arguments(folder, settings, port)],
-            env=_environment(folder, settings),
+            [str(python), "-m", "vllm.entrypoints.openai.api_server", *arguments(folder, settings, port)],
+            env=environment(folder, settings),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -87,6 +82,7 @@ async def start_local_engine(folder: ModelFolder, settings: Settings, progress: 
     )
     _state(settings).write_text(engine.model_dump_json(indent=2))
     started = time.monotonic()
+    said = 0.0
     while not await answers(engine):
         seconds = time.monotonic() - started
         if not engine.is_alive:
@@ -94,7 +90,9 @@ async def start_local_engine(folder: ModelFolder, settings: Settings, progress: 
         if seconds > START_SECONDS:
             stop_local_engine(settings)
             raise EngineError(f"the engine was not ready after {seconds:.0f} s: {_reason(log)} (all of it: {log})")
-        progress(f"engine starting, {seconds:.0f} s")
+        if seconds >= said + PROGRESS_SECONDS:
+            said = seconds
+            progress(f"engine starting, {seconds:.0f} s")
         await asyncio.sleep(0.5)
     progress(f"engine ready after {time.monotonic() - started:.0f} s at {engine.url}")
     return engine
@@ -139,12 +137,15 @@ def end_local_engine(settings: Settings) -> None:
 async def engine_to_ourselves(settings: Settings, progress: Progress) -> AsyncIterator[None]:
     """Waits until no other flow uses this home's engine: two would swap the weights under each other's requests."""
     _home(settings).mkdir(parents=True, exist_ok=True)
+    has_said = False
     while True:
         with _lock_file(settings) as is_ours:
             if is_ours:
                 yield
                 return
-        progress("waiting for the engine, another flow is using it")
+        if not has_said:
+            progress("waiting for the engine, another flow is using it")
+            has_said = True
         await asyncio.sleep(0.5)
 
 
@@ -186,48 +187,6 @@ def _processes(engine: LocalEngine) -> list[psutil.Process]:
     return [] if any(one.pid == engine.pid and one.create_time() != engine.created for one in found) else found
 
 
-def _dtype(folder: ModelFolder, settings: Settings) -> str:
-    return "float32" if device(settings) == "cpu" else folder.probe.dtype
-
-
-def _arguments(folder: ModelFolder, settings: Settings, port: int) -> list[str]:
-    arguments = ["--host", "127.0.0.1", "--port", str(port), "--model", str(folder.path)]
-    arguments += [
-        "--served-model-name",
-        "policy",
-        "--dtype",
-        _dtype(folder, settings),
-        "--max-model-len",
-        "auto",
-    ]
-    # The policy as it is: no sampling defaults of the checkpoint, log-probs before temperature and bias.
-    arguments += ["--generation-config", "vllm", "--logprobs-mode", "raw_logprobs"]
-    arguments += ["--enable-prefix-caching", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
-    if device(settings) == "cpu":
-        # 32 tokens is the smallest block the CPU's attention takes: the shorter, the more of a prefix is reused.
-        return [*arguments, "--enforce-eager", "--block-size", "32", "--gpu-memory-utilization", "0.1"]
-    return [*arguments, "--gpu-memory-utilization", "0.85"]
-
-
-def _environment(folder: ModelFolder, settings: Settings) -> dict[str, str]:
-    # Byte code is what makes the second start fast, so it is always written.
-    kept = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    # The endpoints that swap weights are unauthenticated: loopback only.
-    kept |= {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-    if device(settings) == "cpu":
-        kept |= {"VLLM_CPU_KVCACHE_SPACE": str(KV_GIB), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-        # The model runs inside the engine's core process: one process less, and a third more tokens a CPU second.
-        kept |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-        kept.setdefault("OMP_NUM_THREADS", str(_threads(folder)))
-    return kept
-
-
-def _threads(folder: ModelFolder) -> int:
-    """One for every 64 MiB of weights, and a core left to server and client: small models lose by every thread more."""
-    mebibytes = sum(path.stat().st_size for path in folder.path.glob("*.safetensors")) >> 20
-    return max(1, min(len(os.sched_getaffinity(0)) - 1, mebibytes // 64))
-
-
 def _free_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -238,6 +197,6 @@ def _free_port() -> int:
 def _reason(log: Path) -> str:
     """The errors that the log names, else its end. The root cause comes first; what follows only repeats it."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if re.search(r"\b\w*(Error|Exception): ", line)]
-    messages = [re.sub(r"^(\(.*?\) )?(ERROR \S+ \S+ \[.*?\] )?", "", line) for line in errors]
-    return " | ".join(dict.fromkeys(messages or lines[-10:])) or "it wrote nothing"
+    messages = [re.sub(r"^(\(.*?\) )?(ERROR \S+ \S+ \[.*?\] )?", "", line) for line in lines]
+    errors = [message for message in messages if re.match(r"[\w.]*(Error|Exception): ", message)]
+    return " | ".join(dict.fromkeys(errors or lines[-10:])) or "it wrote nothing"

@@ -12,6 +12,7 @@ import httpx
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_attempt, wait_fixed
 
 from infra.engine.client import Engine
+from infra.engine.launch import launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
 from infra.engine.server import (
@@ -19,13 +20,16 @@ from infra.engine.server import (
     answers,
     end_local_engine,
     engine_to_ourselves,
-    launch_signature,
     local_engine,
     start_local_engine,
 )
 from infra.settings import Settings
 
 SWAP_SECONDS = 600.0
+ADVICE = (
+    "Start it with `--model` of this folder and the probe's `--dtype`, or with VLLM_SERVER_DEV_MODE=1 where it can "
+    "read the folder; or unset CPL_ENGINE_URLS to let the factory start its own"
+)
 
 
 class WrongModel(EngineError):
@@ -47,7 +51,10 @@ async def serving(
         async with _client(settings.engine_urls, folder) as engine:
             for address in engine.addresses:
                 await _swap(address, folder)
-                await _prove(engine, address, folder)
+                try:
+                    await _prove(engine, address, folder)
+                except WrongModel as problem:
+                    raise WrongModel(f"{problem}. {ADVICE}") from None
             yield engine
     else:
         async with engine_to_ourselves(settings, progress):
@@ -83,7 +90,10 @@ async def _serve_locally(folder: ModelFolder, settings: Settings, progress: Prog
     end_local_engine(settings)
     started = await start_local_engine(folder, settings, progress)
     async with _client([started.url], folder) as engine:
-        await _prove(engine, started.url, folder)
+        try:
+            await _prove(engine, started.url, folder)
+        except WrongModel as problem:
+            raise WrongModel(f"{problem}, although it just loaded this folder: was probe.json made of it?") from None
     return started.url
 
 
@@ -91,10 +101,8 @@ async def _prove(engine: Engine, address: str, folder: ModelFolder) -> None:
     difference = await probe_difference(engine, address, folder)
     if difference > folder.probe.tolerance:
         raise WrongModel(
-            f"the engine at {address} does not serve {folder.path}: its log-probs differ from the probe's by up to "
-            f"{difference:.3g} (allowed: {folder.probe.tolerance:g}). Start it with `--model` of this folder and "
-            f"`--dtype {folder.probe.dtype}`, or with VLLM_SERVER_DEV_MODE=1 where it can read the folder; or unset "
-            "CPL_ENGINE_URLS to let the factory start its own."
+            f"the engine at {address} does not serve {folder.path}: its log-probs differ from those of probe.json by "
+            f"up to {difference:.3g} (allowed: {folder.probe.tolerance:g})"
         )
 
 

@@ -81,6 +81,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=80_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    options.output.parent.mkdir(parents=True, exist_ok=True)
     with options.output.open("w") as file:
         for text in texts(options.count, options.seed):
             file.write(json.dumps({"text": text}) + "\n")

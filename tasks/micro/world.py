@@ -24,7 +24,8 @@ KINDS = PLAIN_KINDS + HARD_KINDS
 
 LARGEST = 60  # no number on the way, right or wrong, is larger
 ANSWERS = range(6, 31)  # above every step index, so an answer that shows up in a plan is a leak
-HARD_SHARE = 0.42  # of the clauses
+HARD_SHARE = 0.55  # of the clauses a policy is asked about
+HARD_SHARE_PRETRAIN = 0.42
 
 # Kinds that never meet in post-training: the split `combinations` is made of them.
 UNSEEN_PAIRS = tuple(
@@ -144,9 +145,10 @@ def _kinds(split: Split, rng: random.Random) -> list[str]:
         "pretrain": ((1, 2, 3, 4, 5), (6, 6, 5, 2, 1)),
     }
     choice, weights = levels.get(split, ((1, 2, 3), (3, 4, 3)))
+    hard = HARD_SHARE_PRETRAIN if split == "pretrain" else HARD_SHARE
     while True:
         level = rng.choices(choice, weights)[0]
-        kinds = [rng.choice(HARD_KINDS if rng.random() < HARD_SHARE else PLAIN_KINDS) for _ in range(level)]
+        kinds = [rng.choice(HARD_KINDS if rng.random() < hard else PLAIN_KINDS) for _ in range(level)]
         meet = any(pair <= set(kinds) for pair in UNSEEN_PAIRS)
         if split == "pretrain" or meet == (split == "combinations"):
             return kinds

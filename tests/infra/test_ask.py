@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from infra import ask
 from infra.settings import Settings
 from infra.store import Manifest, Ref, Store
 from infra.warehouse import build
+from tests.servers import start_weed
 from tests.sql.handmade import ROUND, parquet
 
 pytestmark = pytest.mark.integration
@@ -24,17 +26,29 @@ cli.command()(ask.sql)
 cli.command()(ask.show)
 
 
+@pytest.fixture(scope="module")
+def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with start_weed(tmp_path_factory.mktemp("weed")) as environment:
+        yield environment
+
+
 @pytest.fixture
-def store(s3: Settings, monkeypatch: pytest.MonkeyPatch) -> Store:
-    monkeypatch.setattr(ask, "settings", lambda: s3)
-    return Store.open(s3)
+def store(weed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty store, and `cpl` pointed at it."""
+    for name, value in weed.items():
+        monkeypatch.setenv(name, value)
+    own = Settings(home=tmp_path / "home", store=f"s3://cpl/{tmp_path.name}")
+    monkeypatch.setattr(ask, "settings", lambda: own)
+    return Store.open(own)
 
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli, list(arguments))
 
 
-def commit(store: Store, step: str, run_id: str, inputs: dict[str, Ref], files: tuple[Path, ...] = (), **facts: Any) -> Ref:
+def commit(
+    store: Store, step: str, run_id: str, inputs: dict[str, Ref], files: tuple[Path, ...] = (), **facts: Any
+) -> Ref:
     """A committed stage whose payload is `files`, as tasks.step writes it."""
     prefix = f"stages/{step}/{run_id}"
     return store.commit(

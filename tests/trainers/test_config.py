@@ -20,8 +20,10 @@ def fields(settings: dict[str, Any], examples: Path) -> dict[str, Any]:
 
 def test_a_config_is_read_with_its_types(fields: dict[str, Any], tmp_path: Path) -> None:
     config = read(sft.SFT, write_config(tmp_path / "config.json", {**fields, "learning_rate": 1}))
-    assert config.learning_rate == 1.0 and isinstance(config.learning_rate, float)
-    assert config.examples == fields["examples"] and config.updates is None
+    assert config.learning_rate == 1.0
+    assert isinstance(config.learning_rate, float)
+    assert config.examples == fields["examples"]
+    assert config.updates is None
 
 
 @pytest.mark.parametrize(
@@ -41,9 +43,7 @@ def test_a_config_is_read_with_its_types(fields: dict[str, Any], tmp_path: Path)
         ({"model": "nowhere"}, "nowhere is no model folder"),
     ],
 )
-def test_a_wrong_field_is_named(
-    fields: dict[str, Any], tmp_path: Path, change: dict[str, Any], message: str
-) -> None:
+def test_a_wrong_field_is_named(fields: dict[str, Any], tmp_path: Path, change: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         read(sft.SFT, write_config(tmp_path / "config.json", {**fields, **change}))
 
@@ -61,7 +61,9 @@ def test_the_command_line_says_what_is_wrong_in_one_line_and_exits_with_2(
     broken.write_text("{")
     assert main(sft.SFT, sft.train, "", [str(broken)]) == 2
     message = capsys.readouterr().err
-    assert message.startswith("error: ") and message.count("\n") == 1 and "is not JSON" in message
+    assert message.startswith("error: ")
+    assert message.count("\n") == 1
+    assert "is not JSON" in message
 
 
 def test_help_lists_every_field(capsys: pytest.CaptureFixture[str]) -> None:
@@ -71,9 +73,6 @@ def test_help_lists_every_field(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_trainer_imports_torch_before_its_config_is_read() -> None:
-    code = (
-        "import sys, json, trainers.prepare, trainers.sft, trainers.step_apo\n"
-        "print(json.dumps(list(sys.modules)))"
-    )
+    code = "import sys, json, trainers.prepare, trainers.sft, trainers.step_apo\nprint(json.dumps(list(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "transformers", "trl", "datasets"} & set(json.loads(done.stdout))

@@ -34,7 +34,8 @@ def killed(module: str, config: Any, output: Path) -> None:
 
 def assert_ended_alike(a: Path, b: Path) -> None:
     logged = [[(line["step"], line["loss"]) for line in lines(run / "progress.jsonl")] for run in (a, b)]
-    assert logged[0] == logged[1] and len(logged[0]) == 60
+    assert logged[0] == logged[1]
+    assert len(logged[0]) == 60
     weights = dict(load_model(a / "model").named_parameters())
     for name, weight in load_model(b / "model").named_parameters():
         assert torch.equal(weight, weights[name]), name
@@ -52,12 +53,8 @@ def test_sft_killed_half_way_ends_like_a_run_that_was_not(
     assert_ended_alike(config.output, tmp_path / "killed")
 
 
-def test_step_apo_killed_half_way_keeps_its_reference(
-    settings: dict[str, Any], pairs: Path, tmp_path: Path
-) -> None:
-    config = step_apo.StepAPO(
-        **{**settings, "learning_rate": 1e-3}, pairs=pairs, epochs=30, beta=0.3, alpha=1.0
-    )
+def test_step_apo_killed_half_way_keeps_its_reference(settings: dict[str, Any], pairs: Path, tmp_path: Path) -> None:
+    config = step_apo.StepAPO(**{**settings, "learning_rate": 1e-3}, pairs=pairs, epochs=30, beta=0.3, alpha=1.0)
     step_apo.train(config)
     killed("trainers.step_apo", config, tmp_path / "killed")
     step_apo.train(dataclasses.replace(config, output=tmp_path / "killed"))

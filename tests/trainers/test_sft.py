@@ -98,9 +98,7 @@ def test_micro_batches_change_nothing(config: SFT, tmp_path: Path) -> None:
     parts = dataclasses.replace(whole, micro_batch_size=2, output=tmp_path / "parts")
     train(whole)
     train(parts)
-    for a, b in zip(
-        lines(whole.output / "progress.jsonl"), lines(parts.output / "progress.jsonl"), strict=True
-    ):
+    for a, b in zip(lines(whole.output / "progress.jsonl"), lines(parts.output / "progress.jsonl"), strict=True):
         for name in ("loss", "lm_loss", "value_loss", "grad_norm"):
             assert a[name] == pytest.approx(b[name], rel=1e-4), name
     in_parts = dict(load_model(parts.output / "model").named_parameters())
@@ -116,9 +114,7 @@ def test_training_changes_every_parameter_and_writes_a_whole_model_folder(config
         assert not torch.equal(weight, before[name]), name
     for name in ("tokenizer.json", "tokenizer_config.json"):
         assert (config.output / "model" / name).read_bytes() == (config.model / name).read_bytes()
-    assert Policy.read(config.output / "model") == dataclasses.replace(
-        Policy.read(config.model), knows_format=True
-    )
+    assert Policy.read(config.output / "model") == dataclasses.replace(Policy.read(config.model), knows_format=True)
     assert sorted(path.name for path in config.output.iterdir()) == [
         "config.json",
         "model",
@@ -126,7 +122,9 @@ def test_training_changes_every_parameter_and_writes_a_whole_model_folder(config
         "summary.json",
     ]
     summary = json.loads((config.output / "summary.json").read_text())
-    assert summary["updates"] == 3 and summary["examples"] == 24 and summary["lm_loss"] > 0
+    assert summary["updates"] == 3
+    assert summary["examples"] == 24
+    assert summary["lm_loss"] > 0
 
 
 def test_the_probe_is_the_trained_models_own(config: SFT) -> None:

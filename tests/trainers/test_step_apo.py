@@ -104,8 +104,7 @@ def test_alpha_0_is_trls_dpo_on_the_same_texts(
 ) -> None:
     """Texts that end with EOS, which is what TRL makes of any text, one token a character."""
     texts = [
-        {"prompt": f"question {i}\n", "chosen": f"answer {i}{EOS}", "rejected": f"no {i * 7}{EOS}"}
-        for i in range(16)
+        {"prompt": f"question {i}\n", "chosen": f"answer {i}{EOS}", "rejected": f"no {i * 7}{EOS}"} for i in range(16)
     ]
     rows = [{f"{key}_ids": encode(text) for key, text in row.items()} for row in texts]
     values = {"chosen_value": pl.lit(0.7), "rejected_value": pl.lit(-0.2)}
@@ -127,9 +126,7 @@ def test_alpha_0_is_trls_dpo_on_the_same_texts(
     )
     stock.train()
     losses = [entry["loss"] for entry in stock.state.log_history if "loss" in entry]
-    assert [line["loss"] for line in lines(config.output / "progress.jsonl")] == pytest.approx(
-        losses, rel=1e-5
-    )
+    assert [line["loss"] for line in lines(config.output / "progress.jsonl")] == pytest.approx(losses, rel=1e-5)
     trained = dict(stock.model.named_parameters())
     for name, weight in load_model(config.output / "model").named_parameters():
         torch.testing.assert_close(weight, trained[name], atol=1e-5, rtol=1e-4)
@@ -150,7 +147,8 @@ def test_the_mask_covers_exactly_the_step_and_no_eos_follows_it(config: StepAPO)
 
 def test_the_reference_is_the_model_it_starts_from_and_none_is_kept_in_memory(config: StepAPO) -> None:
     apo = trainer(config)
-    assert isinstance(apo, AdvantageDPOTrainer) and apo.ref_model is None
+    assert isinstance(apo, AdvantageDPOTrainer)
+    assert apo.ref_model is None
     row = apo.train_dataset[3]
     expected = step_logprob(load_model(config.model), row["prompt_ids"], row["chosen_ids"]).item()
     shift = config.alpha / config.beta * row["chosen_value"]
@@ -169,4 +167,6 @@ def test_training_widens_the_margin_and_changes_every_parameter(config: StepAPO)
     for name, weight in load_model(config.output / "model").named_parameters():
         assert not torch.equal(weight, before[name]), name
     summary = json.loads((config.output / "summary.json").read_text())
-    assert summary["updates"] == 8 and summary["examples"] == 16 and summary["margin"] > 0.1
+    assert summary["updates"] == 8
+    assert summary["examples"] == 16
+    assert summary["margin"] > 0.1

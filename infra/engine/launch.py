@@ -1,0 +1,58 @@
+"""How a local engine is launched: vLLM's arguments and environment for this model on this device (design section 4)."""
+
+import os
+
+from infra.engine.model_folder import ModelFolder
+from infra.settings import Settings, device
+
+KV_GIB = 1
+"""Memory for the KV cache of a CPU engine, GiB, float32: 262,000 tokens at micro's size, 23,000 of SmolLM2-135M."""
+
+POLICY_AS_IT_IS = "--generation-config vllm --logprobs-mode raw_logprobs"
+"""No sampling defaults of the checkpoint; log-probs of the model's own logits, before temperature and bias."""
+
+ON_CPU = "--enforce-eager --block-size 32 --max-num-seqs 256 --gpu-memory-utilization 0.1"
+"""32 tokens is the smallest block the CPU's attention takes: the shorter, the more of a prefix is reused."""
+
+ON_CUDA = "--gpu-memory-utilization 0.85"
+
+
+def launch_signature(folder: ModelFolder, settings: Settings) -> str:
+    """What must be equal for a running engine to take this model's weights."""
+    return f"{device(settings)}/{_dtype(folder, settings)}/{settings.engine_python}/{folder.signature}"
+
+
+def arguments(folder: ModelFolder, settings: Settings, port: int) -> list[str]:
+    """The server's arguments. `--max-model-len auto`: the model's context, or as much of it as the KV cache holds."""
+    return [
+        *("--host", "127.0.0.1", "--port", str(port)),
+        *("--model", str(folder.path), "--served-model-name", "policy", "--dtype", _dtype(folder, settings)),
+        *["--max-model-len", "auto", "--enable-prefix-caching", "--enable-prompt-tokens-details"],
+        *POLICY_AS_IT_IS.split(),
+        *(ON_CPU if device(settings) == "cpu" else ON_CUDA).split(),
+        "--disable-uvicorn-access-log",
+    ]
+
+
+def environment(folder: ModelFolder, settings: Settings) -> dict[str, str]:
+    """This process's variables and the engine's."""
+    # Byte code is what makes the second start fast, so it is always written.
+    variables = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    # The endpoints that swap weights are unauthenticated, and the server listens on loopback only.
+    variables |= {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
+    if device(settings) == "cpu":
+        variables |= {"VLLM_CPU_KVCACHE_SPACE": str(KV_GIB), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
+        # The model runs inside the engine's core process: one process less, and a third more tokens a CPU second.
+        variables |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+        variables.setdefault("OMP_NUM_THREADS", str(_threads(folder)))
+    return variables
+
+
+def _dtype(folder: ModelFolder, settings: Settings) -> str:
+    return "float32" if device(settings) == "cpu" else folder.probe.dtype
+
+
+def _threads(folder: ModelFolder) -> int:
+    """One for every 64 MiB of weights, and a core left to server and client: small models lose by every thread more."""
+    mebibytes = sum(path.stat().st_size for path in folder.path.glob("*.safetensors")) >> 20
+    return max(1, min(len(os.sched_getaffinity(0)) - 1, mebibytes // 64))

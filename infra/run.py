@@ -1,0 +1,70 @@
+"""`cpl round`: start a round as `prefect deployment run cpl/round` does, follow it, and show what came of it."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any other field of the form, e.g. --set search.c_puct=1.25 --set sft.epochs=2."),
+]
+
+
+def round_(
+    model: Annotated[str | None, typer.Option(help="micro, smollm2, a model folder or a hub id. Default: micro.")] = None,
+    questions: Annotated[
+        str | None, typer.Option(help="micro, gsm8k, math, a file, hub:OWNER/NAME. Default: the recipe's.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(help="Questions in the round.")] = None,
+    simulations: Annotated[int | None, typer.Option(help="Expansions a tree at most.")] = None,
+    recipe: Annotated[str | None, typer.Option(help="A file of flows/recipes/. Default: the one for the model.")] = None,
+    campaign: Annotated[str | None, typer.Option(help="Rounds of one campaign build on each other.")] = None,
+    round: Annotated[int | None, typer.Option(help="Number of the round. Default: 1.")] = None,
+    settings: Setting = None,
+) -> None:
+    """Run one round on the local stack, follow it to its end, and print its results."""
+    from rich.console import Console
+
+    from infra.ask import show
+    from infra.follow import follow, start
+    from infra.settings import settings as environment
+    from infra.stack import Stack
+
+    given = {"model": model, "recipe": recipe, "campaign": campaign, "round": round}
+    given |= {"questions.source": questions, "questions.count": count, "search.simulations": simulations}
+    given |= dict(_setting(one) for one in settings or [])
+    parameters = nested({name: value for name, value in given.items() if value is not None})
+
+    console = Console()
+    stack = Stack(environment().home, Path.cwd())
+    stack.up(console.print)
+    environment()  # reads what `up` wrote
+    run = start("cpl/round", parameters)
+    console.print(f"flow run {run.name}: {stack.ui}/runs/flow-run/{run.id}")
+    state = follow(run, console)
+    if not state.is_completed():
+        console.print(f"[red]{state.name}[/red]: {state.message}", markup=True, highlight=False)
+        console.print(f"When the cause is gone, retry it where it stopped: prefect flow-run retry {run.id}")
+        raise typer.Exit(1)
+    show(parameters.get("round", 1), parameters.get("campaign", "demo"), as_json=False)
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or "." not in name:
+        raise typer.BadParameter(f"{text!r} is not STEP.FIELD=VALUE, e.g. search.c_puct=1.25")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """{"a.b": 1, "c": 2} as {"a": {"b": 1}, "c": 2}."""
+    result: dict[str, Any] = {}
+    for name, value in flat.items():
+        step, _, field = name.rpartition(".")
+        (result.setdefault(step, {}) if step else result)[field] = value
+    return result

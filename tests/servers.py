@@ -1,0 +1,100 @@
+"""Real servers for tests, on free ports of 127.0.0.1 and in a folder of the test; ended by their own pid."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from infra import weed
+from infra.process import Part
+
+KEY, SECRET = "test-key", "test-secret-test-secret"
+
+
+class Weed:
+    """An S3 server that a test may kill and start again on the same data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.part = Part("s3", folder)
+        self.ports = dict(zip(weed.ROLES, weed.free_ports(len(weed.ROLES)), strict=True))
+        self.command = weed.command(folder, self.ports, KEY, SECRET)
+        self.folder = folder
+        self.environment = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.ports['s3']}",
+            "AWS_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "CPL_STORE": "s3://cpl",
+            "CPL_HOME": str(folder / "home"),
+        }
+
+    def start(self) -> None:
+        self.part.start(self.command, os.environ, self.folder)
+        _wait_for(self.environment["AWS_ENDPOINT_URL"], self.part)
+
+    def kill(self) -> None:
+        process = self.part.process()
+        assert process is not None
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def start_weed(folder: Path) -> Iterator[dict[str, str]]:
+    """An S3 server on `folder` as long as the context lasts; gives the environment that leads to it."""
+    server = Weed(folder)
+    try:
+        server.start()
+        yield server.environment
+    finally:
+        server.part.end(patience=0.1)
+
+
+@contextmanager
+def start_prefect(folder: Path) -> Iterator[dict[str, str]]:
+    """A Prefect server with its data in `folder`; gives the environment that leads to it."""
+    (port,) = weed.free_ports(1)
+    environment = {
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": f"http://127.0.0.1:{port}/api",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+    }
+    part = Part("prefect", folder)
+    command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    try:
+        part.start(command, os.environ | environment, folder)
+        _wait_for(f"{environment['PREFECT_API_URL']}/health", part)
+        yield environment
+    finally:
+        part.end()
+
+
+def run_python(code: str, environment: dict[str, str], timeout: float = 120) -> str:
+    """Runs a script in a fresh interpreter that can import the repository; returns its output."""
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))} | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=timeout,
+    ).stdout
+
+
+def _wait_for(address: str, part: Part, seconds: float = 120) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if httpx.get(address, timeout=5).status_code < 500:
+                return
+        except httpx.HTTPError:
+            pass
+        assert part.process() is not None, f"{part.name} ended while it started:\n{part.log_tail()}"
+        assert time.monotonic() < deadline, f"{part.name} does not answer:\n{part.log_tail()}"
+        time.sleep(0.05)
