@@ -1,0 +1,89 @@
+# CPL Factory. `make help` lists what there is.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+unexport PYTHONDONTWRITEBYTECODE
+
+PYTHON ?= python3
+DEVICE := $(if $(shell nvidia-smi -L 2>/dev/null),cuda,cpu)
+UV_VERSION := 0.13.8
+UV := .venv/bin/uv
+# A CPU build of torch comes from a folder of wheels where pip is configured with one, else from torch's own index.
+CPU_TORCH := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-backend cpu)
+TORCH := $(if $(filter cpu,$(DEVICE)),$(CPU_TORCH))
+SYNC := $(UV) pip sync --quiet --compile-bytecode $(TORCH)
+COMPILE := $(UV) pip compile --quiet --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header --no-annotate
+
+.PHONY: help
+help: ## What can be done here
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@echo "  Variables of make round: MODEL QUESTIONS COUNT SIMULATIONS RECIPE CAMPAIGN ROUND"
+
+.PHONY: install
+install: .venv/installed .venv-engine/installed ## Both environments, from the locks (device: cpu, or cuda where there is one)
+
+.venv/bin/uv:
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet uv==$(UV_VERSION)
+
+.venv/installed: infra/locks/factory-$(DEVICE).txt pyproject.toml | .venv/bin/uv
+	@echo "installing the factory's environment ($(DEVICE))"
+	$(SYNC) --python .venv/bin/python infra/locks/factory-$(DEVICE).txt
+	$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-engine/installed: infra/locks/engine-$(DEVICE).txt | .venv/bin/uv
+	@echo "installing the engine's environment ($(DEVICE))"
+	$(UV) venv --quiet --clear --python .venv/bin/python .venv-engine
+	$(SYNC) --python .venv-engine/bin/python infra/locks/engine-$(DEVICE).txt
+	@touch $@
+
+option = $(if $($(1)),--$(2) "$($(1))")
+
+.PHONY: round
+round: install ## One whole round on the local stack, followed to its end
+	.venv/bin/cpl round $(call option,MODEL,model) $(call option,QUESTIONS,questions) $(call option,COUNT,count) \
+	  $(call option,SIMULATIONS,simulations) $(call option,RECIPE,recipe) $(call option,CAMPAIGN,campaign) \
+	  $(call option,ROUND,round)
+
+.PHONY: up down status
+up: install ## Start the local stack: Prefect server, worker, S3 server
+	.venv/bin/cpl up
+
+down: ## End the local stack; data stays
+	.venv/bin/cpl down
+
+status: ## What runs, and where the UI is
+	.venv/bin/cpl status
+
+.PHONY: test unit lint format
+test: lint ## Lint, types, all tests, one whole round included
+	.venv/bin/python -m pytest
+
+unit: install ## The tests that need no server: under a minute
+	.venv/bin/python -m pytest -m "not integration and not round"
+
+lint: install ## ruff and mypy
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: install ## Format the code
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+.PHONY: locks
+locks: .venv/bin/uv ## Compile infra/locks anew, without index addresses
+	$(COMPILE) pyproject.toml --group dev $(CPU_TORCH) -o infra/locks/factory-cpu.txt
+	$(COMPILE) infra/locks/engine-cpu.in --overrides infra/locks/engine-cpu-overrides.in $(CPU_TORCH) -o infra/locks/engine-cpu.txt
+	$(COMPILE) pyproject.toml --group dev -o infra/locks/factory-cuda.txt
+	$(COMPILE) infra/locks/engine-cuda.in -o infra/locks/engine-cuda.txt
+
+.PHONY: micro-base
+micro-base: .venv/installed ## Make the micro base model anew (about 10 minutes on two cores)
+	mkdir -p build/micro
+	.venv/bin/python -m tasks.micro.corpus build/micro/corpus.jsonl
+	.venv/bin/python -m trainers.pretrain tasks/micro/base.json
+
+.PHONY: clean
+clean: ## Remove the environments and builds; .cpl (your data) stays
+	rm -rf .venv .venv-engine build *.egg-info
