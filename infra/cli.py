@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from infra.ask import show, sql
+from infra.run import round_
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -13,8 +14,8 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 @app.command()
 def up() -> None:
     """Start the local stack, or what is missing of it: Prefect server, worker, S3. Deploy the flows."""
-    from infra.settings import settings
     from infra.s3 import StoreError
+    from infra.settings import settings
     from infra.stack import Stack, StackError
     from infra.store import Store
 
@@ -30,10 +31,12 @@ def up() -> None:
 
 @app.command()
 def down() -> None:
-    """End the local stack. Data stays."""
+    """End the local stack, and the engine if one still runs. Data stays."""
+    from infra.engine import stop_local_engine
     from infra.settings import settings
     from infra.stack import Stack
 
+    stop_local_engine(settings())
     Stack(settings().home, Path.cwd()).down(typer.echo)
 
 
@@ -66,5 +69,6 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         raise typer.Exit(1)
 
 
+app.command("round")(round_)
 app.command()(sql)
 app.command()(show)

@@ -13,13 +13,17 @@ Setting = Annotated[
 
 
 def round_(
-    model: Annotated[str | None, typer.Option(help="micro, smollm2, a model folder or a hub id. Default: micro.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="micro, smollm2, a model folder or a hub id. Default: micro.")
+    ] = None,
     questions: Annotated[
         str | None, typer.Option(help="micro, gsm8k, math, a file, hub:OWNER/NAME. Default: the recipe's.")
     ] = None,
     count: Annotated[int | None, typer.Option(help="Questions in the round.")] = None,
     simulations: Annotated[int | None, typer.Option(help="Expansions a tree at most.")] = None,
-    recipe: Annotated[str | None, typer.Option(help="A file of flows/recipes/. Default: the one for the model.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A file of flows/recipes/. Default: the one for the model.")
+    ] = None,
     campaign: Annotated[str | None, typer.Option(help="Rounds of one campaign build on each other.")] = None,
     round: Annotated[int | None, typer.Option(help="Number of the round. Default: 1.")] = None,
     settings: Setting = None,

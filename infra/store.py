@@ -25,6 +25,8 @@ from infra.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+__all__ = ["Manifest", "Ref", "Store", "StoreError", "StoredObject"]
+
 MANIFEST = "manifest.json"
 PAGE = 1 << 20
 

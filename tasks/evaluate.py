@@ -81,7 +81,12 @@ async def answer(question: Row, model: str, policy: ServedPolicy, checker: Check
 
 def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
     """Accuracy, standard error and n by benchmark, over all questions and for each kind that occurs in them."""
-    by_kind = samples.with_columns(pl.col("kinds").list.unique(maintain_order=True)).explode("kinds").rename({"kinds": "kind"}).filter(pl.col("kind").is_not_null())
+    by_kind = (
+        samples.with_columns(pl.col("kinds").list.unique(maintain_order=True))
+        .explode("kinds")
+        .rename({"kinds": "kind"})
+        .filter(pl.col("kind").is_not_null())
+    )
     counted = pl.concat([samples.with_columns(kind=pl.lit("all")).select(by_kind.columns), by_kind])
     p, n = pl.col("is_correct").mean(), pl.len()
     return (
@@ -97,9 +102,7 @@ def rank_values(stage: Stage, model: Ref, name: str, trees: Ref) -> int:
 
     V comes from the engine, at the same position as in search; Q is the tree's. Visited plan steps only.
     """
-    held_out = stage.read(trees, "trees").filter(
-        pl.col("is_held_out"), pl.col("state").is_in(["exhausted", "budget"])
-    )
+    held_out = stage.read(trees, "trees").filter(pl.col("is_held_out"), pl.col("state").is_in(["exhausted", "budget"]))
     nodes = stage.read(trees, "nodes").partition_by("tree_id", as_dict=True)
     states: list[list[int]] = []
     qs: list[float] = []

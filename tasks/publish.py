@@ -21,7 +21,6 @@ from tasks.records import TABLES, frame
 from tasks.step import Stage, step
 
 MODELS = {"model": "base", "sft": "sft", "sft_more": "sft_more", "step_apo": "step_apo"}
-PARENTS = {"base": None, "sft": "base", "sft_more": "sft", "step_apo": "sft"}
 
 
 class RuleBroken(RuntimeError):
@@ -162,7 +161,7 @@ def _model_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
                 "model": MODELS[name],
                 "uri": ref.uri,
                 "sha256": ref.sha256,
-                "parent": PARENTS[MODELS[name]],
+                "parent": _parent(name, stages),
                 "updates": manifests[name].facts.get("updates", 0),
                 "examples": manifests[name].facts.get("examples", 0),
                 "seconds": manifests[name].seconds,
@@ -171,6 +170,13 @@ def _model_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
             if name in MODELS
         ),
     )
+
+
+def _parent(name: str, stages: Mapping[str, Ref]) -> str | None:
+    """What a model was trained from: SFT from the base model, the others from SFT where there is one."""
+    if name == "model":
+        return None
+    return "sft" if name != "sft" and "sft" in stages else "base"
 
 
 def _artifact_rows(store: Store, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:

@@ -77,9 +77,7 @@ class Search(StepSettings):
     more_below: Share = Field(
         0.25, title="More below", description="Adaptive: a pass rate below this gets `more_factor` times the budget."
     )
-    more_factor: float = Field(
-        2.0, ge=1, title="More", description="Adaptive: that factor on simulations."
-    )
+    more_factor: float = Field(2.0, ge=1, title="More", description="Adaptive: that factor on simulations.")
 
     def budget(self, pass_rate: float | None) -> int:
         """Simulations for a question of this pass rate (0: it is not searched)."""
@@ -141,4 +139,3 @@ class Evaluation(StepSettings):
     out_of_domain_count: Positive = Field(250, title="OOD count", description="Of an out-of-domain one at most.")
     seed: int = Field(7, title="Seed", description="Chooses the questions.")
     max_tokens: Positive = Field(2048, title="Tokens", description="Limit of plan and solution together.")
-

@@ -73,7 +73,15 @@ def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
     options = ["--config_file", str(accelerate), "--num_cpu_threads_per_process", str(os.cpu_count())]
     with (stage.folder / "trainer.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "accelerate.commands.launch", *options, "-m", f"trainers.{trainer}", str(config_path)],
+            [
+                sys.executable,
+                "-m",
+                "accelerate.commands.launch",
+                *options,
+                "-m",
+                f"trainers.{trainer}",
+                str(config_path),
+            ],
             cwd=ROOT,
             stdout=log,
             stderr=subprocess.STDOUT,

@@ -36,11 +36,17 @@ def test_the_form_explains_every_field() -> None:
     assert issubclass(SearchForm, BaseModel)
     fields = SearchForm.model_json_schema()["properties"]
     assert fields.keys() == Search.model_fields.keys()
-    assert all(field["title"] and field["description"].endswith("Blank: the recipe's value.") for field in fields.values())
+    assert all(
+        field["title"] and field["description"].endswith("Blank: the recipe's value.") for field in fields.values()
+    )
 
 
 def test_each_size_of_model_has_its_recipe() -> None:
-    assert [default_recipe(model) for model in ("micro", "smollm2", "some/model")] == ["cpl-micro", "cpl-smollm2", "cpl"]
+    assert [default_recipe(model) for model in ("micro", "smollm2", "some/model")] == [
+        "cpl-micro",
+        "cpl-smollm2",
+        "cpl",
+    ]
 
 
 def test_the_pass_rate_sets_the_budget() -> None:

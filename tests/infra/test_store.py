@@ -118,7 +118,7 @@ def test_changed_bytes_are_refused(store: Store) -> None:
 
 @integration
 def test_of_eight_racing_creates_one_wins(store: Store) -> None:
-    for attempt in range(5):
+    for attempt in range(3):
         gate = threading.Barrier(8)
 
         def create(writer: int, name: str = f"race/{attempt}", gate: threading.Barrier = gate) -> bool:

@@ -25,7 +25,12 @@ def sample(number: int, kinds: list[str], is_correct: bool) -> dict[str, object]
 
 
 def test_accuracy_over_all_and_by_kind() -> None:
-    rows = [sample(0, ["add"], True), sample(1, ["add", "sub", "add"], True), sample(2, ["sub"], False), sample(3, [], False)]
+    rows = [
+        sample(0, ["add"], True),
+        sample(1, ["add", "sub", "add"], True),
+        sample(2, ["sub"], False),
+        sample(3, [], False),
+    ]
     table = {row["kind"]: row for row in accuracies(frame("evaluation_samples", rows)).to_dicts()}
     assert (table["all"]["accuracy"], table["all"]["n"]) == (0.5, 4)
     assert table["all"]["stderr"] == pytest.approx(math.sqrt(0.25 / 4))

@@ -65,7 +65,9 @@ def test_an_answer_that_the_question_names_is_no_leak() -> None:
 
 def test_the_demonstrations_are_in_the_format_they_teach() -> None:
     question, rest = DEMONSTRATIONS.split("<plan>\n", 1)
-    assert question_prompt(question.removeprefix("<question>\n").removesuffix("\n</question>\n")) == question + "<plan>\n"
+    assert (
+        question_prompt(question.removeprefix("<question>\n").removesuffix("\n</question>\n")) == question + "<plan>\n"
+    )
     steps, rest = rest.split("</plan>\n", 1)
     assert split_plan(steps + "</plan>\n")
     assert parse_action("</plan>\n" + rest.split("</solution>")[0] + "</solution>", 3).answer == "15"
