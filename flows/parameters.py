@@ -8,7 +8,7 @@ did not set.
 import tomllib
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
@@ -49,8 +49,13 @@ def _form(settings: type[StepSettings]) -> type[BaseModel]:
 
 
 if TYPE_CHECKING:
-    QuestionsForm, RolloutsForm, SearchForm, PairsForm = Questions, Rollouts, Search, Pairs
-    SftForm, StepApoForm, EvaluationForm = Sft, StepApo, Evaluation
+    QuestionsForm: TypeAlias = Questions
+    RolloutsForm: TypeAlias = Rollouts
+    SearchForm: TypeAlias = Search
+    PairsForm: TypeAlias = Pairs
+    SftForm: TypeAlias = Sft
+    StepApoForm: TypeAlias = StepApo
+    EvaluationForm: TypeAlias = Evaluation
 else:
     QuestionsForm, RolloutsForm, SearchForm, PairsForm = map(_form, (Questions, Rollouts, Search, Pairs))
     SftForm, StepApoForm, EvaluationForm = map(_form, (Sft, StepApo, Evaluation))

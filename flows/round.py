@@ -22,8 +22,8 @@ from infra.store import Ref
 from tasks.evaluate import evaluate, rank_values
 from tasks.model import locate, prepare_model
 from tasks.pairs import make_pairs
-from tasks.publish import build_warehouse, facts, point_to, policy_of, publish, published_round
-from tasks.questions.steps import content_of, load_benchmarks, sample_questions
+from tasks.publish import Title, build_warehouse, facts, point_to, policy_of, publish, published_round
+from tasks.questions.steps import content_of, load_benchmarks, refuse_overlaps, sample_questions
 from tasks.record import recorded
 from tasks.rollouts import roll_out
 from tasks.search_plans import search_plans
@@ -77,7 +77,8 @@ def cpl(
         source = config.questions.source
         contents = {name: content_of(name) for name in config.evaluation.benchmarks}
         stages["benchmarks"] = load_benchmarks(source, contents, config.evaluation)
-        stages["questions"] = sample_questions(stages["benchmarks"], round, content_of(source), config.questions)
+        stages["questions"] = sample_questions(round, content_of(source), config.questions)
+        refuse_overlaps(stages["questions"], stages["benchmarks"])
         notes.extend(facts(stages["questions"])["notes"])
         stages["model"] = base = prepare_model(locate(model))
         policy = policy_of(previous) if previous else base
@@ -108,10 +109,8 @@ def cpl(
             if name in ("sft", "step_apo"):
                 stages[f"rank_values_{name}"] = rank_values(trained, name, stages["search"])
 
-        described = {"campaign": campaign, "round": round, "recipe": recipe_name, "model": model}
-        stages["warehouse"] = build_warehouse(
-            **described, config=config.model_dump(mode="json"), stages=dict(stages), previous=previous
-        )
-        published = publish(**described, stages=dict(stages), policy=policy, previous=previous, notes=notes)
+        title = Title(campaign=campaign, round=round, recipe=recipe_name, model=model)
+        stages["warehouse"] = build_warehouse(title, config, dict(stages), previous)
+        published = publish(title, dict(stages), policy, previous, notes)
         point_to(campaign, round, published)
     return published

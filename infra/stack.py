@@ -128,7 +128,7 @@ class Stack:
             "AWS_ACCESS_KEY_ID": known.get("AWS_ACCESS_KEY_ID") or secrets.token_hex(10),
             "AWS_SECRET_ACCESS_KEY": known.get("AWS_SECRET_ACCESS_KEY") or secrets.token_hex(20),
         }
-        weed.write_private(self.home / "stack.env", "".join(f"{name}={value}\n" for name, value in variables.items()))
+        weed.write_private(self.home / "stack.env", "".join(f"{name}='{value}'\n" for name, value in variables.items()))
         for_prefect = self.root / "prefect.toml"
         if not for_prefect.exists() or for_prefect.read_text().startswith(OURS):
             for_prefect.write_text(f'{OURS}[api]\nurl = "{self.ui}/api"\n')

@@ -131,7 +131,7 @@ def agreement(values: list[float], qs: list[float], owners: list[int]) -> dict[s
     The AUC's standard error is a bootstrap over trees, for the nodes of one tree are not independent. All are None
     where they are undefined: no nodes, a constant V, or one class only.
     """
-    undefined = {"pearson": None, "spearman": None, "auc": None, "auc_stderr": None}
+    undefined: dict[str, float | None] = {"pearson": None, "spearman": None, "auc": None, "auc_stderr": None}
     v, q, owner = np.array(values), np.array(qs), np.array(owners)
     if len(v) < 3 or np.ptp(v) == 0 or np.ptp(q) == 0:
         return undefined

@@ -13,6 +13,7 @@ from typing import Any
 import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from pydantic import BaseModel
 
 from infra.settings import settings as environment
 from infra.store import Manifest, Ref, Store
@@ -23,30 +24,30 @@ from tasks.step import Stage, step
 MODELS = {"model": "base", "sft": "sft", "sft_more": "sft_more", "step_apo": "step_apo"}
 
 
+class Title(BaseModel, frozen=True):
+    """What a round is called."""
+
+    campaign: str
+    round: int
+    recipe: str
+    model: str
+
+
 class RuleBroken(RuntimeError):
     """A check of the warehouse found rows that break its rule; the message shows them."""
 
 
 @step("warehouse", version=1)
-def build_warehouse(
-    stage: Stage,
-    campaign: str,
-    round: int,
-    recipe: str,
-    model: str,
-    config: dict[str, Any],
-    stages: dict[str, Ref],
-    previous: Ref | None,
-) -> int:
+def build_warehouse(stage: Stage, title: Title, config: BaseModel, stages: dict[str, Ref], previous: Ref | None) -> int:
     """The campaign so far as one DuckDB file, built by `sql/` and checked: any broken rule fails the round."""
     manifests = {name: stage.store.manifest(ref) for name, ref in stages.items()}
     seconds = sum(manifest.seconds for manifest in manifests.values())
-    stage.write("rounds", _round_row(stage, recipe, model, config, seconds))
+    stage.write("rounds", _round_row(stage, title, config, seconds))
     stage.write("stages", _stage_rows(stages, manifests))
     stage.write("models", _model_rows(stages, manifests))
     stage.write("artifacts", _artifact_rows(stage.store, stages, manifests))
     own = {table: [stage.folder / f"{table}.parquet"] for table in ("rounds", "stages", "models", "artifacts")}
-    sources = _sources(campaign, round, own | _parquet_files(stage.store, stages))
+    sources = _sources(title.campaign, title.round, own | _parquet_files(stage.store, stages))
     while previous is not None:
         earlier = stage.store.manifest(previous)
         files = _parquet_files(stage.store, {k: v for k, v in earlier.inputs.items() if k.startswith("stages.")})
@@ -63,25 +64,10 @@ def build_warehouse(
 
 @step("publish", version=1)
 def publish(
-    stage: Stage,
-    campaign: str,
-    round: int,
-    recipe: str,
-    model: str,
-    stages: dict[str, Ref],
-    policy: Ref,
-    previous: Ref | None,
-    notes: list[str],
+    stage: Stage, title: Title, stages: dict[str, Ref], policy: Ref, previous: Ref | None, notes: list[str]
 ) -> int:
     """The round's manifest: every stage's reference, and what a reader wants to know first."""
-    stage.facts |= {
-        "campaign": campaign,
-        "round": round,
-        "recipe": recipe,
-        "model": model,
-        "state": "completed",
-        "notes": notes,
-    }
+    stage.facts |= title.model_dump() | {"state": "completed", "notes": notes}
     return 0
 
 
@@ -123,14 +109,14 @@ def facts(ref: Ref) -> dict[str, Any]:
     return Store.open(environment()).manifest(ref).facts
 
 
-def _round_row(stage: Stage, recipe: str, model: str, config: Mapping[str, Any], seconds: float) -> pl.DataFrame:
+def _round_row(stage: Stage, title: Title, config: BaseModel, seconds: float) -> pl.DataFrame:
     row = {
         "run_id": stage.run_id,
-        "recipe": recipe,
-        "model": model,
+        "recipe": title.recipe,
+        "model": title.model,
         "seconds": seconds,
         "created_at": datetime.now(UTC),
-        "config": json.dumps(config),
+        "config": config.model_dump_json(),
         "code": stage.code,
     }
     return frame("rounds", [row])

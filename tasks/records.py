@@ -11,7 +11,12 @@ import polars as pl
 
 TOKEN_IDS = pl.List(pl.Int32)
 
-QUESTIONS = pl.Schema(
+
+def _schema(columns: Mapping[str, Any]) -> pl.Schema:
+    return pl.Schema(columns)
+
+
+QUESTIONS = _schema(
     {
         "question_id": pl.String,
         "source": pl.String,
@@ -25,7 +30,7 @@ QUESTIONS = pl.Schema(
     }
 )
 
-ROLLOUTS = pl.Schema(
+ROLLOUTS = _schema(
     {
         "rollout_id": pl.String,
         "question_id": pl.String,
@@ -46,7 +51,7 @@ ROLLOUTS = pl.Schema(
     }
 )
 
-TREES = pl.Schema(
+TREES = _schema(
     {
         "tree_id": pl.String,
         "question_id": pl.String,
@@ -70,7 +75,7 @@ TREES = pl.Schema(
     }
 )
 
-NODES = pl.Schema(
+NODES = _schema(
     {
         "tree_id": pl.String,
         "node_id": pl.Int32,
@@ -91,7 +96,7 @@ NODES = pl.Schema(
     }
 )
 
-STEP_PAIRS = pl.Schema(
+STEP_PAIRS = _schema(
     {
         "pair_id": pl.String,
         "tree_id": pl.String,
@@ -113,7 +118,7 @@ STEP_PAIRS = pl.Schema(
     }
 )
 
-SFT_EXAMPLES = pl.Schema(
+SFT_EXAMPLES = _schema(
     {
         "example_id": pl.String,
         "tree_id": pl.String,
@@ -129,7 +134,7 @@ SFT_EXAMPLES = pl.Schema(
     }
 )
 
-MODELS = pl.Schema(
+MODELS = _schema(
     {
         "model": pl.String,
         "uri": pl.String,
@@ -141,7 +146,7 @@ MODELS = pl.Schema(
     }
 )
 
-EVALUATIONS = pl.Schema(
+EVALUATIONS = _schema(
     {
         "model": pl.String,
         "benchmark": pl.String,
@@ -153,7 +158,7 @@ EVALUATIONS = pl.Schema(
     }
 )
 
-EVALUATION_SAMPLES = pl.Schema(
+EVALUATION_SAMPLES = _schema(
     {
         "model": pl.String,
         "benchmark": pl.String,
@@ -168,7 +173,7 @@ EVALUATION_SAMPLES = pl.Schema(
     }
 )
 
-VALUE_RANKINGS = pl.Schema(
+VALUE_RANKINGS = _schema(
     {
         "model": pl.String,
         "trees": pl.Int32,
@@ -180,7 +185,7 @@ VALUE_RANKINGS = pl.Schema(
     }
 )
 
-ROUNDS = pl.Schema(
+ROUNDS = _schema(
     {
         "run_id": pl.String,
         "recipe": pl.String,
@@ -192,7 +197,7 @@ ROUNDS = pl.Schema(
     }
 )
 
-STAGES = pl.Schema(
+STAGES = _schema(
     {
         "step": pl.String,
         "seconds": pl.Float64,
@@ -203,7 +208,7 @@ STAGES = pl.Schema(
     }
 )
 
-ARTIFACTS = pl.Schema(
+ARTIFACTS = _schema(
     {
         "step": pl.String,
         "name": pl.String,

@@ -151,14 +151,8 @@ def step(name: str, version: int, **options: Any) -> Callable[[Callable[Concaten
             return key
 
         run.__signature__ = inputs  # type: ignore[attr-defined]
-        return task(
-            run,
-            name=name,
-            cache_key_fn=key_of,
-            persist_result=True,
-            result_serializer="json",
-            **options,
-        )
+        as_task = task(name=name, cache_key_fn=key_of, persist_result=True, result_serializer="json", **options)
+        return as_task(run)
 
     return decorate
 

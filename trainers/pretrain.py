@@ -71,7 +71,7 @@ def train_tokenizer(texts: list[str], config: PretrainConfig) -> PreTrainedToken
     plain = [_without(config.delimiters, text) for text in texts]
     tokenizer.train_from_iterator([*plain, *numbers], trainer)
     tokenizer.add_tokens([AddedToken(text, normalized=False) for text in config.delimiters])
-    return PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+    return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         eos_token=END,
         pad_token=END,
@@ -128,9 +128,7 @@ def pretrain(config: PretrainConfig) -> None:
     examples = [torch.tensor([*ids, tokenizer.eos_token_id]) for ids in encoded]
     model = build_model(tokenizer, config)
     _fit(model, examples, config)
-    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
-        eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id
-    )
+    model.generation_config = GenerationConfig(eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.eos_token_id)
     model.save_pretrained(config.output)
     tokenizer.save_pretrained(config.output)
 

@@ -27,7 +27,7 @@ class ExampleCollator:
     max_length: int
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        ids, labels, targets = zip(*(self._row(row) for row in rows), strict=True)
+        ids, labels, targets = map(list, zip(*(self._row(row) for row in rows), strict=True))
         return {
             "input_ids": pad_sequence(ids, batch_first=True, padding_value=self.pad),
             "attention_mask": pad_sequence([torch.ones_like(i) for i in ids], batch_first=True),

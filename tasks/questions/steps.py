@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from infra.store import Ref
-from tasks.questions import draw, load_benchmark
+from tasks.questions import draw, load_benchmark, refuse_overlap
 from tasks.settings import Evaluation, Questions
 from tasks.step import Stage, step
 
@@ -33,22 +33,28 @@ def load_benchmarks(stage: Stage, source: str, contents: dict[str, str], setting
 
 
 @step("questions", version=1)
-def sample_questions(stage: Stage, benchmarks: Ref, round: int, content: str, settings: Questions) -> int:
+def sample_questions(stage: Stage, round: int, content: str, settings: Questions) -> int:
     """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
-    asked = stage.read(benchmarks, "asked").partition_by("benchmark", as_dict=True)
     drawn = draw(
         settings.source,
         count=settings.count,
         seed=settings.seed + round - 1,
         held_out=settings.held_out,
         columns=settings.columns,
-        benchmarks={str(name): rows for (name,), rows in asked.items()},
     )
     for note in drawn.notes:
         stage.log.warning(note)
     stage.write("questions", drawn.frame)
     stage.facts["notes"] = list(drawn.notes)
     return drawn.frame.height
+
+
+@step("overlap", version=1)
+def refuse_overlaps(stage: Stage, questions: Ref, benchmarks: Ref) -> int:
+    """Refuses questions that a benchmark asks. A step of its own: other benchmarks do not make other questions."""
+    asked = stage.read(benchmarks, "asked").partition_by("benchmark", as_dict=True)
+    refuse_overlap(stage.read(questions, "questions"), {str(name): rows for (name,), rows in asked.items()})
+    return 0
 
 
 def content_of(source: str) -> str:

@@ -42,11 +42,8 @@ def test_the_form_explains_every_field() -> None:
 
 
 def test_each_size_of_model_has_its_recipe() -> None:
-    assert [default_recipe(model) for model in ("micro", "smollm2", "some/model")] == [
-        "cpl-micro",
-        "cpl-smollm2",
-        "cpl",
-    ]
+    recipes = [default_recipe(model) for model in ("micro", "smollm2", "some/model")]
+    assert recipes == ["cpl-micro", "cpl-smollm2", "cpl"]
 
 
 def test_the_pass_rate_sets_the_budget() -> None:

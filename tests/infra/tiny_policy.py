@@ -24,7 +24,7 @@ def make_policy(folder: Path, *, seed: int, updates: int = 60, hidden: int = 64)
         [PROMPT + STEP + SOLUTION],
         trainers.BpeTrainer(vocab_size=320, special_tokens=words, initial_alphabet=alphabet, show_progress=False),
     )
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=text, eos_token="<|end|>", pad_token="<|pad|>")  # type: ignore[no-untyped-call]
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=text, eos_token="<|end|>", pad_token="<|pad|>")
     torch.manual_seed(seed)
     model = LlamaForCausalLM(
         LlamaConfig(
