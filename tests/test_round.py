@@ -1,0 +1,197 @@
+"""A user's first hour, on the real stack: a round, the same again, another setting, and a run that is killed."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import psutil
+import pytest
+
+from infra.settings import Settings
+from infra.store import Store
+
+pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
+
+ROOT = Path(__file__).parent.parent
+SMALL = {
+    "questions.count": 40,
+    "search.simulations": 8,
+    "rollouts.samples": 2,
+    "rollouts.trials": 2,
+    "evaluation.count": 30,
+    "evaluation.out_of_domain_count": 10,
+    "sft.epochs": 1,
+    "step_apo.epochs": 1,
+}
+
+
+class Shell:
+    """`cpl` and `prefect` as a user types them, in the repository and with a home of the test's own."""
+
+    def __init__(self, home: Path) -> None:
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT_", "AWS_"))}
+        self.environment = kept | {"CPL_HOME": str(home)}
+        self.home = home
+
+    def run(self, *words: str, succeeds: bool = True) -> str:
+        program = Path(sys.executable).parent / words[0]
+        done = subprocess.run(
+            [str(program), *words[1:]], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def round(self, campaign: str, succeeds: bool = True, **changed: Any) -> str:
+        fields = SMALL | {name.replace("__", "."): value for name, value in changed.items()}
+        words = [word for name, value in fields.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+        return self.run("cpl", "round", "--campaign", campaign, *words, succeeds=succeeds)
+
+    def show(self, campaign: str) -> dict[str, Any]:
+        summary: dict[str, Any] = json.loads(self.run("cpl", "show", "--campaign", campaign, "--json"))
+        return summary
+
+    def sql(self, query: str, campaign: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = json.loads(self.run("cpl", "sql", query, "--campaign", campaign, "--json"))
+        return rows
+
+    def store(self) -> Store:
+        """The stack's store, without reading this process's environment."""
+        from dotenv import dotenv_values
+
+        os.environ.update({k: v for k, v in dotenv_values(self.home / "stack.env").items() if v is not None})
+        return Store.open(Settings(home=self.home))
+
+    def api(self, path: str, **document: Any) -> Any:
+        from dotenv import dotenv_values
+
+        url = dotenv_values(self.home / "stack.env")["PREFECT_API_URL"]
+        reply = httpx.post(f"{url}{path}", json=document, timeout=30) if document else httpx.get(f"{url}{path}")
+        reply.raise_for_status()
+        return reply.json()
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    if not Settings().engine_python.exists():
+        pytest.fail(f"no engine environment at {Settings().engine_python}: `make install` makes it")
+    shell = Shell(tmp_path_factory.mktemp("round") / "home")
+    before = dict(os.environ)
+    shell.run("cpl", "up")
+    yield shell
+    shell.run("cpl", "down")
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def cached(summary: dict[str, Any]) -> dict[str, bool]:
+    return {stage["step"]: stage["cached"] for stage in summary["stages"]}
+
+
+def test_a_round_is_published_and_can_be_asked(shell: Shell) -> None:
+    shell.round("first")
+    summary = shell.show("first")
+    assert (summary["round"], summary["state"]) == (1, "completed")
+    assert not any(cached(summary).values())
+    assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "sft_more", "step_apo"}
+    assert {row["split"] for row in summary["evaluations"]} == {"in_domain", "out_of_domain"}
+    assert all(row["n"] in (30, 10) and 0 <= row["accuracy"] <= 1 for row in summary["evaluations"])
+    counted = shell.sql("select count(*) as n from trees", "first")
+    assert counted == [{"n": 40}]
+    assert summary["counts"]["step_pairs"] > 0
+
+
+def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell) -> None:
+    store = shell.store()
+    published = store.names("stages/publish/")
+    started = time.monotonic()
+    shell.round("first")
+    assert time.monotonic() - started < 60
+    assert all(cached(shell.show("first")).values())
+    assert store.names("stages/publish/") == published
+
+
+def test_a_search_setting_redoes_the_search_and_what_follows(shell: Shell) -> None:
+    shell.round("first", search__c_puct=1.0)
+    done_before = cached(shell.show("first"))
+    assert done_before["rollouts"]
+    assert done_before["questions"]
+    assert done_before["evaluate_base"]
+    assert not any(done_before[step] for step in ("search", "pairs", "sft", "step_apo", "warehouse"))
+
+
+def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
+    """SIGKILL of the flow's process in the middle of the search, then the UI's retry of the same flow run."""
+    store = shell.store()
+    before = set(store.names("stages/search/"))
+    # Deep trees, so that there is a middle: nothing is skipped and every budget is large.
+    run = re.search(r"flow-run/([0-9a-f-]{36})", _started(shell, "killed"))
+    assert run is not None
+    kept = _wait_for(lambda: [name for name in store.names("stages/search/") if "/parts/" in name], at_least=5)
+    _flow_process(shell).kill()
+    finished = {name.split("/parts/")[1]: json.loads(store.get(name)) for name in kept}
+    _wait_for(lambda: [1] if shell.api(f"/flow_runs/{run[1]}")["state_type"] == "CRASHED" else [], at_least=1)
+    assert (
+        not set(store.names("stages/search/")) - before - {n for n in store.names("stages/search/") if "/parts/" in n}
+    )
+
+    retry = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}
+    shell.api(f"/flow_runs/{run[1]}/set_state", state=retry, force=True)
+    _wait_for(lambda: [1] if shell.api(f"/flow_runs/{run[1]}")["state_type"] == "COMPLETED" else [], at_least=1)
+
+    trees = pl.DataFrame(shell.sql("select tree_id, expansions, seconds from trees", "killed"))
+    assert trees.height == trees["tree_id"].n_unique() == 40
+    searched = {row["tree_id"]: row["seconds"] for row in trees.to_dicts()}
+    assert {name: part["tree"]["seconds"] for name, part in finished.items()}.items() <= searched.items()
+    duplicates = shell.sql("select pair_id from step_pairs group by all having count(*) > 1", "killed")
+    assert duplicates == []
+
+
+def _started(shell: Shell, campaign: str) -> str:
+    """Starts a round without following it; what `prefect deployment run` printed."""
+    parameters: dict[str, Any] = {"campaign": campaign}
+    for name, value in (SMALL | {"search.simulations": 60, "search.adaptive": False, "search.seed": 5}).items():
+        step, field = name.split(".")
+        parameters.setdefault(step, {})[field] = value
+    words = [word for name, value in parameters.items() for word in ("-p", f"{name}={json.dumps(value)}")]
+    return shell.run("prefect", "deployment", "run", "cpl/round", *words)
+
+
+def _wait_for(look: Any, *, at_least: int, seconds: float = 400) -> list[Any]:
+    deadline = time.monotonic() + seconds
+    while len(found := look()) < at_least:
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain"
+        time.sleep(0.1)
+    return list(found)
+
+
+def _flow_process(shell: Shell) -> psutil.Process:
+    """The process that runs the flow: the child of the stack's own worker."""
+    worker = json.loads(shell.run("cpl", "status", "--json"))["parts"]
+    (pid,) = [part["pid"] for part in worker if part["name"] == "worker"]
+    (flow,) = psutil.Process(pid).children()
+    return flow
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"questions__source": "no/such/file.jsonl"}, "no/such/file.jsonl"),
+        ({"evaluation__benchmarks": ["nowhere.jsonl"]}, "nowhere.jsonl"),
+        ({"search__simulations": 0}, "simulations"),
+    ],
+)
+def test_bad_input_is_named_before_anything_is_spent(shell: Shell, wrong: dict[str, Any], named: str) -> None:
+    assert named in shell.round("wrong", succeeds=False, **wrong)
+
+
+def test_an_unknown_recipe_and_a_model_that_is_none_are_named(shell: Shell) -> None:
+    assert "no-such-recipe" in shell.run("cpl", "round", "--recipe", "no-such-recipe", succeeds=False)
+    assert "no-such-model" in shell.run("cpl", "round", "--model", "no-such-model", succeeds=False)
