@@ -7,8 +7,10 @@ and waiting for the server overlap. Every part of it may be done again.
 import sys
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import httpx
+import yaml
 from prefect.automations import Automation
 from prefect.cli import app
 from prefect.client.orchestration import get_client
@@ -19,6 +21,7 @@ from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
+from prefect.utilities.importtools import import_object
 from prefect.workers.process import ProcessWorker
 
 from infra.results import register
@@ -30,12 +33,19 @@ SILENCE = timedelta(seconds=90)
 
 
 def main() -> None:
+    import_flows(Path("prefect.yaml"))
     wait_for_server()
     create_pool()
     register()
     crash_silent_runs()
     sys.argv = ["prefect", "--no-prompt", "deploy", "--all"]
     app()
+
+
+def import_flows(deployments: Path) -> None:
+    """Fails on a flow that cannot be imported; `prefect deploy` would deploy it without its parameters' form."""
+    for deployment in yaml.safe_load(deployments.read_text())["deployments"]:
+        import_object(deployment["entrypoint"])
 
 
 def wait_for_server() -> None:

@@ -29,6 +29,7 @@ def round_(
     settings: Setting = None,
 ) -> None:
     """Run one round on the local stack, follow it to its end, and print its results."""
+    from prefect.exceptions import PrefectHTTPStatusError
     from rich.console import Console
 
     from infra.ask import show
@@ -41,15 +42,19 @@ def round_(
     given |= dict(_setting(one) for one in settings or [])
     parameters = nested({name: value for name, value in given.items() if value is not None})
 
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False)
     stack = Stack(environment().home, Path.cwd())
     stack.up(console.print)
     environment()  # reads what `up` wrote
-    run = start("cpl/round", parameters)
+    try:
+        run = start("cpl/round", parameters)
+    except PrefectHTTPStatusError as problem:
+        console.print(f"The round was not accepted: {problem.response.text}", style="red", markup=False)
+        raise typer.Exit(1) from problem
     console.print(f"flow run {run.name}: {stack.ui}/runs/flow-run/{run.id}")
     state = follow(run, console)
     if not state.is_completed():
-        console.print(f"[red]{state.name}[/red]: {state.message}", markup=True, highlight=False)
+        console.print(f"{state.name}: {state.message}", style="red", markup=False)
         console.print(f"When the cause is gone, retry it where it stopped: prefect flow-run retry {run.id}")
         raise typer.Exit(1)
     show(parameters.get("round", 1), parameters.get("campaign", "demo"), as_json=False)

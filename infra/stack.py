@@ -217,7 +217,8 @@ class Stack:
         def wait() -> None:
             say("deployments: writing")
             if process.wait(START_SECONDS) != 0:
-                raise StackError(f"Deploying prefect.yaml failed:\n{log.read_text(errors='replace')}")
+                end = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
+                raise StackError(f"Deploying prefect.yaml failed. The end of {log}:\n{end}")
             self._keep(deployed=digest)
             say("deployments: ready")
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import httpx
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from pydantic import BaseModel
@@ -90,7 +91,7 @@ def _hub_revision(name: str) -> str | None:
         return HfApi().model_info(name, timeout=5).sha
     except RepositoryNotFoundError as problem:
         raise ModelNotFound(f"model {name!r}: the hub has no such model, or it needs a token (HF_TOKEN)") from problem
-    except (HfHubHTTPError, OSError, ValueError):
+    except (HfHubHTTPError, httpx.HTTPError, OSError, ValueError):
         return None
 
 

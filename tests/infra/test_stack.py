@@ -142,6 +142,19 @@ def test_status_is_a_table_or_json(stack: Stack, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.integration
+def test_a_flow_that_cannot_be_imported_is_told_and_a_mended_one_is_deployed(stack: Stack) -> None:
+    campaign = stack.root / "flows/campaign.py"
+    good = campaign.read_text()
+    campaign.write_text("import a_module_that_is_not_there\n" + good)
+    with pytest.raises(StackError, match="a_module_that_is_not_there"):
+        stack.up(print)
+    campaign.write_text(good + "\n")
+    said: list[str] = []
+    stack.up(said.append)
+    assert said == ["deployments: writing", "deployments: ready"]
+
+
+@pytest.mark.integration
 def test_down_ends_the_worker_with_the_children_of_its_flows(stack: Stack) -> None:
     child_pid = stack.root / "child.pid"
     started = in_repository(stack, "prefect", "deployment", "run", "cpl/round", "--param", "seconds=300")
