@@ -92,7 +92,8 @@ def test_up_brings_every_part_up_and_keeps_its_keys_to_itself(stack: Stack) -> N
 
 @pytest.mark.integration
 def test_up_again_changes_nothing(stack: Stack) -> None:
-    before, environment, said = pids(stack), (stack.home / "stack.env").read_text(), []
+    before, environment = pids(stack), (stack.home / "stack.env").read_text()
+    said: list[str] = []
     begun = time.monotonic()
     Stack(stack.home, stack.root).up(said.append)
     assert time.monotonic() - begun < 5
