@@ -142,6 +142,7 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
         not set(store.names("stages/search/")) - before - {n for n in store.names("stages/search/") if "/parts/" in n}
     )
 
+    time.sleep(3)  # Prefect reports the crash twice, 1.4 s apart; the second report would overwrite an earlier retry
     retry = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}
     shell.api(f"/flow_runs/{run[1]}/set_state", state=retry, force=True)
     _wait_for(lambda: [1] if shell.api(f"/flow_runs/{run[1]}")["state_type"] == "COMPLETED" else [], at_least=1)
