@@ -29,11 +29,9 @@ def round_(
     settings: Setting = None,
 ) -> None:
     """Run one round on the local stack, follow it to its end, and print its results."""
-    from prefect.exceptions import PrefectHTTPStatusError
     from rich.console import Console
 
     from infra.ask import show
-    from infra.follow import follow, start
     from infra.settings import settings as environment
     from infra.stack import Stack
 
@@ -45,7 +43,12 @@ def round_(
     console = Console(soft_wrap=True, highlight=False)
     stack = Stack(environment().home, Path.cwd())
     stack.up(console.print)
-    environment()  # reads what `up` wrote
+    environment()  # reads what `up` wrote; Prefect reads its settings when it is imported, so that comes after
+
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    from infra.follow import follow, start
+
     try:
         run = start("cpl/round", parameters)
     except PrefectHTTPStatusError as problem:
