@@ -9,12 +9,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from pydantic import BaseModel
 
 from infra.settings import settings as environment
+from tasks.questions.places import HubUnreachable, reach_hub
 from tasks.step import Stage, step
 from tasks.train import launch
 
@@ -88,10 +88,11 @@ def _smollm2() -> BaseModelSource:
 
 def _hub_revision(name: str) -> str | None:
     try:
+        reach_hub()
         return HfApi().model_info(name, timeout=5).sha
     except RepositoryNotFoundError as problem:
         raise ModelNotFound(f"model {name!r}: the hub has no such model, or it needs a token (HF_TOKEN)") from problem
-    except (HfHubHTTPError, httpx.HTTPError, OSError, ValueError):
+    except (HubUnreachable, HfHubHTTPError, OSError, ValueError):
         return None
 
 

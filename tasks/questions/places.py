@@ -21,6 +21,19 @@ def data_folder() -> Path | None:
     return Path(folder).expanduser() if folder else None
 
 
+def reach_hub() -> None:
+    """Raises HubUnreachable within seconds where no hub answers; its own libraries retry for half a minute or more."""
+    import httpx
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE:
+        return
+    try:
+        httpx.head(constants.ENDPOINT, timeout=HUB_SECONDS)
+    except httpx.HTTPError as problem:
+        raise HubUnreachable(f"the hub at {constants.ENDPOINT} did not answer ({problem})") from problem
+
+
 def hub_rows(name: str, config: str | None, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Rows of a hub data set, each with its place.
 
@@ -28,14 +41,8 @@ def hub_rows(name: str, config: str | None, split: str) -> Iterator[tuple[str, d
     hub answers.
     """
     import datasets
-    import httpx
-    from huggingface_hub import constants
 
-    if not constants.HF_HUB_OFFLINE:
-        try:  # load_dataset itself retries for half a minute
-            httpx.head(constants.ENDPOINT, timeout=HUB_SECONDS)
-        except httpx.HTTPError as problem:
-            raise HubUnreachable(f"the hub at {constants.ENDPOINT} did not answer ({problem})") from problem
+    reach_hub()
     try:
         rows = datasets.load_dataset(name, config, split=split)
     except (ConnectionError, FileNotFoundError, ValueError, datasets.exceptions.DatasetsError) as problem:
