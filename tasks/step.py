@@ -16,6 +16,7 @@ import inspect
 import json
 import logging
 import shutil
+import subprocess
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -48,7 +49,7 @@ class Stage:
         self.store = store
         self.log = log
         self.run_id = str(flow_run.id or "")
-        self.code = importlib.metadata.version("cpl-factory")
+        self.code = code_version()
         self.facts: dict[str, Any] = {}
         self.objects: list[StoredObject] = []
         self.prefix = f"stages/{name}/{key}"
@@ -155,6 +156,17 @@ def step(name: str, version: int, **options: Any) -> Callable[[Callable[Concaten
         return as_task(run)
 
     return decorate
+
+
+@functools.cache
+def code_version() -> str:
+    """The package's version and, in a checkout, its git revision (marked where files were changed since)."""
+    version = importlib.metadata.version("cpl-factory")
+    describe = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--exclude", "*"]
+    try:
+        return f"{version}+{subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()}"
+    except (OSError, subprocess.CalledProcessError):
+        return version
 
 
 def cache_key(name: str, version: int, given: dict[str, Any]) -> str:
