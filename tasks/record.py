@@ -23,9 +23,10 @@ def recorded(campaign: str, round: int) -> Iterator[tuple[dict[str, Ref], list[s
     stages: dict[str, Ref] = {}
     notes: list[str] = []
     started = time.monotonic()
-    error: str | None = None
+    error: str | None = "the run was cancelled or interrupted"
     try:
         yield stages, notes
+        error = None
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}"
         raise
