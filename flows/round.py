@@ -89,10 +89,10 @@ def cpl(
 
         models = {"base": base}
         learnt = facts(stages["pairs"])
-        if learnt["policy_paths"]:
+        if not learnt["policy_paths"]:
+            notes.append("No right path was found: there is nothing to imitate, and SFT can train the value alone.")
+        if learnt["policy_paths"] or (learnt["value_targets"] and config.sft.value_weight):
             models["sft"] = policy = stages["sft"] = train_sft(base, stages["pairs"], config.sft)
-        else:
-            notes.append("No right path was found: nothing to imitate, so there is no SFT model.")
         if learnt["plan_pairs"] + learnt["solution_pairs"]:
             models["step_apo"] = stages["step_apo"] = train_step_apo(policy, stages["pairs"], config.step_apo)
             if "sft" in models:

@@ -7,13 +7,14 @@ Both terms are means over the whole update: how it is cut into micro-batches and
 Run as: python -m trainers.sft config.json
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from trainers.config import TrainingConfig, main, require, require_file
 
 if TYPE_CHECKING:
+    from trainers.model_folder import Policy
     from trainers.value_sft import ValueSFTTrainer
 
 
@@ -66,7 +67,16 @@ def train(config: SFT) -> None:
     from trainers import training
 
     if training.begin(config):
-        training.run(trainer(config), config)
+        sft = trainer(config)
+        training.run(sft, config, _taught(config.model, sft))
+
+
+def _taught(model: Path, sft: "ValueSFTTrainer") -> "Policy":
+    """Who has imitated a path knows the text format; value-only rows do not teach it."""
+    from trainers.model_folder import Policy
+
+    policy = Policy.read(model)
+    return replace(policy, knows_format=policy.knows_format or any(sft.train_dataset["is_policy"]))
 
 
 if __name__ == "__main__":

@@ -58,10 +58,10 @@ def trainer(config: StepAPO) -> "AdvantageDPOTrainer":
 
 
 def train(config: StepAPO) -> None:
-    from trainers import training
+    from trainers import model_folder, training
 
     if training.begin(config):
-        training.run(trainer(config), config)
+        training.run(trainer(config), config, model_folder.Policy.read(config.model))
 
 
 if __name__ == "__main__":

@@ -80,14 +80,17 @@ def arguments(config: TrainingConfig) -> dict[str, Any]:
     }
 
 
-def run(trainer: Trainer, config: TrainingConfig) -> None:
-    """Train from the newest checkpoint on; write output/model and, last of all, output/summary.json."""
+def run(trainer: Trainer, config: TrainingConfig, policy: model_folder.Policy) -> None:
+    """Train from the newest checkpoint on; write output/model and, last of all, output/summary.json.
+
+    `policy`: what the trained model's policy.json says.
+    """
     progress = Progress(config.output)
     trainer.add_callback(progress)
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_checkpoint(config.output / "checkpoints")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else False)
-    save_trained(trainer, config)
+    save_trained(trainer, config, policy)
     if trainer.is_world_process_zero():
         summary = {
             "updates": trainer.state.global_step,
@@ -98,11 +101,10 @@ def run(trainer: Trainer, config: TrainingConfig) -> None:
         shutil.rmtree(config.output / "checkpoints")
 
 
-def save_trained(trainer: Trainer, config: TrainingConfig) -> None:
+def save_trained(trainer: Trainer, config: TrainingConfig, policy: model_folder.Policy) -> None:
     """Every process takes part: a sharded model runs the probe and gathers its weights together."""
     accelerator = trainer.accelerator
     dtype = torch.bfloat16 if accelerator.device.type == "cuda" else torch.float32
-    policy = dataclasses.replace(model_folder.Policy.read(config.model), knows_format=True)
     model = trainer.model_wrapped.eval()
     with accelerator.autocast():
         probe = model_folder.make_probe(

@@ -67,10 +67,13 @@ class ValueSFTTrainer(SFTTrainer):
         self.values = torch.tanh(logits / 2)
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device) -> Any:
-        """Where the tokens of an update are counted, before its first micro-batch; the values likewise."""
+        """Where the tokens of an update are counted, before its first micro-batch; the values likewise.
+
+        Either count may be 0: an update of value-only rows has an LM loss of 0, not of 0/0.
+        """
         count = sum((~batch["value_targets"].isnan()).sum() for batch in batch_samples)
         self.value_count = self.accelerator.gather(torch.as_tensor(count, device=device)).sum().clamp(min=1)
-        return super()._get_num_items_in_batch(batch_samples, device)
+        return torch.as_tensor(super()._get_num_items_in_batch(batch_samples, device)).clamp(min=1)
 
     def compute_loss(
         self,

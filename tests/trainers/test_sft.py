@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,25 @@ def test_value_weight_0_is_plain_sft_on_the_policy_rows(config: SFT) -> None:
     (line,) = lines(config.output / "progress.jsonl")
     assert line["loss"] == line["lm_loss"] == pytest.approx(lm_loss, rel=1e-5)
     assert json.loads((config.output / "summary.json").read_text())["examples"] == 16
+
+
+def test_without_a_right_path_the_value_is_learnt_and_the_format_is_not(config: SFT, tmp_path: Path) -> None:
+    foreign = shutil.copytree(config.model, tmp_path / "foreign")
+    words = json.loads((foreign / "policy.json").read_text())
+    (foreign / "policy.json").write_text(json.dumps(words | {"knows_format": False}))
+    rows = pl.read_parquet(config.examples).filter(~pl.col("is_policy"))
+    rows.write_parquet(tmp_path / "values.parquet")
+    given: dict[str, Any] = {
+        "model": foreign,
+        "examples": tmp_path / "values.parquet",
+        "updates": 60,
+        "value_weight": 1.0,
+    }
+    train(dataclasses.replace(config, **given, batch_size=rows.height, micro_batch_size=rows.height))
+    first, *_, last = lines(config.output / "progress.jsonl")
+    assert first["lm_loss"] == last["lm_loss"] == 0
+    assert last["value_loss"] < 0.2 * first["value_loss"]
+    assert not Policy.read(config.output / "model").knows_format
 
 
 def test_rows_whose_prompt_fills_max_length_are_left_out(
