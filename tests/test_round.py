@@ -15,6 +15,7 @@ import polars as pl
 import psutil
 import pytest
 
+from infra.run import nested
 from infra.settings import Settings
 from infra.store import Store
 
@@ -157,10 +158,8 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
 
 def _started(shell: Shell, campaign: str) -> str:
     """Starts a round without following it; what `prefect deployment run` printed."""
-    parameters: dict[str, Any] = {"campaign": campaign}
-    for name, value in (SMALL | {"search.simulations": 60, "search.adaptive": False, "search.seed": 5}).items():
-        step, field = name.split(".")
-        parameters.setdefault(step, {})[field] = value
+    deep = {"search.simulations": 60, "search.adaptive": False, "search.seed": 5}
+    parameters = {"campaign": campaign} | nested(SMALL | deep)
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}={json.dumps(value)}")]
     return shell.run("prefect", "deployment", "run", "cpl/round", *words)
 
@@ -179,6 +178,34 @@ def _flow_process(shell: Shell) -> psutil.Process:
     (pid,) = [part["pid"] for part in worker if part["name"] == "worker"]
     (flow,) = psutil.Process(pid).children()
     return flow
+
+
+def test_without_a_right_path_the_value_is_trained_and_the_round_says_so(shell: Shell, tmp_path: Path) -> None:
+    asked = shell.sql("select question from questions limit 6", "first")
+    rows = [{"question": row["question"], "answer": "no number at all"} for row in asked]
+    mine = tmp_path / "unanswerable.jsonl"
+    mine.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shell.round("unsolved", questions__source=str(mine), questions__count=6)
+    summary = shell.show("unsolved")
+    assert any("No right path" in note for note in summary["notes"])
+    assert any("No preference pair" in note for note in summary["notes"])
+    assert {row["model"] for row in summary["evaluations"]} == {"base", "sft"}
+    assert summary["counts"]["trees"] == 6
+    assert summary["counts"]["step_pairs"] == 0
+
+
+def test_a_campaign_chains_its_rounds_and_finds_the_first_one_done(shell: Shell) -> None:
+    """Two rounds in one flow run; the first is the very round that was published before, so it costs nothing."""
+    fields = {"campaign": "first", "rounds": 2}
+    words = [word for name, value in (fields | nested(SMALL)).items() for word in ("-p", f"{name}={json.dumps(value)}")]
+    shell.run("prefect", "deployment", "run", "cpl-campaign/campaign", "--watch", *words)
+    summary = shell.show("first")
+    assert (summary["round"], summary["state"]) == (2, "completed")
+    rounds = shell.sql("select round, count(*) as trees from trees group by round order by round", "first")
+    assert rounds == [{"round": 1, "trees": 40}, {"round": 2, "trees": 40}]
+    assert summary["evaluations"]
+    first = json.loads(shell.run("cpl", "show", "1", "--campaign", "first", "--json"))
+    assert all(cached(first).values())
 
 
 @pytest.mark.parametrize(
