@@ -1,6 +1,7 @@
 """The engine: vLLM as a service of its own that serves the policy and, in the same reply, its value (design D1, D2)."""
 
 from infra.engine.client import Engine
+from infra.engine.load import Load
 from infra.engine.model_folder import ModelFolder, PolicyWords
 from infra.engine.reply import Completion, EngineError, Reply
 from infra.engine.server import stop_local_engine
@@ -10,6 +11,7 @@ __all__ = [
     "Completion",
     "Engine",
     "EngineError",
+    "Load",
     "ModelFolder",
     "PolicyWords",
     "Reply",

@@ -1,43 +1,83 @@
-"""Admission to one engine: requests enter in order while the tokens in flight fit its KV cache (design D3).
+"""Admission to one engine: requests enter by priority while they fit its KV cache and its batch (design D3).
 
-vLLM takes any number of requests and preempts some when the cache is full, which recomputes their prefixes. What
-waits here costs nothing.
+vLLM takes any number of requests, in order of arrival, and preempts some when the cache is full, which recomputes
+their prefixes. What waits here costs nothing, and is overtaken by what matters more.
 """
 
 import asyncio
-from collections import deque
+from bisect import insort
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from infra.engine.load import Meter
+
+
+@dataclass(slots=True, eq=False)
+class _Request:
+    priority: int
+    tokens: int
+    sequences: int
+    entered: asyncio.Future[None]
+    is_in: bool = False
 
 
 class Admission:
-    """At most `budget` tokens at once; a request that is larger than the budget enters alone."""
+    """At most `budget` tokens and `seats` sequences at once; a request that is larger than either enters alone."""
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, seats: int, meter: Meter) -> None:
         self.budget = budget
-        self.in_flight = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self.seats = seats
+        self.tokens = self.sequences = 0  # in flight
+        self._requests = 0  # in flight
+        self._meter = meter
+        self._waiting: list[_Request] = []  # in the order in which they will enter
+
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self._waiting)
 
     @asynccontextmanager
-    async def __call__(self, tokens: int) -> AsyncIterator[None]:
-        """Holds `tokens` of the budget, after all who came before."""
-        entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((tokens, entered))
+    async def __call__(self, tokens: int, sequences: int, priority: int) -> AsyncIterator[None]:
+        """Holds its part of both bounds, after all of lower priority that wait, and of the same that came before."""
+        request = _Request(priority, tokens, sequences, asyncio.get_running_loop().create_future())
+        insort(self._waiting, request, key=lambda other: other.priority)
         self._admit()
         try:
-            await entered
+            await request.entered
             yield
         finally:
-            if not entered.cancelled():
-                self.in_flight -= tokens
+            if request.is_in:
+                self._leave(request)
+            elif request in self._waiting:
+                self._waiting.remove(request)
             self._admit()
 
     def _admit(self) -> None:
+        """Lets in whoever is next, until that one does not fit: nobody overtakes it for being smaller."""
         while self._waiting:
-            tokens, entered = self._waiting[0]
-            if not entered.cancelled():
-                if self.in_flight and self.in_flight + tokens > self.budget:
+            request = self._waiting[0]
+            if not request.entered.cancelled():
+                if not self._fits(request):
                     return
-                self.in_flight += tokens
-                entered.set_result(None)
-            self._waiting.popleft()
+                self._enter(request)
+            self._waiting.pop(0)
+
+    def _fits(self, request: _Request) -> bool:
+        return not self._requests or (
+            self.tokens + request.tokens <= self.budget and self.sequences + request.sequences <= self.seats
+        )
+
+    def _enter(self, request: _Request) -> None:
+        request.is_in = True
+        request.entered.set_result(None)
+        self._requests += 1
+        self.tokens += request.tokens
+        self.sequences += request.sequences
+        self._meter.enter(request.sequences)
+
+    def _leave(self, request: _Request) -> None:
+        self._requests -= 1
+        self.tokens -= request.tokens
+        self.sequences -= request.sequences
+        self._meter.leave(request.sequences)

@@ -24,8 +24,17 @@ from tenacity import (
 
 from infra.engine.admission import Admission
 from infra.engine.connections import Connections
+from infra.engine.load import Clock, Load, Meter
 from infra.engine.model_folder import PolicyWords
-from infra.engine.reply import EngineError, InvalidReply, Reply, parse_body, parse_logprobs, parse_reply
+from infra.engine.reply import (
+    EngineError,
+    InvalidReply,
+    Reply,
+    Service,
+    parse_body,
+    parse_logprobs,
+    parse_reply,
+)
 
 NEVER = -100.0
 """Bias on the logits of the value words: they are never sampled, and it cancels in their difference (design D2)."""
@@ -33,18 +42,28 @@ NEVER = -100.0
 BUDGET_UNKNOWN = 65_536
 """Tokens in flight for an engine that does not publish the size of its KV cache."""
 
+SEATS_UNKNOWN = 256
+"""Sequences in flight for an engine that somebody else started: vLLM 0.32 does not publish its `--max-num-seqs`
+(only /server_info of its development mode tells, and that ends the CPU engine). Its default is 256 on all but the
+largest GPUs (1024) and the CPU (128)."""
+
 T = TypeVar("T")
 
 
 @dataclass(slots=True)
 class Usage:
-    """What was asked of the engine so far. `failed_requests` of the `requests` got no valid reply."""
+    """What was asked of the engine so far. `failed_requests` of the `requests` got no valid reply.
+
+    `queue_seconds` of all requests before they were sent, `service_seconds` after it, added up.
+    """
 
     requests: int = 0
     failed_requests: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     generated_tokens: int = 0
+    queue_seconds: float = 0.0
+    service_seconds: float = 0.0
 
 
 class Engine:
@@ -52,6 +71,7 @@ class Engine:
 
     `vocabulary`: rows of the model's output head; a token id outside of it is an invalid reply.
     `budget`: tokens in flight an address; default: the size of the engine's KV cache, from its metrics.
+    `seats`: sequences in flight an address; more than the engine runs in one batch would only wait there.
     `timeout`: seconds for one request, waiting in the engine included. `attempts`: before EngineError.
     `backoff`: seconds at most before the second attempt; it doubles up to 10 s.
     """
@@ -63,9 +83,11 @@ class Engine:
         vocabulary: int,
         *,
         budget: int | None = None,
+        seats: int = SEATS_UNKNOWN,
         timeout: float = 600.0,
         attempts: int = 6,
         backoff: float = 0.5,
+        clock: Clock = time.monotonic,
     ) -> None:
         self.addresses = [address.rstrip("/") for address in addresses]
         self.words = words
@@ -73,9 +95,12 @@ class Engine:
         self.usage = Usage()
         self.max_tokens = 0  # longest prompt and completion together, in tokens, that every address takes
         self._budget = budget
+        self._seats = seats
         self._attempts = attempts
         self._backoff = backoff
         self._models: dict[str, str] = {}
+        self._clock = clock
+        self._meter = Meter(clock)
         self._admissions: dict[str, Admission] = {}
         self._mean_length: float | None = None
         self._connections = Connections(timeout)
@@ -99,6 +124,18 @@ class Engine:
         """Tokens that may be in flight at once, over all addresses."""
         return sum(admission.budget for admission in self._admissions.values())
 
+    @property
+    def has_room(self) -> bool:
+        """Nothing waits and fewer than half of the seats are taken: a tree may have several requests out."""
+        admissions = self._admissions.values()
+        taken, seats = sum(one.sequences for one in admissions), sum(one.seats for one in admissions)
+        return 2 * taken < seats and not any(one.has_waiting for one in admissions)
+
+    @property
+    def load(self) -> Load:
+        """Of all addresses together, until now."""
+        return self._meter.load
+
     async def complete(
         self,
         prompt_ids: Sequence[int],
@@ -108,10 +145,12 @@ class Engine:
         max_tokens: int,
         stop: Sequence[str] = (),
         session: str = "",
+        priority: int = 0,
     ) -> Reply:
         """Samples `n` completions of at most `max_tokens` tokens, each ended by a `stop` string or end of sequence.
 
-        Requests of one `session` (a tree) go to one address, which holds their prefix. Raises EngineError.
+        Requests of one `session` (a tree) go to one address, which holds their prefix. Where requests must wait, the
+        lowest `priority` is sent first, then the oldest. Raises EngineError.
         """
         request = self._request(prompt_ids, [self.words.good, self.words.bad]) | {
             "n": n,
@@ -121,12 +160,14 @@ class Engine:
         }
         expected = max_tokens if self._mean_length is None else min(max_tokens, round(2 * self._mean_length) + 1)
 
-        def read(body: bytes, address: str, seconds: float, attempts: int) -> Reply:
-            return parse_reply(
-                body, n, self.words, self.vocabulary, address=address, seconds=seconds, attempts=attempts
-            )
-
-        reply = await self._ask(request, len(prompt_ids) + n * expected, read, session)
+        reply = await self._ask(
+            request,
+            lambda body, service: parse_reply(body, n, self.words, self.vocabulary, service),
+            tokens=len(prompt_ids) + n * expected,
+            sequences=n,
+            session=session,
+            priority=priority,
+        )
         self.usage.prompt_tokens += reply.prompt_tokens
         self.usage.cached_tokens += reply.cached_tokens
         self.usage.generated_tokens += reply.generated_tokens
@@ -149,7 +190,11 @@ class Engine:
         """Log-probs of `token_ids` (at most 128) as the token after the prompt, asked of one address."""
         request = self._request(prompt_ids, token_ids) | {"n": 1, "temperature": 0.0, "max_tokens": 1}
         return await self._ask(
-            request, len(prompt_ids) + 1, lambda body, *_: parse_logprobs(body, list(token_ids)), only=address
+            request,
+            lambda body, _: parse_logprobs(body, list(token_ids)),
+            tokens=len(prompt_ids) + 1,
+            sequences=1,
+            only=address,
         )
 
     def _request(self, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int]) -> dict[str, Any]:
@@ -170,26 +215,36 @@ class Engine:
     async def _ask(
         self,
         request: dict[str, Any],
+        read: Callable[[bytes, Service], T],
+        *,
         tokens: int,
-        read: Callable[[bytes, str, float, int], T],
+        sequences: int,
         session: str = "",
+        priority: int = 0,
         only: str | None = None,
     ) -> T:
         failures: list[str] = []
+        queue_seconds = 0.0
 
         async def once() -> T:
+            nonlocal queue_seconds
             turn = zlib.crc32(session.encode()) + len(failures)
             address = only or self.addresses[turn % len(self.addresses)]
-            async with self._admissions[address](tokens):
+            asked = self._clock()
+            async with self._admissions[address](tokens, sequences, priority):
+                sent = self._clock()
+                queue_seconds += sent - asked
+                self.usage.queue_seconds += sent - asked
                 self.usage.requests += 1
-                started = time.monotonic()
                 try:
                     body = await self._post(f"{address}/v1/completions", request | {"model": self._models[address]})
-                    return read(body, address, time.monotonic() - started, len(failures) + 1)
+                    return read(body, Service(address, self._clock() - sent, queue_seconds, len(failures) + 1))
                 except (httpx.RequestError, InvalidReply, EngineError) as problem:
                     self.usage.failed_requests += 1
                     failures.append(f"{address}: {str(problem) or type(problem).__name__}")
                     raise
+                finally:
+                    self.usage.service_seconds += self._clock() - sent
 
         try:
             return await AsyncRetrying(
@@ -217,11 +272,12 @@ class Engine:
                 metrics = (await http.get(f"{address}/metrics")).text
             self._models[address] = served["id"]
             longest = served["max_model_len"]
-            capacity = re.search(r'kv_cache_size_tokens="(\d+)"', metrics)
+            capacities = re.findall(r'kv_cache_size_tokens="(\d+)"', metrics)  # one a data-parallel engine behind it
         except (httpx.HTTPError, InvalidReply, KeyError, TypeError, ValueError) as problem:
             raise EngineError(f"no vLLM engine answers at {address}: {problem!r}") from None
         self.max_tokens = min(self.max_tokens or longest, longest)
-        self._admissions[address] = Admission(self._budget or (int(capacity[1]) if capacity else BUDGET_UNKNOWN))
+        budget = self._budget or sum(map(int, capacities)) or BUDGET_UNKNOWN
+        self._admissions[address] = Admission(budget, self._seats * max(1, len(capacities)), self._meter)
 
 
 def _message(response: httpx.Response) -> str:

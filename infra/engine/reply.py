@@ -43,18 +43,33 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
+class Service:
+    """What it took to get a reply.
+
+    `attempts`: requests sent (1: none failed). `seconds`: of the last one, waiting in the engine included.
+    `queue_seconds`: of all of them before they were sent, waiting for admission.
+    """
+
+    address: str
+    seconds: float
+    queue_seconds: float
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """All `n` completions of one prompt. `cached_tokens`: of the prompt, found in the engine's prefix cache.
 
-    `attempts`: requests that it took (1: none failed). `seconds`: of the last one, waiting in the engine included.
+    The last four are those of its `Service`.
     """
 
     completions: list[Completion]
     prompt_tokens: int
     cached_tokens: int
     generated_tokens: int
-    seconds: float
     address: str
+    seconds: float
+    queue_seconds: float
     attempts: int
 
 
@@ -63,9 +78,7 @@ def value(good: float, bad: float) -> float:
     return math.tanh((good - bad) / 2)
 
 
-def parse_reply(
-    body: bytes, n: int, words: PolicyWords, vocabulary: int, *, address: str, seconds: float, attempts: int
-) -> Reply:
+def parse_reply(body: bytes, n: int, words: PolicyWords, vocabulary: int, service: Service) -> Reply:
     """Reads a response of `/v1/completions` for one prompt. Raises InvalidReply for anything but n full choices."""
     answer = parse_body(body)
     try:
@@ -77,9 +90,10 @@ def parse_reply(
             prompt_tokens=usage["prompt_tokens"],
             cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
             generated_tokens=usage["completion_tokens"],
-            seconds=seconds,
-            address=address,
-            attempts=attempts,
+            address=service.address,
+            seconds=service.seconds,
+            queue_seconds=service.queue_seconds,
+            attempts=service.attempts,
         )
     except (KeyError, TypeError, IndexError, AttributeError) as problem:
         raise InvalidReply(f"malformed reply: {type(problem).__name__} {problem}") from None

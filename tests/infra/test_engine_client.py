@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from infra.engine.admission import Admission
 from infra.engine.client import Engine
+from infra.engine.load import Load
 from infra.engine.model_folder import PolicyWords
 from infra.engine.reply import EngineError, Reply
 
@@ -79,8 +79,11 @@ FAULTS: dict[str, tuple[Respond, str]] = {
 
 
 @asynccontextmanager
-async def scripted_engine(*script: Respond, kv_tokens: int = 10_000) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
-    """Answers completion request i by the script's i-th entry (the last one from then on); yields what it was asked."""
+async def scripted_engine(*script: Respond, engines: int = 1) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+    """Answers completion request i by the script's i-th entry (the last one from then on); yields what it was asked.
+
+    `engines`: of data parallelism behind the address, with 10,000 tokens of KV cache each.
+    """
     asked: list[dict[str, Any]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -93,7 +96,11 @@ async def scripted_engine(*script: Respond, kv_tokens: int = 10_000) -> AsyncIte
                 if "/v1/models" in head:
                     response = http(b'{"data": [{"id": "policy", "max_model_len": 512}]}')
                 elif "/metrics" in head:
-                    response = http(f'vllm:cache_config_info{{kv_cache_size_tokens="{kv_tokens}"}} 1.0'.encode())
+                    sizes = [
+                        f'vllm:cache_config_info{{engine="{i}",kv_cache_size_tokens="10000"}} 1.0'
+                        for i in range(engines)
+                    ]
+                    response = http("\n".join(sizes).encode())
                 else:
                     asked.append(json.loads(body))
                     response = script[min(len(asked), len(script)) - 1](asked[-1])
@@ -252,44 +259,79 @@ def test_tokens_in_flight_stay_within_the_budget() -> None:
             async def watch() -> None:
                 nonlocal most
                 while True:
-                    most = max(most, admission.in_flight)
+                    most = max(most, admission.tokens)
                     await asyncio.sleep(0)
 
             watching = asyncio.create_task(watch())
             await asyncio.gather(*(sample(served) for _ in range(30)))
             watching.cancel()
             assert 86 <= most <= 100
-            assert admission.in_flight == 0
+            assert admission.tokens == 0
 
     asyncio.run(story())
 
 
-def test_admission_is_in_order_lets_a_giant_in_alone_and_forgets_who_left() -> None:
+def test_what_waits_is_sent_by_priority() -> None:
     async def story() -> None:
-        admission = Admission(10)
-        entered: list[str] = []
-        leave = {name: asyncio.Event() for name in "abcde"}
+        async with scripted_engine(good) as (address, asked), engine(address, seats=2) as served:
+            await asyncio.gather(*(sample(served, max_tokens=20 + i, priority=-i) for i in range(4)))
+            assert [one["max_tokens"] for one in asked] == [20, 23, 22, 21]
 
-        async def hold(name: str, tokens: int) -> None:
-            async with admission(tokens):
-                entered.append(name)
-                await leave[name].wait()
+    asyncio.run(story())
 
-        tasks = {}
-        for name, tokens in {"a": 6, "b": 6, "c": 99, "d": 5, "e": 5}.items():
-            tasks[name] = asyncio.create_task(hold(name, tokens))
-            await asyncio.sleep(0)
-        assert entered == ["a"]
-        tasks["b"].cancel()
-        leave["a"].set()
-        await asyncio.sleep(0.01)
-        assert entered == ["a", "c"]
-        leave["c"].set()
-        await asyncio.sleep(0.01)
-        assert entered == ["a", "c", "d", "e"]
-        leave["d"].set()
-        tasks["e"].cancel()
-        await asyncio.gather(*tasks.values(), return_exceptions=True)
-        assert admission.in_flight == 0
+
+def test_there_is_room_while_nothing_waits_and_half_of_all_seats_are_free() -> None:
+    async def story() -> None:
+        async with (
+            scripted_engine(good) as (first, _),
+            scripted_engine(good, engines=2) as (second, _),
+            engine(first, second, seats=4) as served,
+        ):
+            assert served.token_budget == 30_000  # of two data-parallel engines behind the second address
+            here, there = served._admissions[first], served._admissions[second]
+            has_room = [served.has_room]
+            async with here(1, 4, 0):
+                has_room.append(served.has_room)  # 4 of 12
+                waiting = asyncio.create_task(sample(served, session="d"))
+                await asyncio.sleep(0)
+                assert here.has_waiting
+                has_room.append(served.has_room)
+                waiting.cancel()
+                await asyncio.wait([waiting])
+                async with there(1, 2, 0):
+                    has_room.append(served.has_room)  # 6 of 12
+                has_room.append(served.has_room)
+            assert has_room == [True, True, False, False, True]
+
+    asyncio.run(story())
+
+
+def test_waiting_and_service_are_told_apart_and_make_up_the_load() -> None:
+    """The clock moves by one second with each response, the failed one included."""
+
+    async def story() -> None:
+        now = 0.0
+
+        def takes_a_second(respond: Respond) -> Respond:
+            def answered(request: dict[str, Any]) -> bytes | None:
+                nonlocal now
+                now += 1.0
+                return respond(request)
+
+            return answered
+
+        broken, sound = takes_a_second(FAULTS["server error"][0]), takes_a_second(good)
+        async with (
+            scripted_engine(broken, sound) as (address, _),
+            engine(address, seats=2, backoff=0.0, clock=lambda: now) as served,
+        ):
+            now += 10.0
+            replies = await asyncio.gather(*(sample(served) for _ in range(3)))
+            now += 3.0
+            assert [one.attempts for one in replies] == [2, 1, 1]
+            assert [one.seconds for one in replies] == [1.0, 1.0, 1.0]
+            assert [one.queue_seconds for one in replies] == [2.0, 1.0, 2.0]  # the first one: before its second attempt
+            assert (served.usage.queue_seconds, served.usage.service_seconds) == (5.0, 4.0)
+            assert served.load == Load(seconds=17.0, busy_seconds=4.0, sequence_seconds=8.0)
 
     asyncio.run(story())
