@@ -11,10 +11,19 @@ KV_GIB = 1
 POLICY_AS_IT_IS = "--generation-config vllm --logprobs-mode raw_logprobs"
 """No sampling defaults of the checkpoint; log-probs of the model's own logits, before temperature and bias."""
 
-ON_CPU = "--enforce-eager --block-size 32 --max-num-seqs 256 --gpu-memory-utilization 0.1"
+SEATS = {"cpu": 256, "cuda": 512}
+"""Sequences in one batch, stated because the engine does not tell. CUDA graphs are captured for up to 512; vLLM's own
+defaults are 128 on a CPU, 256 or 1024 by a GPU's memory."""
+
+ON_CPU = "--enforce-eager --block-size 32 --gpu-memory-utilization 0.1"
 """32 tokens is the smallest block the CPU's attention takes: the shorter, the more of a prefix is reused."""
 
 ON_CUDA = "--gpu-memory-utilization 0.85"
+
+
+def seats(settings: Settings) -> int:
+    """Sequences that the local engine runs at once."""
+    return SEATS[device(settings)]
 
 
 def launch_signature(folder: ModelFolder, settings: Settings) -> str:
@@ -29,6 +38,7 @@ def arguments(folder: ModelFolder, settings: Settings, port: int) -> list[str]:
         *("--model", str(folder.path), "--served-model-name", "policy", "--dtype", _dtype(folder, settings)),
         *["--max-model-len", "auto", "--enable-prefix-caching", "--enable-prompt-tokens-details"],
         *POLICY_AS_IT_IS.split(),
+        *("--max-num-seqs", str(seats(settings))),
         *(ON_CPU if device(settings) == "cpu" else ON_CUDA).split(),
         "--disable-uvicorn-access-log",
     ]

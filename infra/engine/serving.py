@@ -12,7 +12,7 @@ import httpx
 from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_attempt, wait_fixed
 
 from infra.engine.client import Engine
-from infra.engine.launch import launch_signature
+from infra.engine.launch import launch_signature, seats
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
 from infra.engine.server import (
@@ -59,7 +59,7 @@ async def serving(
     else:
         async with engine_to_ourselves(settings, progress):
             address = await _serve_locally(folder, settings, progress)
-            async with _client([address], folder) as engine:
+            async with Engine([address], folder.words, folder.vocabulary, seats=seats(settings)) as engine:
                 yield engine
 
 
