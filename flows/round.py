@@ -22,7 +22,7 @@ from infra.store import Ref
 from tasks.evaluate import evaluate, rank_values
 from tasks.model import locate, prepare_model
 from tasks.pairs import make_pairs
-from tasks.publish import Title, build_warehouse, facts, point_to, policy_of, publish, published_round
+from tasks.publish import Title, build_warehouse, facts, library_of, point_to, policy_of, publish, published_round
 from tasks.questions.steps import content_of, load_benchmarks, refuse_overlaps, sample_questions
 from tasks.record import recorded
 from tasks.rollouts import roll_out
@@ -84,7 +84,8 @@ def cpl(
         policy = policy_of(previous) if previous else base
 
         stages["rollouts"] = roll_out(stages["questions"], policy, config.rollouts)
-        stages["search"] = search_plans(stages["questions"], stages["rollouts"], policy, config.search)
+        library = library_of(previous) if previous and config.search.library else None
+        stages["search"] = search_plans(stages["questions"], stages["rollouts"], policy, config.search, library)
         stages["pairs"] = make_pairs(stages["search"], policy, config.pairs)
 
         models = {"base": base}

@@ -151,10 +151,16 @@ def round_tables(path: Path, campaign: str, round: int) -> Tables:
         "select * exclude (campaign, round) from value_rankings "
         f"where (campaign, round) = ($campaign, $round) order by {by_model}"
     )
+    efficiency = (
+        "select * exclude (campaign, round) from engine_efficiency "
+        "where (campaign, round) = ($campaign, $round) "
+        "order by list_position(['rollouts', 'search'], step), step"
+    )
     return {
         "counts": dict(ask(path, counted, of_round).rows),
         "evaluations": ask(path, evaluations, of_round).records(),
         "value_rankings": ask(path, rankings, of_round).records(),
+        "engine": ask(path, efficiency, of_round).records(),
     }
 
 

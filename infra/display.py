@@ -9,7 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from infra.summary import Row, accuracy_grid
+from infra.summary import Row, accuracy_grid, engine_grid
 from infra.warehouse import Answer
 
 ROWS_SHOWN = 100
@@ -84,6 +84,8 @@ def print_summary(summary: Row) -> None:
         ]
         header = ["model", "trees", "nodes", "pearson", "spearman", "AUC (chance 0.5)"]
         out.print(_table(header, rankings, title="How V ranks the steps of held-out trees"))
+    if summary["engine"]:
+        out.print(_table(*engine_grid(summary["engine"]), title="The engine"))
     for note in summary["notes"]:
         out.print(f"Note: {note}")
 

@@ -7,14 +7,15 @@ Row = dict[str, Any]
 
 
 class Tables(TypedDict):
-    """What the warehouse says of one round: rows by table, and the rows of two tables without campaign and round."""
+    """What the warehouse says of one round: rows by table, and the rows of three relations."""
 
     counts: dict[str, int]
     evaluations: list[Row]
     value_rankings: list[Row]
+    engine: list[Row]
 
 
-NO_TABLES: Tables = {"counts": {}, "evaluations": [], "value_rankings": []}
+NO_TABLES: Tables = {"counts": {}, "evaluations": [], "value_rankings": [], "engine": []}
 
 
 def summarise(campaign: str, round: int, record: Row | None, published: Row | None, tables: Tables) -> Row:
@@ -27,8 +28,9 @@ def summarise(campaign: str, round: int, record: Row | None, published: Row | No
 
     Returns:
         campaign, round, state, recipe, model, run_id, seconds, stages [{step, seconds, cached}], counts {table: rows},
-        evaluations (kind "all" alone), by_kind (the other kinds), value_rankings, notes, error. Where the last run
-        failed, nothing of an earlier publication is mixed in; a note says that there is one.
+        evaluations (kind "all" alone), by_kind (the other kinds), value_rankings, engine (view engine_efficiency),
+        notes, error. Where the last run failed, nothing of an earlier publication is mixed in; a note says that there
+        is one.
     """
     latest = record or published or {}
     failed = latest["state"] == "failed"
@@ -49,6 +51,7 @@ def summarise(campaign: str, round: int, record: Row | None, published: Row | No
         "evaluations": [row for row in shown["evaluations"] if row["kind"] == "all"],
         "by_kind": [row for row in shown["evaluations"] if row["kind"] != "all"],
         "value_rankings": shown["value_rankings"],
+        "engine": shown["engine"],
         "notes": notes,
         "error": latest["error"],
     }
@@ -89,3 +92,24 @@ def accuracy_grid(evaluations: list[Row]) -> tuple[list[str], list[list[str]]]:
         for split, benchmark in benchmarks
     ]
     return ["benchmark", "split", "n", *models], rows
+
+
+def engine_grid(stages: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of what people read about the engine: a stage a row. GPU hours only where there was a GPU."""
+    header = ["stage", "busy", "sequences", "tok/s", "cached", "questions/h", "queue s", "service s", "failed"]
+    rows = [
+        [
+            row["step"],
+            f"{row['utilisation'] or 0:.0%}",
+            f"{row['mean_sequences'] or 0:.0f}",
+            f"{row['tokens_per_second'] or 0:,.0f}",
+            f"{row['cache_hit_share'] or 0:.0%}",
+            f"{row['questions_per_hour'] or 0:,.0f}",
+            f"{row['mean_queue_seconds'] or 0:.2f}",
+            f"{row['mean_service_seconds'] or 0:.2f}",
+            f"{row['failed_requests']:,}",
+        ]
+        + ([f"{row['gpu_hours']:.2f}"] if any(one["gpus"] for one in stages) else [])
+        for row in stages
+    ]
+    return header + (["GPU hours"] if any(row["gpus"] for row in stages) else []), rows

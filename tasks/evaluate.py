@@ -1,11 +1,12 @@
-"""The steps that score a model: greedy accuracy on held-out questions, and how well V ranks plan steps.
+"""The steps that score a model: accuracy on held-out questions, and how well V ranks plan steps.
 
-Every model answers in the same form, plan and solution in one greedy completion; every sample is stored. Standard
-errors are those of a binomial share, sqrt(p(1 - p)/n).
+Every model answers in the same way: plan and solution in one greedy completion or, by option, the best of a search
+that its own V guides; every sample is stored. Standard errors are those of a binomial share, sqrt(p(1 - p)/n).
 """
 
 import asyncio
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,65 +19,116 @@ from tasks.check import Checker, extract_answer
 from tasks.format import SOLUTION_CLOSE, question_prompt
 from tasks.pairs import SearchedTree
 from tasks.parts import Part, each_part
-from tasks.policy import ServedPolicy, judge, serve
+from tasks.policy import SearchPolicy, ServedPolicy, judge, serve
 from tasks.records import frame
-from tasks.search.grow import PolicyError
-from tasks.settings import Evaluation
+from tasks.search.beam import best_solution, majority_solution
+from tasks.search.grow import PolicyError, Task, grow
+from tasks.settings import Evaluation, Search
 from tasks.step import Stage, step
 
 Row = dict[str, Any]
 BOOTSTRAP_RESAMPLES = 200
 
 
-@step("evaluate", version=1, task_run_name="evaluate-{name}")
+@step("evaluate", version=2, task_run_name="evaluate-{name}")
 def evaluate(stage: Stage, model: Ref, name: str, benchmarks: Ref, settings: Evaluation) -> int:
-    """Greedy answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`."""
-    asked = stage.read(benchmarks, "benchmarks").to_dicts()
+    """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`."""
+    asked = {question["question_id"]: question for question in stage.read(benchmarks, "benchmarks").to_dicts()}
 
-    async def run() -> list[Row]:
+    async def run() -> None:
         async with serve(stage, model) as served, Checker() as checker:
-            parts = await each_part(
-                stage,
-                {question["question_id"]: question for question in asked},
-                lambda question: answer(question, name, served, checker, settings),
-                what=f"Evaluation of {name}",
-                in_flight=served.in_flight(settings.max_tokens),
-            )
-            return [part["sample"] for part in parts.values() if part["error"] is None]
 
-    samples = frame("evaluation_samples", asyncio.run(run()))
-    stage.write("evaluation_samples", samples)
+            async def work(question: Row, place: int) -> Part:
+                return await sample(question, place, name, served, checker, settings)
+
+            await each_part(stage, asked, work, what=f"Evaluation of {name}", note=served.account)
+            stage.write("engine_use", served.use(f"evaluate_{name}", len(asked)))
+
+    asyncio.run(run())
+    samples = stage.written("evaluation_samples")
     stage.write("evaluations", accuracies(samples))
     return samples.height
 
 
-async def answer(question: Row, model: str, policy: ServedPolicy, checker: Checker, settings: Evaluation) -> Part:
-    """One greedy answer, checked."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says to a question: plan and solution, the answer in it, and the tokens that it took to find it."""
+
+    output: str
+    answer: str | None
+    generated_tokens: int
+
+
+async def sample(
+    question: Row, place: int, model: str, policy: ServedPolicy, checker: Checker, settings: Evaluation
+) -> Part:
+    """One question's answer, checked: a row of `evaluation_samples`."""
     try:
-        written = await policy.write(
-            policy.encode(question_prompt(question["question"])),
-            stop=(SOLUTION_CLOSE,),
-            max_tokens=settings.max_tokens,
-            temperature=0.0,
-            session=question["question_id"],
-        )
-        given = extract_answer(written.text)
-        is_correct = given is not None and await judge(checker, question)(given)
+        given = await (greedy if settings.decoding == "greedy" else searched)(question, place, policy, settings)
+        is_correct = given.answer is not None and await judge(checker, question)(given.answer)
     except PolicyError as problem:
-        return {"sample": None, "error": str(problem)}
-    sample = {
+        return Part({"evaluation_samples": []}, str(problem))
+    row = {
         "model": model,
         "benchmark": question["benchmark"],
         "split": question["split"],
         "question_id": question["question_id"],
         "question": question["question"],
         "kinds": question["kinds"],
-        "output": written.text,
-        "answer": given,
+        "output": given.output,
+        "answer": given.answer,
         "is_correct": is_correct,
-        "generated_tokens": len(written.token_ids),
+        "generated_tokens": given.generated_tokens,
     }
-    return {"sample": sample, "error": None}
+    return Part({"evaluation_samples": [row]})
+
+
+async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
+    """Plan and solution in one greedy completion."""
+    written = await policy.write(
+        policy.encode(question_prompt(question["question"])),
+        stop=(SOLUTION_CLOSE,),
+        max_tokens=settings.max_tokens,
+        temperature=0.0,
+        session=question["question_id"],
+        priority=place,
+    )
+    return Answer(written.text, extract_answer(written.text), len(written.token_ids))
+
+
+async def searched(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
+    """The solution that a search without rewards settles on: by V, or by a vote (AlphaMath and SVPO at inference)."""
+    search = Search(
+        method="beam" if settings.decoding == "beam" else "sampling",
+        beams=settings.beams,
+        children=settings.samples,
+        root_children=settings.samples,
+        temperature=settings.temperature,
+        max_step_tokens=settings.max_tokens,
+        max_depth=settings.max_depth,
+    )
+    task = Task(
+        question_id=question["question_id"],
+        question=question["question"],
+        prompt_ids=tuple(policy.encode(question_prompt(question["question"]))),
+        judge=unknown,
+        simulations=1,
+        priority=place,
+    )
+    grown = await grow(task, SearchPolicy(policy, search), search)
+    if grown.error is not None:
+        raise PolicyError(grown.error)
+    (tree,) = grown.trees
+    chosen = majority_solution(tree) if settings.decoding == "majority" else best_solution(tree)
+    if chosen is None:
+        return Answer("", None, tree.cost.generated_tokens)
+    path = [node.action.text for node in chosen.lineage()][-2::-1]
+    return Answer("".join(path), chosen.action.answer, tree.cost.generated_tokens)
+
+
+async def unknown(answer: str) -> bool:
+    """At inference nobody says whether an answer is right."""
+    return False
 
 
 def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
@@ -102,7 +154,7 @@ def rank_values(stage: Stage, model: Ref, name: str, trees: Ref) -> int:
 
     V comes from the engine, at the same position as in search; Q is the tree's. Visited plan steps only.
     """
-    held_out = stage.read(trees, "trees").filter(pl.col("is_held_out"), pl.col("state").is_in(["exhausted", "budget"]))
+    held_out = stage.read(trees, "trees").filter(pl.col("is_held_out"), ~pl.col("state").is_in(["failed", "skipped"]))
     nodes = stage.read(trees, "nodes").partition_by("tree_id", as_dict=True)
     states: list[list[int]] = []
     qs: list[float] = []

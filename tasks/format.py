@@ -77,6 +77,43 @@ def parse_action(text: str, position: int) -> Action:
     return Action(Kind.MALFORMED)
 
 
+def parse_ending(text: str, position: int, max_depth: int) -> Action:
+    """Reads the rest of a trajectory that follows `position` plan steps: further steps, if any, and the solution.
+
+    Malformed or too deep where one of its actions is, or where it does not end in a solution.
+    """
+    *steps, last = text.split(STEP_CLOSE)
+    for text_of_step in steps:
+        if position >= max_depth:
+            return Action(Kind.TOO_DEEP)
+        if parse_action(text_of_step + STEP_CLOSE, position).kind is not Kind.PLAN:
+            return Action(Kind.MALFORMED)
+        position += 1
+    return Action(Kind.TOO_DEEP) if position >= max_depth else parse_action(last, position)
+
+
+def reading_start(position: int) -> str:
+    """The beginning of a step that says in other words what is asked."""
+    return f"{STEP_OPEN}Plan {position + 1}: In other words, the question is"
+
+
+def correction_start(position: int) -> str:
+    """The beginning of a step that takes back the one before it."""
+    return f"{STEP_OPEN}Plan {position + 1}: Step {position} was a wrong turn. Instead,"
+
+
+def offered_step(position: int, body: str) -> str:
+    """A whole plan step but for its closing tag, which the policy writes (or goes on before it)."""
+    return f"{STEP_OPEN}Plan {position + 1}: {body}\n"
+
+
+def step_body(text: str) -> str:
+    """The words of a well-formed plan step, without its number."""
+    match = _PLAN_STEP.fullmatch(text)
+    assert match is not None, f"not a plan step: {text!r}"
+    return match[2]
+
+
 def split_plan(text: str) -> list[str] | None:
     """The plan steps of a plan text (steps, then the plan's end), or None when it is not one."""
     steps = _PLAN_STEP.findall(text)

@@ -28,7 +28,7 @@ Row = dict[str, Any]
 LEARNABLE = (Kind.PLAN, Kind.SOLUTION)
 
 
-@step("pairs", version=1)
+@step("pairs", version=2)
 def make_pairs(stage: Stage, trees: Ref, policy: Ref, settings: Pairs) -> int:
     """Tables `step_pairs` and `sft_examples`, from all trees that neither failed nor are held out."""
     usable = stage.read(trees, "trees").filter(pl.col("state") != "failed", ~pl.col("is_held_out"))
@@ -57,6 +57,7 @@ class SearchedTree:
     def __init__(self, tree: Row, nodes: list[Row]) -> None:
         self.tree_id: str = tree["tree_id"]
         self.question_id: str = tree["question_id"]
+        self.steps: int = tree["steps"]
         self.nodes = {node["node_id"]: node for node in nodes}
         self.children: dict[int, list[Row]] = {}
         for node in nodes:
@@ -78,12 +79,17 @@ def step_pairs(tree: SearchedTree, solution_value_scale: float) -> Iterator[Row]
         solutions = [node for node in candidates if node["kind"] == Kind.SOLUTION]
         if solutions:
             best, worst = max(solutions, key=_q), min(solutions, key=_q)
-            if parent_id != 0 and best["q"] > 0 > worst["q"]:
+            if follows_plan(tree, parent_id) and best["q"] > 0 > worst["q"]:
                 yield _pair(tree, parent_id, best, worst, scale=solution_value_scale)
             continue
         for chosen in (node for node in candidates if node["q"] > 0):
             for rejected in (node for node in candidates if node["q"] < 0):
                 yield _pair(tree, parent_id, chosen, rejected, scale=1.0)
+
+
+def follows_plan(tree: SearchedTree, parent_id: int) -> bool:
+    """Whether a solution below this node has plan steps before it, in its tree or in the tree's prompt."""
+    return parent_id != 0 or tree.steps > 0
 
 
 def _q(node: Row) -> float:
@@ -126,7 +132,7 @@ def sft_examples(tree: SearchedTree, paths: int, seed: str, eos: int) -> list[Ro
         and node["visits"]
         and not any(child["kind"] in LEARNABLE and child["visits"] for child in tree.children.get(node["node_id"], []))
     ]
-    right = [leaf for leaf in leaves if _is_right_path(tree.path(leaf["node_id"]))]
+    right = [leaf for leaf in leaves if _is_right_path(tree, tree.path(leaf["node_id"]))]
     imitated = random.Random(seed).sample(right, min(paths, len(right)))
     chosen = {leaf["node_id"] for leaf in imitated}
     targeted: set[int] = set()
@@ -138,10 +144,10 @@ def sft_examples(tree: SearchedTree, paths: int, seed: str, eos: int) -> list[Ro
     return examples
 
 
-def _is_right_path(path: list[Row]) -> bool:
+def _is_right_path(tree: SearchedTree, path: list[Row]) -> bool:
     steps = path[1:]
     return (
-        len(steps) > 1
+        tree.steps + len(steps) > 1
         and steps[-1]["reward"] == 1.0
         and all(node["kind"] == Kind.PLAN and node["q"] != -1.0 for node in steps[:-1])
     )

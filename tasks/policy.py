@@ -7,23 +7,25 @@ what is stored or trained on.
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import polars as pl
 from tokenizers import Tokenizer
 
 from infra.engine import Engine, EngineError, ModelFolder, Reply, serving
+from infra.settings import device
 from infra.settings import settings as environment
 from infra.store import Ref
 from tasks.check import Checker, Verdict
 from tasks.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
-from tasks.format import ACTION_STOP
+from tasks.format import ACTION_STOP, SOLUTION_CLOSE
+from tasks.records import frame
 from tasks.search.grow import Expansion, Judge, PolicyError, Sample
+from tasks.search.method import Draw
+from tasks.search.tree import Cost
 from tasks.settings import Search
 from tasks.step import Stage
-
-MOST_IN_FLIGHT = 256
-"""More questions at once do not fill an engine better; fewer unfinished ones are lost when a run is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,11 @@ class Written:
 
 
 class ServedPolicy:
-    """The policy of a model folder, behind one engine or several."""
+    """The policy of a model folder, behind one engine or several, on `gpus` GPUs in all."""
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, *, knows_format: bool) -> None:
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, *, knows_format: bool, gpus: int = 0) -> None:
         self.engine = engine
+        self.gpus = gpus
         self.tokenizer = tokenizer
         start = tokenizer.encode("").ids
         self.prefix = start if knows_format else start + self.encode(DEMONSTRATIONS)
@@ -49,9 +52,20 @@ class ServedPolicy:
         """Token ids of a text within a prompt (no beginning-of-sequence token: the prefix holds it)."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def in_flight(self, tokens: int) -> int:
-        """How many questions to work on at once, when one may have `tokens` tokens in the engine at a time."""
-        return max(1, min(MOST_IN_FLIGHT, self.engine.token_budget // tokens))
+    def use(self, step: str, questions: int) -> pl.DataFrame:
+        """What a stage has used of the engine so far: its row of table `engine_use`."""
+        row = asdict(self.engine.usage) | asdict(self.engine.load)
+        return frame("engine_use", [row | {"step": step, "questions": questions, "gpus": self.gpus}])
+
+    def account(self) -> str:
+        """The same in one line, for who watches."""
+        usage, load = self.engine.usage, self.engine.load
+        return (
+            f"({usage.generated_tokens / load.seconds:,.0f} tok/s, engine busy {load.busy_seconds / load.seconds:.0%} "
+            f"with {load.sequence_seconds / load.seconds:.0f} sequences, "
+            f"{usage.cached_tokens / max(usage.prompt_tokens, 1):.0%} of prompts cached"
+            + (f", {usage.failed_requests} requests failed)" if usage.failed_requests else ")")
+        )
 
     async def write(
         self,
@@ -61,12 +75,19 @@ class ServedPolicy:
         max_tokens: int,
         temperature: float,
         session: str,
+        priority: int,
         reflecting: bool = False,
     ) -> Written:
-        """One completion of the prompt, up to and including a stop string."""
+        """One completion of the prompt, up to and including a stop string; a lower `priority` is served first."""
         prefix = self.reflection_prefix if reflecting else self.prefix
         reply = await self._complete(
-            [*prefix, *prompt_ids], n=1, stop=stop, max_tokens=max_tokens, temperature=temperature, session=session
+            [*prefix, *prompt_ids],
+            n=1,
+            stop=stop,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            session=session,
+            priority=priority,
         )
         completion = reply.completions[0]
         return Written(completion.text, list(completion.token_ids), reply.prompt_tokens)
@@ -92,24 +113,42 @@ class SearchPolicy:
         self.served = served
         self.settings = settings
 
-    async def sample(self, state_ids: Sequence[int], n: int, *, session: str) -> Expansion:
+    @property
+    def has_room(self) -> bool:
+        return self.served.engine.has_room
+
+    async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
+        given = self.served.encode(draw.start) if draw.start else []
+        steps = self.settings.max_depth if draw.to_the_end else 1
         reply = await self.served._complete(
-            [*self.served.prefix, *state_ids],
-            n=n,
-            stop=ACTION_STOP,
-            max_tokens=self.settings.max_step_tokens,
+            [*self.served.prefix, *state_ids, *given],
+            n=draw.n,
+            stop=[SOLUTION_CLOSE] if draw.to_the_end else ACTION_STOP,
+            max_tokens=steps * self.settings.max_step_tokens,
             temperature=self.settings.temperature,
             session=session,
+            priority=priority,
         )
         return Expansion(
-            samples=[
-                Sample(one.text, tuple(one.token_ids), logprob=sum(one.logprobs), value=one.values[-1])
+            [
+                Sample(
+                    draw.start + one.text,
+                    (*given, *one.token_ids),
+                    logprob=sum(one.logprobs),
+                    value=one.values[-1],
+                    sampled=len(one.token_ids),
+                )
                 for one in reply.completions
             ],
-            prompt_tokens=reply.prompt_tokens,
-            cached_tokens=reply.cached_tokens,
-            generated_tokens=reply.generated_tokens,
-            failed_requests=reply.attempts - 1,
+            Cost(
+                requests=reply.attempts,
+                failed_requests=reply.attempts - 1,
+                prompt_tokens=reply.prompt_tokens,
+                cached_tokens=reply.cached_tokens,
+                generated_tokens=reply.generated_tokens,
+                queue_seconds=reply.queue_seconds,
+                service_seconds=reply.seconds,
+            ),
         )
 
 
@@ -136,4 +175,5 @@ async def serve(stage: Stage, model: Ref) -> AsyncIterator[ServedPolicy]:
             engine,
             Tokenizer.from_file(str(folder / "tokenizer.json")),
             knows_format=words.knows_format,
+            gpus=len(engine.addresses) if device() == "cuda" or environment().engine_urls else 0,
         )

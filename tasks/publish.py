@@ -104,6 +104,12 @@ def policy_of(published: Ref) -> Ref:
     return Store.open(environment()).manifest(published).inputs["policy"]
 
 
+def library_of(published: Ref) -> dict[str, Ref]:
+    """The stages of a published round whose plan steps the next round may be offered (tasks.search.library)."""
+    inputs = Store.open(environment()).manifest(published).inputs
+    return {name: inputs[f"stages.{name}"] for name in ("questions", "search")}
+
+
 def facts(ref: Ref) -> dict[str, Any]:
     """What a stage noted about its own work."""
     return Store.open(environment()).manifest(ref).facts

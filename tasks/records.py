@@ -55,7 +55,9 @@ TREES = _schema(
     {
         "tree_id": pl.String,
         "question_id": pl.String,
+        "method": pl.String,
         "state": pl.String,
+        "steps": pl.Int32,
         "simulations": pl.Int32,
         "expansions": pl.Int32,
         "nodes": pl.Int32,
@@ -70,7 +72,8 @@ TREES = _schema(
         "prompt_tokens": pl.Int64,
         "cached_tokens": pl.Int64,
         "generated_tokens": pl.Int64,
-        "seconds": pl.Float64,
+        "queue_seconds": pl.Float64,
+        "service_seconds": pl.Float64,
         "error": pl.String,
     }
 )
@@ -82,6 +85,7 @@ NODES = _schema(
         "parent_id": pl.Int32,
         "depth": pl.Int32,
         "kind": pl.String,
+        "origin": pl.String,
         "text": pl.String,
         "token_ids": TOKEN_IDS,
         "logprob": pl.Float64,
@@ -90,6 +94,7 @@ NODES = _schema(
         "visits": pl.Int32,
         "q": pl.Float64,
         "reward": pl.Float64,
+        "score": pl.Float64,
         "answer": pl.String,
         "is_expanded": pl.Boolean,
         "is_closed": pl.Boolean,
@@ -131,6 +136,24 @@ SFT_EXAMPLES = _schema(
         "completion": pl.String,
         "value_positions": TOKEN_IDS,
         "value_targets": pl.List(pl.Float32),
+    }
+)
+
+ENGINE_USE = _schema(
+    {
+        "step": pl.String,
+        "questions": pl.Int32,
+        "seconds": pl.Float64,
+        "busy_seconds": pl.Float64,
+        "sequence_seconds": pl.Float64,
+        "requests": pl.Int64,
+        "failed_requests": pl.Int64,
+        "prompt_tokens": pl.Int64,
+        "cached_tokens": pl.Int64,
+        "generated_tokens": pl.Int64,
+        "queue_seconds": pl.Float64,
+        "service_seconds": pl.Float64,
+        "gpus": pl.Int32,
     }
 )
 
@@ -228,6 +251,7 @@ TABLES: dict[str, pl.Schema] = {
     "nodes": NODES,
     "step_pairs": STEP_PAIRS,
     "sft_examples": SFT_EXAMPLES,
+    "engine_use": ENGINE_USE,
     "models": MODELS,
     "evaluations": EVALUATIONS,
     "evaluation_samples": EVALUATION_SAMPLES,
@@ -238,9 +262,14 @@ TABLES: dict[str, pl.Schema] = {
 
 def frame(table: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
     """Rows as a typed frame of `table`; a missing or misspelt column is an error, not a null."""
+    return pl.DataFrame(checked(table, rows), schema=TABLES[table], orient="row")
+
+
+def checked(table: str, rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The rows, each with the columns of `table` and no others; else a ValueError that names them."""
     schema = TABLES[table]
     rows = list(rows)
     for row in rows:
         if row.keys() != schema.keys():
             raise ValueError(f"a row of {table} has the wrong columns: {sorted(row.keys() ^ schema.keys())}")
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    return rows

@@ -21,9 +21,9 @@ from tasks.format import (
     split_plan,
     verdict,
 )
-from tasks.parts import each_part
+from tasks.parts import Part, each_part
 from tasks.policy import ServedPolicy, Written, judge, serve
-from tasks.records import ROLLOUTS, frame
+from tasks.records import ROLLOUTS
 from tasks.search.grow import PolicyError
 from tasks.settings import Rollouts
 from tasks.step import Stage, step
@@ -32,49 +32,48 @@ Question = dict[str, Any]
 Attempt = dict[str, Any]
 
 
-@step("rollouts", version=1)
+@step("rollouts", version=2)
 def roll_out(stage: Stage, questions: Ref, policy: Ref, settings: Rollouts) -> int:
     """Attempts of every question, with their reflections: table `rollouts`."""
-    asked = stage.read(questions, "questions").to_dicts()
+    asked = {question["question_id"]: question for question in stage.read(questions, "questions").to_dicts()}
 
-    async def run() -> list[Attempt]:
+    async def run() -> None:
         async with serve(stage, policy) as served, Checker() as checker:
-            parts = await each_part(
-                stage,
-                {question["question_id"]: question for question in asked},
-                lambda question: attempts(question, served, checker, settings),
-                what="Rollouts",
-                in_flight=served.in_flight(settings.samples * settings.max_solution_tokens),
-            )
-            return [attempt for part in parts.values() for attempt in part["attempts"]]
 
-    rollouts = frame("rollouts", asyncio.run(run()))
-    stage.write("rollouts", rollouts)
+            async def work(question: Question, place: int) -> Part:
+                return await attempts(question, place, served, checker, settings)
+
+            await each_part(stage, asked, work, what="Rollouts", note=served.account)
+            stage.write("engine_use", served.use("rollouts", len(asked)))
+
+    asyncio.run(run())
+    rollouts = stage.written("rollouts")
     stage.facts["solved"] = rollouts.filter(rollouts["is_correct"])["question_id"].n_unique()
     return rollouts.height
 
 
-async def attempts(question: Question, policy: ServedPolicy, checker: Checker, settings: Rollouts) -> dict[str, Any]:
+async def attempts(question: Question, place: int, policy: ServedPolicy, checker: Checker, settings: Rollouts) -> Part:
     """All attempts of one question: `samples` first ones, then reflections on the first while none is right."""
     try:
         made = await asyncio.gather(
-            *(attempt(question, policy, checker, settings, sample=sample) for sample in range(settings.samples))
+            *(attempt(question, place, policy, checker, settings, sample=sample) for sample in range(settings.samples))
         )
         trials = [made[0]]
         while len(trials) < settings.trials and not any(one["is_correct"] for one in (*made, *trials)):
-            trials.append(await attempt(question, policy, checker, settings, sample=0, failed=trials[-1]))
-        return {"attempts": [*made, *trials[1:]], "error": None}
+            trials.append(await attempt(question, place, policy, checker, settings, sample=0, failed=trials[-1]))
+        return Part({"rollouts": [*made, *trials[1:]]})
     except PolicyError as problem:
         lost = dict.fromkeys(ROLLOUTS.keys()) | {
             "rollout_id": f"{question['question_id']}/failed",
             "question_id": question["question_id"],
             "error": str(problem),
         }
-        return {"attempts": [lost], "error": str(problem)}
+        return Part({"rollouts": [lost]}, str(problem))
 
 
 async def attempt(
     question: Question,
+    place: int,
     policy: ServedPolicy,
     checker: Checker,
     settings: Rollouts,
@@ -95,6 +94,7 @@ async def attempt(
                 max_tokens=max_tokens,
                 temperature=settings.temperature,
                 session=question["question_id"],
+                priority=place,
                 reflecting=reflecting,
             )
         )

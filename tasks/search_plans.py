@@ -1,6 +1,7 @@
-"""The step *search*: plan MCTS over every question, budgets set by the rollouts' pass rate."""
+"""The step *search*: plan MCTS (or another method of the papers) over every question, budgets set by the rollouts."""
 
 import asyncio
+from typing import Any
 
 import polars as pl
 
@@ -9,26 +10,40 @@ from tasks.check import Checker
 from tasks.format import question_prompt
 from tasks.parts import Part, each_part
 from tasks.policy import SearchPolicy, judge, serve
-from tasks.records import frame
+from tasks.search.actions import no_offers
 from tasks.search.grow import Task, grow
+from tasks.search.library import Library
 from tasks.settings import Search
 from tasks.step import Stage, step
 
+Row = dict[str, Any]
 
-@step("search", version=1)
-def search_plans(stage: Stage, questions: Ref, rollouts: Ref, policy: Ref, settings: Search) -> int:
-    """One tree a question: tables `trees` and `nodes`. Held-out trees get the plain budget: V is ranked on them."""
+
+@step("search", version=2)
+def search_plans(
+    stage: Stage,
+    questions: Ref,
+    rollouts: Ref,
+    policy: Ref,
+    settings: Search,
+    library: dict[str, Ref] | None = None,
+) -> int:
+    """One search a question: tables `trees` and `nodes`. Held-out trees get the plain budget: V is ranked on them.
+
+    `library`: the stages `questions` and `search` of an earlier round, whose steps are offered (settings.library).
+    """
     asked = stage.read(questions, "questions").to_dicts()
     first_trials = stage.read(rollouts, "rollouts").filter(pl.col("error").is_null(), pl.col("trial") == 0)
     pass_rates = dict(first_trials.group_by("question_id").agg(pl.col("is_correct").mean()).iter_rows())
+    worked = _library(stage, library) if library and settings.library else None
 
-    async def run() -> list[Part]:
+    async def run() -> None:
         async with serve(stage, policy) as served, Checker() as checker:
-            tasks = {}
-            for question in asked:
+            searcher = SearchPolicy(served, settings)
+
+            async def search(question: Row, place: int) -> Part:
                 pass_rate = pass_rates.get(question["question_id"])
-                tasks[question["question_id"]] = Task(
-                    tree_id=question["question_id"],
+                task = Task(
                     question_id=question["question_id"],
                     question=question["question"],
                     prompt_ids=tuple(served.encode(question_prompt(question["question"]))),
@@ -36,21 +51,18 @@ def search_plans(stage: Stage, questions: Ref, rollouts: Ref, policy: Ref, setti
                     simulations=settings.simulations if question["is_held_out"] else settings.budget(pass_rate),
                     is_held_out=question["is_held_out"],
                     pass_rate=pass_rate,
+                    priority=place,
+                    offers=worked.offers(question["question"], settings.library) if worked else no_offers,
                 )
-            search_policy = SearchPolicy(served, settings)
-            in_flight = served.in_flight(settings.root_children * settings.max_step_tokens)
+                grown = await grow(task, searcher, settings)
+                return Part({"trees": grown.tree_rows, "nodes": grown.node_rows}, grown.error)
 
-            async def search(task: Task) -> Part:
-                grown = await grow(task, search_policy, settings)
-                return {"tree": grown.tree, "nodes": grown.nodes, "error": grown.tree["error"]}
+            by_id = {question["question_id"]: question for question in asked}
+            await each_part(stage, by_id, search, what="Search", note=served.account)
+            stage.write("engine_use", served.use("search", len(asked)))
 
-            parts = await each_part(stage, tasks, search, what="Search", in_flight=in_flight)
-            return list(parts.values())
-
-    grown = asyncio.run(run())
-    trees = frame("trees", (part["tree"] for part in grown))
-    stage.write("trees", trees)
-    stage.write("nodes", frame("nodes", (node for part in grown for node in part["nodes"])))
+    asyncio.run(run())
+    trees = stage.written("trees")
     stage.facts |= {
         "expansions": int(trees["expansions"].sum()),
         "generated_tokens": int(trees["generated_tokens"].sum()),
@@ -59,3 +71,7 @@ def search_plans(stage: Stage, questions: Ref, rollouts: Ref, policy: Ref, setti
         "skipped": int((trees["state"] == "skipped").sum()),
     }
     return trees.height
+
+
+def _library(stage: Stage, source: dict[str, Ref]) -> Library:
+    return Library(stage.read(source["questions"], "questions"), stage.read(source["search"], "nodes"))

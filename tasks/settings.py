@@ -4,7 +4,7 @@ Every step is cached by the settings that it reads, so a field belongs to the on
 are those of the CPL paper (methods.md 1.3, 1.6, 1.8); a recipe under `flows/recipes/` states its own.
 """
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -54,20 +54,63 @@ class Rollouts(StepSettings):
 
 
 class Search(StepSettings):
-    """Plan MCTS (CPL, methods.md 1.3)."""
+    """How plans are searched: plan MCTS (CPL, methods.md 1.3), or another method of the papers."""
 
-    simulations: Positive = Field(
-        200, title="Simulations", description="Expansions a tree at most. CPL: 200 in round 1, 100 in round 2."
+    method: Literal["puct", "stepwise", "beam", "sampling"] = Field(
+        "puct",
+        title="Method",
+        description="puct: MCTS with prior and value (CPL, AlphaMath, SVPO). stepwise: UCB with real rollouts, a fresh "
+        "search for every step (MCTS process supervision). beam: step-level beam search by the value. sampling: whole "
+        "trajectories, unguided.",
     )
-    root_children: Positive = Field(5, title="Root children", description="Actions sampled at the root. CPL: 5.")
-    children: Positive = Field(3, title="Children", description="Actions sampled at any other node. CPL: 3.")
+    simulations: Positive = Field(
+        200,
+        title="Simulations",
+        description="Expansions a tree at most. CPL: 200 in round 1, 100 in round 2. stepwise: rollouts a step, 16-32.",
+    )
+    root_children: Positive = Field(
+        5, title="Root children", description="Actions sampled at the root (CPL: 5). sampling: trajectories."
+    )
+    children: Positive = Field(
+        3, title="Children", description="Actions sampled at any other node (CPL: 3). beam: B2 (AlphaMath: 5)."
+    )
+    beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
     max_depth: Positive = Field(
         6, title="Depth", description="Deepest action that can be rewarded; the solution counts. CPL: 6."
     )
     c_puct: float = Field(1.5, ge=0, title="c", description="Weight of the prior in PUCT. CPL's code: 1.5.")
+    c_ucb: float = Field(
+        1.41, ge=0, title="c of UCB", description="stepwise: weight of exploration. Not in the paper; UCB1: 1.41."
+    )
     temperature: float = Field(0.7, gt=0, le=2, title="Temperature", description="Of sampled actions. CPL: 0.7.")
     max_step_tokens: Positive = Field(1500, title="Step tokens", description="Limit of one action. CPL: 1500.")
     seed: int = Field(1234, title="Seed", description="Breaks ties of PUCT. CPL: 1234.")
+    leaves: Annotated[int, Field(ge=1, le=64)] = Field(
+        4,
+        title="Leaves",
+        description="Leaves of a tree that may be out at once, under a virtual loss, while the engine has room; while "
+        "its queue is full it is always 1, as in the papers.",
+    )
+    enough_right: Annotated[int, Field(ge=0)] = Field(
+        0, title="Enough right", description="puct: a tree with so many right solutions is stopped. 0: never (CPL)."
+    )
+    hopeless_after: Annotated[int, Field(ge=0)] = Field(
+        0,
+        title="Hopeless after",
+        description="puct: a tree without a right solution is stopped after so many expansions. 0: never (CPL).",
+    )
+    readings: Annotated[int, Field(ge=0)] = Field(
+        0, title="Readings", description="puct: first steps that restate the question, beside the root's others."
+    )
+    corrections: Annotated[int, Field(ge=0)] = Field(
+        0, title="Corrections", description="puct: steps that take back the one before, where V or Q is negative there."
+    )
+    library: Annotated[int, Field(ge=0)] = Field(
+        0,
+        title="Library",
+        description="puct: steps offered at each node, from right paths of the most similar questions of the round "
+        "before.",
+    )
     adaptive: bool = Field(
         True, title="Adaptive", description="Let the rollouts' pass rate set a question's budget, by the rule below."
     )
@@ -128,7 +171,7 @@ class StepApo(StepSettings):
 
 
 class Evaluation(StepSettings):
-    """Greedy accuracy on held-out questions."""
+    """Accuracy on held-out questions."""
 
     benchmarks: tuple[str, ...] = Field(
         ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations"),
@@ -139,3 +182,17 @@ class Evaluation(StepSettings):
     out_of_domain_count: Positive = Field(250, title="OOD count", description="Of an out-of-domain one at most.")
     seed: int = Field(7, title="Seed", description="Chooses the questions.")
     max_tokens: Positive = Field(2048, title="Tokens", description="Limit of plan and solution together.")
+    decoding: Literal["greedy", "beam", "best_of_n", "majority"] = Field(
+        "greedy",
+        title="Decoding",
+        description="greedy: one completion. beam: step-level beam search by V (AlphaMath, SVPO). best_of_n: the "
+        "sampled solution with the highest V. majority: a vote of the sampled answers, weighed by V.",
+    )
+    samples: Positive = Field(
+        5, title="Samples", description="best_of_n, majority: trajectories. beam: B2, samples a step. AlphaMath: 5."
+    )
+    beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
+    temperature: float = Field(
+        0.7, gt=0, le=2, title="Temperature", description="Of all decodings but greedy. AlphaMath: 0.6 or 1.0."
+    )
+    max_depth: Positive = Field(10, title="Depth", description="Actions of a path at most, but for greedy. SBS: 10.")

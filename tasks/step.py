@@ -13,17 +13,19 @@ import functools
 import hashlib
 import importlib.metadata
 import inspect
+import itertools
 import json
 import logging
 import shutil
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
 import polars as pl
+import pyarrow.parquet as pq
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
@@ -56,14 +58,21 @@ class Stage:
         self.folder = environment().home.absolute() / "work" / name / key
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def write(self, table: str, frame: pl.DataFrame) -> None:
-        """Adds a table to the stage, as Parquet (zstd)."""
+    def write(self, table: str, rows: pl.DataFrame | Iterable[pl.DataFrame]) -> None:
+        """Adds a table to the stage, as Parquet (zstd): a frame, or several, each of which becomes a row group."""
         path = self.folder / f"{table}.parquet"
+        height = 0
+        frames = [rows] if isinstance(rows, pl.DataFrame) else rows
+        groups = (frame.to_arrow(compat_level=pl.CompatLevel.oldest()) for frame in frames)
+        first = next(groups)
         try:
-            frame.write_parquet(path, compression="zstd")
+            with pq.ParquetWriter(path, first.schema, compression="zstd") as file:
+                for group in itertools.chain([first], groups):
+                    file.write_table(group)
+                    height += group.num_rows
         except OSError as problem:
-            raise OSError(f"cannot write {frame.height} rows of {table} to {path}: {problem}") from problem
-        self.add(path.name, path, rows=frame.height)
+            raise OSError(f"cannot write {table} to {path}: {problem}") from problem
+        self.add(path.name, path, rows=height)
 
     def add(self, name: str, data: bytes | Path, rows: int | None = None) -> None:
         """Adds an object to the stage."""
@@ -73,10 +82,15 @@ class Stage:
         """Keeps a finished part of unfinished work where a retry on any machine finds it."""
         self.store.put(f"{self.prefix}/parts/{name}", data)
 
-    def parts(self) -> dict[str, bytes]:
-        """The parts that an earlier attempt kept, by name."""
+    def parts(self) -> Iterator[tuple[str, bytes]]:
+        """The parts that an earlier attempt kept: name and content."""
         start = f"{self.prefix}/parts/"
-        return {name.removeprefix(start): self.store.get(name) for name in self.store.names(start)}
+        for name in self.store.names(start):
+            yield name.removeprefix(start), self.store.get(name)
+
+    def written(self, table: str) -> pl.DataFrame:
+        """A table that this stage wrote."""
+        return pl.read_parquet(self.folder / f"{table}.parquet")
 
     def read(self, ref: Ref, table: str) -> pl.DataFrame:
         """A table of an earlier stage, its digest verified."""

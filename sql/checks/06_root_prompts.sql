@@ -1,4 +1,4 @@
--- A root holds the prompt of its tree's question, as text and as the tree's prompt ids.
+-- A root holds the prompt of its tree's question (and what a stepwise search settled before it), as text and as the tree's prompt ids.
 select
     nodes.campaign,
     nodes.round,
@@ -10,4 +10,9 @@ select
 from nodes
 inner join trees using (campaign, round, tree_id)
 inner join questions using (campaign, round, question_id)
-where nodes.kind = 'root' and (nodes.text, nodes.token_ids) is distinct from (expected, trees.prompt_ids)
+where
+    nodes.kind = 'root'
+    and (
+        nodes.token_ids is distinct from trees.prompt_ids
+        or not if(trees.steps = 0, nodes.text = expected, starts_with(nodes.text, expected))
+    )

@@ -1,4 +1,4 @@
--- A node's visit count is the sum of its children's plus its own: one once it is expanded or terminal.
+-- A node's visit count is the sum of its children's plus its own: one once it is expanded or terminal (in stepwise search its own rollouts, at least one below the root).
 with below as (
     select campaign, round, tree_id, parent_id as node_id, sum(visits)::bigint as visits
     from nodes
@@ -14,5 +14,11 @@ select
     coalesce(below.visits, 0) as visits_of_children,
     (nodes.is_expanded or nodes.reward is not null)::int as own_visits,
 from nodes
+inner join trees using (campaign, round, tree_id)
 left join below using (campaign, round, tree_id, node_id)
-where nodes.visits <> visits_of_children + own_visits
+where
+    if(
+        trees.method = 'stepwise',
+        nodes.visits < visits_of_children + (nodes.node_id > 0)::int,
+        nodes.visits <> visits_of_children + own_visits
+    )

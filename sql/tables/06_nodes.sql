@@ -6,6 +6,7 @@ create table nodes (
     parent_id integer,
     depth integer not null,
     kind varchar not null,
+    origin varchar not null,
     text varchar not null,
     token_ids integer[] not null,
     logprob double not null,
@@ -14,6 +15,7 @@ create table nodes (
     visits integer not null,
     q double,
     reward double,
+    score double,
     answer varchar,
     is_expanded boolean not null,
     is_closed boolean not null,
@@ -27,14 +29,16 @@ comment on column nodes.node_id is 'Key within the tree in order of creation; 0 
 comment on column nodes.parent_id is 'Node that it was expanded from; null for the root.';
 comment on column nodes.depth is 'Actions from the root; 0 for the root.';
 comment on column nodes.kind is 'root, plan (a step), solution, malformed (not the format) or too_deep.';
+comment on column nodes.origin is 'Who began the action: policy, or words that were written for it to continue: reading (of the question), correction (of the step before), library (a step that worked elsewhere).';
 comment on column nodes.text is 'Text of the action alone: one plan step, or the plan''s end and the whole solution. Root: the question''s prompt.';
 comment on column nodes.token_ids is 'Token ids of the action as the engine sampled them, stop string included. Root: those of the question''s prompt.';
-comment on column nodes.logprob is 'Sum of the natural log-probabilities of token_ids; 0 for the root.';
-comment on column nodes.prior is 'P(a|s): geometric mean of the token probabilities, in [0, 1]; 1 for the root.';
-comment on column nodes.value is 'V of the state by the policy''s two value words, in [-1, 1]; null for the root and terminals.';
+comment on column nodes.logprob is 'Sum of the natural log-probabilities of the sampled token_ids (all, where origin is policy); 0 for the root.';
+comment on column nodes.prior is 'P(a|s): geometric mean of the token probabilities, in [0, 1]; 1 for the root. Of other origin than policy: the mean of its siblings''.';
+comment on column nodes.value is 'V of the state by the policy''s two value words, in [-1, 1]; null for the root and for malformed and too deep ones. Backed up for plan steps only.';
 comment on column nodes.visits is 'Visit count: values backed up through it, its own included (one once expanded, or terminal).';
 comment on column nodes.q is 'Running mean of the values backed up through it, in [-1, 1]; null while visits is 0.';
 comment on column nodes.reward is '+1 for a correct solution, -1 for any other terminal; null for plan steps and the root.';
+comment on column nodes.score is 'stepwise: zero-sum score of a child of the root, visits x advantage over the visit-weighted mean of its siblings (2501.01478, eq. 1, alpha = 1, rewards 1 and 0); null otherwise.';
 comment on column nodes.answer is 'Content of the last \boxed{} of a solution; null otherwise.';
 comment on column nodes.is_expanded is 'Its children were sampled.';
 comment on column nodes.is_closed is 'Nothing below it is left to search: terminal, or all children closed.';

@@ -1,44 +1,58 @@
-"""Growing trees: one coroutine a tree, many trees in flight, the engine batches continuously (design D3).
+"""The driver of every search: one coroutine a question, many in flight, the engine batches continuously (design D3).
 
-A reply is an immutable fact that the pure tree (`tasks.search.tree`) takes in; a request that fails for good
-fails its tree and is never a reward (design D4).
+A reply is an immutable fact that a pure method (`tasks.search.method`) takes in; a request that fails for good fails
+its trees and is never a reward (design D4). No clock runs here: what things cost comes with the replies.
 """
 
-import time
+import asyncio
+import dataclasses
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tasks.format import Action, Kind, parse_action, question_prompt
-from tasks.search.tree import Child, Node, Tree
+from tasks.format import Action, Kind, parse_action, parse_ending, question_prompt
+from tasks.search.actions import Offers, draws, no_offers
+from tasks.search.beam import Beam
+from tasks.search.method import Ask, Draw, Method
+from tasks.search.puct import Puct
+from tasks.search.stepwise import Stepwise
+from tasks.search.tree import Child, Cost, Tree
 from tasks.settings import Search
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sampled action: `logprob` summed over `token_ids`; `value` is V at its closing delimiter (design D2)."""
+    """One sampled action, with the beginning that was given for it, if any.
+
+    `logprob`: summed over the `sampled` last tokens of `token_ids`; those before them were given. `value`: V at its
+    closing delimiter (design D2).
+    """
 
     text: str
     token_ids: tuple[int, ...]
     logprob: float
     value: float
+    sampled: int
 
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """The policy's reply, with what it cost in tokens and in requests that failed before one was answered."""
+    """The policy's reply, with what it cost."""
 
     samples: Sequence[Sample]
-    prompt_tokens: int
-    cached_tokens: int
-    generated_tokens: int
-    failed_requests: int = 0
+    cost: Cost
 
 
 class Policy(Protocol):
     """Samples actions. Raises `PolicyError` when it can not, however often it tried."""
 
-    async def sample(self, state_ids: Sequence[int], n: int, *, session: str) -> Expansion: ...
+    @property
+    def has_room(self) -> bool:
+        """The queue runs short: a tree may have several leaves out."""
+
+    async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
+        """Samples of one state. Requests of a `session` share a prefix; a lower `priority` is served first."""
 
 
 class PolicyError(RuntimeError):
@@ -51,103 +65,160 @@ Judge = Callable[[str], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A question to be searched: its prompt's token ids, and the expansions that it may cost."""
+    """A question to be searched. `simulations`: its budget; `priority`: its place in the queue, the first is 0."""
 
-    tree_id: str
     question_id: str
     question: str
     prompt_ids: tuple[int, ...]
     judge: Judge
     simulations: int
-    is_held_out: bool
-    pass_rate: float | None
+    is_held_out: bool = False
+    pass_rate: float | None = None
+    priority: int = 0
+    offers: Offers = no_offers
 
 
 @dataclass(frozen=True, slots=True)
-class GrownTree:
-    """A finished tree as rows of tables `trees` (one) and `nodes` (all of its nodes)."""
+class Grown:
+    """A finished search: the trees, and their rows in the tables `trees` and `nodes`. `error`: why it failed."""
 
-    tree: dict[str, Any]
-    nodes: list[dict[str, Any]]
+    trees: list[Tree]
+    tree_rows: list[dict[str, Any]]
+    node_rows: list[dict[str, Any]]
+    error: str | None
 
 
-async def grow(task: Task, policy: Policy, settings: Search) -> GrownTree:
-    """Simulations of one tree until its budget is spent, it is exhausted, or a request fails for good."""
-    tree = Tree(
-        question_prompt(task.question),
-        task.prompt_ids,
-        c_puct=settings.c_puct,
-        seed=f"{settings.seed}/{task.tree_id}",
-    )
-    started = time.monotonic()
-    requests = failed_requests = prompt_tokens = cached_tokens = generated_tokens = 0
+async def grow(task: Task, policy: Policy, settings: Search) -> Grown:
+    """Searches one question until its method is done, or a request fails for good.
+
+    While the engine has room, up to `settings.leaves` asks of the question are out at once.
+    """
+    search = method(task, settings)
+    out: set[asyncio.Task[tuple[Ask, list[Child]]]] = set()
     error: str | None = None
-    while tree.expansions < task.simulations and (leaf := tree.select()) is not None:
-        n = settings.root_children if leaf is tree.root else settings.children
-        try:
-            requests += 1
-            reply = await policy.sample(tree.state_ids(leaf), n, session=task.tree_id)
-            requests += reply.failed_requests
-            failed_requests += reply.failed_requests
-            prompt_tokens += reply.prompt_tokens
-            cached_tokens += reply.cached_tokens
-            generated_tokens += reply.generated_tokens
-            children = [await judged(sample, leaf, task.judge, settings.max_depth) for sample in reply.samples]
-        except PolicyError as problem:
-            tree.release(leaf)
-            failed_requests += 1
-            error = str(problem)
-            break
-        tree.expand(leaf, children)
-    return GrownTree(
-        tree={
-            "tree_id": task.tree_id,
-            "question_id": task.question_id,
-            "state": _state(tree, task, error),
-            "simulations": task.simulations,
-            "expansions": tree.expansions,
-            "nodes": len(tree.nodes),
-            "visits": tree.root.visits,
-            "value": tree.root.q,
-            "is_solved": any(node.action.reward == 1.0 for node in tree.nodes),
-            "is_held_out": task.is_held_out,
-            "pass_rate": task.pass_rate,
-            "prompt_ids": list(task.prompt_ids),
-            "requests": requests,
-            "failed_requests": failed_requests,
-            "prompt_tokens": prompt_tokens,
-            "cached_tokens": cached_tokens,
-            "generated_tokens": generated_tokens,
-            "seconds": time.monotonic() - started,
-            "error": error,
-        },
-        nodes=tree.rows(task.tree_id),
+    try:
+        while task.simulations:
+            while not out or (policy.has_room and len(out) < settings.leaves):
+                if (ask := search.ask()) is None:
+                    break
+                out.add(asyncio.create_task(_answer(ask, task, policy, settings)))
+            if not out:
+                break
+            done, out = await asyncio.wait(out, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                search.take(*one.result())
+    except PolicyError as problem:
+        error = str(problem)
+    finally:
+        for one in out:
+            one.cancel()
+        await asyncio.gather(*out, return_exceptions=True)
+    state = "failed" if error else search.state if task.simulations else "skipped"
+    names = [_tree_id(task, tree) for tree in search.trees]
+    return Grown(
+        search.trees,
+        [_row(task, tree, name, state, settings, error) for tree, name in zip(search.trees, names, strict=True)],
+        [row for tree, name in zip(search.trees, names, strict=True) for row in tree.rows(name)],
+        error,
     )
 
 
-def _state(tree: Tree, task: Task, error: str | None) -> str:
-    if error is not None:
-        return "failed"
-    if task.simulations == 0:
-        return "skipped"
-    return "exhausted" if tree.is_exhausted else "budget"
+def method(task: Task, settings: Search) -> Method:
+    """The search that the settings name, at the start of a question."""
+    tree = Tree(question_prompt(task.question), task.prompt_ids)
+    match settings.method:
+        case "puct":
+            return Puct(
+                tree,
+                draws(settings, task.offers),
+                simulations=task.simulations,
+                c=settings.c_puct,
+                seed=f"{settings.seed}/{task.question_id}",
+                enough_right=settings.enough_right,
+                hopeless_after=settings.hopeless_after,
+            )
+        case "stepwise":
+            return Stepwise(
+                tree,
+                rollouts=task.simulations,
+                root_children=settings.root_children,
+                children=settings.children,
+                c=settings.c_ucb,
+                max_steps=settings.max_depth - 1,
+            )
+        case "beam":
+            return Beam(tree, width=settings.beams, first=settings.beams * settings.children, next_=settings.children)
+        case "sampling":
+            return Beam(tree, width=None, first=settings.root_children, next_=1)
 
 
-async def judged(sample: Sample, parent: Node, judge: Judge, max_depth: int) -> Child:
-    """The child that a sampled action becomes: parsed, and rewarded if it ends the trajectory.
+async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tuple[Ask, list[Child]]:
+    """The judged answers to all draws of an ask; what they cost is put on its tree's account."""
+    cost = ask.tree.cost
+
+    async def one(draw: Draw) -> list[Child]:
+        try:
+            state_ids = ask.tree.state_ids(ask.node)
+            reply = await policy.sample(state_ids, draw, session=task.question_id, priority=task.priority)
+        except PolicyError:
+            cost.requests += 1
+            cost.failed_requests += 1
+            raise
+        for field in dataclasses.fields(Cost):
+            setattr(cost, field.name, getattr(cost, field.name) + getattr(reply.cost, field.name))
+        position = ask.tree.position(ask.node)
+        return [await judged(sample, draw, position, task.judge, settings.max_depth) for sample in reply.samples]
+
+    if len(ask.draws) == 1:
+        return ask, await one(ask.draws[0])
+    answers = await asyncio.gather(*(one(draw) for draw in ask.draws))
+    return ask, [child for answer in answers for child in answer]
+
+
+async def judged(sample: Sample, draw: Draw, position: int, judge: Judge, max_depth: int) -> Child:
+    """The child that a sampled action becomes after `position` plan steps: parsed, and rewarded if it ends there.
 
     The depth is tested before the answer, as in the released code: a right solution at depth `max_depth + 1` gets
     -1, so the deepest rewarded trajectory has `max_depth - 1` plan steps and the solution (methods.md 1.3).
     """
-    action = Action(Kind.TOO_DEEP) if parent.depth >= max_depth else parse_action(sample.text, position=parent.depth)
-    is_plan = action.kind is Kind.PLAN
+    if draw.to_the_end:
+        action = parse_ending(sample.text, position, max_depth)
+    else:
+        action = Action(Kind.TOO_DEEP) if position >= max_depth else parse_action(sample.text, position)
     is_right = action.kind is Kind.SOLUTION and action.answer is not None and await judge(action.answer)
     return Child(
         kind=action.kind,
         text=sample.text,
         token_ids=sample.token_ids,
         logprob=sample.logprob,
-        value=sample.value if is_plan else None,
-        reward=None if is_plan else 1.0 if is_right else -1.0,
+        prior=math.exp(sample.logprob / sample.sampled),
+        value=sample.value if action.kind in (Kind.PLAN, Kind.SOLUTION) else None,
+        reward=None if action.kind is Kind.PLAN else 1.0 if is_right else -1.0,
         answer=action.answer,
+        origin=draw.origin,
     )
+
+
+def _tree_id(task: Task, tree: Tree) -> str:
+    return f"{task.question_id}/step-{tree.steps}" if tree.steps else task.question_id
+
+
+def _row(task: Task, tree: Tree, tree_id: str, state: str, settings: Search, error: str | None) -> dict[str, Any]:
+    return {
+        "tree_id": tree_id,
+        "question_id": task.question_id,
+        "method": settings.method,
+        "state": state,
+        "steps": tree.steps,
+        "simulations": task.simulations,
+        "expansions": sum(node.is_expanded for node in tree.nodes),
+        "nodes": len(tree.nodes),
+        "visits": tree.root.visits,
+        "value": tree.root.q,
+        "is_solved": tree.right > 0,
+        "is_held_out": task.is_held_out,
+        "pass_rate": task.pass_rate,
+        "prompt_ids": list(tree.root.action.token_ids),
+        **dataclasses.asdict(tree.cost),
+        "error": error,
+    }

@@ -1,46 +1,57 @@
-"""One search tree over plan steps: selection, expansion, backup. Pure and synchronous; CPL, methods.md 1.3.
+"""The search tree of one question: states, actions, visit counts and running means. Pure and synchronous.
 
-State: the question and the plan steps so far. Action: one plan step, or the complete solution. Reward: 0 for a
-step, +1 / -1 for a right / wrong solution, -1 for one that is malformed or too deep. As r = 0 on plan steps,
-Q(s, a) of an action is the value of the state it leads to, and is kept in the child.
+State: the question and the plan steps so far. Action: one plan step, or the complete solution. As r = 0 on plan
+steps, Q(s, a) of an action is the value of the state it leads to, and is kept in the child (CPL, methods.md 1.3):
 
-    PUCT (their code's form):  argmax_a  Q(s,a) + c * P(a|s) * sqrt(N(s)) / (1 + N(s,a))
-    prior:                     P(a|s) = exp(mean log-prob of the action's tokens), not normalised over siblings
-    backup:                    N += 1, W += v on the node and all ancestors;  Q = W / N, and 0 where N = 0
+    prior:   P(a|s) = exp(mean log-prob of the sampled tokens), not normalised over siblings
+    backup:  N += 1, W += v on the node and all ancestors;  Q = W / N, and 0 where N = 0
 
-Where we differ: a branch whose every leaf is terminal is *closed* and selection starts again from the root,
-while the released code drops the whole tree there (nominal 200 simulations become about 38, methods.md 1.3).
+How a tree is searched is a method's business: `tasks.search.puct`, `stepwise`, `beam`, `sampling`.
 """
 
-import math
-import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from tasks.format import Kind
+
+
+class Origin(StrEnum):
+    """Who began an action: the policy alone, or words that the factory wrote and the policy continued."""
+
+    POLICY = "policy"
+    READING = "reading"
+    CORRECTION = "correction"
+    LIBRARY = "library"
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
     """What an expansion adds: a sampled action, already parsed and judged.
 
-    `logprob` is the sum over `token_ids` under the policy; `value` is V of the state the action leads to (None
-    for terminals); `reward` is +1 or -1 for terminals and None for plan steps.
+    `logprob`: sum over the sampled tokens under the policy. `prior`: their geometric mean probability, in [0, 1].
+    `value`: V of the state the action leads to, in [-1, 1]. `reward`: +1 or -1 for terminals, None for plan steps.
     """
 
     kind: Kind
     text: str
     token_ids: tuple[int, ...]
     logprob: float
+    prior: float
     value: float | None = None
     reward: float | None = None
     answer: str | None = None
+    origin: Origin = Origin.POLICY
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A state, reached by the action whose text and token ids it holds (the root's are those of the question)."""
+    """A state, reached by the action whose text and token ids it holds (the root's are those of the question).
+
+    `pending`: leaves below it that are out at the engine. `is_closed`: nothing below is left to search.
+    `is_busy`: something is left, but all of it is out. `score`: what stepwise search says of its root's children.
+    """
 
     node_id: int
     parent: "Node | None"
@@ -54,10 +65,15 @@ class Node:
     is_expanded: bool = False
     is_closed: bool = False
     is_busy: bool = False
+    score: float | None = None
 
     @property
     def q(self) -> float:
         return self.total / self.visits if self.visits else 0.0
+
+    @property
+    def is_terminal(self) -> bool:
+        return self.action.reward is not None
 
     def lineage(self) -> Iterator["Node"]:
         """The node and its ancestors, up to the root."""
@@ -67,90 +83,65 @@ class Node:
             node = node.parent
 
 
+@dataclass(slots=True)
+class Cost:
+    """What a tree cost: requests and tokens, and the seconds that its requests waited for admission and were served."""
+
+    requests: int = 0
+    failed_requests: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    generated_tokens: int = 0
+    queue_seconds: float = 0.0
+    service_seconds: float = 0.0
+
+
 class Tree:
-    """The search tree of one question.
+    """Nodes below a root, which holds the text and the token ids of a prompt with `steps` plan steps in it."""
 
-    Several leaves may be out at the same time: `select` hands one out and marks it, and until `expand` brings it
-    back its path carries a virtual loss (one visit of value -1 for each leaf that is out below it).
-    """
-
-    def __init__(self, question: str, prompt_ids: Sequence[int], *, c_puct: float, seed: str) -> None:
-        self.c_puct = c_puct
-        self.random = random.Random(seed)
-        self.root = Node(0, None, 0, Child(Kind.ROOT, question, tuple(prompt_ids), logprob=0.0))
+    def __init__(self, prompt: str, prompt_ids: Sequence[int], *, steps: int = 0) -> None:
+        self.root = Node(0, None, 0, Child(Kind.ROOT, prompt, tuple(prompt_ids), logprob=0.0, prior=1.0))
         self.nodes = [self.root]
-        self.expansions = 0
+        self.steps = steps
+        self.cost = Cost()
 
-    def select(self) -> Node | None:
-        """The leaf that PUCT leads to, marked as out; None when every leaf is closed or out."""
-        node = self.root
-        if node.is_closed or node.is_busy:
-            return None
-        while node.children:
-            node = self._best_child(node)
-        for ancestor in node.lineage():
-            ancestor.pending += 1
-        node.is_busy = True
-        _propagate(node)
-        return node
+    def add(self, parent: Node, children: Iterable[Child], *, distinct: bool = True) -> list[Node]:
+        """Adds children and returns their nodes. Exact duplicates, after stripping white space, are dropped.
 
-    def _best_child(self, node: Node) -> Node:
-        """PUCT over the children that can still be searched; ties are broken uniformly by the tree's seed."""
-        exploration = self.c_puct * math.sqrt(node.visits + node.pending)
-        best: list[Node] = []
-        best_score = -math.inf
-        for child in node.children:
-            if child.is_closed or child.is_busy:
-                continue
-            visits = child.visits + child.pending
-            score = exploration * child.prior / (1 + visits)
-            if visits:
-                score += (child.total - child.pending) / visits
-            if score > best_score:
-                best, best_score = [child], score
-            elif score == best_score:
-                best.append(child)
-        return best[0] if len(best) == 1 else self.random.choice(best)
-
-    def expand(self, node: Node, children: Sequence[Child]) -> None:
-        """Brings a selected leaf back: backs up its V, adds its distinct children, backs up the terminal ones.
-
-        Exact duplicates (after stripping white space) are dropped; the first stays. The root's own estimate is 0:
-        no step leads to it, so no V is defined there (design D2), and a constant at the root changes no choice.
+        A step that the policy did not begin has no probability of its own: its prior is the mean of its siblings'.
         """
-        self.release(node)
-        node.is_expanded = True
-        self.expansions += 1
-        _back_up(node, node.action.value or 0.0)
-        seen: set[str] = set()
+        parent.is_expanded = True
+        seen = {child.action.text.strip() for child in parent.children} if distinct else set()
+        added = []
         for child in children:
-            if (stripped := child.text.strip()) in seen:
-                continue
-            seen.add(stripped)
-            added = Node(len(self.nodes), node, node.depth + 1, child, prior=prior(child))
-            self.nodes.append(added)
-            node.children.append(added)
-            if child.reward is not None:
-                added.is_closed = True
-                _back_up(added, child.reward)
-        node.is_closed = all(child.is_closed for child in node.children)
-        _propagate(node)
-
-    def release(self, node: Node) -> None:
-        """Takes back a leaf that is out, with its virtual loss."""
-        for ancestor in node.lineage():
-            ancestor.pending -= 1
-        node.is_busy = False
-        _propagate(node)
+            if distinct:
+                if (stripped := child.text.strip()) in seen:
+                    continue
+                seen.add(stripped)
+            node = Node(len(self.nodes), parent, parent.depth + 1, child, child.prior)
+            self.nodes.append(node)
+            parent.children.append(node)
+            added.append(node)
+        own = [node.prior for node in added if node.action.origin is Origin.POLICY]
+        if len(own) < len(added):
+            for node in added:
+                if node.action.origin is not Origin.POLICY:
+                    node.prior = sum(own) / len(own) if own else 1.0
+        return added
 
     def state_ids(self, node: Node) -> list[int]:
         """Token ids of the state: the question's prompt and every action down to `node`."""
         path = [ancestor.action.token_ids for ancestor in node.lineage()]
         return [token for ids in reversed(path) for token in ids]
 
+    def position(self, node: Node) -> int:
+        """Plan steps in the state of `node`, those of the root included."""
+        return self.steps + node.depth
+
     @property
-    def is_exhausted(self) -> bool:
-        return self.root.is_closed
+    def right(self) -> int:
+        """Right solutions found so far."""
+        return sum(node.action.reward == 1.0 for node in self.nodes)
 
     def rows(self, tree_id: str) -> list[dict[str, Any]]:
         """The rows of table `nodes`, in order of creation."""
@@ -161,6 +152,7 @@ class Tree:
                 "parent_id": None if node.parent is None else node.parent.node_id,
                 "depth": node.depth,
                 "kind": str(node.action.kind),
+                "origin": str(node.action.origin),
                 "text": node.action.text,
                 "token_ids": list(node.action.token_ids),
                 "logprob": node.action.logprob,
@@ -169,6 +161,7 @@ class Tree:
                 "visits": node.visits,
                 "q": node.q if node.visits else None,
                 "reward": node.action.reward,
+                "score": node.score,
                 "answer": node.action.answer,
                 "is_expanded": node.is_expanded,
                 "is_closed": node.is_closed,
@@ -177,25 +170,10 @@ class Tree:
         ]
 
 
-def prior(action: Child) -> float:
-    """Geometric mean of the action's token probabilities, in [0, 1]."""
-    return math.exp(action.logprob / max(len(action.token_ids), 1))
-
-
-def _back_up(node: Node, value: float) -> None:
-    for ancestor in node.lineage():
-        ancestor.visits += 1
-        ancestor.total += value
-
-
-def _propagate(node: Node) -> None:
-    """Carries a change of `is_closed` or `is_busy` up: a node is closed when all its children are, and busy when
-    none of them can be searched now."""
-    parent = node.parent
-    while parent is not None:
-        closed = all(child.is_closed for child in parent.children)
-        busy = not closed and all(child.is_closed or child.is_busy for child in parent.children)
-        if (closed, busy) == (parent.is_closed, parent.is_busy):
-            return
-        parent.is_closed, parent.is_busy = closed, busy
-        parent = parent.parent
+def back_up(node: Node, total: float, visits: int = 1) -> None:
+    """Adds values that sum to `total` to the node and all of its ancestors."""
+    above: Node | None = node
+    while above is not None:
+        above.visits += visits
+        above.total += total
+        above = above.parent

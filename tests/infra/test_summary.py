@@ -43,6 +43,23 @@ TABLES: Tables = {
     "value_rankings": [
         {"model": "sft", "trees": 30, "nodes": 90, "pearson": 0.5, "spearman": None, "auc": 0.7, "auc_stderr": 0.1}
     ],
+    "engine": [
+        {
+            "step": "search",
+            "questions": 300,
+            "seconds": 60.0,
+            "utilisation": 0.98,
+            "mean_sequences": 200.0,
+            "tokens_per_second": 6500.0,
+            "cache_hit_share": 0.8,
+            "questions_per_hour": 18000.0,
+            "mean_queue_seconds": 0.5,
+            "mean_service_seconds": 1.0,
+            "failed_requests": 0,
+            "gpus": 0,
+            "gpu_hours": 0.0,
+        }
+    ],
 }
 
 

@@ -75,7 +75,9 @@ def tree(tree_id: str, question_id: str, state: str, **figures: Any) -> Row:
     return {
         "tree_id": tree_id,
         "question_id": question_id,
+        "method": "puct",
         "state": state,
+        "steps": 0,
         "simulations": 4,
         "is_solved": False,
         "is_held_out": False,
@@ -86,7 +88,8 @@ def tree(tree_id: str, question_id: str, state: str, **figures: Any) -> Row:
         "prompt_tokens": 30,
         "cached_tokens": 15,
         "generated_tokens": 40,
-        "seconds": 1.5,
+        "queue_seconds": 0.5,
+        "service_seconds": 1.5,
         "error": None,
     } | figures
 
@@ -100,6 +103,7 @@ def node(tree_id: str, node_id: int, parent_id: int | None, depth: int, kind: st
             "parent_id": parent_id,
             "depth": depth,
             "kind": kind,
+            "origin": "policy",
             "text": text,
             "token_ids": [10 * node_id, 10 * node_id + 1],
             "logprob": -1.0,
@@ -108,6 +112,7 @@ def node(tree_id: str, node_id: int, parent_id: int | None, depth: int, kind: st
             "visits": int(is_terminal),
             "q": learned.get("reward"),
             "reward": None,
+            "score": None,
             "answer": "5" if is_terminal else None,
             "is_expanded": False,
             "is_closed": is_terminal,
@@ -251,6 +256,23 @@ ROUND: dict[str, list[Row]] = {
         example([1, 3], is_policy=True, positions=[1, 3], targets=[1 / 6, 1.0]),
         example([1, 4], is_policy=False, positions=[3], targets=[-1.0]),
         example([2, 5], is_policy=False, positions=[1, 3], targets=[-5 / 6, -1.0]),
+    ],
+    "engine_use": [
+        {
+            "step": "search",
+            "questions": 3,
+            "seconds": 4.0,
+            "busy_seconds": 3.0,
+            "sequence_seconds": 40.0,
+            "requests": 9,
+            "failed_requests": 0,
+            "prompt_tokens": 90,
+            "cached_tokens": 45,
+            "generated_tokens": 120,
+            "queue_seconds": 1.5,
+            "service_seconds": 4.5,
+            "gpus": 0,
+        }
     ],
     "models": [model("base", None), model("sft", "base"), model("step_apo", "sft")],
     "evaluations": [

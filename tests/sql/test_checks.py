@@ -47,6 +47,7 @@ BREAKS = {
     "24_no_benchmark_question": """
         update evaluation_samples set question = 'what is 1+1 ?' where model = 'base' and question_id = 'b1'
     """,
+    "25_zero_sum_scores": "update nodes set score = 0.5 where tree_id = 't1' and node_id = 1",
 }
 
 

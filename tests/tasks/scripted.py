@@ -1,9 +1,12 @@
 """A policy without a model: it draws plan steps and solutions from a seed that depends on the state alone."""
 
+import asyncio
 import random
 from collections.abc import Sequence
 
 from tasks.search.grow import Expansion, PolicyError, Sample
+from tasks.search.method import Draw
+from tasks.search.tree import Cost
 
 
 def step_text(number: int, what: str) -> str:
@@ -17,30 +20,33 @@ def solution_text(answer: str) -> str:
 class ScriptedPolicy:
     """Each state has its own actions, whatever the order of requests: solutions grow likelier with depth.
 
-    `fails_at` is the request (from 1) that fails for good.
+    `fails_at` is the request (from 1) that fails for good. `has_room`: what an engine with a short queue would say.
     """
 
-    def __init__(self, seed: int = 0, branching: int = 4, fails_at: int | None = None) -> None:
+    def __init__(self, seed: int = 0, branching: int = 4, fails_at: int | None = None, has_room: bool = False) -> None:
+        self.has_room = has_room
         self.seed = seed
         self.branching = branching
         self.fails_at = fails_at
         self.requests = 0
 
-    async def sample(self, state_ids: Sequence[int], n: int, *, session: str) -> Expansion:
+    async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
         self.requests += 1
         if self.requests == self.fails_at:
             raise PolicyError("the engine is gone")
-        rng = random.Random(f"{self.seed}/{list(state_ids)}")
+        await asyncio.sleep(0)  # others go on meanwhile, as with a real engine
+        rng = random.Random(f"{self.seed}/{list(state_ids)}/{draw}")
         depth = state_ids.count(1)
-        samples = [self._action(rng, depth) for _ in range(n)]
-        return Expansion(samples, prompt_tokens=len(state_ids), cached_tokens=0, generated_tokens=3 * n)
+        samples = [self._action(rng, depth, draw) for _ in range(draw.n)]
+        cost = Cost(requests=1, prompt_tokens=len(state_ids), generated_tokens=2 * draw.n, service_seconds=0.25)
+        return Expansion(samples, cost)
 
-    def _action(self, rng: random.Random, depth: int) -> Sample:
+    def _action(self, rng: random.Random, depth: int, draw: Draw) -> Sample:
         which = rng.randrange(self.branching)
-        if rng.random() < 0.15 * depth:
+        if draw.to_the_end or rng.random() < 0.15 * depth:
             text = solution_text(str(which))
         elif rng.random() < 0.05:
             text = "no format at all"
         else:
-            text = step_text(depth + 1, f"choose {which}")
-        return Sample(text, (1, 10 + which), logprob=-rng.random() * 3, value=rng.uniform(-1, 1))
+            text = draw.start + f" {which}\n</step>\n" if draw.start else step_text(depth + 1, f"choose {which}")
+        return Sample(text, (1, 10 + which), logprob=-rng.random() * 3, value=rng.uniform(-1, 1), sampled=2)

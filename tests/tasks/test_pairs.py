@@ -29,7 +29,7 @@ def node(
 
 
 def tree(*nodes: dict[str, Any]) -> SearchedTree:
-    return SearchedTree({"tree_id": "t", "question_id": "t"}, list(nodes))
+    return SearchedTree({"tree_id": "t", "question_id": "t", "steps": 0}, list(nodes))
 
 
 #                root

@@ -1,0 +1,55 @@
+"""The plan library: steps that worked on similar questions, offered as actions (an extension; CPL names it as future).
+
+What worked: plan steps with Q > 0 on a tree of an earlier round. Similar: cosine of the questions' TF-IDF vectors over
+words, numbers masked, so that two questions are alike when they tell the same story with other figures.
+"""
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+import polars as pl
+from sklearn.feature_extraction.text import TfidfVectorizer
+
+from tasks.format import Kind, step_body
+from tasks.search.actions import Offers
+
+
+class Library:
+    """`questions`: question_id and question of the earlier round; `nodes`: rows of its table `nodes`."""
+
+    def __init__(self, questions: pl.DataFrame, nodes: pl.DataFrame) -> None:
+        worked = nodes.filter(pl.col("kind") == Kind.PLAN, pl.col("q") > 0).sort("q", descending=True)
+        self._steps: dict[tuple[str, int], list[str]] = defaultdict(list)
+        for tree_id, depth, text in worked.select("tree_id", "depth", "text").iter_rows():
+            self._steps[tree_id, depth - 1].append(step_body(text))
+        known = questions.filter(pl.col("question_id").is_in({tree_id for tree_id, _ in self._steps}))
+        self._ids: list[str] = known["question_id"].to_list()
+        self._texts: list[str] = known["question"].to_list()
+        self._words = TfidfVectorizer(preprocessor=_masked, token_pattern=r"[^\W\d]+|#")
+        self._vectors = self._words.fit_transform(self._texts) if self._texts else None
+
+    def offers(self, question: str, most: int) -> Offers:
+        """The offers for one question: at most `most` distinct steps a position, those of the likest questions first.
+
+        A question is not offered its own steps.
+        """
+        if self._vectors is None:
+            return lambda position: ()
+        likeness = (self._vectors @ self._words.transform([question]).T).toarray().ravel()
+        nearest = [self._ids[i] for i in (-likeness).argsort(kind="stable") if self._texts[i] != question]
+
+        def at(position: int) -> Sequence[str]:
+            found: dict[str, None] = {}
+            for question_id in nearest:
+                for body in self._steps.get((question_id, position), ()):
+                    found[body] = None
+                    if len(found) == most:
+                        return list(found)
+            return list(found)
+
+        return at
+
+
+def _masked(text: str) -> str:
+    return re.sub(r"\d+(?:[.,]\d+)*", " # ", text.lower())

@@ -1,0 +1,50 @@
+"""What a search method is: a pure machine that says what to ask the policy next, and takes in what it answered.
+
+One asynchronous driver (`tasks.search.grow`) runs them all. A method may have several asks out at a time; it is never
+told how long anything took.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tasks.search.tree import Child, Node, Origin, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """`n` samples of one state.
+
+    `start`: what the factory writes first and the policy continues. `to_the_end`: not one action but the rest of the
+    trajectory, up to the end of its solution: a simulation in the sense of MCTS, of which only the reward is kept.
+    """
+
+    n: int
+    origin: Origin = Origin.POLICY
+    start: str = ""
+    to_the_end: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What the policy is asked about one node of one tree."""
+
+    tree: Tree
+    node: Node
+    draws: tuple[Draw, ...]
+
+
+class Method(Protocol):
+    """One question's search. `trees`: what it has grown; the last one is what it works on."""
+
+    trees: list[Tree]
+
+    def ask(self) -> Ask | None:
+        """What to ask next; None when it is done, or has to wait for what is out."""
+
+    def take(self, ask: Ask, children: Sequence[Child]) -> None:
+        """Takes in the judged answers to all draws of an ask."""
+
+    @property
+    def state(self) -> str:
+        """How it ended, as table `trees` says it."""

@@ -1,0 +1,153 @@
+"""Plan MCTS with PUCT and the value (CPL, methods.md 1.3; AlphaMath 2.1; the search of SVPO).
+
+    argmax_a  Q(s,a) + c * P(a|s) * sqrt(N(s)) / (1 + N(s,a))        (the released code's form)
+
+One simulation: select a leaf, back up its V, expand it, back up the reward of every terminal child. Where we differ:
+a branch whose every leaf is terminal is *closed* and selection starts again from the root, while the released code
+drops the whole tree there (nominal 200 simulations become about 38).
+
+Several leaves may be out at a time: until a leaf comes back its path carries a virtual loss (one visit of value -1).
+"""
+
+import math
+import random
+from collections.abc import Callable, Sequence
+
+from tasks.search.method import Ask, Draw
+from tasks.search.tree import Child, Node, Tree, back_up
+
+Draws = Callable[[Node], tuple[Draw, ...]]
+"""What to sample at a leaf."""
+
+
+class Puct:
+    """`simulations`: expansions at most. `enough_right`, `hopeless_after`: the early stops of `settings.Search`."""
+
+    def __init__(
+        self,
+        tree: Tree,
+        draws: Draws,
+        *,
+        simulations: int,
+        c: float,
+        seed: str,
+        enough_right: int = 0,
+        hopeless_after: int = 0,
+    ) -> None:
+        self.trees = [tree]
+        self.tree = tree
+        self.draws = draws
+        self.simulations = simulations
+        self.c = c
+        self.random = random.Random(seed)
+        self.enough_right = enough_right
+        self.hopeless_after = hopeless_after
+        self.asked = 0
+        self.expansions = 0
+        self.right = 0
+
+    def ask(self) -> Ask | None:
+        if self.asked >= self.simulations or self.is_solved or self.is_hopeless:
+            return None
+        leaf = self.select()
+        if leaf is None:
+            return None
+        self.asked += 1
+        return Ask(self.tree, leaf, self.draws(leaf))
+
+    def take(self, ask: Ask, children: Sequence[Child]) -> None:
+        self.expand(ask.node, children)
+
+    @property
+    def is_solved(self) -> bool:
+        return 0 < self.enough_right <= self.right
+
+    @property
+    def is_hopeless(self) -> bool:
+        return 0 < self.hopeless_after <= self.expansions and not self.right
+
+    @property
+    def state(self) -> str:
+        if self.tree.root.is_closed:
+            return "exhausted"
+        if self.expansions >= self.simulations:
+            return "budget"
+        return "solved" if self.is_solved else "hopeless"
+
+    def select(self) -> Node | None:
+        """The leaf that PUCT leads to, marked as out; None when every leaf is closed or out."""
+        node = self.tree.root
+        if node.is_closed or node.is_busy:
+            return None
+        node.pending += 1
+        while node.children:
+            node = self._best_child(node)
+            node.pending += 1
+        node.is_busy = True
+        _propagate(node)
+        return node
+
+    def _best_child(self, node: Node) -> Node:
+        """PUCT over the children that can still be searched; ties are broken uniformly by the tree's seed."""
+        exploration = self.c * math.sqrt(node.visits + node.pending - 1)  # less the leaf that is being selected
+        best: Node | None = None
+        ties: list[Node] = []
+        best_score = -math.inf
+        for child in node.children:
+            if child.is_closed or child.is_busy:
+                continue
+            pending = child.pending
+            visits = child.visits + pending
+            score = exploration * child.prior / (1 + visits)
+            if visits:
+                score += (child.total - pending) / visits
+            if score > best_score:
+                best, best_score, ties = child, score, []
+            elif score == best_score:
+                ties.append(child)
+        assert best is not None, "a node that is neither closed nor busy has a child to select"
+        return self.random.choice([best, *ties]) if ties else best
+
+    def expand(self, node: Node, children: Sequence[Child]) -> None:
+        """Brings a selected leaf back: backs up its V, adds its distinct children, backs up the terminal ones.
+
+        The root's own estimate is 0: no step leads to it, so no V is defined there (design D2), and a constant at the
+        root changes no choice.
+        """
+        self.expansions += 1
+        visits = 1
+        total = 0.0 if node.parent is None else node.action.value or 0.0
+        for child in self.tree.add(node, children):
+            if (reward := child.action.reward) is not None:
+                child.is_closed = True
+                child.visits, child.total = 1, reward
+                visits += 1
+                total += reward
+                self.right += reward > 0
+        node.is_busy = False
+        node.is_closed = all(child.is_closed for child in node.children)
+        back_up(node, total, visits)
+        above: Node | None = node
+        while above is not None:
+            above.pending -= 1
+            above = above.parent
+        _propagate(node)
+
+
+def _propagate(node: Node) -> None:
+    """Carries a change of `is_closed` or `is_busy` up: a node is closed when all its children are, and busy when
+    none of them can be searched now."""
+    parent = node.parent
+    while parent is not None:
+        closed, busy = True, True
+        for child in parent.children:
+            if not child.is_closed:
+                closed = False
+                if not child.is_busy:
+                    busy = False
+                    break
+        busy = busy and not closed
+        if closed == parent.is_closed and busy == parent.is_busy:
+            return
+        parent.is_closed, parent.is_busy = closed, busy
+        parent = parent.parent
