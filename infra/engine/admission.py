@@ -6,11 +6,15 @@ their prefixes. What waits here costs nothing, and is overtaken by what matters 
 
 import asyncio
 from bisect import insort
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from infra.engine.load import Meter
+
+Prefix = tuple[int, ...]
+"""Token ids that many prompts begin with."""
 
 
 @dataclass(slots=True, eq=False)
@@ -18,18 +22,23 @@ class _Request:
     priority: int
     tokens: int
     sequences: int
+    prefix: Prefix
     entered: asyncio.Future[None]
     is_in: bool = False
 
 
 class Admission:
-    """At most `budget` tokens and `seats` sequences at once; a request that is larger than either enters alone."""
+    """At most `budget` tokens and `seats` sequences at once; a request that is larger than either enters alone.
+
+    The tokens of a prefix count once for all who have it: the engine's prefix cache holds them once.
+    """
 
     def __init__(self, budget: int, seats: int, meter: Meter) -> None:
         self.budget = budget
         self.seats = seats
         self.tokens = self.sequences = 0  # in flight
         self._requests = 0  # in flight
+        self._prefixes: Counter[Prefix] = Counter()  # requests in flight with this one
         self._meter = meter
         self._waiting: list[_Request] = []  # in the order in which they will enter
 
@@ -38,9 +47,12 @@ class Admission:
         return bool(self._waiting)
 
     @asynccontextmanager
-    async def __call__(self, tokens: int, sequences: int, priority: int) -> AsyncIterator[None]:
-        """Holds its part of both bounds, after all of lower priority that wait, and of the same that came before."""
-        request = _Request(priority, tokens, sequences, asyncio.get_running_loop().create_future())
+    async def __call__(self, tokens: int, sequences: int, priority: int, prefix: Prefix = ()) -> AsyncIterator[None]:
+        """Holds its part of both bounds, after all of lower priority that wait, and of the same that came before.
+
+        `tokens`: without those of the prefix.
+        """
+        request = _Request(priority, tokens, sequences, prefix, asyncio.get_running_loop().create_future())
         insort(self._waiting, request, key=lambda other: other.priority)
         self._admit()
         try:
@@ -65,19 +77,25 @@ class Admission:
 
     def _fits(self, request: _Request) -> bool:
         return not self._requests or (
-            self.tokens + request.tokens <= self.budget and self.sequences + request.sequences <= self.seats
+            self.tokens + request.tokens + self._unpaid(request.prefix) <= self.budget
+            and self.sequences + request.sequences <= self.seats
         )
+
+    def _unpaid(self, prefix: Prefix) -> int:
+        return 0 if self._prefixes[prefix] else len(prefix)
 
     def _enter(self, request: _Request) -> None:
         request.is_in = True
         request.entered.set_result(None)
         self._requests += 1
-        self.tokens += request.tokens
+        self.tokens += request.tokens + self._unpaid(request.prefix)
+        self._prefixes[request.prefix] += 1
         self.sequences += request.sequences
         self._meter.enter(request.sequences)
 
     def _leave(self, request: _Request) -> None:
         self._requests -= 1
-        self.tokens -= request.tokens
+        self._prefixes[request.prefix] -= 1
+        self.tokens -= request.tokens + self._unpaid(request.prefix)
         self.sequences -= request.sequences
         self._meter.leave(request.sequences)

@@ -22,7 +22,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from infra.engine.admission import Admission
+from infra.engine.admission import Admission, Prefix
 from infra.engine.connections import Connections
 from infra.engine.load import Clock, Load, Meter
 from infra.engine.model_folder import PolicyWords
@@ -146,12 +146,23 @@ class Engine:
         stop: Sequence[str] = (),
         session: str = "",
         priority: int = 0,
+        shared: int = 0,
     ) -> Reply:
         """Samples `n` completions of at most `max_tokens` tokens, each ended by a `stop` string or end of sequence.
 
-        Requests of one `session` (a tree) go to one address, which holds their prefix. Where requests must wait, the
-        lowest `priority` is sent first, then the oldest. Raises EngineError.
+        Fewer tokens where the engine's context ends before. Requests of one `session` (a tree) go to one address,
+        which holds their prefix. Where requests must wait, the lowest `priority` is sent first, then the oldest.
+        `shared`: tokens at the start of the prompt that most requests share (a few-shot prefix): the engine's cache
+        holds them once, and so they count once.
+
+        Raises:
+            EngineError: no valid reply, or the prompt alone fills the engine's context.
         """
+        if len(prompt_ids) >= self.max_tokens:
+            raise EngineError(
+                f"a prompt of {len(prompt_ids)} tokens leaves no room in the engine's context of {self.max_tokens}"
+            )
+        max_tokens = min(max_tokens, self.max_tokens - len(prompt_ids))
         request = self._request(prompt_ids, [self.words.good, self.words.bad]) | {
             "n": n,
             "temperature": temperature,
@@ -163,10 +174,11 @@ class Engine:
         reply = await self._ask(
             request,
             lambda body, service: parse_reply(body, n, self.words, self.vocabulary, service),
-            tokens=len(prompt_ids) + n * expected,
+            tokens=len(prompt_ids) - shared + n * expected,
             sequences=n,
             session=session,
             priority=priority,
+            prefix=tuple(prompt_ids[:shared]),
         )
         self.usage.prompt_tokens += reply.prompt_tokens
         self.usage.cached_tokens += reply.cached_tokens
@@ -176,13 +188,13 @@ class Engine:
             self._mean_length = length if self._mean_length is None else 0.98 * self._mean_length + 0.02 * length
         return reply
 
-    async def values(self, prompts: Sequence[Sequence[int]], *, session: str = "") -> list[float]:
+    async def values(self, prompts: Sequence[Sequence[int]], *, session: str = "", shared: int = 0) -> list[float]:
         """V in [-1, 1] at the position that predicts the token after each prompt.
 
         For V of a step, end the prompt before the last token of the step's closing delimiter (design D2).
         """
         replies = await asyncio.gather(
-            *(self.complete(ids, n=1, temperature=0.0, max_tokens=1, session=session) for ids in prompts)
+            *(self.complete(ids, n=1, temperature=0.0, max_tokens=1, session=session, shared=shared) for ids in prompts)
         )
         return [reply.completions[0].values[0] for reply in replies]
 
@@ -221,6 +233,7 @@ class Engine:
         sequences: int,
         session: str = "",
         priority: int = 0,
+        prefix: Prefix = (),
         only: str | None = None,
     ) -> T:
         failures: list[str] = []
@@ -231,7 +244,7 @@ class Engine:
             turn = zlib.crc32(session.encode()) + len(failures)
             address = only or self.addresses[turn % len(self.addresses)]
             asked = self._clock()
-            async with self._admissions[address](tokens, sequences, priority):
+            async with self._admissions[address](tokens, sequences, priority, prefix):
                 sent = self._clock()
                 queue_seconds += sent - asked
                 self.usage.queue_seconds += sent - asked

@@ -8,13 +8,13 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from infra.engine.admission import Admission
+from infra.engine.admission import Admission, Prefix
 from infra.engine.load import Load, Meter
 
 BUDGET, SEATS = 10, 4
-Size = tuple[int, int, int]
-"""Tokens, sequences, priority."""
-SIZES = st.tuples(st.integers(1, 12), st.integers(1, 5), st.integers(0, 2))
+Size = tuple[int, int, int, Prefix]
+"""Tokens, sequences, priority, prefix."""
+SIZES = st.tuples(st.integers(1, 12), st.integers(1, 5), st.integers(0, 2), st.sampled_from([(), (1, 2), (1, 2, 3)]))
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("come"), SIZES),
@@ -47,9 +47,14 @@ class Guest:
                 self.is_in = False
 
 
+def tokens(inside: list[Guest]) -> int:
+    """Of all inside, with each prefix once."""
+    return sum(guest.size[0] for guest in inside) + sum(map(len, {guest.size[3] for guest in inside}))
+
+
 def fit(inside: list[Guest]) -> bool:
-    tokens, sequences = (sum(guest.size[part] for guest in inside) for part in (0, 1))
-    return len(inside) <= 1 or (tokens <= BUDGET and sequences <= SEATS)
+    sequences = sum(guest.size[1] for guest in inside)
+    return len(inside) <= 1 or (tokens(inside) <= BUDGET and sequences <= SEATS)
 
 
 async def settle() -> None:
@@ -90,7 +95,7 @@ def test_who_is_in_is_who_the_rules_let_in(steps: list[tuple[str, Any]]) -> None
                 inside.append(waiting.pop(0))
             await settle()
             assert {guest for guest in guests if guest.is_in} == set(inside)
-            assert house.tokens == sum(guest.size[0] for guest in inside)
+            assert house.tokens == tokens(inside)
             assert house.sequences == sum(guest.size[1] for guest in inside)
             assert house.has_waiting == bool(waiting)
         await end_of(house, list(guests.values()))
@@ -133,14 +138,34 @@ def test_nothing_leaks_at_whatever_moment_a_request_is_cancelled(steps: list[tup
 def test_a_giant_enters_alone_and_nobody_overtakes_it_for_being_smaller() -> None:
     async def story() -> None:
         house = admission()
-        sizes: dict[str, Size] = {"a": (6, 1, 0), "b": (99, 1, 0), "c": (1, 99, 0), "d": (1, 1, 0), "e": (1, 1, -1)}
-        guests = {name: Guest(size) for name, size in sizes.items()}
+        sizes = {"a": (6, 1, 0), "b": (99, 1, 0), "c": (1, 99, 0), "d": (1, 1, 0), "e": (1, 1, -1)}
+        guests = {name: Guest((*size, ())) for name, size in sizes.items()}
         tasks = []
         for guest in guests.values():
             tasks.append(asyncio.create_task(guest.stay(house, lambda: None)))
             await settle()
         for inside in (["a", "e"], ["e"], ["b"], ["c"], ["d"], []):
             assert [name for name, guest in guests.items() if guest.is_in] == inside
+            if inside:
+                guests[inside[0]].goes.set()
+            await settle()
+        await end_of(house, tasks)
+
+    asyncio.run(story())
+
+
+def test_a_shared_prefix_takes_its_place_once_and_leaves_with_the_last_that_has_it() -> None:
+    async def story() -> None:
+        house = admission()
+        shared = (7,) * 6
+        guests = [Guest((2, 1, 0, prefix)) for prefix in (shared, shared, shared, (8,))]
+        tasks = []
+        for guest in guests:
+            tasks.append(asyncio.create_task(guest.stay(house, lambda: None)))
+            await settle()
+        for taken, inside in ((10, [0, 1]), (10, [1, 2]), (8, [2]), (3, [3]), (0, [])):
+            assert house.tokens == taken
+            assert [i for i, guest in enumerate(guests) if guest.is_in] == inside
             if inside:
                 guests[inside[0]].goes.set()
             await settle()

@@ -271,6 +271,38 @@ def test_tokens_in_flight_stay_within_the_budget() -> None:
     asyncio.run(story())
 
 
+def test_a_shared_prefix_is_charged_once() -> None:
+    async def story() -> None:
+        async with scripted_engine(good) as (address, asked), engine(address, budget=100) as served:
+            few_shot = [9] * 50
+            requests = [
+                served.complete([*few_shot, i], n=1, temperature=0.7, max_tokens=19, shared=shared)
+                for i, shared in enumerate((50, 50, 0))
+            ]
+            tasks = [asyncio.create_task(request) for request in requests]
+            await asyncio.sleep(0)
+            assert served._admissions[address].tokens == 50 + 2 * (1 + 19)
+            await asyncio.gather(*tasks)
+            assert [one["prompt"] for one in asked] == [[*few_shot, 0], [*few_shot, 1], [*few_shot, 2]]
+
+    asyncio.run(story())
+
+
+def test_a_request_asks_for_no_more_than_the_context_holds() -> None:
+    async def story() -> None:
+        async with scripted_engine(good) as (address, asked), engine(address) as served:
+            for length in (492, 493, 511):
+                await served.complete([4] * length, n=2, temperature=0.7, max_tokens=20)
+            assert [one["max_tokens"] for one in asked] == [20, 19, 1]
+            with pytest.raises(
+                EngineError, match="a prompt of 512 tokens leaves no room in the engine's context of 512"
+            ):
+                await served.complete([4] * 512, n=2, temperature=0.7, max_tokens=20)
+            assert len(asked) == served.usage.requests == 3
+
+    asyncio.run(story())
+
+
 def test_what_waits_is_sent_by_priority() -> None:
     async def story() -> None:
         async with scripted_engine(good) as (address, asked), engine(address, seats=2) as served:
