@@ -82,6 +82,7 @@ class ServedPolicy:
         prefix = self.reflection_prefix if reflecting else self.prefix
         reply = await self._complete(
             [*prefix, *prompt_ids],
+            shared=len(prefix),
             n=1,
             stop=stop,
             max_tokens=max_tokens,
@@ -122,6 +123,7 @@ class SearchPolicy:
         steps = self.settings.max_depth if draw.to_the_end else 1
         reply = await self.served._complete(
             [*self.served.prefix, *state_ids, *given],
+            shared=len(self.served.prefix),
             n=draw.n,
             stop=[SOLUTION_CLOSE] if draw.to_the_end else ACTION_STOP,
             max_tokens=steps * self.settings.max_step_tokens,
