@@ -14,7 +14,7 @@ import random
 from collections.abc import Callable, Sequence
 
 from tasks.search.method import Ask, Draw
-from tasks.search.tree import Child, Node, Tree, back_up
+from tasks.search.tree import Child, Node, Tree
 
 Draws = Callable[[Node], tuple[Draw, ...]]
 """What to sample at a leaf."""
@@ -117,18 +117,21 @@ class Puct:
         self.expansions += 1
         visits = 1
         total = 0.0 if node.parent is None else node.action.value or 0.0
+        closed = True
         for child in self.tree.add(node, children):
-            if (reward := child.action.reward) is not None:
+            if (reward := child.action.reward) is None:
+                closed = False
+            else:
                 child.is_closed = True
                 child.visits, child.total = 1, reward
                 visits += 1
                 total += reward
                 self.right += reward > 0
-        node.is_busy = False
-        node.is_closed = all(child.is_closed for child in node.children)
-        back_up(node, total, visits)
+        node.is_busy, node.is_closed = False, closed
         above: Node | None = node
         while above is not None:
+            above.visits += visits
+            above.total += total
             above.pending -= 1
             above = above.parent
         _propagate(node)

@@ -111,22 +111,24 @@ class Tree:
         A step that the policy did not begin has no probability of its own: its prior is the mean of its siblings'.
         """
         parent.is_expanded = True
-        seen = {child.action.text.strip() for child in parent.children} if distinct else set()
-        added = []
+        seen = {node.action.text.strip() for node in parent.children} if distinct else set()
+        first, depth = len(self.nodes), parent.depth + 1
+        begun: list[Node] = []
         for child in children:
             if distinct:
                 if (stripped := child.text.strip()) in seen:
                     continue
                 seen.add(stripped)
-            node = Node(len(self.nodes), parent, parent.depth + 1, child, child.prior)
+            node = Node(len(self.nodes), parent, depth, child, child.prior)
             self.nodes.append(node)
-            parent.children.append(node)
-            added.append(node)
-        own = [node.prior for node in added if node.action.origin is Origin.POLICY]
-        if len(own) < len(added):
-            for node in added:
-                if node.action.origin is not Origin.POLICY:
-                    node.prior = sum(own) / len(own) if own else 1.0
+            if child.origin is not Origin.POLICY:
+                begun.append(node)
+        added = self.nodes[first:]
+        parent.children += added
+        if begun:
+            own = [node.prior for node in added if node.action.origin is Origin.POLICY]
+            for node in begun:
+                node.prior = sum(own) / len(own) if own else 1.0
         return added
 
     def state_ids(self, node: Node) -> list[int]:

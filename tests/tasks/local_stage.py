@@ -63,7 +63,7 @@ async def is_even(answer: str) -> bool:
 
 def search(folder: Path, trees: int = 40, seconds: float = 0.0) -> None:
     """The step *search* with a scripted policy; the last tree's request fails for good."""
-    parts.Progress = Silent  # type: ignore[attr-defined]
+    parts.Progress = Silent  # type: ignore[assignment,attr-defined]
     settings = Search(simulations=60)
 
     async def work(number: int, place: int) -> Part:
