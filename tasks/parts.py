@@ -33,6 +33,7 @@ async def each_part(
 
     Raises:
         TooManyFailures: when more than a tenth of the parts failed.
+        Exception: what `work`, the store or Prefect's server failed with first; the parts under way are given up.
     """
     parts = {name: json.loads(data) for name, data in (await asyncio.to_thread(stage.parts)).items() if name in items}
     if parts:
@@ -48,10 +49,13 @@ async def each_part(
         parts[name] = part
         await asyncio.to_thread(progress.show, len(parts))
 
-    async with asyncio.TaskGroup() as group:
-        for name, item in items.items():
-            if name not in parts:
-                group.create_task(one(name, item))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for name, item in items.items():
+                if name not in parts:
+                    group.create_task(one(name, item))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # a user reads why, not "unhandled errors in a TaskGroup"
 
     failures = [part["error"] for part in parts.values() if part["error"] is not None]
     stage.facts["failed_parts"] = len(failures)

@@ -32,6 +32,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from infra.disk import room_in
 from infra.results import result_name
 from infra.settings import settings as environment
 from infra.store import Manifest, Ref, Store, StoredObject
@@ -61,7 +62,7 @@ class Stage:
         path = self.folder / f"{table}.parquet"
         try:
             frame.write_parquet(path, compression="zstd")
-        except OSError as problem:
+        except (OSError, pl.exceptions.PolarsError) as problem:  # the latter where the disk is full
             raise OSError(f"cannot write {frame.height} rows of {table} to {path}: {problem}") from problem
         self.add(path.name, path, rows=frame.height)
 
@@ -122,7 +123,8 @@ def step(name: str, version: int, **options: Any) -> Callable[[Callable[Concaten
                 stage.log.info("%s was done before: %s", name, ref.uri)
                 return ref
             started = time.monotonic()
-            rows = body(stage, *args, **kwargs)
+            with room_in(stage.folder):
+                rows = body(stage, *args, **kwargs)
             ref = store.commit(
                 stage.prefix,
                 Manifest(
