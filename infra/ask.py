@@ -198,9 +198,9 @@ def _names(folder: str) -> list[str]:
 
 @contextmanager
 def _plain_errors() -> Iterator[None]:
-    """A wrong query, a missing round and a store that is down are told in words, with exit status 1."""
+    """A wrong query, a missing round, a store that is down, a full disk: told in words, with exit status 1."""
     try:
         yield
-    except (duckdb.Error, NothingThere, StoreError) as problem:
+    except (duckdb.Error, NothingThere, StoreError, OSError) as problem:
         typer.echo(str(problem), err=True)
         raise typer.Exit(1) from problem

@@ -23,7 +23,7 @@ def up() -> None:
     try:
         stack.up(typer.echo)
         Store.open(settings())
-    except (StackError, StoreError) as problem:
+    except (StackError, StoreError, OSError) as problem:
         typer.secho(str(problem), err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from problem
     typer.echo(f"The stack is up. UI: {stack.ui}")

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import psutil
 
+from infra import disk
+
 PATIENCE = 10.0
 """Seconds that a process gets to end after it was asked to."""
 
@@ -50,8 +52,13 @@ class Part:
                 cwd=folder,
                 start_new_session=True,
             )
-        born = psutil.Process(started.pid).create_time()
-        self.pid_file.write_text(json.dumps({"pid": started.pid, "started": born}))
+        try:
+            born = psutil.Process(started.pid).create_time()
+            disk.write(self.pid_file, json.dumps({"pid": started.pid, "started": born}))
+        except Exception:
+            started.kill()  # nobody would find it to end it
+            started.wait()
+            raise
 
     def end(self, patience: float = PATIENCE) -> bool:
         """Asks the process to end, then its children that did not follow, and kills what is left after `patience`

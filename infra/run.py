@@ -33,7 +33,7 @@ def round_(
 
     from infra.ask import show
     from infra.settings import settings as environment
-    from infra.stack import Stack
+    from infra.stack import Stack, StackError
 
     given = {"model": model, "recipe": recipe, "campaign": campaign, "round": round}
     given |= {"questions.source": questions, "questions.count": count, "search.simulations": simulations}
@@ -42,7 +42,11 @@ def round_(
 
     console = Console(soft_wrap=True, highlight=False)
     stack = Stack(environment().home, Path.cwd())
-    stack.up(console.print)
+    try:
+        stack.up(console.print)
+    except (StackError, OSError) as problem:
+        console.print(str(problem), style="red", markup=False)
+        raise typer.Exit(1) from problem
     environment()  # reads what `up` wrote; Prefect reads its settings when it is imported, so that comes after
 
     from prefect.exceptions import PrefectHTTPStatusError

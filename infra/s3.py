@@ -73,6 +73,11 @@ def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
             raise StoreError(f"{where}: refuses the key ({code}). Look at {KEYS} (and AWS_REGION)") from problem
         if code == "NoSuchBucket":
             raise StoreError(f"{where}: no such bucket. CPL_STORE names it") from problem
+        if problem.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+            raise StoreError(
+                f"{where}, {name!r}: the server failed ({code}), as it does when its disk is full: make room there. "
+                f"The local one tells in logs/s3.log of CPL_HOME; `cpl down` and `cpl up` make it write again"
+            ) from problem
         if code in MISSING:
             raise StoreError(f"{where}: there is no object {name!r}") from problem
         raise StoreError(f"{where}, {name!r}: {problem}") from problem

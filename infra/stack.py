@@ -24,7 +24,7 @@ import httpx
 from dotenv import dotenv_values
 from pydantic import BaseModel
 
-from infra import weed
+from infra import disk, weed
 from infra.process import Part
 from infra.settings import add_stack
 
@@ -67,10 +67,11 @@ class Stack:
 
         Raises:
             StackError: when a part does not come up; what did come up stays.
+            DiskFull: when that is for want of room.
         """
         if not (self.root / "prefect.yaml").exists():
             raise StackError(f"There is no prefect.yaml in {self.root}: run `cpl up` in the root of the repository.")
-        with self._locked():
+        with disk.room_in(self.home), self._locked():
             self._settle()
             new = [name for name in (STORE, SERVER) if self._start(name, say)]
             with self._deploying(say) as deploy:
@@ -128,14 +129,15 @@ class Stack:
             "AWS_ACCESS_KEY_ID": known.get("AWS_ACCESS_KEY_ID") or secrets.token_hex(10),
             "AWS_SECRET_ACCESS_KEY": known.get("AWS_SECRET_ACCESS_KEY") or secrets.token_hex(20),
         }
-        weed.write_private(self.home / "stack.env", "".join(f"{name}='{value}'\n" for name, value in variables.items()))
+        lines = "".join(f"{name}='{value}'\n" for name, value in variables.items())
+        disk.write(self.home / "stack.env", lines, mode=0o600)
         for_prefect = self.root / "prefect.toml"
         if not for_prefect.exists() or for_prefect.read_text().startswith(OURS):
             for_prefect.write_text(f'{OURS}[api]\nurl = "{self.ui}/api"\n')
 
     def _keep(self, **facts: Any) -> None:
         self.state |= facts
-        (self.home / "stack.json").write_text(json.dumps(self.state, indent=1))
+        disk.write(self.home / "stack.json", json.dumps(self.state, indent=1))
 
     def _start(self, name: str, say: Say) -> bool:
         """Starts a part unless it runs; whether it did."""
@@ -181,7 +183,7 @@ class Stack:
     def _answers(self, name: str) -> bool:
         try:
             if name == STORE:
-                return httpx.get(self.store, timeout=5).status_code < 500
+                return weed.is_ready(self.state["ports"])
             if name == SERVER:
                 return httpx.get(f"{self.ui}/api/health", timeout=5).is_success
             return self._worker_polls()

@@ -10,8 +10,8 @@ the same stage (a retry beside a process that was thought dead) can never overwr
 import hashlib
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict
 
+from infra.disk import room_in
 from infra.s3 import CONFLICT, MISSING, TAKEN, StoreError, code_of, connect, explained
 from infra.settings import Settings
 
@@ -183,7 +184,12 @@ class Store:
         return self.uri + _place(self._stage(ref), item.name, item.sha256)
 
     def fetch(self, ref: Ref, name: str) -> Path:
-        """A verified local copy of one object of a stage, cached by its digest. Not to be written to."""
+        """A verified local copy of one object of a stage, cached by its digest. Not to be written to.
+
+        Raises:
+            StoreError: when the store has no such object, or a damaged one.
+            DiskFull: when there is no room for the copy.
+        """
         items = {item.name: item for item in self.manifest(ref).objects}
         if name not in items:
             raise StoreError(f"{ref.uri} has no object {name!r}; it has {', '.join(items) or 'none'}")
@@ -198,10 +204,9 @@ class Store:
             raise StoreError(f"{ref.uri} has no object below {start!r}")
         for item in items:
             source, target = self._fetch(ref, item), root / item.name
-            with _room_in(self.cache):
-                target.parent.mkdir(parents=True, exist_ok=True)
-                with suppress(FileExistsError):
-                    target.hardlink_to(source)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(FileExistsError):
+                target.hardlink_to(source)
         return root / prefix
 
     def _fetch(self, ref: Ref, item: StoredObject) -> Path:
@@ -210,7 +215,7 @@ class Store:
             return target
         name = _place(self._stage(ref), item.name, item.sha256)
         part = target.with_name(f"{item.sha256}.{os.getpid()}.{time.monotonic_ns()}.part")
-        with _room_in(self.cache), self._explained(name):
+        with room_in(self.cache), self._explained(name):
             target.parent.mkdir(parents=True, exist_ok=True)
             try:
                 found = self._download(name, part)
@@ -282,14 +287,3 @@ def _place(prefix: str, name: str, sha256: str) -> str:
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@contextmanager
-def _room_in(folder: Path) -> Iterator[None]:
-    """Says which folder has no room left when the local disk is full."""
-    try:
-        yield
-    except OSError as problem:
-        raise StoreError(
-            f"cannot write to {folder}: {problem.strerror}. Make room there, or put it elsewhere with CPL_HOME"
-        ) from problem

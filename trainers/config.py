@@ -4,16 +4,32 @@ The fields are those of a frozen dataclass; `Annotated[type, "help"]` is what `-
 """
 
 import dataclasses
+import errno
 import json
 import os
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Protocol, TypeVar, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
+
+
+class Config(Protocol):
+    """What every trainer's config has."""
+
+    @property
+    def output(self) -> Path: ...
+
+
+C = TypeVar("C", bound=Config)
+
+NO_ROOM = 1 << 20
+FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))
 
 
 class ConfigError(ValueError):
@@ -109,15 +125,42 @@ def help_text(kind: type, doc: str) -> str:
     return "\n".join(lines)
 
 
-def main(kind: type[T], run: Callable[[T], None], doc: str, arguments: Sequence[str] | None = None) -> int:
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file at once: another process, or a run after one that found no room, sees all of it or none."""
+    mine = path.with_suffix(f".{os.getpid()}")
+    mine.write_text(text)
+    os.replace(mine, path)
+
+
+def main(kind: type[C], run: Callable[[C], None], doc: str, arguments: Sequence[str] | None = None) -> int:
     """Command line of a trainer: `config.json` or `--help`. Exit status 0, or 2 with one line on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if len(arguments) != 1 or arguments[0] in ("-h", "--help"):
         print(help_text(kind, doc))
         return 0 if arguments and arguments[0] in ("-h", "--help") else 2
     try:
-        run(read(kind, Path(arguments[0])))
+        config = read(kind, Path(arguments[0]))
+        with _room_in(config.output):
+            run(config)
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+@contextmanager
+def _room_in(output: Path) -> Iterator[None]:
+    """Tells a full disk in one way. Torch has other words for it ("unexpected pos 64 vs 0"): the disk is asked too."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        has_room = not output.exists() or shutil.disk_usage(output).free >= NO_ROOM
+        if has_room and not any(words in str(error) for words in FULL):
+            raise
+        cause = str(error).partition("\n")[0]
+        raise ConfigError(
+            f"output: the disk of {output} is full ({cause}); make room there and start again: what is finished is "
+            "kept, and training goes on from its last checkpoint"
+        ) from error

@@ -18,7 +18,7 @@ from datasets import Dataset
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from trainers import model_folder
-from trainers.config import ConfigError, TrainingConfig
+from trainers.config import ConfigError, TrainingConfig, write_whole
 from trainers.progress import Progress, last_checkpoint
 
 
@@ -29,9 +29,7 @@ def begin(config: TrainingConfig) -> bool:
     if path.is_file() and path.read_text() != written:
         raise ConfigError(f"output: {config.output} holds a run of another config; choose a new folder or delete it")
     config.output.mkdir(parents=True, exist_ok=True)
-    mine = path.with_suffix(f".{os.getpid()}")
-    mine.write_text(written)
-    os.replace(mine, path)  # at once: the other processes of this run are reading it
+    write_whole(path, written)  # the other processes of this run are reading it
     return not (config.output / "summary.json").is_file()
 
 
@@ -97,7 +95,7 @@ def run(trainer: Trainer, config: TrainingConfig, policy: model_folder.Policy) -
             "examples": len(trainer.train_dataset),
             **progress.last,
         }
-        (config.output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+        write_whole(config.output / "summary.json", json.dumps(summary, indent=1) + "\n")
         shutil.rmtree(config.output / "checkpoints")
 
 

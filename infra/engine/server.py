@@ -19,6 +19,7 @@ import httpx
 import psutil
 from pydantic import BaseModel, ValidationError
 
+from infra import disk
 from infra.engine.launch import arguments, environment, launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
@@ -74,13 +75,18 @@ async def start_local_engine(folder: ModelFolder, settings: Settings, progress: 
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    engine = LocalEngine(
-        pid=process.pid,
-        created=psutil.Process(process.pid).create_time(),
-        url=f"http://127.0.0.1:{port}",
-        signature=launch_signature(folder, settings),
-    )
-    _state(settings).write_text(engine.model_dump_json(indent=2))
+    try:
+        engine = LocalEngine(
+            pid=process.pid,
+            created=psutil.Process(process.pid).create_time(),
+            url=f"http://127.0.0.1:{port}",
+            signature=launch_signature(folder, settings),
+        )
+        disk.write(_state(settings), engine.model_dump_json(indent=2))
+    except Exception:
+        process.kill()  # nobody would find it to end it
+        process.wait()
+        raise
     started = time.monotonic()
     said = 0.0
     while not await answers(engine):

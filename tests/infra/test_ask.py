@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +12,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from infra import ask
-from infra.settings import Settings
 from infra.store import Manifest, Ref, Store
 from infra.warehouse import build
-from tests.servers import start_weed
 from tests.sql.handmade import ROUND, parquet
 
 pytestmark = pytest.mark.integration
@@ -24,22 +21,6 @@ pytestmark = pytest.mark.integration
 cli = typer.Typer()
 cli.command()(ask.sql)
 cli.command()(ask.show)
-
-
-@pytest.fixture(scope="module")
-def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with start_weed(tmp_path_factory.mktemp("weed")) as environment:
-        yield environment
-
-
-@pytest.fixture
-def store(weed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    """An empty store, and `cpl` pointed at it."""
-    for name, value in weed.items():
-        monkeypatch.setenv(name, value)
-    own = Settings(home=tmp_path / "home", store=f"s3://cpl/{tmp_path.name}")
-    monkeypatch.setattr(ask, "settings", lambda: own)
-    return Store.open(own)
 
 
 def run(*arguments: str) -> Result:

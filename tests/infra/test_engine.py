@@ -17,7 +17,7 @@ import torch
 
 from infra.engine import Completion, EngineError, WrongModel, serving, stop_local_engine
 from infra.engine.model_folder import ModelFolder
-from infra.engine.server import local_engine
+from infra.engine.server import local_engine, start_local_engine
 from infra.settings import Settings
 from tests.infra.tiny_policy import BAD, GOOD, PROMPT, STEP, forward, load, make_policy
 
@@ -40,6 +40,20 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
     here = Settings(home=tmp_path_factory.mktemp("home"), engine_urls=[], device="cpu")
     yield here
     stop_local_engine(here)
+    assert local_engine(here) is None
+
+
+def test_an_engine_that_could_not_be_written_down_is_ended(policy: Path, tmp_path: Path) -> None:
+    sleeper = tmp_path / "python"
+    sleeper.write_text("#!/bin/sh\nexec sleep 60\n")
+    sleeper.chmod(0o755)
+    here = Settings(home=tmp_path, engine_urls=[], device="cpu", engine_python=sleeper)
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / f"engine.json.{os.getpid()}.part").symlink_to("/dev/full")
+    before = psutil.Process().children()
+    with pytest.raises(OSError, match="No space left"):
+        asyncio.run(start_local_engine(ModelFolder.read(policy), here, print))
+    assert psutil.Process().children() == before
     assert local_engine(here) is None
 
 

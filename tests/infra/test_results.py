@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers import run_python, start_prefect, start_weed
+from tests.servers import run_python, start_prefect
 
 pytestmark = pytest.mark.integration
 
@@ -44,10 +44,9 @@ asyncio.run(async_flow())
 
 
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    folder = tmp_path_factory.mktemp("results")
-    with start_weed(folder / "s3") as store, start_prefect(folder) as prefect:
-        yield store | prefect | {"PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "cpl-results/cpl"}
+def servers(weed: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with start_prefect(tmp_path_factory.mktemp("results")) as prefect:
+        yield weed | prefect | {"PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "cpl-results/cpl"}
 
 
 def test_a_second_process_finds_the_results_of_the_first(

@@ -1,36 +1,22 @@
 """The object store against a real S3 server, and what a user reads when it cannot be used."""
 
 import json
-import resource
-import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from infra.disk import DiskFull
 from infra.settings import Settings, add_stack
-from infra.store import Manifest, Store, StoredObject, StoreError
-from tests.servers import SECRET, Weed, start_weed
+from infra.store import Manifest, Ref, Store, StoredObject, StoreError
+from tests.servers import SECRET, Weed, small_disk
 
 integration = pytest.mark.integration
-
-
-@pytest.fixture(scope="module")
-def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with start_weed(tmp_path_factory.mktemp("weed")) as environment:
-        yield environment
-
-
-@pytest.fixture
-def store(weed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
-    for name, value in weed.items():
-        monkeypatch.setenv(name, value)
-    return Store.open(Settings(home=tmp_path / "home", store=f"s3://cpl/{tmp_path.name}"))
 
 
 def manifest(objects: list[StoredObject], **facts: object) -> Manifest:
@@ -142,18 +128,48 @@ def test_swap_under_contention_loses_nothing(store: Store) -> None:
 
 
 @integration
-def test_a_full_disk_names_the_folder(store: Store) -> None:
+def test_a_full_cache_names_the_folder_and_keeps_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     ref = store.commit("stages/big/k", manifest([store.add("stages/big/k", "weights", b"x" * 100_000)]))
-    before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
-    try:
-        with pytest.raises(StoreError, match="CPL_HOME") as problem:
+    download = store._download
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_download", lambda name, _: download(name, Path("/dev/full")))
+        with pytest.raises(DiskFull, match="CPL_HOME") as problem:
             store.fetch(ref, "weights")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-        signal.signal(signal.SIGXFSZ, handler)
     assert str(store.cache) in str(problem.value)
+    assert not [path for path in store.cache.rglob("*") if path.is_file()]
     assert store.fetch(ref, "weights").stat().st_size == 100_000
+
+
+@integration
+def test_a_server_on_a_full_disk_is_told_as_that_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Weed(tmp_path)
+    data = tmp_path / "data"
+    on_small_disk = [*small_disk(data, mib=64), "sh", "-c", 'head -c 48M /dev/zero > data/hog && exec "$@"', "sh"]
+    server.command = [*on_small_disk, *server.command, "-volume.minFreeSpace=1MiB"]
+    for name, value in server.environment.items():
+        monkeypatch.setenv(name, value)
+    try:
+        server.start()
+        store = Store.open(Settings(home=tmp_path / "home"))
+
+        def commit(number: int, size: int) -> Ref:
+            prefix = f"stages/sft/{number}"
+            return store.commit(prefix, manifest([store.add(prefix, "t", bytes([number]) * size)]))
+
+        committed = [commit(0, 3 << 20), commit(1, 3 << 20), commit(2, 3 << 20)]
+        with pytest.raises(StoreError, match=r"'stages/sft/3/.*its disk is full: make room"):
+            commit(3, 9 << 20)
+        assert store.find("stages/sft/3") is None
+        process = server.part.process()
+        assert process is not None
+        Path(f"/proc/{process.pid}/root{data}/hog").unlink()  # the disk is there for the server alone
+        committed.append(commit(3, 9 << 20))
+        assert [store.find(f"stages/sft/{number}") for number in range(4)] == committed
+        assert [store.fetch(ref, "t").stat().st_size >> 20 for ref in committed] == [3, 3, 3, 9]
+    finally:
+        server.part.end(patience=0.1)
 
 
 @integration

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from infra.s3 import StoreError
 from tasks import parts
 from tasks.parts import Part, TooManyFailures, each_part
 from tests.tasks.local_stage import LocalStage, Silent, search
@@ -100,3 +101,15 @@ def test_a_cancelled_stage_keeps_what_was_finished(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         asyncio.run(cancelled())
     assert {name for name, _ in stage.parts()} == {"a", "b", "c"}
+
+
+def test_a_store_that_fails_in_the_middle_is_told_in_its_own_words(tmp_path: Path) -> None:
+    class NoRoom(LocalStage):
+        def keep_part(self, name: str, data: bytes) -> None:
+            raise StoreError(f"{name}: the server failed")
+
+    async def work(name: str, place: int) -> Part:
+        return Part({"artifacts": []})
+
+    with pytest.raises(StoreError, match="the server failed"):
+        asyncio.run(each_part(NoRoom(tmp_path), {name: name for name in "abcde"}, work, what="Work"))

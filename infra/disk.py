@@ -1,0 +1,51 @@
+"""A full disk: told in one way whatever broke on it, and no file of ours is half of what it was."""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+RESERVE_MIB = 256
+"""Below this much room the local S3 server refuses to write (infra.weed), and a disk counts as full."""
+
+FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))
+
+
+class DiskFull(OSError):
+    """There was no room left; the message names the folder, the way out, and what failed for it."""
+
+
+@contextmanager
+def room_in(folder: Path) -> Iterator[None]:
+    """Turns what fails for want of room below `folder` into a `DiskFull`.
+
+    Most libraries say so in their own way or not at all (S3: "internal error", torch: "unexpected pos", an engine
+    ends without a word), so the disk itself is asked when something fails.
+    """
+    try:
+        yield
+    except DiskFull:
+        raise
+    except Exception as problem:
+        there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        free = shutil.disk_usage(there).free >> 20
+        if free >= RESERVE_MIB and not any(words in str(problem) for words in FULL):
+            raise
+        raise DiskFull(
+            f"the disk of {folder.absolute()} is full ({free} MiB are free): make room there, at least "
+            f"{RESERVE_MIB} MiB, or put it elsewhere with CPL_HOME (the store: AWS_ENDPOINT_URL and CPL_STORE). Then "
+            f"`cpl down`, `cpl up`, and retry. What failed: {type(problem).__name__}: {problem}"
+        ) from problem
+
+
+def write(path: Path, text: str, mode: int = 0o644) -> None:
+    """Writes a file that is there whole or, when that fails, as it was before."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    try:
+        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+            file.write(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,26 @@
+"""The S3 server that tests share: each keeps to a prefix of its own."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.settings import Settings
+from infra.store import Store
+from tests.servers import start_weed
+
+
+@pytest.fixture(scope="session")
+def weed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment that leads to the server."""
+    with start_weed(tmp_path_factory.mktemp("weed")) as environment:
+        yield environment
+
+
+@pytest.fixture
+def store(weed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
+    """An empty store, with a home of its own; the environment leads to both."""
+    own = {"CPL_HOME": str(tmp_path / "home"), "CPL_STORE": f"s3://cpl/{tmp_path.name}"}
+    for name, value in (weed | own).items():
+        monkeypatch.setenv(name, value)
+    return Store.open(Settings())
