@@ -12,41 +12,40 @@ from contextlib import contextmanager
 from prefect.runtime import flow_run
 
 from infra.disk import room_in
-from infra.engine import stop_local_engine
+from infra.engine import tenant
 from infra.settings import settings as environment
 from infra.store import Ref, Store
 
 
 @contextmanager
 def recorded(campaign: str, round: int) -> Iterator[tuple[dict[str, Ref], list[str]]]:
-    """Gives the round's stages (by name, in order) and notes to fill; records them, and stops the local engine."""
-    with room_in(environment().home):
-        store = Store.open(environment())
-        stages: dict[str, Ref] = {}
-        notes: list[str] = []
-        started = time.monotonic()
-        error: str | None = "the run was cancelled or interrupted"
-        try:
+    """Gives the round's stages (by name, in order) and notes to fill; records them, and leaves the local engine."""
+    store = Store.open(environment())
+    stages: dict[str, Ref] = {}
+    notes: list[str] = []
+    started = time.monotonic()
+    error: str | None = "the run was cancelled or interrupted"
+    try:
+        with room_in(environment().home), tenant(environment()):
             yield stages, notes
-            error = None
-        except Exception as problem:
-            error = f"{type(problem).__name__}: {problem}"
-            raise
-        finally:
-            stop_local_engine(environment())
-            run_id = str(flow_run.id or "")
-            manifests = {name: store.manifest(ref) for name, ref in stages.items()}
-            record = {
-                "campaign": campaign,
-                "round": round,
-                "run_id": run_id,
-                "state": "completed" if error is None else "failed",
-                "seconds": time.monotonic() - started,
-                "stages": [
-                    {"step": name, "seconds": manifest.seconds, "cached": manifest.run_id != run_id}
-                    for name, manifest in manifests.items()
-                ],
-                "notes": notes,
-                "error": error,
-            }
-            store.put(f"runs/latest/{campaign}/{round:04d}.json", json.dumps(record, indent=2).encode())
+        error = None
+    except Exception as problem:
+        error = f"{type(problem).__name__}: {problem}"
+        raise
+    finally:
+        run_id = str(flow_run.id or "")
+        manifests = {name: store.manifest(ref) for name, ref in stages.items()}
+        record = {
+            "campaign": campaign,
+            "round": round,
+            "run_id": run_id,
+            "state": "completed" if error is None else "failed",
+            "seconds": time.monotonic() - started,
+            "stages": [
+                {"step": name, "seconds": manifest.seconds, "cached": manifest.run_id != run_id}
+                for name, manifest in manifests.items()
+            ],
+            "notes": notes,
+            "error": error,
+        }
+        store.put(f"runs/latest/{campaign}/{round:04d}.json", json.dumps(record, indent=2).encode())
