@@ -27,6 +27,7 @@ from tasks.questions.steps import content_of, load_benchmarks, refuse_overlaps, 
 from tasks.record import recorded
 from tasks.rollouts import roll_out
 from tasks.search_plans import search_plans
+from tasks.shards import search_in_shards
 from tasks.train import continue_sft, train_sft, train_step_apo
 
 
@@ -48,6 +49,14 @@ def cpl(
     recipe: Annotated[
         Recipe | None, Field(description="A file of flows/recipes/. Blank: the one for the model (else cpl).")
     ] = None,
+    shards: Annotated[
+        int,
+        Field(
+            ge=1,
+            le=100,
+            description="Machines that search at once, one engine each: runs of cpl-search/shard on its work pool.",
+        ),
+    ] = 1,
     questions: QuestionsForm = QuestionsForm(),
     rollouts: RolloutsForm = RolloutsForm(),
     search: SearchForm = SearchForm(),
@@ -85,7 +94,8 @@ def cpl(
 
         stages["rollouts"] = roll_out(stages["questions"], policy, config.rollouts)
         library = library_of(previous) if previous and config.search.library else None
-        stages["search"] = search_plans(stages["questions"], stages["rollouts"], policy, config.search, library)
+        searched = (stages["questions"], stages["rollouts"], policy, config.search, library)
+        stages["search"] = search_plans(*searched) if shards == 1 else search_in_shards(*searched, shards)
         stages["pairs"] = make_pairs(stages["search"], policy, config.pairs)
 
         models = {"base": base}

@@ -26,6 +26,7 @@ def round_(
     ] = None,
     campaign: Annotated[str | None, typer.Option(help="Rounds of one campaign build on each other.")] = None,
     round: Annotated[int | None, typer.Option(help="Number of the round. Default: 1.")] = None,
+    shards: Annotated[int | None, typer.Option(help="Machines that search at once, one engine each.")] = None,
     settings: Setting = None,
 ) -> None:
     """Run one round on the local stack, follow it to its end, and print its results."""
@@ -35,7 +36,7 @@ def round_(
     from infra.settings import settings as environment
     from infra.stack import Stack
 
-    given = {"model": model, "recipe": recipe, "campaign": campaign, "round": round}
+    given = {"model": model, "recipe": recipe, "campaign": campaign, "round": round, "shards": shards}
     given |= {"questions.source": questions, "questions.count": count, "search.simulations": simulations}
     given |= dict(_setting(one) for one in settings or [])
     parameters = nested({name: value for name, value in given.items() if value is not None})

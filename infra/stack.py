@@ -1,4 +1,4 @@
-"""The local stack: a Prefect server, a process worker and the S3 server, on 127.0.0.1 (`cpl up`, `down`, `status`).
+"""The local stack: a Prefect server, its workers and the S3 server, on 127.0.0.1 (`cpl up`, `down`, `status`).
 
 Everything it keeps is below one folder (CPL_HOME, `.cpl`):
 
@@ -30,12 +30,14 @@ from infra.settings import add_stack
 
 Say = Callable[[str], None]
 
-SERVER, STORE, WORKER = "Prefect server", "S3 server", "worker"
+SERVER, STORE, WORKER, SEARCHER = "Prefect server", "S3 server", "worker", "search worker"
 START_SECONDS = 120.0
-END_SECONDS = {SERVER: 10.0, STORE: 2.0, WORKER: 20.0}
+END_SECONDS = {SERVER: 10.0, STORE: 2.0, WORKER: 20.0, SEARCHER: 20.0}
 """What each part gets to end by itself. weed would wait 15 s for its own streams; what it acknowledged survives a
-kill. The worker reports the flow runs that it ends."""
+kill. A worker reports the flow runs that it ends."""
 POOL = "cpl"
+WORKERS = {WORKER: ["--work-queue", "default"], SEARCHER: ["--work-queue", "shards", "--limit", "1"]}
+"""Shards wait for each other and never for the rounds that wait for them, nor a round for another's shards."""
 OURS = "# Written by `cpl up`: `prefect` commands in this folder talk to the local stack.\n"
 
 
@@ -57,7 +59,7 @@ class Stack:
 
     def __init__(self, home: Path, root: Path) -> None:
         self.home, self.root = home.absolute(), root.absolute()
-        names = {SERVER: "prefect", STORE: "s3", WORKER: "worker"}
+        names = {SERVER: "prefect", STORE: "s3", WORKER: "worker", SEARCHER: "searcher"}
         self.parts = {name: Part(short, self.home) for name, short in names.items()}
         kept = self.home / "stack.json"
         self.state: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
@@ -76,14 +78,15 @@ class Stack:
             with self._deploying(say) as deploy:
                 for name in (STORE, SERVER):
                     self._wait_for(name, say if name in new else _silent)
-                worker_is_new = self._start(WORKER, say)
+                new = [name for name in WORKERS if self._start(name, say)]
                 deploy()
-                self._wait_for(WORKER, say if worker_is_new else _silent)
+                for name in WORKERS:
+                    self._wait_for(name, say if name in new else _silent)
 
     def down(self, say: Say) -> None:
         """Ends the parts and what the worker started. Data, keys and ports stay for the next `up`."""
         with self._locked():
-            for name in (WORKER, SERVER, STORE):
+            for name in (*WORKERS, SERVER, STORE):
                 ended = self.parts[name].end(END_SECONDS[name])
                 say(f"{name}: {'ended' if ended else 'was not running'}")
 
@@ -143,7 +146,7 @@ class Stack:
         if part.process() is not None:
             return False
         say(f"{name}: starting")
-        for role in {SERVER: ("prefect",), STORE: weed.ROLES, WORKER: ()}[name]:
+        for role in {SERVER: ("prefect",), STORE: weed.ROLES}.get(name, ()):
             if not weed.is_free(port := self.state["ports"][role]):
                 raise StackError(
                     f"{name}: port {port} of 127.0.0.1 is taken by another program. End that, or run `cpl down`, "
@@ -157,8 +160,9 @@ class Stack:
         if name == SERVER:
             port = str(self.state["ports"]["prefect"])
             return [*prefect, "server", "start", "--host", "127.0.0.1", "--port", port]
-        if name == WORKER:
-            return [*prefect, "worker", "start", "--pool", POOL, "--type", "process", "--name", POOL]
+        if name in WORKERS:
+            worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", self.parts[name].name]
+            return [*prefect, *worker, *WORKERS[name]]
         keys = dotenv_values(self.home / "stack.env")
         return weed.command(
             self.home / "s3",
@@ -184,17 +188,19 @@ class Stack:
                 return httpx.get(self.store, timeout=5).status_code < 500
             if name == SERVER:
                 return httpx.get(f"{self.ui}/api/health", timeout=5).is_success
-            return self._worker_polls()
+            return self._polls(self.parts[name])
         except httpx.HTTPError:
             return False
 
-    def _worker_polls(self) -> bool:
+    def _polls(self, worker: Part) -> bool:
         """Whether the server has heard from this very worker, not only from one before it."""
-        process = self.parts[WORKER].process()
+        process = worker.process()
         reply = httpx.post(f"{self.ui}/api/work_pools/{POOL}/workers/filter", json={}, timeout=5)
         if process is None or not reply.is_success:
             return False
-        heard = [datetime.fromisoformat(worker["last_heartbeat_time"]) for worker in reply.json()]
+        heard = [
+            datetime.fromisoformat(one["last_heartbeat_time"]) for one in reply.json() if one["name"] == worker.name
+        ]
         return any(moment.timestamp() > process.create_time() for moment in heard)
 
     @contextmanager

@@ -11,27 +11,27 @@ from contextlib import contextmanager
 
 from prefect.runtime import flow_run
 
-from infra.engine import stop_local_engine
+from infra.engine import tenant
 from infra.settings import settings as environment
 from infra.store import Ref, Store
 
 
 @contextmanager
 def recorded(campaign: str, round: int) -> Iterator[tuple[dict[str, Ref], list[str]]]:
-    """Gives the round's stages (by name, in order) and notes to fill; records them, and stops the local engine."""
+    """Gives the round's stages (by name, in order) and notes to fill; records them, and leaves the local engine."""
     store = Store.open(environment())
     stages: dict[str, Ref] = {}
     notes: list[str] = []
     started = time.monotonic()
     error: str | None = "the run was cancelled or interrupted"
     try:
-        yield stages, notes
+        with tenant(environment()):
+            yield stages, notes
         error = None
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}"
         raise
     finally:
-        stop_local_engine(environment())
         run_id = str(flow_run.id or "")
         manifests = {name: store.manifest(ref) for name, ref in stages.items()}
         record = {

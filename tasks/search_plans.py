@@ -16,10 +16,13 @@ from tasks.search.library import Library
 from tasks.settings import Search
 from tasks.step import Stage, step
 
+VERSION = 2
+"""Of the step *search*, in one run or in shards (tasks.shards)."""
+
 Row = dict[str, Any]
 
 
-@step("search", version=2)
+@step("search", version=VERSION)
 def search_plans(
     stage: Stage,
     questions: Ref,

@@ -19,7 +19,7 @@ import logging
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -96,6 +96,12 @@ class Stage:
         """A table of an earlier stage, its digest verified."""
         return pl.read_parquet(self.store.fetch(ref, f"{table}.parquet"))
 
+    def groups(self, ref: Ref, table: str) -> Iterator[pl.DataFrame]:
+        """The same in the pieces in which it was written, for a table that memory need not hold."""
+        with pq.ParquetFile(self.store.fetch(ref, f"{table}.parquet")) as file:
+            for number in range(file.num_row_groups):
+                yield pl.DataFrame(file.read_row_group(number))
+
 
 class Progress:
     """A progress bar in the UI and lines in the log, at most one every few seconds."""
@@ -116,12 +122,18 @@ class Progress:
         return True
 
 
-def step(name: str, version: int, **options: Any) -> Callable[[Callable[Concatenate[Stage, P], int]], Callable[P, Ref]]:
+def step(
+    name: str, version: int, layout: Collection[str] = (), **options: Any
+) -> Callable[[Callable[Concatenate[Stage, P], int]], Callable[P, Ref]]:
     """Makes a step of a function `(stage, inputs…) -> rows`; `version` rises when its output would change.
 
     Inputs are `Ref`s, settings, JSON values, or lists and dicts of these; they must not hold sets, whose order
-    differs between processes. `options` go to Prefect's `task`.
+    differs between processes. Those named in `layout` say how the work is laid out and not what comes of it: they
+    are no part of the key. `options` go to Prefect's `task`.
     """
+
+    def key(given: dict[str, Any]) -> str:
+        return cache_key(name, version, {k: v for k, v in given.items() if k not in layout})
 
     def decorate(body: Callable[Concatenate[Stage, P], int]) -> Callable[P, Ref]:
         signature = inspect.signature(body)
@@ -131,7 +143,7 @@ def step(name: str, version: int, **options: Any) -> Callable[[Callable[Concaten
         def run(*args: P.args, **kwargs: P.kwargs) -> Ref:
             given = inputs.bind(*args, **kwargs).arguments
             store = Store.open(environment())
-            stage = Stage(name, cache_key(name, version, given), store, get_run_logger())
+            stage = Stage(name, key(given), store, get_run_logger())
             if (ref := store.find(stage.prefix)) is not None:
                 stage.log.info("%s was done before: %s", name, ref.uri)
                 return ref
@@ -159,11 +171,11 @@ def step(name: str, version: int, **options: Any) -> Callable[[Callable[Concaten
 
         def key_of(_: TaskRunContext, parameters: dict[str, Any]) -> str:
             """The key of Prefect's cache. A result whose stage is gone from the store is forgotten first."""
-            key = f"{name}/{cache_key(name, version, parameters)}"
+            place = f"{name}/{key(parameters)}"
             store = Store.open(environment())
-            if store.find(f"stages/{key}") is None:
-                store.delete([result_name(key)])
-            return key
+            if store.find(f"stages/{place}") is None:
+                store.delete([result_name(place)])
+            return place
 
         run.__signature__ = inputs  # type: ignore[attr-defined]
         as_task = task(name=name, cache_key_fn=key_of, persist_result=True, result_serializer="json", **options)

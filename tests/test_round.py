@@ -50,9 +50,10 @@ class Shell:
         assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
         return done.stdout + done.stderr
 
-    def round(self, campaign: str, succeeds: bool = True, **changed: Any) -> str:
+    def round(self, campaign: str, succeeds: bool = True, shards: int = 1, **changed: Any) -> str:
         fields = SMALL | {name.replace("__", "."): value for name, value in changed.items()}
         words = [word for name, value in fields.items() for word in ("--set", f"{name}={json.dumps(value)}")]
+        words += ["--shards", str(shards)]
         return self.run("cpl", "round", "--campaign", campaign, *words, succeeds=succeeds)
 
     def show(self, campaign: str) -> dict[str, Any]:
@@ -120,7 +121,8 @@ def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell) -> 
 
 
 def test_a_search_setting_redoes_the_search_and_what_follows(shell: Shell) -> None:
-    shell.round("first", search__c_puct=1.0)
+    """On two shards, which one machine searches in turn while the round waits for both."""
+    shell.round("first", search__c_puct=1.0, shards=2)
     done_before = cached(shell.show("first"))
     assert done_before["rollouts"]
     assert done_before["questions"]

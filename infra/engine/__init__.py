@@ -6,6 +6,7 @@ from infra.engine.model_folder import ModelFolder, PolicyWords
 from infra.engine.reply import Completion, EngineError, Reply
 from infra.engine.server import stop_local_engine
 from infra.engine.serving import WrongModel, serving
+from infra.engine.tenancy import tenant
 
 __all__ = [
     "Completion",
@@ -18,4 +19,5 @@ __all__ = [
     "WrongModel",
     "serving",
     "stop_local_engine",
+    "tenant",
 ]

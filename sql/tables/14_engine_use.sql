@@ -31,4 +31,4 @@ comment on column engine_use.cached_tokens is 'Of those, tokens that the prefix 
 comment on column engine_use.generated_tokens is 'Tokens generated.';
 comment on column engine_use.queue_seconds is 'Seconds that requests waited for admission, added up.';
 comment on column engine_use.service_seconds is 'Seconds from sending a request to its reply, added up; requests overlap.';
-comment on column engine_use.gpus is 'GPUs of the engines, taken as one an address; 0 on a CPU.';
+comment on column engine_use.gpus is 'GPUs of the engines, taken as one an address; 0 on a CPU. Of one engine, where several are added up.';

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from infra.cli import app
 from infra.process import Part
-from infra.stack import SERVER, STORE, WORKER, Stack, StackError
+from infra.stack import SEARCHER, SERVER, STORE, WORKER, Stack, StackError
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,6 +46,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "flows/__init__.py").touch()
     (root / "flows/words.py").write_text('WORD = "sibling"\n')
     (root / "flows/round.py").write_text(ROUND)
+    (root / "flows/search.py").write_text(ROUND.replace("cpl(", "cpl_search(").replace('"cpl"', '"cpl-search"'))
     (root / "flows/campaign.py").write_text(ROUND.replace("cpl(", "cpl_campaign(").replace('"cpl"', '"cpl-campaign"'))
     return root
 
@@ -77,7 +78,9 @@ def in_repository(stack: Stack, *command: str) -> subprocess.CompletedProcess[st
 
 @pytest.mark.integration
 def test_up_brings_every_part_up_and_keeps_its_keys_to_itself(stack: Stack) -> None:
-    assert {part.name: part.state for part in stack.status()} == dict.fromkeys((SERVER, STORE, WORKER), "running")
+    assert {part.name: part.state for part in stack.status()} == dict.fromkeys(
+        (SERVER, STORE, WORKER, SEARCHER), "running"
+    )
     assert stat.S_IMODE((stack.home / "stack.env").stat().st_mode) == 0o600
     assert stat.S_IMODE((stack.home / "s3" / "identities.json").stat().st_mode) == 0o600
     addresses = {
@@ -121,6 +124,7 @@ def test_up_restarts_a_part_that_was_killed(stack: Stack) -> None:
         SERVER: "running",
         STORE: "stopped",
         WORKER: "stopped",
+        SEARCHER: "running",
     }
     said: list[str] = []
     stack.up(said.append)
@@ -139,7 +143,7 @@ def test_status_is_a_table_or_json(stack: Stack, monkeypatch: pytest.MonkeyPatch
     assert f"UI: {stack.ui}" in table.stdout
     document = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
     assert document["ui"] == stack.ui
-    assert [part["state"] for part in document["parts"]] == ["running"] * 3
+    assert [part["state"] for part in document["parts"]] == ["running"] * 4
 
 
 @pytest.mark.integration
@@ -168,10 +172,10 @@ def test_down_ends_the_worker_with_the_children_of_its_flows(stack: Stack) -> No
     children += [process for part in stack.parts.values() if (process := part.process()) is not None]
     stack.down(print)
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in children)
-    assert [part.state for part in stack.status()] == ["stopped"] * 3
+    assert [part.state for part in stack.status()] == ["stopped"] * 4
     said: list[str] = []
     stack.down(said.append)
-    assert said == ["worker: was not running", "Prefect server: was not running", "S3 server: was not running"]
+    assert said == [f"{name}: was not running" for name in (WORKER, SEARCHER, SERVER, STORE)]
 
 
 def test_a_recycled_pid_is_left_alone(tmp_path: Path) -> None:

@@ -1,0 +1,31 @@
+"""The flow `cpl-search`: one shard of a round's search, on a worker and an engine of its own (design D10).
+
+The round starts it (`tasks.shards`) when it is asked to search on several machines.
+"""
+
+from typing import Annotated
+
+from prefect import flow
+from pydantic import Field
+
+from infra.engine import tenant
+from infra.settings import settings as environment
+from infra.store import Ref
+from tasks.search_plans import search_plans
+from tasks.settings import Search
+from tasks.shards import take_shard
+
+
+@flow(name="cpl-search", flow_run_name="shard {shard} of {shards}", persist_result=True, result_serializer="json")
+def cpl_search(
+    questions: Annotated[Ref, Field(description="The stage `questions` of a round.")],
+    rollouts: Annotated[Ref, Field(description="The stage `rollouts`, whose pass rates set the budgets.")],
+    policy: Annotated[Ref, Field(description="The stage of the model to search with.")],
+    search: Search,
+    library: Annotated[dict[str, Ref] | None, Field(description="Stages whose plan steps are offered.")] = None,
+    shard: Annotated[int, Field(ge=1, description="Which of the shards, from 1.")] = 1,
+    shards: Annotated[int, Field(ge=1, description="Into how many shards the questions are divided.")] = 1,
+) -> Ref:
+    """The trees of every question of the shard: the stage *search* of these questions."""
+    with tenant(environment()):
+        return search_plans(take_shard(questions, shard, shards), rollouts, policy, search, library)

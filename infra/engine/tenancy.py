@@ -1,0 +1,28 @@
+"""Flows as tenants of their home's engine: it stays up between a flow's steps, and the last flow to leave stops it."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from infra.engine.server import stop_local_engine
+from infra.settings import Settings
+
+
+@contextmanager
+def tenant(settings: Settings) -> Iterator[None]:
+    """For the length of a flow. A round and the shards that run in its home share one engine, whoever started it."""
+    home = settings.home.absolute() / "engine"
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "tenants.lock").open("wb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)  # waits only while a flow that leaves stops the engine
+        try:
+            yield
+        finally:
+            # A lock that cannot be made exclusive is lost, so of several that leave at once the last one gets it.
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                pass
+            else:
+                stop_local_engine(settings)
+            fcntl.flock(file, fcntl.LOCK_UN)

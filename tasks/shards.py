@@ -1,0 +1,84 @@
+"""The search on several machines: shards of the questions, each searched by a run of its own, and put together again.
+
+The trees of a question do not depend on the shard that it is in, so a search in shards is the step *search* done in
+another way: the same name, version and key. A round finds it done whatever the number of shards was.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from infra.fan_out import run_each
+from infra.store import Ref
+from tasks.records import ENGINE_USE
+from tasks.search_plans import VERSION
+from tasks.settings import Search
+from tasks.step import Progress, Stage, step
+
+DEPLOYMENT = "cpl-search/shard"
+
+
+@step("shard", version=1)
+def take_shard(stage: Stage, questions: Ref, shard: int, shards: int) -> int:
+    """The questions of one shard: table `questions`, in the order of the whole."""
+    taken = share(stage.read(questions, "questions"), shard, shards)
+    stage.write("questions", taken)
+    return taken.height
+
+
+@step("search", version=VERSION, layout=("shards",))
+def search_in_shards(
+    stage: Stage,
+    questions: Ref,
+    rollouts: Ref,
+    policy: Ref,
+    settings: Search,
+    library: dict[str, Ref] | None,
+    shards: int,
+) -> int:
+    """The step *search* as `shards` runs of the deployment `cpl-search/shard`, on whichever workers take them."""
+    shards = max(1, min(shards, questions.rows))
+    given = {
+        "questions": questions.model_dump(),
+        "rollouts": rollouts.model_dump(),
+        "policy": policy.model_dump(),
+        "search": settings.model_dump(mode="json"),
+        "shards": shards,
+        "library": library and {name: ref.model_dump() for name, ref in library.items()},
+    }
+    progress = Progress(stage, "Shards of the search", total=shards)
+    results = run_each(
+        DEPLOYMENT,
+        {f"shard {number} of {shards}": given | {"shard": number} for number in range(1, shards + 1)},
+        stage.log,
+        progress.show,
+    )
+    searched = [Ref.model_validate(result) for result in results]
+    for table in ("trees", "nodes"):
+        stage.write(table, (group for ref in searched for group in stage.groups(ref, table)))
+    stage.write("engine_use", added([stage.read(ref, "engine_use") for ref in searched]))
+    stage.facts |= total([stage.store.manifest(ref).facts for ref in searched]) | {"shards": shards}
+    return sum(ref.rows for ref in searched)
+
+
+def share(questions: pl.DataFrame, shard: int, shards: int) -> pl.DataFrame:
+    """The `shard`-th (from 1) of `shards` slices that differ by one question at most.
+
+    A round's questions lie in the order of their digests, so every slice is a fair sample of them; and the shards'
+    tables, one after the other, are in the order of the whole.
+    """
+    start, end = (questions.height * number // shards for number in (shard - 1, shard))
+    return questions[start:end]
+
+
+def added(uses: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """One row of `engine_use` for all engines: their seconds and counts are added up, `gpus` are those of one."""
+    sums = pl.exclude("step", "gpus").sum()
+    return pl.concat(uses).select(pl.col("step").first(), sums, pl.col("gpus").max()).cast(dict(ENGINE_USE))
+
+
+def total(facts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """The sums of what shards counted; what is no count (a rate, a name) is true of one shard only and left out."""
+    names = dict.fromkeys(name for one in facts for name, value in one.items() if type(value) is int)
+    return {name: sum(one.get(name, 0) for one in facts) for name in names}

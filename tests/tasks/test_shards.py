@@ -1,0 +1,27 @@
+"""Shards of questions hold every question once, in order, and what they counted is added up."""
+
+import polars as pl
+import pytest
+
+from tasks.records import ENGINE_USE, frame
+from tasks.shards import added, share, total
+
+
+@pytest.mark.parametrize("shards", [1, 2, 3, 7])
+def test_shards_are_slices_of_the_questions(shards: int) -> None:
+    questions = pl.DataFrame({"question_id": ["d", "a", "g", "b", "f", "c", "e"]})
+    taken = [share(questions, number, shards) for number in range(1, shards + 1)]
+    assert pl.concat(taken).equals(questions)
+    assert max(one.height for one in taken) - min(one.height for one in taken) <= 1
+
+
+def test_the_use_of_all_engines_is_one_row() -> None:
+    row = dict.fromkeys(ENGINE_USE, 2) | {"step": "search", "seconds": 1.5, "gpus": 1}
+    use = added([frame("engine_use", [row]), frame("engine_use", [row])])
+    assert use.schema == ENGINE_USE
+    assert use.to_dicts() == [dict.fromkeys(ENGINE_USE, 4) | {"step": "search", "seconds": 3.0, "gpus": 1}]
+
+
+def test_counts_are_summed_and_rates_are_not() -> None:
+    first = {"solved": 2, "rows": 5, "tokens_per_second": 3.5, "note": "few"}
+    assert total([first, {"solved": 1, "rows": 4, "retries": 1}]) == {"solved": 3, "rows": 9, "retries": 1}
