@@ -67,7 +67,7 @@ def command(folder: Path, ports: dict[str, int], key: str, secret: str) -> list[
         *(f"-{role}.port={ports[role]}" for role in ROLES),
         "-s3.port.iceberg=0",
         "-s3.port.lance=0",
-        "-volume.max=0",  # as many volumes as the disk has room for
+        "-volume.max=100000",  # volumes of up to 1 GiB; what decides is the room on the disk (0 would count whole GiBs)
         f"-volume.minFreeSpace={disk.RESERVE_MIB}MiB",  # the default is 1 % of the disk, however large
         "-volume.preStopSeconds=0",
         "-master.volumeSizeLimitMB=1024",
