@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from infra.engine.load import Meter
+from infra.engine.reply import EngineError
 
 Prefix = tuple[int, ...]
 """Token ids that many prompts begin with."""
@@ -41,6 +42,8 @@ class Admission:
         self._prefixes: Counter[Prefix] = Counter()  # requests in flight with this one
         self._meter = meter
         self._waiting: list[_Request] = []  # in the order in which they will enter
+        self._is_open = True
+        self._lost: str | None = None  # why nobody will be let in any more
 
     @property
     def has_waiting(self) -> bool:
@@ -50,8 +53,10 @@ class Admission:
     async def __call__(self, tokens: int, sequences: int, priority: int, prefix: Prefix = ()) -> AsyncIterator[None]:
         """Holds its part of both bounds, after all of lower priority that wait, and of the same that came before.
 
-        `tokens`: without those of the prefix.
+        `tokens`: without those of the prefix. Raises EngineError once the engine is given up.
         """
+        if self._lost:
+            raise EngineError(self._lost)
         request = _Request(priority, tokens, sequences, prefix, asyncio.get_running_loop().create_future())
         insort(self._waiting, request, key=lambda other: other.priority)
         self._admit()
@@ -65,9 +70,25 @@ class Admission:
                 self._waiting.remove(request)
             self._admit()
 
+    def close(self) -> None:
+        """Nobody enters until it is opened again."""
+        self._is_open = False
+
+    def open(self) -> None:
+        self._is_open = True
+        self._admit()
+
+    def give_up(self, reason: str) -> None:
+        """Sends away, with an EngineError, who waits and whoever comes from now on."""
+        self._lost = reason
+        for request in self._waiting:
+            if not request.entered.done():
+                request.entered.set_exception(EngineError(reason))
+        self._waiting.clear()
+
     def _admit(self) -> None:
         """Lets in whoever is next, until that one does not fit: nobody overtakes it for being smaller."""
-        while self._waiting:
+        while self._is_open and self._waiting:
             request = self._waiting[0]
             if not request.entered.cancelled():
                 if not self._fits(request):

@@ -8,6 +8,7 @@ import asyncio
 import re
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
@@ -18,7 +19,6 @@ from tenacity import (
     AsyncRetrying,
     RetryError,
     retry_if_exception_type,
-    stop_after_attempt,
     wait_random_exponential,
 )
 
@@ -69,11 +69,14 @@ class Usage:
 class Engine:
     """One policy behind one or several addresses, e.g. "http://127.0.0.1:8000". Use as `async with`.
 
+    Whoever starts a dead engine again calls `pause`, and then `resume` or `give_up` (`infra.engine.supervision`).
+
     `vocabulary`: rows of the model's output head; a token id outside of it is an invalid reply.
     `budget`: tokens in flight an address; default: the size of the engine's KV cache, from its metrics.
     `seats`: sequences in flight an address; more than the engine runs in one batch would only wait there.
     `timeout`: seconds for one request, waiting in the engine included. `attempts`: before EngineError.
-    `backoff`: seconds at most before the second attempt; it doubles up to 10 s.
+    `backoff`: seconds at most before the second attempt; it doubles up to 10 s. `supervised`: a dead engine will be
+    started again, so that a refused connection is waited out and is no attempt.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Engine:
         timeout: float = 600.0,
         attempts: int = 6,
         backoff: float = 0.5,
+        supervised: bool = False,
         clock: Clock = time.monotonic,
     ) -> None:
         self.addresses = [address.rstrip("/") for address in addresses]
@@ -98,6 +102,8 @@ class Engine:
         self._seats = seats
         self._attempts = attempts
         self._backoff = backoff
+        self._supervised = supervised
+        self._life = 0  # of the engine; a request has its attempts anew in each
         self._models: dict[str, str] = {}
         self._clock = clock
         self._meter = Meter(clock)
@@ -135,6 +141,21 @@ class Engine:
     def load(self) -> Load:
         """Of all addresses together, until now."""
         return self._meter.load
+
+    def pause(self) -> None:
+        """The engine died: requests that fail or come now wait for `resume`."""
+        self._life += 1
+        for admission in self._admissions.values():
+            admission.close()
+
+    def resume(self) -> None:
+        for admission in self._admissions.values():
+            admission.open()
+
+    def give_up(self, reason: str) -> None:
+        """No request will be answered any more: all that wait, and all to come, raise EngineError."""
+        for admission in self._admissions.values():
+            admission.give_up(reason)
 
     async def complete(
         self,
@@ -237,6 +258,7 @@ class Engine:
         only: str | None = None,
     ) -> T:
         failures: list[str] = []
+        strikes: Counter[int] = Counter()  # failures that count as attempts, by life of the engine
         queue_seconds = 0.0
 
         async def once() -> T:
@@ -245,7 +267,7 @@ class Engine:
             address = only or self.addresses[turn % len(self.addresses)]
             asked = self._clock()
             async with self._admissions[address](tokens, sequences, priority, prefix):
-                sent = self._clock()
+                sent, life = self._clock(), self._life
                 queue_seconds += sent - asked
                 self.usage.queue_seconds += sent - asked
                 self.usage.requests += 1
@@ -254,6 +276,7 @@ class Engine:
                     return read(body, Service(address, self._clock() - sent, queue_seconds, len(failures) + 1))
                 except (httpx.RequestError, InvalidReply, EngineError) as problem:
                     self.usage.failed_requests += 1
+                    strikes[life] += not (self._supervised and isinstance(problem, httpx.ConnectError))
                     failures.append(f"{address}: {str(problem) or type(problem).__name__}")
                     raise
                 finally:
@@ -262,7 +285,7 @@ class Engine:
         try:
             return await AsyncRetrying(
                 retry=retry_if_exception_type((httpx.RequestError, InvalidReply)),
-                stop=stop_after_attempt(self._attempts),
+                stop=lambda _: strikes[self._life] >= self._attempts,
                 wait=wait_random_exponential(multiplier=self._backoff, max=10.0),
             )(once)
         except RetryError:

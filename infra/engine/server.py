@@ -1,7 +1,8 @@
 """The local engine: one vLLM server in a process and an environment of its own, on loopback (design D1, section 4).
 
 It outlives the flow that started it: `<home>/engine/engine.json` says where it is and what it was built for, so a
-retried flow attaches to it instead of waiting for a new one. Its output is in `<home>/engine/engine.log`.
+retried flow attaches to it instead of waiting for a new one. Its output is in `<home>/engine/engine.log`, that of the
+one before in `engine.previous.log`.
 """
 
 import asyncio
@@ -28,6 +29,7 @@ from infra.settings import Settings
 START_SECONDS = 900.0
 STOP_SECONDS = 20.0
 PROGRESS_SECONDS = 5.0
+WATCH_SECONDS = 0.5
 
 Progress = Callable[[str], None]
 
@@ -57,15 +59,22 @@ def local_engine(settings: Settings) -> LocalEngine | None:
     return engine if engine and engine.is_alive else None
 
 
-async def start_local_engine(folder: ModelFolder, settings: Settings, progress: Progress) -> LocalEngine:
-    """Starts an engine on this model and waits until it answers. Raises EngineError with the reason from its log."""
+async def start_local_engine(
+    folder: ModelFolder, settings: Settings, progress: Progress, port: int | None = None
+) -> LocalEngine:
+    """Starts an engine on this model and waits until it answers. Raises EngineError with the reason from its log.
+
+    `port`: of loopback; default: one that is free.
+    """
     python = settings.engine_python.absolute()
     if not python.exists():
         raise EngineError(f"no engine environment at {python}: `make install` makes it, or set CPL_ENGINE_PYTHON")
     home = _home(settings)
     home.mkdir(parents=True, exist_ok=True)
-    log = home / "engine.log"
-    port = _free_port()
+    log = _log(settings)
+    if log.exists():
+        log.replace(home / "engine.previous.log")
+    port = port or _free_port()
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(python), "-m", "vllm.entrypoints.openai.api_server", *arguments(folder, settings, port)],
@@ -110,6 +119,27 @@ async def answers(engine: LocalEngine) -> bool:
         with suppress(httpx.RequestError):
             return (await http.get(f"{engine.url}/health")).status_code == 200
     return False
+
+
+async def end_of(engine: LocalEngine, settings: Settings) -> str:
+    """Waits until the engine ends, and says why it did: when its core dies, its server ends by itself."""
+    while engine.is_alive and await _listens(engine):
+        await asyncio.sleep(WATCH_SECONDS)
+    return " | ".join(_errors(_log(settings))) or "its log names no error: it was killed, for want of memory perhaps"
+
+
+async def _listens(engine: LocalEngine) -> bool:
+    """Whether its port is open: a server that ends has closed it. One that is only busy has not."""
+    url = httpx.URL(engine.url)
+    try:
+        async with asyncio.timeout(10.0):
+            _, writer = await asyncio.open_connection(url.host, url.port)
+    except ConnectionError:
+        return False
+    except OSError:  # a timeout, or a want of this process's own: neither says anything of the engine
+        return True
+    writer.close()
+    return True
 
 
 def stop_local_engine(settings: Settings) -> bool:
@@ -175,6 +205,10 @@ def _state(settings: Settings) -> Path:
     return _home(settings) / "engine.json"
 
 
+def _log(settings: Settings) -> Path:
+    return _home(settings) / "engine.log"
+
+
 def _recorded(settings: Settings) -> LocalEngine | None:
     try:
         return LocalEngine.model_validate_json(_state(settings).read_text())
@@ -201,8 +235,15 @@ def _free_port() -> int:
 
 
 def _reason(log: Path) -> str:
-    """The errors that the log names, else its end. The root cause comes first; what follows only repeats it."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    messages = [re.sub(r"^(\(.*?\) )?(ERROR \S+ \S+ \[.*?\] )?", "", line) for line in lines]
-    errors = [message for message in messages if re.match(r"[\w.]*(Error|Exception): ", message)]
-    return " | ".join(dict.fromkeys(errors or lines[-10:])) or "it wrote nothing"
+    """The errors that the log names, else its end."""
+    return " | ".join(_errors(log) or _lines(log)[-10:]) or "it wrote nothing"
+
+
+def _errors(log: Path) -> list[str]:
+    """What the log calls an error, each once. The root cause comes first; what follows only repeats it."""
+    messages = [re.sub(r"^(\(.*?\) )?(ERROR \S+ \S+ \[.*?\] )?", "", line) for line in _lines(log)]
+    return list(dict.fromkeys(message for message in messages if re.match(r"[\w.]*(Error|Exception): ", message)))
+
+
+def _lines(log: Path) -> list[str]:
+    return [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]

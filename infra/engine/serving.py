@@ -6,6 +6,7 @@ A running local engine of the same architecture takes the new weights in place (
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from infra.engine.launch import launch_signature, seats
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
 from infra.engine.server import (
+    LocalEngine,
     Progress,
     answers,
     end_local_engine,
@@ -23,6 +25,7 @@ from infra.engine.server import (
     local_engine,
     start_local_engine,
 )
+from infra.engine.supervision import supervised
 from infra.settings import Settings
 
 SWAP_SECONDS = 600.0
@@ -42,7 +45,8 @@ async def serving(
 ) -> AsyncIterator[Engine]:
     """An engine that serves the model folder (read `infra.engine.model_folder` for what is in it).
 
-    A local engine is this flow's alone until the context ends, and stays up after it (`stop_local_engine`).
+    A local engine is this flow's alone until the context ends, is started again when it dies, and stays up after it
+    (`stop_local_engine`).
     `progress` gets one line of text now and then while the engine starts. Raises ValueError for a folder that is no
     model folder, EngineError for an engine that does not start or answer, WrongModel for one that fails the probe.
     """
@@ -58,8 +62,12 @@ async def serving(
             yield engine
     else:
         async with engine_to_ourselves(settings, progress):
-            address = await _serve_locally(folder, settings, progress)
-            async with Engine([address], folder.words, folder.vocabulary, seats=seats(settings)) as engine:
+            local = await _serve_locally(folder, settings, progress)
+            restart = partial(_serve_afresh, folder, settings, progress, httpx.URL(local.url).port)
+            async with (
+                Engine([local.url], folder.words, folder.vocabulary, seats=seats(settings), supervised=True) as engine,
+                supervised(engine, local, restart, settings, progress),
+            ):
                 yield engine
 
 
@@ -76,7 +84,7 @@ def _client(addresses: list[str], folder: ModelFolder) -> Engine:
     return Engine(addresses, folder.words, folder.vocabulary)
 
 
-async def _serve_locally(folder: ModelFolder, settings: Settings, progress: Progress) -> str:
+async def _serve_locally(folder: ModelFolder, settings: Settings, progress: Progress) -> LocalEngine:
     running = local_engine(settings)
     # An engine swaps tied embeddings by half, and does not say so (design section 4).
     is_alike = running and running.signature == launch_signature(folder, settings) and not folder.is_tied
@@ -84,17 +92,24 @@ async def _serve_locally(folder: ModelFolder, settings: Settings, progress: Prog
         try:
             async with _client([running.url], folder) as engine:
                 await _prove(engine, running.url, folder)
-            return running.url
+            return running
         except EngineError as problem:
             progress(f"starting a fresh engine, the running one failed: {problem}")
+    return await _serve_afresh(folder, settings, progress)
+
+
+async def _serve_afresh(
+    folder: ModelFolder, settings: Settings, progress: Progress, port: int | None = None
+) -> LocalEngine:
+    """An engine that has just loaded this model, in place of the one that runs or ran."""
     end_local_engine(settings)
-    started = await start_local_engine(folder, settings, progress)
+    started = await start_local_engine(folder, settings, progress, port)
     async with _client([started.url], folder) as engine:
         try:
             await _prove(engine, started.url, folder)
         except WrongModel as problem:
             raise WrongModel(f"{problem}, although it just loaded this folder: was probe.json made of it?") from None
-    return started.url
+    return started
 
 
 async def _prove(engine: Engine, address: str, folder: ModelFolder) -> None:

@@ -15,7 +15,7 @@ import psutil
 import pytest
 import torch
 
-from infra.engine import Completion, EngineError, WrongModel, serving, stop_local_engine
+from infra.engine import Completion, EngineError, Reply, WrongModel, serving, stop_local_engine
 from infra.engine.model_folder import ModelFolder
 from infra.engine.server import local_engine, start_local_engine
 from infra.settings import Settings
@@ -262,38 +262,41 @@ def test_a_folder_whose_probe_is_of_another_model_is_refused(
     assert local_engine(settings) == fresh
 
 
-def test_a_killed_engine_is_an_error_and_the_next_one_is_fresh(policy: Path, settings: Settings) -> None:
+def test_a_killed_engine_is_started_again_while_its_requests_wait(policy: Path, settings: Settings) -> None:
     _, tokenizer = load(policy)
     prompt_ids = tokenizer.encode(PROMPT)
-
     processes: list[psutil.Process] = []
+    messages: list[str] = []
 
-    async def kill_in_mid_request() -> None:
-        async with serving(policy, settings) as engine:
-            running = local_engine(settings)
-            assert running is not None
-            processes.extend(psutil.Process(running.pid).children(recursive=True))
+    async def kill_in_mid_request() -> list[Reply]:
+        async with serving(policy, settings, messages.append) as engine:
+            before = local_engine(settings)
+            assert before is not None
+            processes.extend(psutil.Process(before.pid).children(recursive=True))
             requests = [
                 asyncio.create_task(engine.complete(prompt_ids, n=16, temperature=2.0, max_tokens=400, session=str(i)))
                 for i in range(32)
             ]
             await asyncio.sleep(0.5)
             assert not any(request.done() for request in requests)
-            os.kill(running.pid, signal.SIGKILL)
-            replies = await asyncio.gather(*requests, return_exceptions=True)
-            assert all(isinstance(reply, EngineError) for reply in replies)
-            assert "in 6 attempts" in str(replies[0])
+            os.kill(before.pid, signal.SIGKILL)
+            replies = await asyncio.gather(*requests)
+            after = local_engine(settings)
+            assert after is not None
+            assert (after.url, after.signature) == (before.url, before.signature)
+            assert after.pid != before.pid
+            processes.extend(psutil.Process(after.pid).children(recursive=True))
+            assert engine.usage.requests - engine.usage.failed_requests == len(replies)
+            return replies
 
-    async def ask() -> int:
-        async with serving(policy, settings) as engine:
-            return (await engine.complete(prompt_ids, n=1, temperature=0.0, max_tokens=5)).generated_tokens
-
-    asyncio.run(kill_in_mid_request())
-    assert local_engine(settings) is None
-    assert asyncio.run(ask()) == 5
-    running = local_engine(settings)
-    assert running is not None
-    processes.extend(psutil.Process(running.pid).children(recursive=True))
+    replies = asyncio.run(kill_in_mid_request())
+    assert any("died" in message and "1 of 3" in message for message in messages)
+    assert all(len(reply.completions) == 16 for reply in replies)
+    assert sum(reply.attempts > 1 for reply in replies) > 8
+    completion = replies[0].completions[0]
+    logprobs, values = references(policy, prompt_ids, completion)
+    assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
+    assert completion.values == pytest.approx(values, abs=1e-4)
     assert stop_local_engine(settings)
     assert len(processes) >= 4
     assert not any(process.is_running() for process in processes)

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from infra.engine.admission import Admission, Prefix
 from infra.engine.load import Load, Meter
+from infra.engine.reply import EngineError
 
 BUDGET, SEATS = 10, 4
 Size = tuple[int, int, int, Prefix]
@@ -20,6 +22,7 @@ STEPS = st.lists(
         st.tuples(st.just("come"), SIZES),
         st.tuples(st.sampled_from(["leave", "cancel"]), st.integers(0, 9)),
         st.tuples(st.just("pass"), st.integers(1, 3)),
+        st.tuples(st.sampled_from(["close", "open"]), st.just(0)),
     ),
     max_size=40,
 )
@@ -64,6 +67,7 @@ async def settle() -> None:
 
 async def end_of(house: Admission, tasks: list[asyncio.Task[None]]) -> None:
     """Whatever happened before: once all are gone, the house is as new."""
+    house.open()
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -81,8 +85,12 @@ def test_who_is_in_is_who_the_rules_let_in(steps: list[tuple[str, Any]]) -> None
         guests: dict[Guest, asyncio.Task[None]] = {}
         inside: list[Guest] = []
         waiting: list[Guest] = []
+        is_open = True
         for what, which in steps:
-            if what == "come":
+            if what in ("close", "open"):
+                is_open = what == "open"
+                house.open() if is_open else house.close()
+            elif what == "come":
                 guest = Guest(which)
                 guests[guest] = asyncio.create_task(guest.stay(house, lambda: None))
                 waiting.append(guest)
@@ -91,7 +99,7 @@ def test_who_is_in_is_who_the_rules_let_in(steps: list[tuple[str, Any]]) -> None
                 guest = known[which % len(known)]
                 guest.goes.set() if what == "leave" else guests[guest].cancel()
                 (inside if guest in inside else waiting).remove(guest)
-            while waiting and fit([*inside, waiting[0]]):
+            while is_open and waiting and fit([*inside, waiting[0]]):
                 inside.append(waiting.pop(0))
             await settle()
             assert {guest for guest in guests if guest.is_in} == set(inside)
@@ -119,12 +127,15 @@ def test_nothing_leaks_at_whatever_moment_a_request_is_cancelled(steps: list[tup
             if what == "come":
                 guest = Guest(which)
                 guests[guest] = asyncio.create_task(guest.stay(house, check))
+            elif what in ("close", "open"):
+                house.open() if what == "open" else house.close()
             elif what == "pass":
                 for _ in range(which):
                     await asyncio.sleep(0)
             elif guests:
                 guest = list(guests)[which % len(guests)]
                 guest.goes.set() if what == "leave" else guests[guest].cancel()
+        house.open()
         await settle()
         check()
         if not any(guest.is_in for guest in guests):
@@ -150,6 +161,26 @@ def test_a_giant_enters_alone_and_nobody_overtakes_it_for_being_smaller() -> Non
                 guests[inside[0]].goes.set()
             await settle()
         await end_of(house, tasks)
+
+    asyncio.run(story())
+
+
+def test_who_waits_for_an_engine_that_is_given_up_is_told_why() -> None:
+    async def story() -> None:
+        house = admission()
+        inside, waiting = Guest((1, 4, 0, ())), Guest((1, 1, 0, ()))
+        tasks = []
+        for guest in (inside, waiting):
+            tasks.append(asyncio.create_task(guest.stay(house, lambda: None)))
+            await settle()
+        house.give_up("no memory")
+        with pytest.raises(EngineError, match="no memory"):
+            await tasks[1]
+        with pytest.raises(EngineError, match="no memory"):
+            await Guest((1, 1, 0, ())).stay(house, lambda: None)
+        inside.goes.set()
+        await tasks[0]
+        assert (house.tokens, house.sequences, house.has_waiting) == (0, 0, False)
 
     asyncio.run(story())
 

@@ -79,7 +79,9 @@ FAULTS: dict[str, tuple[Respond, str]] = {
 
 
 @asynccontextmanager
-async def scripted_engine(*script: Respond, engines: int = 1) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+async def scripted_engine(
+    *script: Respond, engines: int = 1, port: int = 0
+) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
     """Answers completion request i by the script's i-th entry (the last one from then on); yields what it was asked.
 
     `engines`: of data parallelism behind the address, with 10,000 tokens of KV cache each.
@@ -115,7 +117,7 @@ async def scripted_engine(*script: Respond, engines: int = 1) -> AsyncIterator[t
                     break
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(serve, "127.0.0.1", port)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
 
@@ -234,6 +236,37 @@ def test_a_session_stays_on_one_address_until_that_one_fails() -> None:
                 reply = await sample(served, session=session)
                 assert reply.address == first
                 assert reply.attempts == (1 if home == first else 2)
+
+    asyncio.run(story())
+
+
+def test_a_dead_engine_is_waited_for_until_it_is_back_or_given_up() -> None:
+    """A refused connection is no attempt, and attempts are counted anew in each life of the engine."""
+
+    async def story() -> None:
+        async with scripted_engine(FAULTS["closed connection"][0]) as (address, _):
+            served = await engine(address, attempts=2, supervised=True).__aenter__()
+        async with served:
+            asked = asyncio.create_task(sample(served))
+            async with asyncio.timeout(5.0):
+                while served.usage.failed_requests < 10:
+                    await asyncio.sleep(0.01)
+            served.pause()
+            await asyncio.sleep(0.05)
+            requests = served.usage.requests
+            async with scripted_engine(FAULTS["server error"][0], good, port=int(address.rpartition(":")[2])):
+                await asyncio.sleep(0.1)
+                assert served.usage.requests == requests
+                served.resume()
+                reply = await asked  # one attempt failed in each life; two in one would have been the end
+                assert reply.attempts == served.usage.requests == requests + 2
+            served.pause()
+            waiting = asyncio.create_task(sample(served))
+            await asyncio.sleep(0.01)
+            served.give_up("died too often")
+            for request in (waiting, sample(served)):
+                with pytest.raises(EngineError, match="died too often"):
+                    await request
 
     asyncio.run(story())
 

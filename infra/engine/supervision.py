@@ -1,0 +1,61 @@
+"""A local engine that dies in the middle of its work is started again, on the same port and with the same model.
+
+Its client's requests wait meanwhile, and those that it was answering are sent again: no tree fails of it (design D4).
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+from infra.engine.client import Engine
+from infra.engine.reply import EngineError
+from infra.engine.server import LocalEngine, Progress, end_of
+from infra.settings import Settings
+
+RESTARTS = 3
+"""Within one `serving`. What kills an engine more often than that is no accident."""
+
+
+@asynccontextmanager
+async def supervised(
+    engine: Engine,
+    running: LocalEngine,
+    restart: Callable[[], Awaitable[LocalEngine]],
+    settings: Settings,
+    progress: Progress,
+) -> AsyncIterator[None]:
+    """Watches over the engine as long as the context lasts. `restart` returns one that is proven, or raises."""
+    watching = asyncio.create_task(_watch(engine, running, restart, settings, progress))
+
+    def ended(watch: asyncio.Task[None]) -> None:
+        # Requests wait for what the watch does next: they must not outlive it.
+        if not watch.cancelled() and (problem := watch.exception()):
+            engine.give_up(f"the engine died, and its restart failed: {problem!r}")
+
+    watching.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+
+
+async def _watch(
+    engine: Engine,
+    running: LocalEngine,
+    restart: Callable[[], Awaitable[LocalEngine]],
+    settings: Settings,
+    progress: Progress,
+) -> None:
+    reason = await end_of(running, settings)
+    for attempt in range(1, RESTARTS + 1):
+        engine.pause()
+        progress(f"the engine died ({reason}); starting it again, {attempt} of {RESTARTS}")
+        try:
+            running = await restart()
+        except EngineError as problem:
+            reason = str(problem)
+        else:
+            engine.resume()
+            reason = await end_of(running, settings)
+    engine.give_up(f"the engine died, also after {RESTARTS} restarts: {reason}")
