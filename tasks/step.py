@@ -118,8 +118,9 @@ class Progress:
         if done < self.total and now - self.shown < PROGRESS_SECONDS:
             return False
         self.shown = now
-        update_progress_artifact(self.artifact, progress=100.0 * done / max(self.total, 1))  # type: ignore[arg-type]
-        self.stage.log.info("%s: %d of %d %s", self.what, done, self.total, note)
+        said = f"{self.what}: {done} of {self.total} {note}".rstrip()
+        update_progress_artifact(self.artifact, 100.0 * done / max(self.total, 1), said)  # type: ignore[arg-type]
+        self.stage.log.info(said)
         return True
 
 
