@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import polars as pl
+from pydantic_core import to_jsonable_python
 
 from infra.fan_out import run_each
 from infra.store import Ref
@@ -39,14 +40,8 @@ def search_in_shards(
 ) -> int:
     """The step *search* as `shards` runs of the deployment `cpl-search/shard`, on whichever workers take them."""
     shards = max(1, min(shards, questions.rows))
-    given = {
-        "questions": questions.model_dump(),
-        "rollouts": rollouts.model_dump(),
-        "policy": policy.model_dump(),
-        "search": settings.model_dump(mode="json"),
-        "shards": shards,
-        "library": {name: ref.model_dump() for name, ref in library.items()} if library else None,
-    }
+    inputs = {"questions": questions, "rollouts": rollouts, "policy": policy, "search": settings, "library": library}
+    given = to_jsonable_python(inputs | {"shards": shards})
     progress = Progress(stage, "Shards of the search", total=shards)
     results = run_each(
         DEPLOYMENT,
