@@ -64,7 +64,7 @@ async def start_local_engine(
 ) -> LocalEngine:
     """Starts an engine on this model and waits until it answers. Raises EngineError with the reason from its log.
 
-    `port`: of loopback; default: one that is free.
+    The caller holds the engine's lock. `port`: of loopback; default: one that is free.
     """
     python = settings.engine_python.absolute()
     if not python.exists():
@@ -103,7 +103,7 @@ async def start_local_engine(
         if not engine.is_alive:
             raise EngineError(f"the engine did not start with {folder.path}: {_reason(log)} (all of it: {log})")
         if seconds > START_SECONDS:
-            stop_local_engine(settings)
+            end_local_engine(settings)
             raise EngineError(f"the engine was not ready after {seconds:.0f} s: {_reason(log)} (all of it: {log})")
         if seconds >= said + PROGRESS_SECONDS:
             said = seconds

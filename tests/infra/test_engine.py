@@ -181,27 +181,31 @@ def test_weights_are_swapped_in_the_running_engine(policy: Path, other_policy: P
 
 
 def test_another_process_attaches_to_the_running_engine(policy: Path, settings: Settings) -> None:
+    """Also after one that was killed while it was served."""
     before = local_engine(settings)
     script = (
-        "import asyncio, sys\nfrom pathlib import Path\nfrom infra.engine import serving\n"
+        "import asyncio, os, sys\nfrom pathlib import Path\nfrom infra.engine import serving\n"
         "from infra.settings import Settings\n"
         "async def main():\n"
         "    settings = Settings(home=Path(sys.argv[2]), engine_urls=[], device='cpu')\n"
         "    async with serving(Path(sys.argv[1]), settings) as engine:\n"
-        "        print(engine.addresses[0], await engine.values([[5, 6, 7]]))\n"
+        "        print(engine.addresses[0], await engine.values([[5, 6, 7]]), flush=True)\n"
+        "        os.kill(os.getpid(), int(sys.argv[3]))\n"
         "asyncio.run(main())\n"
     )
-    answer = subprocess.run(
-        [sys.executable, "-c", script, str(policy), str(settings.home)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
     assert before is not None
-    assert answer.stdout.startswith(before.url)
-    assert local_engine(settings) == before
+    for signal_number in (signal.SIGKILL, 0):
+        answer = subprocess.run(
+            [sys.executable, "-c", script, str(policy), str(settings.home), str(int(signal_number))],
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert answer.returncode == -signal_number, answer.stderr
+        assert answer.stdout.startswith(before.url)
+        assert local_engine(settings) == before
 
 
 def test_two_flows_take_turns(policy: Path, other_policy: Path, settings: Settings) -> None:
