@@ -96,15 +96,16 @@ class ServedPolicy:
     async def values(self, states: Sequence[Sequence[int]]) -> list[float]:
         """V of states given by all of their token ids: read at the position that predicts the last (design D2)."""
         try:
-            return await self.engine.values([[*self.prefix, *state[:-1]] for state in states])
+            prompts = [[*self.prefix, *state[:-1]] for state in states]
+            return await self.engine.values(prompts, shared=len(self.prefix))
         except EngineError as problem:
-            raise PolicyError(str(problem)) from problem
+            raise PolicyError(str(problem), problem.attempts) from problem
 
     async def _complete(self, prompt_ids: Sequence[int], **options: Any) -> Reply:
         try:
             return await self.engine.complete(prompt_ids, **options)
         except EngineError as problem:
-            raise PolicyError(str(problem)) from problem
+            raise PolicyError(str(problem), problem.attempts) from problem
 
 
 class SearchPolicy:

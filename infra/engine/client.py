@@ -181,7 +181,8 @@ class Engine:
         """
         if len(prompt_ids) >= self.max_tokens:
             raise EngineError(
-                f"a prompt of {len(prompt_ids)} tokens leaves no room in the engine's context of {self.max_tokens}"
+                f"a prompt of {len(prompt_ids)} tokens leaves no room in the engine's context of {self.max_tokens}",
+                attempts=0,
             )
         max_tokens = min(max_tokens, self.max_tokens - len(prompt_ids))
         request = self._request(prompt_ids, [self.words.good, self.words.bad]) | {
@@ -290,7 +291,8 @@ class Engine:
             )(once)
         except RetryError:
             reasons = "; ".join(dict.fromkeys(failures))
-            raise EngineError(f"no valid reply from the engine in {len(failures)} attempts: {reasons}") from None
+            attempts = len(failures)
+            raise EngineError(f"no valid reply from the engine in {attempts} attempts: {reasons}", attempts) from None
 
     async def _post(self, url: str, request: dict[str, Any]) -> bytes:
         async with self._connections.one() as http:

@@ -17,7 +17,11 @@ CLIPPED = -9999.0
 
 
 class EngineError(RuntimeError):
-    """The engine gave no valid reply, however often it was asked. Never a reward (design D4)."""
+    """The engine gave no valid reply, in so many `attempts`. Never a reward (design D4)."""
+
+    def __init__(self, message: str, attempts: int = 1) -> None:
+        super().__init__(message)
+        self.attempts = attempts
 
 
 class InvalidReply(ValueError):

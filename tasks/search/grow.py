@@ -56,7 +56,11 @@ class Policy(Protocol):
 
 
 class PolicyError(RuntimeError):
-    """The policy or the answer check gave no reply: the tree fails, and no reward is invented."""
+    """The policy, in so many `attempts`, or the answer check gave no reply: the tree fails; no reward is invented."""
+
+    def __init__(self, message: str, attempts: int = 0) -> None:
+        super().__init__(message)
+        self.attempts = attempts
 
 
 Judge = Callable[[str], Awaitable[bool]]
@@ -104,9 +108,10 @@ async def grow(task: Task, policy: Policy, settings: Search) -> Grown:
                 out.add(asyncio.create_task(_answer(ask, task, policy, settings)))
             if not out:
                 break
-            done, out = await asyncio.wait(out, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(out, return_when=asyncio.FIRST_COMPLETED)
             for one in done:
                 search.take(*one.result())
+            out -= done
     except PolicyError as problem:
         error = str(problem)
     finally:
@@ -160,9 +165,9 @@ async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tup
         try:
             state_ids = ask.tree.state_ids(ask.node)
             reply = await policy.sample(state_ids, draw, session=task.question_id, priority=task.priority)
-        except PolicyError:
-            cost.requests += 1
-            cost.failed_requests += 1
+        except PolicyError as problem:
+            cost.requests += problem.attempts
+            cost.failed_requests += problem.attempts
             raise
         for field in dataclasses.fields(Cost):
             setattr(cost, field.name, getattr(cost, field.name) + getattr(reply.cost, field.name))

@@ -33,7 +33,7 @@ class ScriptedPolicy:
     async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
         self.requests += 1
         if self.requests == self.fails_at:
-            raise PolicyError("the engine is gone")
+            raise PolicyError("the engine is gone", attempts=1)
         await asyncio.sleep(0)  # others go on meanwhile, as with a real engine
         rng = random.Random(f"{self.seed}/{list(state_ids)}/{draw}")
         depth = state_ids.count(1)
