@@ -154,7 +154,7 @@ def test_a_lost_machines_shard_is_finished_by_another(site: Site, tmp_path: Path
 
     (victim,) = wait_for(lost, round, log)
     asked = set(share(site.table("questions", "questions"), victim["parameters"]["shard"], 2)["question_id"])
-    wait_for(lambda: site.parts(asked), round, log)
+    wait_for(lambda: site.parts(asked), round, log, every=0.1)
     kill_machine(site)
     kept = [pl.read_ipc(site.store.get(place), columns=["trees"]) for place in site.parts(asked).values()]
     assert 0 < len(kept) < len(asked), "the kill came too late to be in the middle of the shard"
@@ -213,12 +213,16 @@ def kill_machine(site: Site) -> None:
 
 
 def wait_for(
-    look: Callable[[], T], process: subprocess.Popen[bytes] | None = None, log: Path | None = None, seconds: float = 180
+    look: Callable[[], T],
+    process: subprocess.Popen[bytes] | None = None,
+    log: Path | None = None,
+    seconds: float = 180,
+    every: float = 0.5,
 ) -> T:
     """What `look` gives as soon as that is something; `process` must not end before."""
     deadline = time.monotonic() + seconds
     while not (found := look()):
         assert process is None or process.poll() is None, log and log.read_text()
         assert time.monotonic() < deadline, f"waited {seconds} s in vain"
-        time.sleep(0.05)
+        time.sleep(every)
     return found
