@@ -139,7 +139,7 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
     assert run is not None
     kept = _wait_for(lambda: [name for name in store.names("stages/search/") if "/parts/" in name], at_least=5)
     _flow_process(shell).kill()
-    finished = {name.split("/parts/")[1]: json.loads(store.get(name)) for name in kept}
+    finished = pl.concat([pl.read_ipc(store.get(name), columns=["trees"]) for name in kept])
     _wait_for(lambda: [1] if shell.api(f"/flow_runs/{run[1]}")["state_type"] == "CRASHED" else [], at_least=1)
     assert (
         not set(store.names("stages/search/")) - before - {n for n in store.names("stages/search/") if "/parts/" in n}
@@ -150,10 +150,11 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
     shell.api(f"/flow_runs/{run[1]}/set_state", state=retry, force=True)
     _wait_for(lambda: [1] if shell.api(f"/flow_runs/{run[1]}")["state_type"] == "COMPLETED" else [], at_least=1)
 
-    trees = pl.DataFrame(shell.sql("select tree_id, expansions, seconds from trees", "killed"))
+    trees = pl.DataFrame(shell.sql("select tree_id, expansions, service_seconds from trees", "killed"))
     assert trees.height == trees["tree_id"].n_unique() == 40
-    searched = {row["tree_id"]: row["seconds"] for row in trees.to_dicts()}
-    assert {name: part["tree"]["seconds"] for name, part in finished.items()}.items() <= searched.items()
+    before_the_kill = finished.explode("trees").unnest("trees").select(trees.columns)
+    searched = {row["tree_id"]: row["service_seconds"] for row in trees.to_dicts()}
+    assert {row["tree_id"]: row["service_seconds"] for row in before_the_kill.to_dicts()}.items() <= searched.items()
     duplicates = shell.sql("select pair_id from step_pairs group by all having count(*) > 1", "killed")
     assert duplicates == []
 
