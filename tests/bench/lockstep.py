@@ -2,13 +2,17 @@
 
 All trees select one leaf each; one batch asks V of every leaf (n = 1, one token), one batch samples the
 continuations of every leaf; each batch is waited for to its slowest reply. The tree is ours, so that only the
-scheduling differs; the engine's prefix cache is on, which the released code did without.
+scheduling differs. The released code also had no prefix cache, and its value model shared none with the policy:
+with `ForgetfulEngine` every request computes its whole prompt.
 """
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
+from uuid import uuid4
 
+from infra.engine import Engine
 from tasks.policy import SearchPolicy, ServedPolicy
 from tasks.search.grow import Task, judged
 from tasks.search.tree import Tree
@@ -41,3 +45,13 @@ async def search_in_lockstep(served: ServedPolicy, tasks: Sequence[Task], settin
             children = [await judged(sample, leaf, task.judge, settings.max_depth) for sample in reply.samples]
             tree.expand(leaf, children)
     return list(trees.values())
+
+
+class ForgetfulEngine(Engine):
+    """The same client under a second name, whose requests find nothing in the engine's prefix cache."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.__dict__ = engine.__dict__
+
+    def _request(self, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int]) -> dict[str, Any]:
+        return super()._request(prompt_ids, logprob_token_ids) | {"cache_salt": uuid4().hex}

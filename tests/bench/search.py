@@ -4,6 +4,7 @@ For each model on one engine, in turn and `--repeats` times, each from an empty 
 
     search      the product's own search
     lockstep    the same search as public CPL code schedules it, the value asked apart (tests/bench/lockstep.py)
+    uncached    lockstep with no prefix cache, which the public code did without
     one by one  the search's completions again, all at once, each a request with the length that it had
     in groups   the search's requests again, all at once, each with the mean length of its completions
 
@@ -19,9 +20,7 @@ import asyncio
 import json
 import os
 import platform
-import statistics
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -37,51 +36,18 @@ from tasks.check import Checker
 from tasks.policy import ServedPolicy
 from tasks.settings import Search
 from tasks.step import code_version
-from tests.bench.lockstep import search_in_lockstep
+from tests.bench.lockstep import ForgetfulEngine, search_in_lockstep
 from tests.bench.meter import Cost, Meter
 from tests.bench.models import prepared
 from tests.bench.product import make_tasks, search
 from tests.bench.replay import RecordingEngine, ReplayingEngine, in_groups, one_by_one, replay
+from tests.bench.report import PHASES, Run, Size, summary, table
 
 BUILD = Path("build/bench")
-PHASES = {"search": "search", "lockstep": "lockstep", "one_by_one": "one by one", "in_groups": "in groups"}
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """Of the work for one model: enough trees to fill the engine, and minutes on two cores."""
-
-    trees: int
-    settings: Search
-    repeats: int
-
-
 SIZES = {
-    "micro": Size(trees=400, settings=Search(simulations=24, max_step_tokens=96), repeats=3),
+    "micro": Size(trees=300, settings=Search(simulations=24, max_step_tokens=96), repeats=3),
     "smollm2": Size(trees=24, settings=Search(simulations=4, max_step_tokens=64), repeats=1),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One turn: the cost of each phase, and the expansions of both searches."""
-
-    search: Cost
-    lockstep: Cost
-    one_by_one: Cost
-    in_groups: Cost
-    search_expansions: int
-    lockstep_expansions: int
-
-    def ratios(self) -> dict[str, float]:
-        expansions_per_s = self.search_expansions / self.search.seconds
-        return {
-            "search_vs_limit": min(self.one_by_one.seconds, self.in_groups.seconds) / self.search.seconds,
-            "search_vs_lockstep": expansions_per_s * self.lockstep.seconds / self.lockstep_expansions,
-            "tokens_per_s": self.search.generated_tokens / self.search.seconds,
-            "expansions_per_s": expansions_per_s,
-            "cache_hit_share": self.search.cache_hit_share,
-        }
 
 
 async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: Callable[[str], None]) -> list[Run]:
@@ -109,6 +75,9 @@ async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: C
             recording = RecordingEngine(engine)
             grown, ours = await measured(engine, search(served(recording), tasks, size.settings))
             trees, lockstep = await measured(engine, search_in_lockstep(served(engine), tasks, size.settings))
+            cold_trees, uncached = await measured(
+                engine, search_in_lockstep(served(ForgetfulEngine(engine)), tasks, size.settings)
+            )
             _, single = await measured(replaying, replay(replaying, one_by_one(recording.asked)))
             _, groups = await measured(replaying, replay(replaying, in_groups(recording.asked)))
             if failed := [one.tree["error"] for one in grown if one.tree["error"]]:
@@ -117,10 +86,12 @@ async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: C
                 Run(
                     search=ours,
                     lockstep=lockstep,
+                    uncached=uncached,
                     one_by_one=single,
                     in_groups=groups,
                     search_expansions=sum(one.tree["expansions"] for one in grown),
                     lockstep_expansions=sum(tree.expansions for tree in trees),
+                    uncached_expansions=sum(tree.expansions for tree in cold_trees),
                 )
             )
             phases = ", ".join(f"{title} {getattr(runs[-1], phase).seconds:.1f} s" for phase, title in PHASES.items())
@@ -138,71 +109,6 @@ async def forget_prefixes(engine: Engine) -> None:
                     f"{address}/reset_prefix_cache answers {response.status_code} {response.text[:200]}: the engine "
                     "must run with VLLM_SERVER_DEV_MODE=1 and have no request of somebody else"
                 )
-
-
-def summary(runs: list[Run], size: Size, *, seed: int) -> dict[str, Any]:
-    """What search.json says of one model: means over the turns, their spread, and every turn."""
-    ratios = [run.ratios() for run in runs]
-    return {
-        **{name: statistics.fmean(one[name] for one in ratios) for name in ratios[0]},
-        "spread": {name: deviation(one[name] for one in ratios) for name in ratios[0]},
-        "repeats": len(runs),
-        "trees": size.trees,
-        "simulations": size.settings.simulations,
-        "questions": "micro/train",
-        "seed": seed,
-        "settings": size.settings.model_dump(),
-        "seconds": {phase: statistics.fmean(getattr(run, phase).seconds for run in runs) for phase in PHASES},
-        "turns": [asdict(run) for run in runs],
-    }
-
-
-def deviation(values: Iterable[float]) -> float | None:
-    """Standard deviation of a sample; None of a single value."""
-    values = list(values)
-    return statistics.stdev(values) if len(values) > 1 else None
-
-
-def table(name: str, runs: list[Run], report: dict[str, Any], *, with_profile: bool) -> str:
-    def spread(ratio: str, digits: int) -> str:
-        deviation = report["spread"][ratio]
-        return f"{report[ratio]:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")
-
-    trees, simulations, repeats = report["trees"], report["simulations"], report["repeats"]
-    lines = [
-        f"{name}: {trees} trees x {simulations} simulations, {repeats} turn{'s' if repeats > 1 else ''}"
-        f" (mean ± standard deviation), seed {report['seed']}",
-        f"  search / limit     {spread('search_vs_limit', 3)}",
-        f"  search / lockstep  {spread('search_vs_lockstep', 2)}",
-        f"  tokens/s           {spread('tokens_per_s', 1)}",
-        f"  expansions/s       {spread('expansions_per_s', 2)}",
-        f"  prompt cached      {spread('cache_hit_share', 3)}",
-        "",
-        f"  {'':11}{'seconds':>9}{'requests':>9}{'tokens':>9}{'tokens/s':>9}{'cached':>8}"
-        + (
-            f"{'client':>9}{'engine':>8}{'others':>8}{'running':>9}{'queued':>8}{'steps':>7}{'failed':>8}"
-            if with_profile
-            else ""
-        ),
-    ]
-    for phase, title in PHASES.items():
-        costs: list[Cost] = [getattr(run, phase) for run in runs]
-        mean = {field: statistics.fmean(asdict(cost)[field] for cost in costs) for field in asdict(costs[0])}
-        lines.append(
-            f"  {title:11}{mean['seconds']:9.1f}{mean['requests']:9.0f}{mean['generated_tokens']:9.0f}"
-            f"{mean['generated_tokens'] / mean['seconds']:9.1f}{mean['cache_hit_share']:8.3f}"
-            + (
-                f"{mean['client_cpu']:9.1f}{mean['engine_cpu']:8.1f}{mean['other_cpu']:8.1f}"
-                f"{mean['running']:9.1f}{mean['waiting']:8.1f}{mean['steps']:7.0f}{mean['failed_requests']:8.1f}"
-                if with_profile
-                else ""
-            )
-        )
-    if with_profile:
-        lines.append(
-            "  client, engine, others: CPU s; running, queued: mean sequences in the engine; steps: forward passes"
-        )
-    return "\n".join(lines)
 
 
 async def bench(name: str, size: Size, *, seed: int, settings: Settings) -> list[Run]:
