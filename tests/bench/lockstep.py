@@ -1,9 +1,9 @@
 """The same search as public CPL code runs it: in lockstep, the value asked apart (methods.md 1.3, peers.md B1).
 
 All trees select one leaf each; one batch asks V of every leaf (n = 1, one token), one batch samples the
-continuations of every leaf; each batch is waited for to its slowest reply. The tree is ours, so that only the
-scheduling differs. The released code also had no prefix cache, and its value model shared none with the policy:
-with `ForgetfulEngine` every request computes its whole prompt.
+continuations of every leaf; each batch is waited for to its slowest reply. Selection and backup are ours, so that
+only the scheduling differs. The released code also had no prefix cache, and its value model shared none with the
+policy: with `ForgetfulEngine` every request computes its whole prompt.
 """
 
 import asyncio
@@ -14,37 +14,38 @@ from uuid import uuid4
 
 from infra.engine import Engine
 from tasks.policy import SearchPolicy, ServedPolicy
-from tasks.search.grow import Task, judged
-from tasks.search.tree import Tree
+from tasks.search.grow import Task, judged, method
 from tasks.settings import Search
 
 
-async def search_in_lockstep(served: ServedPolicy, tasks: Sequence[Task], settings: Search) -> list[Tree]:
-    """One tree a task, all with the same number of simulations unless exhausted before."""
+async def search_in_lockstep(served: ServedPolicy, tasks: Sequence[Task], settings: Search) -> int:
+    """One tree a task, grown to its budget or until it is exhausted; the expansions of all together."""
     policy = SearchPolicy(served, settings)
-    trees = {
-        task.tree_id: Tree("", task.prompt_ids, c_puct=settings.c_puct, seed=f"{settings.seed}/{task.tree_id}")
-        for task in tasks
-    }
-    for _ in range(settings.simulations):
-        leaves = [(task, trees[task.tree_id], leaf) for task in tasks if (leaf := trees[task.tree_id].select())]
-        states = [tree.state_ids(leaf) for _, tree, leaf in leaves]
+    searches = [(task, method(task, settings)) for task in tasks]
+    expansions = 0
+    while asks := [(task, search, ask) for task, search in searches if (ask := search.ask())]:
+        states = [ask.tree.state_ids(ask.node) for _, _, ask in asks]
         values = await served.values(states)
-        for (_, tree, leaf), value in zip(leaves, values, strict=True):
-            if leaf is not tree.root:
-                leaf.action = replace(leaf.action, value=value)
+        for (_, _, ask), value in zip(asks, values, strict=True):
+            if ask.node.parent is not None:
+                ask.node.action = replace(ask.node.action, value=value)
         replies = await asyncio.gather(
             *(
-                policy.sample(
-                    state, settings.root_children if leaf is tree.root else settings.children, session=task.tree_id
-                )
-                for (task, tree, leaf), state in zip(leaves, states, strict=True)
+                policy.sample(state, ask.draws[0], session=task.question_id, priority=0)
+                for (task, _, ask), state in zip(asks, states, strict=True)
             )
         )
-        for (task, tree, leaf), reply in zip(leaves, replies, strict=True):
-            children = [await judged(sample, leaf, task.judge, settings.max_depth) for sample in reply.samples]
-            tree.expand(leaf, children)
-    return list(trees.values())
+        for (task, search, ask), reply in zip(asks, replies, strict=True):
+            position = ask.tree.position(ask.node)
+            search.take(
+                ask,
+                [
+                    await judged(sample, ask.draws[0], position, task.judge, settings.max_depth)
+                    for sample in reply.samples
+                ],
+            )
+        expansions += len(asks)
+    return expansions
 
 
 class ForgetfulEngine(Engine):

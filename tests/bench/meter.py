@@ -22,9 +22,12 @@ COUNTERS = {
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Of one phase. `*_cpu` in seconds: this process, the engine's processes (0 when somebody else runs it), and all
-    the rest of the machine, which is what disturbs a benchmark. `running` and `waiting`: mean sequences in the
-    engine's batch and queue; `steps`: forward passes."""
+    """Of one phase.
+
+    `busy_share`: of the time, with a request in flight. `*_cpu` in seconds: this process, the engine's processes (0
+    when somebody else runs it), and all the rest of the machine, which is what disturbs a benchmark. `running`,
+    `waiting`: mean sequences in the engine's batch and in its queue. `steps`: forward passes.
+    """
 
     seconds: float
     requests: int
@@ -32,6 +35,7 @@ class Cost:
     prompt_tokens: int
     cached_tokens: int
     generated_tokens: int
+    busy_share: float
     client_cpu: float
     engine_cpu: float
     other_cpu: float
@@ -50,12 +54,14 @@ class Meter:
         self._engine_pid = engine_pid
         self._usage = asdict(engine.usage)
         self._counters = self._read_counters()
+        self._load = engine.load
         self._cpu = self._read_cpu()
         self._started = time.monotonic()
 
     def read(self) -> Cost:
         seconds = time.monotonic() - self._started
         client, ours, everybody = (now - then for now, then in zip(self._read_cpu(), self._cpu, strict=True))
+        load = self._engine.load
         counters = {name: now - self._counters[name] for name, now in self._read_counters().items()}
         used = {name: now - self._usage[name] for name, now in asdict(self._engine.usage).items()}
         return Cost(
@@ -65,6 +71,7 @@ class Meter:
             prompt_tokens=used["prompt_tokens"],
             cached_tokens=used["cached_tokens"],
             generated_tokens=used["generated_tokens"],
+            busy_share=(load.busy_seconds - self._load.busy_seconds) / (load.seconds - self._load.seconds),
             client_cpu=client,
             engine_cpu=ours,
             other_cpu=everybody - client - ours,

@@ -39,7 +39,7 @@ class ReplayingEngine(Engine):
     """Asks for exactly `max_tokens` tokens: nothing ends a completion before. Admission is left to the engine."""
 
     def __init__(self, engine: Engine) -> None:
-        super().__init__(engine.addresses, engine.words, engine.vocabulary, budget=UNBOUNDED)
+        super().__init__(engine.addresses, engine.words, engine.vocabulary, budget=UNBOUNDED, seats=UNBOUNDED)
 
     def _request(self, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int]) -> dict[str, Any]:
         return super()._request(prompt_ids, logprob_token_ids) | {"ignore_eos": True, "stop_token_ids": []}

@@ -82,6 +82,7 @@ COLUMNS = {
     "cached": ("cache_hit_share", 3),
 }
 PROFILE = {
+    "busy": ("busy_share", 3),
     "client": ("client_cpu", 1),
     "engine": ("engine_cpu", 1),
     "others": ("other_cpu", 1),
@@ -110,8 +111,10 @@ def table(name: str, runs: list[Run], report: dict[str, Any], *, with_profile: b
         means["tokens_per_s"] = means["generated_tokens"] / means["seconds"]
         lines.append(f"  {title:10}" + "".join(f"{means[field]:10.{digits}f}" for field, digits in columns.values()))
     if with_profile:
-        lines.append("  client, engine, others: CPU seconds; running, queued: mean sequences in the engine;")
-        lines.append("  steps: forward passes; failed: requests that were sent again")
+        lines.append(
+            "  busy: share of the time with a request in flight; client, engine, others: CPU seconds; running,"
+        )
+        lines.append("  queued: mean sequences in the engine; steps: forward passes; failed: requests sent again")
     return "\n".join(lines)
 
 

@@ -39,7 +39,7 @@ from tasks.step import code_version
 from tests.bench.lockstep import ForgetfulEngine, search_in_lockstep
 from tests.bench.meter import Cost, Meter
 from tests.bench.models import prepared
-from tests.bench.product import make_tasks, search
+from tests.bench.product import expansions, make_tasks, search
 from tests.bench.replay import RecordingEngine, ReplayingEngine, in_groups, one_by_one, replay
 from tests.bench.report import PHASES, Run, Size, summary, table
 
@@ -65,6 +65,9 @@ async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: C
         meter = Meter(by, pid)
         return await work, meter.read()
 
+    async def lockstep(by: Engine) -> tuple[int, Cost]:
+        return await measured(by, search_in_lockstep(served(by), tasks, size.settings))
+
     runs: list[Run] = []
     async with Checker() as checker, ReplayingEngine(engine) as replaying:
         tasks = make_tasks(served(engine), checker, size.settings, count=size.trees, seed=seed)
@@ -74,24 +77,20 @@ async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: C
         for turn in range(1, size.repeats + 1):
             recording = RecordingEngine(engine)
             grown, ours = await measured(engine, search(served(recording), tasks, size.settings))
-            trees, lockstep = await measured(engine, search_in_lockstep(served(engine), tasks, size.settings))
-            cold_trees, uncached = await measured(
-                engine, search_in_lockstep(served(ForgetfulEngine(engine)), tasks, size.settings)
-            )
+            warm_expansions, warm = await lockstep(engine)
+            cold_expansions, cold = await lockstep(ForgetfulEngine(engine))
             _, single = await measured(replaying, replay(replaying, one_by_one(recording.asked)))
             _, groups = await measured(replaying, replay(replaying, in_groups(recording.asked)))
-            if failed := [one.tree["error"] for one in grown if one.tree["error"]]:
-                raise RuntimeError(f"{len(failed)} of {len(grown)} trees failed: {failed[0]}")
             runs.append(
                 Run(
                     search=ours,
-                    lockstep=lockstep,
-                    uncached=uncached,
+                    lockstep=warm,
+                    uncached=cold,
                     one_by_one=single,
                     in_groups=groups,
-                    search_expansions=sum(one.tree["expansions"] for one in grown),
-                    lockstep_expansions=sum(tree.expansions for tree in trees),
-                    uncached_expansions=sum(tree.expansions for tree in cold_trees),
+                    search_expansions=expansions(grown),
+                    lockstep_expansions=warm_expansions,
+                    uncached_expansions=cold_expansions,
                 )
             )
             phases = ", ".join(f"{title} {getattr(runs[-1], phase).seconds:.1f} s" for phase, title in PHASES.items())

@@ -25,12 +25,15 @@ from typing import Any
 import psutil
 
 from tasks.records import frame
-from tasks.search.grow import judged
-from tasks.search.tree import Child, Node, Tree
+from tasks.search.actions import draws, no_offers
+from tasks.search.grow import Task, grow, judged
+from tasks.search.method import Draw
+from tasks.search.puct import Puct
+from tasks.search.tree import Child, Tree
 from tasks.settings import Search
 from tasks.step import code_version
-from tests.bench.product import EmptyQuestion, FolderStage, grow_scripted, search_stage
-from tests.bench.script import Script
+from tests.bench.script import STEP_TOKENS, Script
+from tests.bench.stage import FolderStage, search_stage
 
 BUILD = Path("build/bench")
 SETTINGS = Search(simulations=200, adaptive=False)
@@ -39,51 +42,49 @@ MEBIBYTE = 1 << 20
 
 def steps(seed: int, trees: int = 500, repeats: int = 5) -> dict[str, Any]:
     """Trees of 200 expansions, one after the other; a step selects a leaf, adds its children and backs up."""
-    script = Script(seed)
-    ready = asyncio.run(_children(script))
-
-    def children(leaf: Node) -> list[Child]:
-        at_depth = ready[leaf.depth]
-        return at_depth[hash(leaf.action.text) % len(at_depth)]
-
-    rates, deepest, depths = [], 0, 0
+    ready = asyncio.run(_children(Script(seed)))
+    rates: list[float] = []
     for _ in range(repeats):
         done = 0
         started = time.perf_counter()
         for number in range(trees):
-            tree = Tree("", (number,), c_puct=SETTINGS.c_puct, seed=str(number))
-            while tree.expansions < SETTINGS.simulations and (leaf := tree.select()) is not None:
-                tree.expand(leaf, children(leaf))
-            done += tree.expansions
+            search = Puct(
+                Tree("", (number,)),
+                draws(SETTINGS, no_offers),
+                simulations=SETTINGS.simulations,
+                c=SETTINGS.c_puct,
+                seed=str(number),
+            )
+            while (ask := search.ask()) is not None:
+                at_depth = ready[ask.node.depth]
+                search.take(ask, at_depth[(number + hash(ask.node.action.token_ids)) % len(at_depth)])
+            done += search.expansions
         rates.append(done / (time.perf_counter() - started))
-        depths = sum(node.depth for node in tree.nodes if node.is_expanded)
-        deepest = max(node.depth for node in tree.nodes)
+    expanded = [node.depth for node in search.tree.nodes if node.is_expanded]
     return {
         "steps_per_s": statistics.fmean(rates),
         "spread": statistics.stdev(rates),
         "repeats": repeats,
         "steps": done,
         "expansions_a_tree": done / trees,
-        "mean_depth_of_expansions": depths / tree.expansions,
-        "deepest": deepest,
+        "mean_depth": statistics.fmean(expanded),
+        "deepest": max(node.depth for node in search.tree.nodes),
     }
 
 
-async def _children(script: Script) -> list[list[list[Child]]]:
-    """Ready children for a node of each depth, so that parsing and judging are not measured."""
-    parents = [Node(0, None, depth, Child.__new__(Child)) for depth in range(SETTINGS.max_depth + 1)]
-    return [
-        [
-            [
-                await judged(sample, parent, EmptyQuestion.judge, SETTINGS.max_depth)
-                for sample in script.actions(
-                    101 * number, parent.depth, SETTINGS.children if parent.depth else SETTINGS.root_children
-                )
-            ]
-            for number in range(2_000)
-        ]
-        for parent in parents
-    ]
+async def _children(script: Script, states: int = 2_000) -> list[list[list[Child]]]:
+    """Ready children of `states` states of each depth: parsing and judging are no part of a step."""
+
+    async def ready(depth: int, state: int) -> list[Child]:
+        draw = Draw(SETTINGS.children if depth else SETTINGS.root_children)
+        samples = script.actions((state,) * (1 + depth * STEP_TOKENS), draw.n)
+        return [await judged(sample, draw, depth, _never, SETTINGS.max_depth) for sample in samples]
+
+    return [[await ready(depth, state) for state in range(states)] for depth in range(SETTINGS.max_depth + 1)]
+
+
+async def _never(answer: str) -> bool:
+    return False
 
 
 def memory(seed: int, trees: int, most_mib: float) -> dict[str, Any]:
@@ -104,10 +105,10 @@ def memory(seed: int, trees: int, most_mib: float) -> dict[str, Any]:
         "stopped": problem,
         "expansions": stage.facts.get("expansions"),
         "growth_mib": stage.peak / MEBIBYTE,
-        "growth_when_grown_mib": stage.when_kept / MEBIBYTE,
+        "growth_when_grown_mib": stage.when_grown / MEBIBYTE,
         "kept_mib": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / MEBIBYTE,
         "seconds": time.monotonic() - started,
-        "digests": stage.digests(),
+        "nodes_sha256": stage.digest("nodes"),
     }
     shutil.rmtree(folder)
     return report
@@ -115,11 +116,22 @@ def memory(seed: int, trees: int, most_mib: float) -> dict[str, Any]:
 
 def nodes(seed: int, rows: int = 1_000_000) -> dict[str, Any]:
     """Rows of grown trees to a typed frame, and the frame to a file (zstd)."""
-    grown = asyncio.run(grow_scripted(Script(seed), SETTINGS, rows))
+    script = Script(seed)
+
+    async def grown() -> list[dict[str, Any]]:
+        script.open()
+        found: list[dict[str, Any]] = []
+        while len(found) < rows:
+            number = len(found)
+            task = Task(question_id=str(number), question="", prompt_ids=(number,), judge=_never, simulations=200)
+            found += (await grow(task, script, SETTINGS)).node_rows
+        return found[:rows]
+
+    given = asyncio.run(grown())
     path = BUILD / "nodes.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     started = time.perf_counter()
-    table = frame("nodes", grown)
+    table = frame("nodes", given)
     framed = time.perf_counter()
     table.write_parquet(path, compression="zstd")
     written = time.perf_counter()
@@ -155,7 +167,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=BUILD / "tree.json", help="default: %(default)s")
     given = parser.parse_args()
 
-    os.environ["PYTHONHASHSEED"] = "0"  # of the fresh processes: a state's actions follow from its hash
     busy = psutil.cpu_percent(interval=1.0)
     report: dict[str, Any] = {
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -166,7 +177,7 @@ def main() -> None:
     report["steps"] = one = in_a_fresh_process(steps, given.seed)
     print(
         f"steps   {one['steps_per_s']:,.0f} ± {one['spread']:,.0f} a second (aim 200,000): {one['steps']:,} steps, "
-        f"{one['repeats']} repeats, mean depth {one['mean_depth_of_expansions']:.1f}, deepest {one['deepest']}",
+        f"{one['repeats']} repeats, mean depth {one['mean_depth']:.1f}, deepest {one['deepest']}",
         flush=True,
     )
     report["nodes"] = one = in_a_fresh_process(nodes, given.seed)
