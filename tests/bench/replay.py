@@ -8,8 +8,8 @@ from typing import Any
 from infra.engine import Engine, Reply
 
 UNBOUNDED = 1 << 40
-AT_ONCE = 512
-"""Requests that the client has open, twice the sequences of the engine's batch: it never waits for the client."""
+OVERFULL = 2
+"""Sequences sent at once, in batches of the engine: one runs, one waits, and it never waits for the client."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +36,10 @@ class RecordingEngine(Engine):
 
 
 class ReplayingEngine(Engine):
-    """Asks for exactly `max_tokens` tokens: nothing ends a completion before. Admission is left to the engine."""
+    """Asks for exactly `max_tokens` tokens: nothing ends a completion before. `seats`: of the engine's batch."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine.addresses, engine.words, engine.vocabulary, budget=UNBOUNDED, seats=UNBOUNDED)
+    def __init__(self, engine: Engine, seats: int) -> None:
+        super().__init__(engine.addresses, engine.words, engine.vocabulary, budget=UNBOUNDED, seats=OVERFULL * seats)
 
     def _request(self, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int]) -> dict[str, Any]:
         return super()._request(prompt_ids, logprob_token_ids) | {"ignore_eos": True, "stop_token_ids": []}
@@ -68,12 +68,10 @@ def in_groups(asked: Sequence[Asked]) -> Iterator[Asked]:
 
 async def replay(engine: ReplayingEngine, asked: Iterable[Asked]) -> None:
     """All requests at once, in the order of the search. The lengths of one are equal."""
-    gate = asyncio.Semaphore(AT_ONCE)
 
     async def one(request: Asked) -> None:
         n, length = len(request.lengths), request.lengths[0]
-        async with gate:
-            reply = await engine.complete(request.prompt_ids, n=n, temperature=request.temperature, max_tokens=length)
+        reply = await engine.complete(request.prompt_ids, n=n, temperature=request.temperature, max_tokens=length)
         if reply.generated_tokens != n * length:
             raise RuntimeError(f"a replayed request has {reply.generated_tokens} tokens, not {n} x {length}")
 

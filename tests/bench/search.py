@@ -29,6 +29,7 @@ import httpx
 from tokenizers import Tokenizer
 
 from infra.engine import Engine, ModelFolder, serving, stop_local_engine
+from infra.engine.launch import seats
 from infra.engine.server import local_engine
 from infra.settings import Settings, device
 from infra.settings import settings as environment
@@ -69,7 +70,7 @@ async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: C
         return await measured(by, search_in_lockstep(served(by), tasks, size.settings))
 
     runs: list[Run] = []
-    async with Checker() as checker, ReplayingEngine(engine) as replaying:
+    async with Checker() as checker, ReplayingEngine(engine, seats(environment())) as replaying:
         tasks = make_tasks(served(engine), checker, size.settings, count=size.trees, seed=seed)
         say("warming up")
         few = size.settings.model_copy(update={"simulations": 2})
