@@ -71,6 +71,13 @@ format: install ## Format the code
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
+.PHONY: bench-search bench-tree
+bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (10 minutes)
+	.venv/bin/python -m tests.bench.search $(ARGS)
+
+bench-tree: install ## Tree code, memory of 10,000 trees, a million nodes to Parquet: build/bench/tree.json (10 minutes)
+	.venv/bin/python -m tests.bench.tree $(ARGS)
+
 .PHONY: locks
 locks: .venv/bin/uv ## Compile infra/locks anew, without index addresses
 	$(COMPILE) pyproject.toml --group dev $(CPU_TORCH) -o infra/locks/factory-cpu.txt

@@ -1,0 +1,107 @@
+"""The stage `search` without engine, store and Prefect: the product's own step, driver, parts and tables."""
+
+import hashlib
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import polars as pl
+import psutil
+
+from infra.store import Ref
+from tasks.policy import ServedPolicy
+from tasks.records import frame
+from tasks.search_plans import search_plans
+from tasks.settings import Search
+from tasks.step import Stage
+from tests.bench.script import Script
+
+
+class FolderStage(Stage):
+    """A stage that keeps everything below a folder and watches this process's memory: `growth` in bytes at most."""
+
+    def __init__(self, folder: Path, trees: int, most: float) -> None:
+        self.name, self.key, self.code, self.run_id, self.prefix = "search", "bench", "", "", "search"
+        self.log = logging.getLogger(__name__)
+        self.facts: dict[str, Any] = {}
+        self.objects = []
+        self.folder = folder
+        self.trees = trees
+        (folder / "store").mkdir(parents=True, exist_ok=True)
+        self.most = most
+        self.kept = 0
+        self.peak = self.when_grown = 0
+        self._start = psutil.Process().memory_info().rss
+
+    def read(self, ref: Ref, table: str) -> pl.DataFrame:
+        if table == "questions":
+            return pl.DataFrame(
+                {
+                    "question_id": [f"question-{number}" for number in range(self.trees)],
+                    "question": [str(number) for number in range(self.trees)],
+                    "answer": "1",
+                    "source": "micro",
+                    "is_held_out": False,
+                }
+            )
+        return frame(table, [])
+
+    def keep_part(self, name: str, data: bytes) -> None:
+        (self.folder / "store" / name).write_bytes(data)
+        self.kept += 1
+        self.watch()
+        self.when_grown = self.peak
+
+    def parts(self) -> Iterator[tuple[str, bytes]]:
+        for path in (self.folder / "store").iterdir():
+            yield path.name, path.read_bytes()
+
+    def add(self, name: str, data: bytes | Path, rows: int | None = None) -> None:
+        self.watch()
+
+    def watch(self) -> None:
+        """Notes how far memory has grown. Raises MemoryError beyond `most`, before the machine is full."""
+        self.peak = max(self.peak, psutil.Process().memory_info().rss - self._start)
+        if self.peak > self.most:
+            raise MemoryError(f"grew by {self.peak >> 20} MiB after {self.kept} trees")
+
+    def digest(self, table: str) -> str | None:
+        """Of a written table's file."""
+        path = self.folder / f"{table}.parquet"
+        return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+
+
+def search_stage(stage: FolderStage, script: Script, settings: Search) -> None:
+    """The body of the step `search` on a stage, with the script in the engine's place."""
+    nothing = Ref(uri="", sha256="", rows=0)
+    with ExitStack() as patched:
+        patched.enter_context(patch("tasks.search_plans.serve", lambda *_: _serve(script)))
+        patched.enter_context(patch("tasks.search_plans.SearchPolicy", lambda *_: script))
+        patched.enter_context(patch("tasks.parts.Progress"))
+        body = search_plans.fn.__wrapped__  # type: ignore[attr-defined]
+        body(stage, nothing, nothing, nothing, settings)
+
+
+class _Scripted(ServedPolicy):
+    """Knows a question by its number, which is its prompt."""
+
+    def __init__(self) -> None:
+        pass
+
+    def encode(self, text: str) -> list[int]:
+        return [int("".join(filter(str.isdigit, text)))]
+
+    def account(self) -> str:
+        return ""
+
+    def use(self, step: str, questions: int) -> pl.DataFrame:
+        return frame("engine_use", [])
+
+
+@asynccontextmanager
+async def _serve(script: Script) -> AsyncIterator[ServedPolicy]:
+    script.open()
+    yield _Scripted()
