@@ -71,9 +71,12 @@ format: install ## Format the code
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
-.PHONY: bench-search bench-tree
+.PHONY: bench-search bench-options bench-tree
 bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (10 minutes)
 	.venv/bin/python -m tests.bench.search $(ARGS)
+
+bench-options: install ## What the options of the search change on the micro world: build/bench/options.json (15 minutes)
+	.venv/bin/python -m tests.bench.options $(ARGS)
 
 bench-tree: install ## Tree code, memory of 10,000 trees, a million nodes to Parquet: build/bench/tree.json (10 minutes)
 	.venv/bin/python -m tests.bench.tree $(ARGS)
