@@ -29,6 +29,9 @@ from infra.engine.supervision import supervised
 from infra.settings import Settings
 
 SWAP_SECONDS = 600.0
+OVERBOOKED = 1.5
+"""Sequences let in for each that the local engine runs at once. A request holds the seats of all its samples until the
+longest is done; with a few requests waiting inside, the engine's batch stays full."""
 ADVICE = (
     "Start it with `--model` of this folder and the probe's `--dtype`, or with VLLM_SERVER_DEV_MODE=1 where it can "
     "read the folder; or unset CPL_ENGINE_URLS to let the factory start its own"
@@ -65,7 +68,13 @@ async def serving(
             local = await _serve_locally(folder, settings, progress)
             restart = partial(_serve_afresh, folder, settings, progress, httpx.URL(local.url).port)
             async with (
-                Engine([local.url], folder.words, folder.vocabulary, seats=seats(settings), supervised=True) as engine,
+                Engine(
+                    [local.url],
+                    folder.words,
+                    folder.vocabulary,
+                    seats=round(OVERBOOKED * seats(settings)),
+                    supervised=True,
+                ) as engine,
                 supervised(engine, local, restart, settings, progress),
             ):
                 yield engine
