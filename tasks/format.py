@@ -103,8 +103,11 @@ def correction_start(position: int) -> str:
 
 
 def offered_step(position: int, body: str) -> str:
-    """A whole plan step but for its closing tag, which the policy writes (or goes on before it)."""
-    return f"{STEP_OPEN}Plan {position + 1}: {body}\n"
+    """A whole plan step but for its end, which the policy writes (or goes on before it).
+
+    The line's end is left to the policy: it may be one token with the closing tag.
+    """
+    return f"{STEP_OPEN}Plan {position + 1}: {body}"
 
 
 def step_body(text: str) -> str:

@@ -43,7 +43,9 @@ def run(config: sft.SFT) -> int:
     return main(sft.SFT, sft.train, "", [str(write_config(config.output.with_suffix(".json"), given))])
 
 
-@pytest.mark.parametrize("name", ["progress.jsonl", f"config.{os.getpid()}", f"summary.{os.getpid()}"])
+@pytest.mark.parametrize(
+    "name", ["progress.jsonl", f"config.{os.getpid()}", f"summary.{os.getpid()}"], ids=["progress", "config", "summary"]
+)
 def test_no_room_for_a_file_is_one_line_and_a_retry_completes(
     config: sft.SFT, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
