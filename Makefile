@@ -56,8 +56,8 @@ status: ## What runs, and where the UI is
 	.venv/bin/cpl status
 
 .PHONY: test unit lint format
-test: lint ## Lint, types, all tests, whole rounds included
-	.venv/bin/python -m pytest
+test: lint ## Lint, types, all tests, whole rounds included: two files of tests at a time
+	.venv/bin/python -m pytest -n 2 --dist loadfile
 
 unit: install ## The tests that need no server: under a minute
 	.venv/bin/python -m pytest -m "not integration and not round"

@@ -74,7 +74,7 @@ def print_summary(summary: Row) -> None:
     if summary["counts"]:
         out.print(_table(["table", "rows"], [[name, f"{rows:,}"] for name, rows in summary["counts"].items()]))
     if summary["evaluations"]:
-        out.print(_table(*accuracy_grid(summary["evaluations"]), title="Greedy accuracy ± standard error"))
+        out.print(_table(*accuracy_grid(summary["evaluations"]), title="Accuracy ± standard error"))
     if summary["value_rankings"]:
         rankings = [
             [row["model"], str(row["trees"]), str(row["nodes"])]

@@ -23,7 +23,6 @@ from tasks.format import ACTION_STOP, SOLUTION_CLOSE
 from tasks.records import frame
 from tasks.search.grow import Expansion, Judge, PolicyError, Sample
 from tasks.search.method import Draw
-from tasks.search.tree import Cost
 from tasks.settings import Search
 from tasks.step import Stage
 
@@ -91,7 +90,7 @@ class ServedPolicy:
             priority=priority,
         )
         completion = reply.completions[0]
-        return Written(completion.text, list(completion.token_ids), reply.prompt_tokens)
+        return Written(completion.text, list(completion.token_ids), reply.usage.prompt_tokens)
 
     async def values(self, states: Sequence[Sequence[int]]) -> list[float]:
         """V of states given by all of their token ids: read at the position that predicts the last (design D2)."""
@@ -99,13 +98,13 @@ class ServedPolicy:
             prompts = [[*self.prefix, *state[:-1]] for state in states]
             return await self.engine.values(prompts, shared=len(self.prefix))
         except EngineError as problem:
-            raise PolicyError(str(problem), problem.attempts) from problem
+            raise PolicyError(str(problem), problem.spent) from problem
 
     async def _complete(self, prompt_ids: Sequence[int], **options: Any) -> Reply:
         try:
             return await self.engine.complete(prompt_ids, **options)
         except EngineError as problem:
-            raise PolicyError(str(problem), problem.attempts) from problem
+            raise PolicyError(str(problem), problem.spent) from problem
 
 
 class SearchPolicy:
@@ -143,15 +142,7 @@ class SearchPolicy:
                 )
                 for one in reply.completions
             ],
-            Cost(
-                requests=reply.attempts,
-                failed_requests=reply.attempts - 1,
-                prompt_tokens=reply.prompt_tokens,
-                cached_tokens=reply.cached_tokens,
-                generated_tokens=reply.generated_tokens,
-                queue_seconds=reply.queue_seconds,
-                service_seconds=reply.seconds,
-            ),
+            reply.usage,
         )
 
 

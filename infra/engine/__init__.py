@@ -7,6 +7,7 @@ from infra.engine.reply import Completion, EngineError, Reply
 from infra.engine.server import stop_local_engine
 from infra.engine.serving import WrongModel, serving
 from infra.engine.tenancy import tenant
+from infra.engine.usage import Usage
 
 __all__ = [
     "Completion",
@@ -16,6 +17,7 @@ __all__ = [
     "ModelFolder",
     "PolicyWords",
     "Reply",
+    "Usage",
     "WrongModel",
     "serving",
     "stop_local_engine",

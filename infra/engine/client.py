@@ -5,12 +5,10 @@ EngineError. Every reply is checked before it counts.
 """
 
 import asyncio
-import re
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -26,18 +24,9 @@ from infra.engine.admission import Admission, Prefix
 from infra.engine.connections import Connections
 from infra.engine.load import Clock, Load, Meter
 from infra.engine.model_folder import PolicyWords
-from infra.engine.reply import (
-    EngineError,
-    InvalidReply,
-    Reply,
-    Service,
-    parse_body,
-    parse_logprobs,
-    parse_reply,
-)
-
-NEVER = -100.0
-"""Bias on the logits of the value words: they are never sampled, and it cancels in their difference (design D2)."""
+from infra.engine.reply import EngineError, InvalidReply, Reply, parse_logprobs, parse_reply
+from infra.engine.usage import Usage
+from infra.engine.wire import completion_request, greet, post
 
 BUDGET_UNKNOWN = 65_536
 """Tokens in flight for an engine that does not publish the size of its KV cache."""
@@ -48,22 +37,6 @@ SEATS_UNKNOWN = 256
 largest GPUs (1024) and the CPU (128)."""
 
 T = TypeVar("T")
-
-
-@dataclass(slots=True)
-class Usage:
-    """What was asked of the engine so far. `failed_requests` of the `requests` got no valid reply.
-
-    `queue_seconds` of all requests before they were sent, `service_seconds` after it, added up.
-    """
-
-    requests: int = 0
-    failed_requests: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    generated_tokens: int = 0
-    queue_seconds: float = 0.0
-    service_seconds: float = 0.0
 
 
 class Engine:
@@ -181,32 +154,28 @@ class Engine:
         """
         if len(prompt_ids) >= self.max_tokens:
             raise EngineError(
-                f"a prompt of {len(prompt_ids)} tokens leaves no room in the engine's context of {self.max_tokens}",
-                attempts=0,
+                f"a prompt of {len(prompt_ids)} tokens leaves no room in the engine's context of {self.max_tokens}"
             )
         max_tokens = min(max_tokens, self.max_tokens - len(prompt_ids))
-        request = self._request(prompt_ids, [self.words.good, self.words.bad]) | {
-            "n": n,
-            "temperature": temperature,
-            "max_tokens": max_tokens,
-            "stop": list(stop),
-        }
+        value_words = [self.words.good, self.words.bad]
+        request = completion_request(
+            self.words, prompt_ids, value_words, n=n, temperature=temperature, max_tokens=max_tokens, stop=list(stop)
+        )
         expected = max_tokens if self._mean_length is None else min(max_tokens, round(2 * self._mean_length) + 1)
 
-        reply = await self._ask(
+        reply, spent = await self._ask(
             request,
-            lambda body, service: parse_reply(body, n, self.words, self.vocabulary, service),
+            lambda body: parse_reply(body, n, self.words, self.vocabulary),
             tokens=len(prompt_ids) - shared + n * expected,
             sequences=n,
             session=session,
             priority=priority,
             prefix=tuple(prompt_ids[:shared]),
         )
-        self.usage.prompt_tokens += reply.prompt_tokens
-        self.usage.cached_tokens += reply.cached_tokens
-        self.usage.generated_tokens += reply.generated_tokens
+        self.usage.add(reply.usage)
+        reply.usage.add(spent)
         if max_tokens > 1:
-            length = reply.generated_tokens / n
+            length = reply.usage.generated_tokens / n
             self._mean_length = length if self._mean_length is None else 0.98 * self._mean_length + 0.02 * length
         return reply
 
@@ -222,34 +191,20 @@ class Engine:
 
     async def logprobs(self, address: str, prompt_ids: Sequence[int], token_ids: Sequence[int]) -> list[float]:
         """Log-probs of `token_ids` (at most 128) as the token after the prompt, asked of one address."""
-        request = self._request(prompt_ids, token_ids) | {"n": 1, "temperature": 0.0, "max_tokens": 1}
-        return await self._ask(
+        request = completion_request(self.words, prompt_ids, token_ids, n=1, temperature=0.0, max_tokens=1)
+        answer, _ = await self._ask(
             request,
-            lambda body, _: parse_logprobs(body, list(token_ids)),
+            lambda body: parse_logprobs(body, list(token_ids)),
             tokens=len(prompt_ids) + 1,
             sequences=1,
             only=address,
         )
-
-    def _request(self, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int]) -> dict[str, Any]:
-        # No `seed`: it kills the CPU engine when a prompt is prefilled in chunks (design section 4).
-        # `skip_special_tokens` off: the text is what the token ids decode to, and a stop string may be special.
-        return {
-            "prompt": list(prompt_ids),
-            "return_token_ids": True,
-            "return_tokens_as_token_ids": True,
-            "logprobs": 0,
-            "logprob_token_ids": list(logprob_token_ids),
-            "logit_bias": {str(self.words.good): NEVER, str(self.words.bad): NEVER},
-            "stop_token_ids": [self.words.eos],
-            "include_stop_str_in_output": True,
-            "skip_special_tokens": False,
-        }
+        return answer
 
     async def _ask(
         self,
         request: dict[str, Any],
-        read: Callable[[bytes, Service], T],
+        read: Callable[[bytes], T],
         *,
         tokens: int,
         sequences: int,
@@ -257,69 +212,52 @@ class Engine:
         priority: int = 0,
         prefix: Prefix = (),
         only: str | None = None,
-    ) -> T:
+    ) -> tuple[T, Usage]:
+        """What `read` makes of the first valid response, and the requests and seconds that it took to get it."""
+        spent = Usage()
         failures: list[str] = []
         strikes: Counter[int] = Counter()  # failures that count as attempts, by life of the engine
-        queue_seconds = 0.0
 
         async def once() -> T:
-            nonlocal queue_seconds
             turn = zlib.crc32(session.encode()) + len(failures)
             address = only or self.addresses[turn % len(self.addresses)]
             asked = self._clock()
             async with self._admissions[address](tokens, sequences, priority, prefix):
                 sent, life = self._clock(), self._life
-                queue_seconds += sent - asked
-                self.usage.queue_seconds += sent - asked
-                self.usage.requests += 1
+                attempt = Usage(requests=1, queue_seconds=sent - asked)
                 try:
-                    body = await self._post(f"{address}/v1/completions", request | {"model": self._models[address]})
-                    return read(body, Service(address, self._clock() - sent, queue_seconds, len(failures) + 1))
+                    return read(await self._post(address, request | {"model": self._models[address]}))
                 except (httpx.RequestError, InvalidReply, EngineError) as problem:
-                    self.usage.failed_requests += 1
+                    attempt.failed_requests = 1
                     strikes[life] += not (self._supervised and isinstance(problem, httpx.ConnectError))
                     failures.append(f"{address}: {str(problem) or type(problem).__name__}")
                     raise
                 finally:
-                    self.usage.service_seconds += self._clock() - sent
+                    attempt.service_seconds = self._clock() - sent
+                    spent.add(attempt)
+                    self.usage.add(attempt)
 
         try:
-            return await AsyncRetrying(
-                retry=retry_if_exception_type((httpx.RequestError, InvalidReply)),
-                stop=lambda _: strikes[self._life] >= self._attempts,
-                wait=wait_random_exponential(multiplier=self._backoff, max=10.0),
-            )(once)
+            return (
+                await AsyncRetrying(
+                    retry=retry_if_exception_type((httpx.RequestError, InvalidReply)),
+                    stop=lambda _: strikes[self._life] >= self._attempts,
+                    wait=wait_random_exponential(multiplier=self._backoff, max=10.0),
+                )(once),
+                spent,
+            )
+        except EngineError as problem:
+            raise EngineError(str(problem), spent) from None
         except RetryError:
             reasons = "; ".join(dict.fromkeys(failures))
-            attempts = len(failures)
-            raise EngineError(f"no valid reply from the engine in {attempts} attempts: {reasons}", attempts) from None
+            raise EngineError(f"no valid reply from the engine in {len(failures)} attempts: {reasons}", spent) from None
 
-    async def _post(self, url: str, request: dict[str, Any]) -> bytes:
-        async with self._connections.one() as http:
-            response = await http.post(url, json=request)
-        if response.status_code in (408, 429) or response.status_code >= 500:
-            raise InvalidReply(f"status {response.status_code} {_message(response)}")
-        if response.status_code >= 400:  # it would be refused again
-            raise EngineError(f"{url} refused the request: status {response.status_code}, {_message(response)}")
-        return response.content
+    async def _post(self, address: str, request: dict[str, Any]) -> bytes:
+        return await post(self._connections, address, request)
 
     async def _greet(self, address: str) -> None:
-        try:
-            async with self._connections.one() as http:
-                (served,) = parse_body((await http.get(f"{address}/v1/models")).content)["data"]
-                metrics = (await http.get(f"{address}/metrics")).text
-            self._models[address] = served["id"]
-            longest = served["max_model_len"]
-            capacities = re.findall(r'kv_cache_size_tokens="(\d+)"', metrics)  # one a data-parallel engine behind it
-        except (httpx.HTTPError, InvalidReply, KeyError, TypeError, ValueError) as problem:
-            raise EngineError(f"no vLLM engine answers at {address}: {problem!r}") from None
-        self.max_tokens = min(self.max_tokens or longest, longest)
-        budget = self._budget or sum(map(int, capacities)) or BUDGET_UNKNOWN
-        self._admissions[address] = Admission(budget, self._seats * max(1, len(capacities)), self._meter)
-
-
-def _message(response: httpx.Response) -> str:
-    try:
-        return str(response.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return response.text[:200]
+        greeting = await greet(self._connections, address)
+        self._models[address] = greeting.model
+        self.max_tokens = min(self.max_tokens or greeting.max_tokens, greeting.max_tokens)
+        budget = self._budget or sum(greeting.cache_tokens) or BUDGET_UNKNOWN
+        self._admissions[address] = Admission(budget, self._seats * max(1, len(greeting.cache_tokens)), self._meter)

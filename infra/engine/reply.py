@@ -11,17 +11,18 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from infra.engine.model_folder import PolicyWords
+from infra.engine.usage import Usage
 
 CLIPPED = -9999.0
 """vLLM writes a log-prob of -inf as this. No sampled token and no value word of a sound model has it."""
 
 
 class EngineError(RuntimeError):
-    """The engine gave no valid reply, in so many `attempts`. Never a reward (design D4)."""
+    """The engine gave no valid reply, though so much was `spent` on it. Never a reward (design D4)."""
 
-    def __init__(self, message: str, attempts: int = 1) -> None:
+    def __init__(self, message: str, spent: Usage | None = None) -> None:
         super().__init__(message)
-        self.attempts = attempts
+        self.spent = spent or Usage()
 
 
 class InvalidReply(ValueError):
@@ -47,34 +48,11 @@ class Completion:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """What it took to get a reply.
-
-    `attempts`: requests sent (1: none failed). `seconds`: of the last one, waiting in the engine included.
-    `queue_seconds`: of all of them before they were sent, waiting for admission.
-    """
-
-    address: str
-    seconds: float
-    queue_seconds: float
-    attempts: int
-
-
-@dataclass(frozen=True, slots=True)
 class Reply:
-    """All `n` completions of one prompt. `cached_tokens`: of the prompt, found in the engine's prefix cache.
-
-    The last four are those of its `Service`.
-    """
+    """All `n` completions of one prompt, and what they took: attempts that failed before are part of it."""
 
     completions: list[Completion]
-    prompt_tokens: int
-    cached_tokens: int
-    generated_tokens: int
-    address: str
-    seconds: float
-    queue_seconds: float
-    attempts: int
+    usage: Usage
 
 
 def value(good: float, bad: float) -> float:
@@ -82,23 +60,22 @@ def value(good: float, bad: float) -> float:
     return math.tanh((good - bad) / 2)
 
 
-def parse_reply(body: bytes, n: int, words: PolicyWords, vocabulary: int, service: Service) -> Reply:
-    """Reads a response of `/v1/completions` for one prompt. Raises InvalidReply for anything but n full choices."""
+def parse_reply(body: bytes, n: int, words: PolicyWords, vocabulary: int) -> Reply:
+    """Reads a response of `/v1/completions` for one prompt; of its usage, the tokens.
+
+    Raises InvalidReply for anything but n full choices.
+    """
     answer = parse_body(body)
     try:
         choices, usage = answer["choices"], answer["usage"]
         if len(choices) != n:
             raise InvalidReply(f"{len(choices)} choices instead of {n}")
-        return Reply(
-            completions=[_completion(choice, words, vocabulary) for choice in choices],
+        tokens = Usage(
             prompt_tokens=usage["prompt_tokens"],
             cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
             generated_tokens=usage["completion_tokens"],
-            address=service.address,
-            seconds=service.seconds,
-            queue_seconds=service.queue_seconds,
-            attempts=service.attempts,
         )
+        return Reply([_completion(choice, words, vocabulary) for choice in choices], tokens)
     except (KeyError, TypeError, IndexError, AttributeError) as problem:
         raise InvalidReply(f"malformed reply: {type(problem).__name__} {problem}") from None
 

@@ -10,7 +10,7 @@ create table evaluations (
     n integer not null,
 );
 
-comment on table evaluations is 'One row per model, benchmark and kind of question: greedy accuracy.';
+comment on table evaluations is 'One row per model, benchmark and kind of question: accuracy of the round''s decoding (evaluation.decoding).';
 comment on column evaluations.campaign is 'Campaign of the round.';
 comment on column evaluations.round is 'Number of the round in its campaign, from 1.';
 comment on column evaluations.model is 'Model that answered (models).';

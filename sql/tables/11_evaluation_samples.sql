@@ -22,7 +22,7 @@ comment on column evaluation_samples.split is 'in_domain or out_of_domain, as in
 comment on column evaluation_samples.question_id is 'Key of the question within the benchmark.';
 comment on column evaluation_samples.question is 'Text of the question.';
 comment on column evaluation_samples.kinds is 'Kinds of operation or subjects that the question needs.';
-comment on column evaluation_samples.output is 'Whole output of the model, greedy.';
+comment on column evaluation_samples.output is 'Whole output of the model; of several, the one whose answer counts.';
 comment on column evaluation_samples.answer is 'Answer found in the output; null where there is none.';
 comment on column evaluation_samples.is_correct is 'The answer equals the gold answer (answer checker).';
 comment on column evaluation_samples.generated_tokens is 'Tokens generated.';

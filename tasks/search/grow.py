@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from infra.engine.usage import Usage
 from tasks.format import Action, Kind, parse_action, parse_ending, question_prompt
 from tasks.search.actions import Offers, draws, no_offers
 from tasks.search.beam import Beam
 from tasks.search.method import Ask, Draw, Method
 from tasks.search.puct import Puct
 from tasks.search.stepwise import Stepwise
-from tasks.search.tree import Child, Cost, Tree
+from tasks.search.tree import Child, Tree
 from tasks.settings import Search
 
 
@@ -41,7 +42,7 @@ class Expansion:
     """The policy's reply, with what it cost."""
 
     samples: Sequence[Sample]
-    cost: Cost
+    cost: Usage
 
 
 class Policy(Protocol):
@@ -56,11 +57,11 @@ class Policy(Protocol):
 
 
 class PolicyError(RuntimeError):
-    """The policy, in so many `attempts`, or the answer check gave no reply: the tree fails; no reward is invented."""
+    """The policy, though so much was `spent`, or the answer check gave no reply: the tree fails, without a reward."""
 
-    def __init__(self, message: str, attempts: int = 0) -> None:
+    def __init__(self, message: str, spent: Usage | None = None) -> None:
         super().__init__(message)
-        self.attempts = attempts
+        self.spent = spent or Usage()
 
 
 Judge = Callable[[str], Awaitable[bool]]
@@ -159,18 +160,15 @@ def method(task: Task, settings: Search) -> Method:
 
 async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tuple[Ask, list[Child]]:
     """The judged answers to all draws of an ask; what they cost is put on its tree's account."""
-    cost = ask.tree.cost
 
     async def one(draw: Draw) -> list[Child]:
         try:
             state_ids = ask.tree.state_ids(ask.node)
             reply = await policy.sample(state_ids, draw, session=task.question_id, priority=task.priority)
         except PolicyError as problem:
-            cost.requests += problem.attempts
-            cost.failed_requests += problem.attempts
+            ask.tree.cost.add(problem.spent)
             raise
-        for field in dataclasses.fields(Cost):
-            setattr(cost, field.name, getattr(cost, field.name) + getattr(reply.cost, field.name))
+        ask.tree.cost.add(reply.cost)
         position = ask.tree.position(ask.node)
         return [await judged(sample, draw, position, task.judge, settings.max_depth) for sample in reply.samples]
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from infra.engine.usage import Usage
 from tasks.format import Kind
 
 
@@ -83,19 +84,6 @@ class Node:
             node = node.parent
 
 
-@dataclass(slots=True)
-class Cost:
-    """What a tree cost: requests and tokens, and the seconds that its requests waited for admission and were served."""
-
-    requests: int = 0
-    failed_requests: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    generated_tokens: int = 0
-    queue_seconds: float = 0.0
-    service_seconds: float = 0.0
-
-
 class Tree:
     """Nodes below a root, which holds the text and the token ids of a prompt with `steps` plan steps in it."""
 
@@ -103,7 +91,7 @@ class Tree:
         self.root = Node(0, None, 0, Child(Kind.ROOT, prompt, tuple(prompt_ids), logprob=0.0, prior=1.0))
         self.nodes = [self.root]
         self.steps = steps
-        self.cost = Cost()
+        self.cost = Usage()
 
     def add(self, parent: Node, children: Iterable[Child], *, distinct: bool = True) -> list[Node]:
         """Adds children and returns their nodes. Exact duplicates, after stripping white space, are dropped.

@@ -54,5 +54,5 @@ class ForgetfulEngine(Engine):
     def __init__(self, engine: Engine) -> None:
         self.__dict__ = engine.__dict__
 
-    def _request(self, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int]) -> dict[str, Any]:
-        return super()._request(prompt_ids, logprob_token_ids) | {"cache_salt": uuid4().hex}
+    async def _post(self, address: str, request: dict[str, Any]) -> bytes:
+        return await super()._post(address, request | {"cache_salt": uuid4().hex})

@@ -41,8 +41,8 @@ class ReplayingEngine(Engine):
     def __init__(self, engine: Engine, seats: int) -> None:
         super().__init__(engine.addresses, engine.words, engine.vocabulary, budget=UNBOUNDED, seats=OVERFULL * seats)
 
-    def _request(self, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int]) -> dict[str, Any]:
-        return super()._request(prompt_ids, logprob_token_ids) | {"ignore_eos": True, "stop_token_ids": []}
+    async def _post(self, address: str, request: dict[str, Any]) -> bytes:
+        return await super()._post(address, request | {"ignore_eos": True, "stop_token_ids": []})
 
 
 def one_by_one(asked: Sequence[Asked]) -> Iterator[Asked]:
@@ -72,7 +72,7 @@ async def replay(engine: ReplayingEngine, asked: Iterable[Asked]) -> None:
     async def one(request: Asked) -> None:
         n, length = len(request.lengths), request.lengths[0]
         reply = await engine.complete(request.prompt_ids, n=n, temperature=request.temperature, max_tokens=length)
-        if reply.generated_tokens != n * length:
-            raise RuntimeError(f"a replayed request has {reply.generated_tokens} tokens, not {n} x {length}")
+        if reply.usage.generated_tokens != n * length:
+            raise RuntimeError(f"a replayed request has {reply.usage.generated_tokens} tokens, not {n} x {length}")
 
     await asyncio.gather(*map(one, asked))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from infra.engine.admission import Admission
 from infra.engine.load import Meter
+from infra.engine.usage import Usage
 from tasks.search.grow import Expansion, Sample
 from tasks.search.method import Draw
-from tasks.search.tree import Cost
 
 STEP_TOKENS = 24
 """Token ids of every action, as many as a plan step of the micro model has."""
@@ -38,7 +38,7 @@ class Script:
     async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
         async with self._admission(len(state_ids) + draw.n * STEP_TOKENS, draw.n, priority):
             await asyncio.sleep(0)
-        cost = Cost(requests=1, prompt_tokens=len(state_ids), generated_tokens=draw.n * STEP_TOKENS)
+        cost = Usage(requests=1, prompt_tokens=len(state_ids), generated_tokens=draw.n * STEP_TOKENS)
         return Expansion(self.actions(state_ids, draw.n), cost)
 
     def actions(self, state_ids: Sequence[int], n: int) -> list[Sample]:

@@ -101,8 +101,8 @@ def test_an_action_ends_with_the_last_token_of_its_delimiter(policy: Path, setti
             reply = await engine.complete(
                 tokenizer.encode(PROMPT), n=8, temperature=0.7, max_tokens=100, stop=["</step>\n", "</solution>"]
             )
-            assert reply.prompt_tokens == len(tokenizer.encode(PROMPT))
-            assert reply.generated_tokens == sum(len(one.token_ids) for one in reply.completions)
+            assert reply.usage.prompt_tokens == len(tokenizer.encode(PROMPT))
+            assert reply.usage.generated_tokens == sum(len(one.token_ids) for one in reply.completions)
             return reply.completions
 
     completions = asyncio.run(sample())
@@ -136,8 +136,8 @@ def test_a_prefix_is_computed_once(policy: Path, settings: Settings) -> None:
     async def ask_twice() -> list[int]:
         async with serving(policy, settings) as engine:
             replies = [await engine.complete(prompt_ids, n=3, temperature=0.7, max_tokens=4) for _ in range(2)]
-            assert engine.usage.cached_tokens == sum(reply.cached_tokens for reply in replies)
-            return [reply.cached_tokens for reply in replies]
+            assert engine.usage.cached_tokens == sum(reply.usage.cached_tokens for reply in replies)
+            return [reply.usage.cached_tokens for reply in replies]
 
     assert asyncio.run(ask_twice())[1] >= 32
 
@@ -148,7 +148,7 @@ def test_a_prompt_may_fill_the_context_to_its_last_token_but_one(policy: Path, s
             assert engine.max_tokens == 512
             assert engine.token_budget > 100_000
             reply = await engine.complete([5] * 500, n=1, temperature=0.0, max_tokens=400, stop=["</solution>"])
-            assert reply.generated_tokens <= 12
+            assert reply.usage.generated_tokens <= 12
             reply = await engine.complete([5] * 511, n=2, temperature=0.7, max_tokens=400)
             assert [len(one.token_ids) for one in reply.completions] == [1, 1]
             with pytest.raises(EngineError, match="no room in the engine's context of 512"):
@@ -296,7 +296,7 @@ def test_a_killed_engine_is_started_again_while_its_requests_wait(policy: Path, 
     replies = asyncio.run(kill_in_mid_request())
     assert any("died" in message and "1 of 3" in message for message in messages)
     assert all(len(reply.completions) == 16 for reply in replies)
-    assert sum(reply.attempts > 1 for reply in replies) > 8
+    assert sum(reply.usage.requests > 1 for reply in replies) > 8
     completion = replies[0].completions[0]
     logprobs, values = references(policy, prompt_ids, completion)
     assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)

@@ -4,11 +4,8 @@ The server here is scripted, because each fault must be forced; the real engine 
 """
 
 import asyncio
-import contextlib
-import json
 import math
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -17,109 +14,11 @@ from infra.engine.client import Engine
 from infra.engine.load import Load
 from infra.engine.model_folder import PolicyWords
 from infra.engine.reply import EngineError, Reply
+from tests.infra.engine_search import most_in_flight
+from tests.infra.scripted_engine import FAULTS, SILENCE, Respond, answer, choice, good, http, scripted_engine
 
 WORDS = PolicyWords(good=2, bad=3, eos=1, knows_format=True)
 VOCABULARY = 50
-Respond = Callable[[dict[str, Any]], bytes | None]
-"""What the engine writes to a completion request, as raw bytes; None: it closes the connection."""
-SILENCE = b""
-
-
-def http(body: bytes, status: str = "200 OK") -> bytes:
-    return f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
-
-
-def choice(token_ids: list[int], /, **changes: Any) -> dict[str, Any]:
-    top = {f"token_id:{token_id}": -1.0 for token_id in token_ids} | {"token_id:2": -2.0, "token_id:3": -3.0}
-    logprobs = {"token_logprobs": [-1.0] * len(token_ids), "top_logprobs": [top] * len(token_ids)}
-    whole = {"text": "a step", "token_ids": token_ids, "logprobs": logprobs, "finish_reason": "stop"}
-    return whole | changes
-
-
-def answer(*choices: dict[str, Any]) -> bytes:
-    usage = {"prompt_tokens": 3, "completion_tokens": sum(len(one["token_ids"] or []) for one in choices)}
-    details = {"prompt_tokens_details": {"cached_tokens": 2}}
-    return http(json.dumps({"choices": choices, "usage": usage | details}).encode())
-
-
-def good(request: dict[str, Any]) -> bytes:
-    return answer(*[choice([7, 8, 9])] * request["n"])
-
-
-def invalid(**changes: Any) -> Respond:
-    return lambda request: answer(*[choice([7, 8, 9], **changes)] * request["n"])
-
-
-FAULTS: dict[str, tuple[Respond, str]] = {
-    "server error": (lambda _: http(b'{"error": {"message": "engine is dead"}}', "500 Oops"), "500 engine is dead"),
-    "overload": (lambda _: http(b"busy", "503 Busy"), "503 busy"),
-    "closed connection": (lambda _: None, "disconnected"),
-    "no JSON": (lambda _: http(b'{"choices": [{"tex'), "invalid JSON"),
-    "truncated body": (lambda _: http(b"{}")[:-1], "closed"),
-    "no choices": (lambda _: http(b'{"detail": "?"}'), "malformed reply"),
-    "fewer choices than asked": (lambda _: answer(choice([7])), "1 choices instead of 2"),
-    "a token outside the vocabulary": (invalid(token_ids=[7, 8, 50]), "outside the vocabulary"),
-    "no tokens": (invalid(token_ids=[]), "0 tokens"),
-    "no token ids": (invalid(token_ids=None), "malformed reply"),
-    "no log-probs": (invalid(logprobs=None), "malformed reply"),
-    "no values": (
-        invalid(logprobs={"token_logprobs": [-1.0] * 3, "top_logprobs": [{"token_id:7": -1.0}] * 3}),
-        "malformed reply: KeyError 'token_id:2'",
-    ),
-    "log-probs of other length": (
-        invalid(logprobs={"token_logprobs": [-1.0], "top_logprobs": [{"token_id:2": -1.0, "token_id:3": -1.0}]}),
-        "3 tokens with 1",
-    ),
-    "log-probs above one": (
-        invalid(logprobs={"token_logprobs": [9.0] * 3, "top_logprobs": [{"token_id:2": -1.0, "token_id:3": -1.0}] * 3}),
-        "no log-probs",
-    ),
-    "aborted": (invalid(finish_reason="abort"), "finished by 'abort'"),
-}
-
-
-@asynccontextmanager
-async def scripted_engine(
-    *script: Respond, engines: int = 1, port: int = 0
-) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
-    """Answers completion request i by the script's i-th entry (the last one from then on); yields what it was asked.
-
-    `engines`: of data parallelism behind the address, with 10,000 tokens of KV cache each.
-    """
-    asked: list[dict[str, Any]] = []
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
-                length = head.partition("content-length: ")[2].partition("\r\n")[0]
-                body = await reader.readexactly(int(length or 0))
-                response: bytes | None
-                if "/v1/models" in head:
-                    response = http(b'{"data": [{"id": "policy", "max_model_len": 512}]}')
-                elif "/metrics" in head:
-                    sizes = [
-                        f'vllm:cache_config_info{{engine="{i}",kv_cache_size_tokens="10000"}} 1.0'
-                        for i in range(engines)
-                    ]
-                    response = http("\n".join(sizes).encode())
-                else:
-                    asked.append(json.loads(body))
-                    response = script[min(len(asked), len(script)) - 1](asked[-1])
-                    await asyncio.sleep(0.01)
-                if response == SILENCE:
-                    await reader.read()
-                if not response:
-                    break
-                writer.write(response)
-                await writer.drain()
-                if not response.startswith(b"HTTP/1.1 200") or response == http(b"{}")[:-1]:
-                    break
-        writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", port)
-    async with server:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", asked
 
 
 def engine(*addresses: str, **options: Any) -> Engine:
@@ -157,8 +56,10 @@ def test_a_request_states_all_that_matters_and_its_reply_is_read() -> None:
         assert [one.token_ids for one in reply.completions] == [[7, 8, 9]] * 2
         assert reply.completions[0].logprobs == [-1.0] * 3
         assert reply.completions[0].values == pytest.approx([math.tanh(0.5)] * 3)
-        assert (reply.prompt_tokens, reply.cached_tokens, reply.generated_tokens) == (3, 2, 6)
-        assert (reply.address, reply.attempts) == (address, 1)
+        usage = reply.usage
+        assert (usage.prompt_tokens, usage.cached_tokens, usage.generated_tokens) == (3, 2, 6)
+        assert (usage.requests, usage.failed_requests) == (1, 0)
+        assert usage == served.usage
 
     asyncio.run(story())
 
@@ -169,10 +70,10 @@ def test_a_fault_that_passes_is_tried_again(fault: str) -> None:
         respond, _ = FAULTS[fault]
         async with scripted_engine(respond, respond, good) as (address, _), engine(address) as served:
             reply = await sample(served)
-            assert reply.attempts == 3
             assert [one.token_ids for one in reply.completions] == [[7, 8, 9]] * 2
-            assert (served.usage.requests, served.usage.failed_requests) == (3, 2)
-            assert served.usage.generated_tokens == 6
+            assert (reply.usage.requests, reply.usage.failed_requests) == (3, 2)
+            assert reply.usage.generated_tokens == 6
+            assert reply.usage == served.usage
 
     asyncio.run(story())
 
@@ -188,6 +89,9 @@ def test_a_fault_that_stays_is_an_error_that_says_how_often_and_why(fault: str) 
             assert reason in str(caught.value)
             assert address in str(caught.value)
             assert len(asked) == 4
+            spent = caught.value.spent
+            assert (spent.requests, spent.failed_requests, spent.generated_tokens) == (4, 4, 0)
+            assert spent == served.usage
 
     asyncio.run(story())
 
@@ -223,19 +127,24 @@ def test_a_session_stays_on_one_address_until_that_one_fails() -> None:
             return None if lost else good(request)
 
         async with (
-            scripted_engine(good) as (first, _),
-            scripted_engine(mortal) as (second, _),
+            scripted_engine(good) as (first, asked_first),
+            scripted_engine(mortal) as (second, asked_second),
             engine(first, second) as served,
         ):
+
+            async def asked_for(session: str) -> tuple[int, int]:
+                """Requests that each address got for this one of the session."""
+                before = len(asked_first), len(asked_second)
+                await sample(served, session=session)
+                return len(asked_first) - before[0], len(asked_second) - before[1]
+
             assert served.token_budget == 20_000
-            homes = {session: (await sample(served, session=session)).address for session in "abcdefgh"}
-            assert set(homes.values()) == {first, second}
-            assert {session: (await sample(served, session=session)).address for session in homes} == homes
+            homes = {session: await asked_for(session) for session in "abcdefgh"}
+            assert set(homes.values()) == {(1, 0), (0, 1)}
+            assert {session: await asked_for(session) for session in homes} == homes
             lost = True
             for session, home in homes.items():
-                reply = await sample(served, session=session)
-                assert reply.address == first
-                assert reply.attempts == (1 if home == first else 2)
+                assert await asked_for(session) == ((1, 0) if home == (1, 0) else (1, 1))
 
     asyncio.run(story())
 
@@ -259,7 +168,7 @@ def test_a_dead_engine_is_waited_for_until_it_is_back_or_given_up() -> None:
                 assert served.usage.requests == requests
                 served.resume()
                 reply = await asked  # one attempt failed in each life; two in one would have been the end
-                assert reply.attempts == served.usage.requests == requests + 2
+                assert reply.usage.requests == served.usage.requests == requests + 2
             served.pause()
             waiting = asyncio.create_task(sample(served))
             await asyncio.sleep(0.01)
@@ -286,20 +195,9 @@ def test_tokens_in_flight_stay_within_the_budget() -> None:
 
     async def story() -> None:
         async with scripted_engine(good) as (address, _), engine(address, budget=100) as served:
-            admission = served._admissions[address]
-            most = 0
-
-            async def watch() -> None:
-                nonlocal most
-                while True:
-                    most = max(most, admission.tokens)
-                    await asyncio.sleep(0)
-
-            watching = asyncio.create_task(watch())
-            await asyncio.gather(*(sample(served) for _ in range(30)))
-            watching.cancel()
+            most, _ = await most_in_flight(served, asyncio.gather(*(sample(served) for _ in range(30))))
             assert 86 <= most <= 100
-            assert admission.tokens == 0
+            assert served._admissions[address].tokens == 0
 
     asyncio.run(story())
 
@@ -393,9 +291,13 @@ def test_waiting_and_service_are_told_apart_and_make_up_the_load() -> None:
             now += 10.0
             replies = await asyncio.gather(*(sample(served) for _ in range(3)))
             now += 3.0
-            assert [one.attempts for one in replies] == [2, 1, 1]
-            assert [one.seconds for one in replies] == [1.0, 1.0, 1.0]
-            assert [one.queue_seconds for one in replies] == [2.0, 1.0, 2.0]  # the first one: before its second attempt
+            assert [one.usage.requests for one in replies] == [2, 1, 1]
+            assert [one.usage.service_seconds for one in replies] == [2.0, 1.0, 1.0]
+            assert [one.usage.queue_seconds for one in replies] == [
+                2.0,
+                1.0,
+                2.0,
+            ]  # the first: before its second attempt
             assert (served.usage.queue_seconds, served.usage.service_seconds) == (5.0, 4.0)
             assert served.load == Load(seconds=17.0, busy_seconds=4.0, sequence_seconds=8.0)
 

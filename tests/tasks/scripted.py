@@ -4,9 +4,9 @@ import asyncio
 import random
 from collections.abc import Sequence
 
+from infra.engine.usage import Usage
 from tasks.search.grow import Expansion, PolicyError, Sample
 from tasks.search.method import Draw
-from tasks.search.tree import Cost
 
 
 def step_text(number: int, what: str) -> str:
@@ -33,12 +33,12 @@ class ScriptedPolicy:
     async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
         self.requests += 1
         if self.requests == self.fails_at:
-            raise PolicyError("the engine is gone", attempts=1)
+            raise PolicyError("the engine is gone", Usage(requests=1, failed_requests=1))
         await asyncio.sleep(0)  # others go on meanwhile, as with a real engine
         rng = random.Random(f"{self.seed}/{list(state_ids)}/{draw}")
         depth = state_ids.count(1)
         samples = [self._action(rng, depth, draw) for _ in range(draw.n)]
-        cost = Cost(requests=1, prompt_tokens=len(state_ids), generated_tokens=2 * draw.n, service_seconds=0.25)
+        cost = Usage(requests=1, prompt_tokens=len(state_ids), generated_tokens=2 * draw.n, service_seconds=0.25)
         return Expansion(samples, cost)
 
     def _action(self, rng: random.Random, depth: int, draw: Draw) -> Sample:

@@ -1,0 +1,87 @@
+"""vLLM's HTTP API, as far as it is used here: what a request says, and one exchange of it for a response (design D1).
+
+Nothing is tried again here, and responses are read in `infra.engine.reply`.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from infra.engine.connections import Connections
+from infra.engine.model_folder import PolicyWords
+from infra.engine.reply import EngineError, InvalidReply, parse_body
+
+NEVER = -100.0
+"""Bias on the logits of the value words: they are never sampled, and it cancels in their difference (design D2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What an engine says of itself: its model's name, its context, and the tokens that each KV cache holds.
+
+    `max_tokens`: longest prompt and completion together. One cache a data-parallel engine behind the address; none
+    where it does not publish them.
+    """
+
+    model: str
+    max_tokens: int
+    cache_tokens: list[int]
+
+
+def completion_request(
+    words: PolicyWords, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int], **sampling: Any
+) -> dict[str, Any]:
+    """The body of a completion request, but for the model's name."""
+    # No `seed`: it kills the CPU engine when a prompt is prefilled in chunks (design section 4).
+    # `skip_special_tokens` off: the text is what the token ids decode to, and a stop string may be special.
+    return {
+        "prompt": list(prompt_ids),
+        "return_token_ids": True,
+        "return_tokens_as_token_ids": True,
+        "logprobs": 0,
+        "logprob_token_ids": list(logprob_token_ids),
+        "logit_bias": {str(words.good): NEVER, str(words.bad): NEVER},
+        "stop_token_ids": [words.eos],
+        "include_stop_str_in_output": True,
+        "skip_special_tokens": False,
+        **sampling,
+    }
+
+
+async def post(connections: Connections, address: str, request: dict[str, Any]) -> bytes:
+    """The body of the response.
+
+    Raises:
+        InvalidReply, httpx.RequestError: it may go well when it is asked again.
+        EngineError: it would be refused again.
+    """
+    url = f"{address}/v1/completions"
+    async with connections.one() as http:
+        response = await http.post(url, json=request)
+    if response.status_code in (408, 429) or response.status_code >= 500:
+        raise InvalidReply(f"status {response.status_code} {_message(response)}")
+    if response.status_code >= 400:
+        raise EngineError(f"{url} refused the request: status {response.status_code}, {_message(response)}")
+    return response.content
+
+
+async def greet(connections: Connections, address: str) -> Greeting:
+    """Raises EngineError where no vLLM answers."""
+    try:
+        async with connections.one() as http:
+            (served,) = parse_body((await http.get(f"{address}/v1/models")).content)["data"]
+            metrics = (await http.get(f"{address}/metrics")).text
+        sizes = re.findall(r'kv_cache_size_tokens="(\d+)"', metrics)
+        return Greeting(served["id"], served["max_model_len"], [int(size) for size in sizes])
+    except (httpx.HTTPError, InvalidReply, KeyError, TypeError, ValueError) as problem:
+        raise EngineError(f"no vLLM engine answers at {address}: {problem!r}") from None
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return response.text[:200]
