@@ -57,10 +57,10 @@ status: ## What runs, and where the UI is
 
 .PHONY: test unit lint format
 test: lint ## Lint, types, all tests, whole rounds included: two files of tests at a time
-	.venv/bin/python -m pytest -n 2 --dist loadfile
+	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-unit: install ## The tests that need no server: under a minute
-	.venv/bin/python -m pytest -m "not integration and not round"
+unit: install ## The tests that need no server and train nothing: under a minute
+	.venv/bin/python -m pytest -m "not integration and not round" --ignore tests/trainers
 
 lint: install ## ruff and mypy
 	.venv/bin/ruff check .

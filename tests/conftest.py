@@ -1,4 +1,4 @@
-"""The S3 server that tests share: each keeps to a prefix of its own."""
+"""The S3 server that tests share, each with a prefix of its own; and the order in which tests run."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,3 +24,8 @@ def store(weed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name, value in (weed | own).items():
         monkeypatch.setenv(name, value)
     return Store.open(Settings())
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole rounds first: they take longest, and another process does all the rest beside them (`make test`)."""
+    items.sort(key=lambda item: item.get_closest_marker("round") is None)
