@@ -1,7 +1,7 @@
 """What `make bench-search` says of its runs: the ratios, their spread, and the cost of every phase."""
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -19,11 +19,12 @@ PHASES = {
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Of the work for one model: enough trees to fill the engine, and minutes on two cores."""
+    """Of the work for one model: enough trees to fill the engine, and minutes on two cores. `aims`: at least."""
 
     trees: int
     settings: Search
     repeats: int
+    aims: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def summary(runs: list[Run], size: Size, *, seed: int) -> dict[str, Any]:
     return {
         **{name: statistics.fmean(one[name] for one in ratios) for name in ratios[0]},
         "spread": {name: deviation(one[name] for one in ratios) for name in ratios[0]},
+        "aims": dict(size.aims),
         "repeats": len(runs),
         "trees": size.trees,
         "simulations": size.settings.simulations,
@@ -96,20 +98,22 @@ PROFILE = {
     "others": ("other_cpu", 1),
     "running": ("running", 1),
     "queued": ("waiting", 1),
-    "steps": ("steps", 0),
+    "passes": ("steps", 0),
+    "ms": ("pass_ms", 1),
     "failed": ("failed_requests", 1),
 }
 """Heading: (field of Cost, digits)."""
 
 
-def table(name: str, runs: list[Run], report: dict[str, Any], *, with_profile: bool) -> str:
-    """One model's numbers for a reader."""
+def table(name: str, runs: list[Run], report: dict[str, Any]) -> str:
+    """One model's numbers for a reader; where an aim is missed, with a profile of where the time goes."""
     repeats = report["repeats"]
-    columns = COLUMNS | (PROFILE if with_profile else {})
+    is_missed = any(report[what] < aim for what, aim in report["aims"].items())
+    columns = COLUMNS | (PROFILE if is_missed else {})
     lines = [
         f"{name}: {report['trees']} trees x {report['simulations']} simulations, seed {report['seed']}, "
         + (f"mean ± standard deviation of {repeats} turns" if repeats > 1 else "one turn"),
-        *(f"  {what.replace('_', ' '):20}{_with_spread(report, what)}" for what in report["spread"]),
+        *(f"  {what.replace('_', ' '):20}{_with_aim(report, what)}" for what in report["spread"]),
         "",
         " " * 12 + "".join(f"{heading:>10}" for heading in columns),
     ]
@@ -117,16 +121,21 @@ def table(name: str, runs: list[Run], report: dict[str, Any], *, with_profile: b
         costs = [asdict(getattr(run, phase)) for run in runs]
         means = {field: statistics.fmean(cost[field] for cost in costs) for field in costs[0]}
         means["tokens_per_s"] = means["generated_tokens"] / means["seconds"]
+        means["pass_ms"] = 1000 * means["seconds"] / means["steps"]
         lines.append(f"  {title:10}" + "".join(f"{means[field]:10.{digits}f}" for field, digits in columns.values()))
-    if with_profile:
-        lines.append(
-            "  busy: share of the time with a request in flight; client, engine, others: CPU seconds; running,"
-        )
-        lines.append("  queued: mean sequences in the engine; steps: forward passes; failed: requests sent again")
+    if is_missed:
+        lines += [
+            "  busy: share of the time with a request in flight; client, engine, others: CPU seconds; running,",
+            "  queued: mean sequences in the engine; passes: forward passes, of ms each; failed: requests sent again",
+        ]
     return "\n".join(lines)
 
 
-def _with_spread(report: dict[str, Any], what: str) -> str:
+def _with_aim(report: dict[str, Any], what: str) -> str:
     mean, spread = report[what], report["spread"][what]
     digits = 1 if mean > 100 else 3
-    return f"{mean:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
+    text = f"{mean:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
+    if (aim := report["aims"].get(what)) is None:
+        return text
+    missed = 1 - mean / aim
+    return f"{text}   (aim {aim}: {f'missed by {missed:.0%}' if missed > 0 else 'met'})"

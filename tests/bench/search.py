@@ -21,6 +21,7 @@ import json
 import os
 import platform
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -46,8 +47,18 @@ from tests.bench.report import PHASES, Run, Size, summary, table
 
 BUILD = Path("build/bench")
 SIZES = {
-    "micro": Size(trees=300, settings=Search(simulations=24, max_step_tokens=96), repeats=3),
-    "smollm2": Size(trees=24, settings=Search(simulations=4, max_step_tokens=64), repeats=1),
+    "micro": Size(
+        trees=300,
+        settings=Search(simulations=24, max_step_tokens=96),
+        repeats=3,
+        aims={"search_vs_limit": 0.80, "search_vs_lockstep": 3.0},
+    ),
+    "smollm2": Size(
+        trees=24,
+        settings=Search(simulations=4, max_step_tokens=64),
+        repeats=2,
+        aims={"search_vs_limit": 0.95, "search_vs_lockstep": 3.0},
+    ),
 }
 
 
@@ -129,7 +140,7 @@ def main() -> None:
         "--models", nargs="+", default=list(SIZES), choices=list(SIZES), help="default: %(default)s, about 10 minutes"
     )
     parser.add_argument("--trees", type=int, help="questions; default: " + _sizes("trees"))
-    parser.add_argument("--repeats", type=int, help="turns of the three phases; default: " + _sizes("repeats"))
+    parser.add_argument("--repeats", type=int, help="turns of all phases; default: " + _sizes("repeats"))
     parser.add_argument(
         "--simulations",
         type=int,
@@ -137,7 +148,6 @@ def main() -> None:
         + ", ".join(f"{name} {size.settings.simulations}" for name, size in SIZES.items()),
     )
     parser.add_argument("--seed", type=int, default=1, help="of the questions; default: %(default)s")
-    parser.add_argument("--profile", action="store_true", help="show where the time goes: CPU seconds, batch sizes")
     parser.add_argument("--output", type=Path, default=BUILD / "search.json", help="default: %(default)s")
     given = parser.parse_args()
 
@@ -154,7 +164,7 @@ def main() -> None:
             size = _size(SIZES[name], given)
             runs = asyncio.run(bench(name, size, seed=given.seed, settings=settings))
             report[name] = summary(runs, size, seed=given.seed)
-            tables.append(table(name, runs, report[name], with_profile=given.profile))
+            tables.append(table(name, runs, report[name]))
             given.output.parent.mkdir(parents=True, exist_ok=True)
             given.output.write_text(json.dumps(report, indent=1) + "\n")
     finally:
@@ -163,10 +173,13 @@ def main() -> None:
 
 
 def _size(size: Size, given: argparse.Namespace) -> Size:
-    settings = size.settings
-    if given.simulations:
-        settings = settings.model_copy(update={"simulations": given.simulations})
-    return Size(given.trees or size.trees, settings, given.repeats or size.repeats)
+    simulations = given.simulations or size.settings.simulations
+    return replace(
+        size,
+        trees=given.trees or size.trees,
+        settings=size.settings.model_copy(update={"simulations": simulations}),
+        repeats=given.repeats or size.repeats,
+    )
 
 
 def _sizes(field: str) -> str:
