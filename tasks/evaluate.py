@@ -30,7 +30,7 @@ Row = dict[str, Any]
 BOOTSTRAP_RESAMPLES = 200
 
 
-@step("evaluate", version=2, task_run_name="evaluate-{name}")
+@step("evaluate", version=3, task_run_name="evaluate-{name}")
 def evaluate(stage: Stage, model: Ref, name: str, benchmarks: Ref, settings: Evaluation) -> int:
     """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`."""
     asked = {question["question_id"]: question for question in stage.read(benchmarks, "benchmarks").to_dicts()}

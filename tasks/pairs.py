@@ -1,17 +1,18 @@
-"""The step *pairs*: what a searched tree teaches. Pure functions over one tree's nodes (methods.md 1.4 to 1.6).
+"""The step *pairs*: what searched trees teach. Pure functions over the trees of one question (methods.md 1.4 to 1.6).
 
 Step pairs: siblings only. Plan steps: all pairs of a positive and a negative Q. Solutions: one pair a parent, the
 best against the worst, if one is right and one wrong; their values are scaled (CPL's code: 0.3). A parent with any
 solution among its children counts as a solution parent. Malformed and too-deep children are left out, and so are
 solutions directly under the root, which follow no plan.
 
-SFT paths: root to right solution, without a malformed or hopeless (Q = -1) step, at most four a question, chosen by
-a seed. Value targets: the tree Q of every visited step, each exactly once, while CPL repeats a shared step in every
-path through it and so weighs it by its number of leaves.
+SFT paths: question to right solution, without a malformed or hopeless (Q = -1) step, at most four a question, chosen
+by a seed; a path of a later tree (stepwise search) begins with the steps in that tree's prompt. Value targets: the
+tree Q of every visited step, each exactly once, while CPL repeats a shared step in every path through it and so
+weighs it by its number of leaves.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import polars as pl
@@ -28,18 +29,11 @@ Row = dict[str, Any]
 LEARNABLE = (Kind.PLAN, Kind.SOLUTION)
 
 
-@step("pairs", version=2)
+@step("pairs", version=3)
 def make_pairs(stage: Stage, trees: Ref, policy: Ref, settings: Pairs) -> int:
-    """Tables `step_pairs` and `sft_examples`, from all trees that neither failed nor are held out."""
-    usable = stage.read(trees, "trees").filter(pl.col("state") != "failed", ~pl.col("is_held_out"))
-    nodes = stage.read(trees, "nodes").partition_by("tree_id", as_dict=True)
+    """Tables `step_pairs` and `sft_examples`."""
     eos = ModelFolder.read(stage.store.folder(policy, "model")).words.eos
-    pairs: list[Row] = []
-    examples: list[Row] = []
-    for tree in usable.to_dicts():
-        searched = SearchedTree(tree, nodes[tree["tree_id"],].to_dicts())
-        pairs += step_pairs(searched, settings.solution_value_scale)
-        examples += sft_examples(searched, settings.paths, f"{settings.seed}/{tree['tree_id']}", eos)
+    pairs, examples = learnt(stage.read(trees, "trees"), stage.read(trees, "nodes"), settings, eos)
     stage.write("step_pairs", frame("step_pairs", pairs))
     stage.write("sft_examples", frame("sft_examples", examples))
     stage.facts |= {
@@ -49,6 +43,19 @@ def make_pairs(stage: Stage, trees: Ref, policy: Ref, settings: Pairs) -> int:
         "value_targets": sum(len(example["value_targets"]) for example in examples),
     }
     return len(pairs)
+
+
+def learnt(trees: pl.DataFrame, nodes: pl.DataFrame, settings: Pairs, eos: int) -> tuple[list[Row], list[Row]]:
+    """Rows of `step_pairs` and of `sft_examples`, from all trees that neither failed nor are held out."""
+    nodes_of = nodes.partition_by("tree_id", as_dict=True)
+    usable = trees.filter(pl.col("state") != "failed", ~pl.col("is_held_out"))
+    pairs: list[Row] = []
+    examples: list[Row] = []
+    for question in usable.partition_by("question_id", maintain_order=True):
+        searched = [SearchedTree(tree, nodes_of[tree["tree_id"],].to_dicts()) for tree in question.to_dicts()]
+        pairs += [pair for tree in searched for pair in step_pairs(tree, settings.solution_value_scale)]
+        examples += sft_examples(searched, settings.paths, f"{settings.seed}/{searched[0].question_id}", eos)
+    return pairs, examples
 
 
 class SearchedTree:
@@ -70,6 +77,12 @@ class SearchedTree:
         while (parent := path[-1]["parent_id"]) is not None:
             path.append(self.nodes[parent])
         return path[::-1]
+
+    def leaves(self) -> list[Row]:
+        """The ends of its visited paths."""
+        learnt = [node for node in self.nodes.values() if node["kind"] in LEARNABLE and node["visits"]]
+        passed = {node["parent_id"] for node in learnt}
+        return [node for node in learnt if node["node_id"] not in passed]
 
 
 def step_pairs(tree: SearchedTree, solution_value_scale: float) -> Iterator[Row]:
@@ -120,27 +133,23 @@ def _pair(tree: SearchedTree, parent_id: int, chosen: Row, rejected: Row, scale:
     }
 
 
-def sft_examples(tree: SearchedTree, paths: int, seed: str, eos: int) -> list[Row]:
-    """Right paths to imitate, and the visited paths that are left for the value alone.
+def sft_examples(trees: Sequence[SearchedTree], paths: int, seed: str, eos: int) -> list[Row]:
+    """Right paths of a question to imitate, and the visited paths that are left for the value alone.
 
-    Every visited step gets its value target in the first example that passes it; policy paths come first.
+    The first tree's prompt is the question. Every visited step gets its value target in the first example that passes
+    it; policy paths come first.
     """
-    leaves = [
-        node
-        for node in tree.nodes.values()
-        if node["kind"] in LEARNABLE
-        and node["visits"]
-        and not any(child["kind"] in LEARNABLE and child["visits"] for child in tree.children.get(node["node_id"], []))
-    ]
-    right = [leaf for leaf in leaves if _is_right_path(tree, tree.path(leaf["node_id"]))]
+    leaves = [(tree, leaf) for tree in trees for leaf in tree.leaves()]
+    right = [place for place, (tree, leaf) in enumerate(leaves) if _is_right_path(tree, tree.path(leaf["node_id"]))]
     imitated = random.Random(seed).sample(right, min(paths, len(right)))
-    chosen = {leaf["node_id"] for leaf in imitated}
-    targeted: set[int] = set()
+    others = [place for place in range(len(leaves)) if place not in set(imitated)]
+    targeted: set[tuple[str, int]] = set()
     examples = []
-    for leaf in imitated + [leaf for leaf in leaves if leaf["node_id"] not in chosen]:
-        example = _example(tree, leaf, leaf["node_id"] in chosen, eos, targeted)
-        if example["is_policy"] or example["value_targets"]:
-            examples.append(example)
+    for places, is_policy in ((imitated, True), (others, False)):
+        for tree, leaf in (leaves[place] for place in places):
+            example = _example(trees[0].nodes[0], tree, leaf, is_policy, eos, targeted)
+            if is_policy or example["value_targets"]:
+                examples.append(example)
     return examples
 
 
@@ -153,14 +162,18 @@ def _is_right_path(tree: SearchedTree, path: list[Row]) -> bool:
     )
 
 
-def _example(tree: SearchedTree, leaf: Row, is_policy: bool, eos: int, targeted: set[int]) -> Row:
+def _example(
+    question: Row, tree: SearchedTree, leaf: Row, is_policy: bool, eos: int, targeted: set[tuple[str, int]]
+) -> Row:
     root, *steps = tree.path(leaf["node_id"])
+    given_ids = root["token_ids"][len(question["token_ids"]) :]
+    given = root["text"][len(question["text"]) :]
     positions, targets = [], []
-    end = 0
+    end = len(given_ids)
     for node in steps:
         end += len(node["token_ids"])
-        if node["node_id"] not in targeted:
-            targeted.add(node["node_id"])
+        if (key := (tree.tree_id, node["node_id"])) not in targeted:
+            targeted.add(key)
             positions.append(end - 1)
             targets.append(node["q"])
     return {
@@ -169,10 +182,10 @@ def _example(tree: SearchedTree, leaf: Row, is_policy: bool, eos: int, targeted:
         "question_id": tree.question_id,
         "leaf_id": leaf["node_id"],
         "is_policy": is_policy,
-        "prompt_ids": root["token_ids"],
-        "completion_ids": _ids(steps) + ([eos] if is_policy else []),
-        "prompt": root["text"],
-        "completion": _text(steps),
+        "prompt_ids": question["token_ids"],
+        "completion_ids": given_ids + _ids(steps) + ([eos] if is_policy else []),
+        "prompt": question["text"],
+        "completion": given + _text(steps),
         "value_positions": positions,
         "value_targets": targets,
     }

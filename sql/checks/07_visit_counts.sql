@@ -1,4 +1,4 @@
--- A node's visit count is the sum of its children's plus its own: one once it is expanded or terminal (in stepwise search its own rollouts, at least one below the root).
+-- A node's visit count is the sum of its children's plus its own: one once it is expanded or terminal (of a sampled terminal, its trajectories; in stepwise search its own rollouts, at least one below the root).
 with below as (
     select campaign, round, tree_id, parent_id as node_id, sum(visits)::bigint as visits
     from nodes
@@ -17,8 +17,8 @@ from nodes
 inner join trees using (campaign, round, tree_id)
 left join below using (campaign, round, tree_id, node_id)
 where
-    if(
-        trees.method = 'stepwise',
-        nodes.visits < visits_of_children + (nodes.node_id > 0)::int,
-        nodes.visits <> visits_of_children + own_visits
-    )
+    case
+        when trees.method = 'stepwise' then nodes.visits < visits_of_children + (nodes.node_id > 0)::int
+        when trees.method = 'sampling' and nodes.reward is not null then nodes.visits < 1
+        else nodes.visits <> visits_of_children + own_visits
+    end

@@ -1,4 +1,4 @@
--- An SFT example is its tree's prompt and the actions from the root to its leaf (one more token, the end of sequence, where the policy learns it), with one target for each value position.
+-- An SFT example is its question's prompt and the actions from there to its leaf, those in its tree's prompt included (one more token, the end of sequence, where the policy learns it), with one target for each value position.
 select
     examples.campaign,
     examples.round,
@@ -6,12 +6,19 @@ select
     examples.tree_id,
     examples.leaf_id,
     examples.is_policy,
+    examples.prompt_ids,
     examples.completion_ids,
-    paths.token_ids as path_ids,
+    trees.prompt_ids || paths.token_ids as path_ids,
     examples.value_positions,
     examples.value_targets,
 from sft_examples as examples
 left join trees using (campaign, round, tree_id)
+left join trees as questions
+    on
+        examples.campaign = questions.campaign
+        and examples.round = questions.round
+        and examples.question_id = questions.question_id
+        and questions.steps = 0
 left join tree_paths as paths
     on
         examples.campaign = paths.campaign
@@ -20,10 +27,10 @@ left join tree_paths as paths
         and examples.leaf_id = paths.node_id
 where
     (
-        examples.prompt_ids = trees.prompt_ids
-        and examples.completion_ids[:len(paths.token_ids)] = paths.token_ids
-        and len(examples.completion_ids) = len(paths.token_ids) + examples.is_policy::int
+        examples.prompt_ids = questions.prompt_ids
+        and (examples.prompt_ids || examples.completion_ids)[:len(path_ids)] = path_ids
+        and len(examples.prompt_ids || examples.completion_ids) = len(path_ids) + examples.is_policy::int
         and len(examples.value_positions) = len(examples.value_targets)
         and coalesce(list_min(examples.value_positions), 0) >= 0
-        and coalesce(list_max(examples.value_positions), 0) < len(paths.token_ids)
+        and coalesce(list_max(examples.value_positions), 0) < len(path_ids) - len(examples.prompt_ids)
     ) is not true

@@ -6,9 +6,11 @@ with targets as (
         example_id,
         tree_id,
         leaf_id as node_id,
-        unnest(value_positions) as position,
+        unnest(value_positions) + len(prompt_ids) - len(root.token_ids) as position,
         unnest(value_targets) as target,
     from sft_examples
+    inner join nodes as root using (campaign, round, tree_id)
+    where root.parent_id is null
 ),
 
 steps as (

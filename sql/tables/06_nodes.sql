@@ -35,7 +35,7 @@ comment on column nodes.token_ids is 'Token ids of the action as the engine samp
 comment on column nodes.logprob is 'Sum of the natural log-probabilities of the sampled token_ids (all, where origin is policy); 0 for the root.';
 comment on column nodes.prior is 'P(a|s): geometric mean of the token probabilities, in [0, 1]; 1 for the root. Of other origin than policy: the mean of its siblings''.';
 comment on column nodes.value is 'V of the state by the policy''s two value words, in [-1, 1]; null for the root and for malformed and too deep ones. Backed up for plan steps only.';
-comment on column nodes.visits is 'Visit count: values backed up through it, its own included (one once expanded, or terminal).';
+comment on column nodes.visits is 'Visit count: values backed up through it, its own included (one once expanded, or terminal; of a sampled terminal, one a trajectory).';
 comment on column nodes.q is 'Running mean of the values backed up through it, in [-1, 1]; null while visits is 0.';
 comment on column nodes.reward is '+1 for a correct solution, -1 for any other terminal; null for plan steps and the root.';
 comment on column nodes.score is 'stepwise: zero-sum score of a child of the root, visits x advantage over the visit-weighted mean of its siblings (2501.01478, eq. 1, alpha = 1, rewards 1 and 0); null otherwise.';

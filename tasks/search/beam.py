@@ -1,9 +1,9 @@
-"""Searches without statistics: step-level beam search by V, and plain sampling (AlphaMath, methods.md 2.3).
+"""Step-level beam search by V, SBS(B1, B2); and what a tree without rewards answers (AlphaMath, methods.md 2.3).
 
     C = {s0};  while a path is open:  sample B2 steps of every s in C;  C <- the B1 of them with the highest V
 
 The first step draws B1 * B2 samples. A finished path leaves the beam, which then is one narrower; a malformed one is
-dropped. Sampling is the beam that keeps everything: `n` first steps, then one step of each until all have ended.
+dropped.
 
 Rewards and values are backed up as in PUCT, so that the tables mean the same; they decide nothing here.
 """
@@ -16,16 +16,15 @@ from tasks.search.tree import Child, Node, Tree, back_up
 
 
 class Beam:
-    """`width`: B1; None keeps every path, duplicates too (sampling). `first`, `next_`: samples of the root, others."""
+    """`width`: B1. `samples`: B2."""
 
     state = "finished"
 
-    def __init__(self, tree: Tree, *, width: int | None, first: int, next_: int) -> None:
+    def __init__(self, tree: Tree, *, width: int, samples: int) -> None:
         self.trees = [tree]
         self.tree = tree
         self.width = width
-        self.first = first
-        self.next = next_
+        self.samples = samples
         self.to_ask = [tree.root]
         self.out = 0
         self.candidates: list[Node] = []
@@ -35,28 +34,27 @@ class Beam:
             return None
         self.out += 1
         node = self.to_ask.pop(0)
-        return Ask(self.tree, node, (Draw(self.first if node is self.tree.root else self.next),))
+        paths = self.width if node is self.tree.root else 1
+        return Ask(self.tree, node, (Draw(paths * self.samples),))
 
     def take(self, ask: Ask, children: Sequence[Child]) -> None:
         self.out -= 1
-        added = self.tree.add(ask.node, children, distinct=self.width is not None)
+        added = self.tree.add(ask.node, children)
         back_up(ask.node, 0.0 if ask.node.parent is None else ask.node.action.value or 0.0)
         for node in added:
             if node.action.reward is not None:
                 node.is_closed = True
                 back_up(node, node.action.reward)
         self.candidates += added
-        if self.width is None:
-            self.to_ask += [node for node in added if not node.is_terminal]
-        elif not self.out and not self.to_ask:
-            self._narrow(self.width)
+        if not self.out and not self.to_ask:
+            self._narrow()
 
-    def _narrow(self, width: int) -> None:
+    def _narrow(self) -> None:
         """The next beam: the best of this depth, less those that are finished."""
         valid = [node for node in self.candidates if node.action.kind in (Kind.PLAN, Kind.SOLUTION)]
-        kept = sorted(valid, key=lambda node: (-_value(node), node.node_id))[:width]
+        kept = sorted(valid, key=lambda node: (-_value(node), node.node_id))[: self.width]
         self.to_ask = [node for node in kept if not node.is_terminal]
-        self.width = width - (len(kept) - len(self.to_ask))
+        self.width -= len(kept) - len(self.to_ask)
         self.candidates = []
 
 
@@ -66,14 +64,14 @@ def best_solution(tree: Tree) -> Node | None:
 
 
 def majority_solution(tree: Tree) -> Node | None:
-    """The best solution of the answer with most votes, each vote weighed by (1 + V) / 2 of its solution.
+    """The best solution of the answer with most votes: one a trajectory, weighed by (1 + V) / 2 of its solution.
 
     With V = 0 everywhere (an untrained value) it is the plain majority vote.
     """
     votes: dict[str, float] = {}
     for node in _solutions(tree):
         answer = (node.action.answer or "").strip()
-        votes[answer] = votes.get(answer, 0.0) + (1 + _value(node)) / 2
+        votes[answer] = votes.get(answer, 0.0) + node.visits * (1 + _value(node)) / 2
     if not votes:
         return None
     winner = max(votes, key=lambda answer: votes[answer])

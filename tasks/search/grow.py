@@ -17,6 +17,7 @@ from tasks.search.actions import Offers, draws, no_offers
 from tasks.search.beam import Beam
 from tasks.search.method import Ask, Draw, Method
 from tasks.search.puct import Puct
+from tasks.search.sampling import Sampling
 from tasks.search.stepwise import Stepwise
 from tasks.search.tree import Child, Tree
 from tasks.settings import Search
@@ -153,9 +154,9 @@ def method(task: Task, settings: Search) -> Method:
                 max_steps=settings.max_depth - 1,
             )
         case "beam":
-            return Beam(tree, width=settings.beams, first=settings.beams * settings.children, next_=settings.children)
+            return Beam(tree, width=settings.beams, samples=settings.children)
         case "sampling":
-            return Beam(tree, width=None, first=settings.root_children, next_=1)
+            return Sampling(tree, n=settings.root_children)
 
 
 async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tuple[Ask, list[Child]]:

@@ -93,20 +93,19 @@ class Tree:
         self.steps = steps
         self.cost = Usage()
 
-    def add(self, parent: Node, children: Iterable[Child], *, distinct: bool = True) -> list[Node]:
+    def add(self, parent: Node, children: Iterable[Child]) -> list[Node]:
         """Adds children and returns their nodes. Exact duplicates, after stripping white space, are dropped.
 
         A step that the policy did not begin has no probability of its own: its prior is the mean of its siblings'.
         """
         parent.is_expanded = True
-        seen = {node.action.text.strip() for node in parent.children} if distinct else set()
+        seen = {node.action.text.strip() for node in parent.children}
         first, depth = len(self.nodes), parent.depth + 1
         begun: list[Node] = []
         for child in children:
-            if distinct:
-                if (stripped := child.text.strip()) in seen:
-                    continue
-                seen.add(stripped)
+            if (stripped := child.text.strip()) in seen:
+                continue
+            seen.add(stripped)
             node = Node(len(self.nodes), parent, depth, child, child.prior)
             self.nodes.append(node)
             if child.origin is not Origin.POLICY:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Sequence
 
 from infra.engine.usage import Usage
@@ -18,7 +19,8 @@ def solution_text(answer: str) -> str:
 
 
 class ScriptedPolicy:
-    """Each state has its own actions, whatever the order of requests: solutions grow likelier with depth.
+    """Each state of a session has its own actions, others each time that it is asked, whatever the order of sessions:
+    solutions grow likelier with depth.
 
     `fails_at` is the request (from 1) that fails for good. `has_room`: what an engine with a short queue would say.
     """
@@ -29,13 +31,16 @@ class ScriptedPolicy:
         self.branching = branching
         self.fails_at = fails_at
         self.requests = 0
+        self.asked_before: Counter[str] = Counter()
 
     async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
         self.requests += 1
         if self.requests == self.fails_at:
             raise PolicyError("the engine is gone", Usage(requests=1, failed_requests=1))
         await asyncio.sleep(0)  # others go on meanwhile, as with a real engine
-        rng = random.Random(f"{self.seed}/{list(state_ids)}/{draw}")
+        asked = f"{self.seed}/{session}/{list(state_ids)}/{draw}"
+        rng = random.Random(f"{asked}/{self.asked_before[asked]}")
+        self.asked_before[asked] += 1
         depth = state_ids.count(1)
         samples = [self._action(rng, depth, draw) for _ in range(draw.n)]
         cost = Usage(requests=1, prompt_tokens=len(state_ids), generated_tokens=2 * draw.n, service_seconds=0.25)

@@ -14,7 +14,7 @@ from tasks.format import Kind
 from tasks.search.beam import best_solution, majority_solution
 from tasks.search.grow import Expansion, Grown, Task, grow
 from tasks.search.method import Draw
-from tasks.search.tree import Child, Origin, Tree
+from tasks.search.tree import Child, Node, Origin, Tree, back_up
 from tasks.settings import Search
 from tests.tasks.scripted import ScriptedPolicy
 
@@ -99,22 +99,33 @@ def test_the_first_step_of_a_beam_draws_for_all_of_its_paths() -> None:
     assert {draw.n for _, draw in policy.asked[1:]} == {4}
 
 
-def test_sampling_ends_every_trajectory_and_keeps_repetitions() -> None:
-    policy = Watched(branching=1)
-    (tree,) = grown(policy, method="sampling", root_children=6).trees
-    assert len(tree.root.children) == 6
-    leaves = [node for node in tree.nodes if not node.children]
-    assert len(leaves) == 6
-    assert all(leaf.is_terminal for leaf in leaves)
+@settings(deadline=None, max_examples=25)
+@given(seed=st.integers(0, 1000), n=st.integers(1, 12), branching=st.integers(1, 4))
+def test_sampling_ends_every_trajectory_and_continues_a_step_as_often_as_it_was_sampled(
+    seed: int, n: int, branching: int
+) -> None:
+    policy = Watched(seed=seed, branching=branching)
+    (tree,) = grown(policy, method="sampling", root_children=n).trees
+    expanded = [node for node in tree.nodes if node.is_expanded]
+    trajectories = {node: sum(leaf.visits for leaf in below(node) if leaf.is_terminal) for node in expanded}
+    assert trajectories[tree.root] == n
+    assert sorted(draw.n for _, draw in policy.asked) == sorted(trajectories.values())
+    assert all(node.is_terminal for node in tree.nodes if not node.children)
+
+
+def below(node: Node) -> list[Node]:
+    return [node, *(deeper for child in node.children for deeper in below(child))]
 
 
 def solved(*found: tuple[str, float]) -> Tree:
+    """A tree with these answers and their values, each sampled once."""
     tree = Tree("q", (1,))
     children = [
         Child(Kind.SOLUTION, f"{i}", (i,), -1.0, 0.5, value=value, reward=-1.0, answer=answer)
         for i, (answer, value) in enumerate(found)
     ]
-    tree.add(tree.root, children, distinct=False)
+    for node in tree.add(tree.root, children):
+        back_up(node, -1.0)
     return tree
 
 
@@ -129,6 +140,11 @@ def test_best_of_n_takes_the_highest_value_and_the_majority_is_weighed_by_it() -
     assert doubted is not None
     assert doubted.action.answer == "8"
     assert best_solution(solved()) is majority_solution(solved()) is None
+    often = solved(("7", 0.0), ("8", 0.2))
+    back_up(often.root.children[0], -1.0)
+    repeated = majority_solution(often)
+    assert repeated is not None
+    assert repeated.action.answer == "7"
 
 
 def test_richer_actions_begin_where_they_should_and_take_their_siblings_prior() -> None:

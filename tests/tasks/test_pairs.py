@@ -28,8 +28,8 @@ def node(
     }
 
 
-def tree(*nodes: dict[str, Any]) -> SearchedTree:
-    return SearchedTree({"tree_id": "t", "question_id": "t", "steps": 0}, list(nodes))
+def tree(*nodes: dict[str, Any], tree_id: str = "t", steps: int = 0) -> SearchedTree:
+    return SearchedTree({"tree_id": tree_id, "question_id": "t", "steps": steps}, list(nodes))
 
 
 #                root
@@ -88,11 +88,11 @@ def test_solutions_without_a_plan_make_no_pair_and_no_path() -> None:
         node(2, 0, "solution", -1.0, reward=-1.0),
     )
     assert list(step_pairs(planless, 0.3)) == []
-    assert not any(example["is_policy"] for example in sft_examples(planless, 4, "s", EOS))
+    assert not any(example["is_policy"] for example in sft_examples([planless], 4, "s", EOS))
 
 
 def test_right_paths_are_imitated_to_their_end_of_sequence() -> None:
-    examples = [example for example in sft_examples(FOREST, paths=4, seed="s", eos=EOS) if example["is_policy"]]
+    examples = [example for example in sft_examples([FOREST], paths=4, seed="s", eos=EOS) if example["is_policy"]]
     assert {example["completion"] for example in examples} == {"<1><6>", "<3><11>"}
     assert all(example["completion_ids"][-1] == EOS for example in examples)
     assert all(example["prompt_ids"] == [1, 2] for example in examples)
@@ -100,7 +100,7 @@ def test_right_paths_are_imitated_to_their_end_of_sequence() -> None:
 
 def test_no_more_paths_than_asked_and_the_same_seed_chooses_the_same() -> None:
     chosen = [
-        [example["leaf_id"] for example in sft_examples(FOREST, paths=1, seed=seed, eos=EOS) if example["is_policy"]]
+        [example["leaf_id"] for example in sft_examples([FOREST], paths=1, seed=seed, eos=EOS) if example["is_policy"]]
         for seed in ("a", "a", "b", "c", "d", "e")
     ]
     assert all(len(ids) == 1 for ids in chosen)
@@ -109,7 +109,7 @@ def test_no_more_paths_than_asked_and_the_same_seed_chooses_the_same() -> None:
 
 
 def test_every_visited_step_has_one_value_target_at_its_last_token() -> None:
-    examples = sft_examples(FOREST, paths=1, seed="s", eos=EOS)
+    examples = sft_examples([FOREST], paths=1, seed="s", eos=EOS)
     targets: dict[int, float] = {}
     for example in examples:
         for position, target in zip(example["value_positions"], example["value_targets"], strict=True):
@@ -118,3 +118,28 @@ def test_every_visited_step_has_one_value_target_at_its_last_token() -> None:
             assert token // 10 not in targets
             targets[token // 10] = target
     assert targets == {1: 0.5, 2: -0.5, 3: 0.2, 6: 1.0, 7: -1.0, 8: -1.0, 9: -1.0, 10: -1.0, 11: 1.0}
+
+
+def test_a_path_of_a_later_tree_begins_at_the_question() -> None:
+    """Stepwise search: step 2 of the first tree is in the second one's prompt."""
+    first = tree(
+        node(0, None, "root", 0.5, visits=3),
+        node(1, 0, "plan", -0.5),
+        node(2, 0, "plan", 0.5),
+    )
+    later = tree(
+        node(0, None, "root", 0.5, visits=3) | {"text": "<0><2>", "token_ids": [1, 2, 21, 22]},
+        node(1, 0, "plan", 0.5),
+        node(2, 1, "solution", 1.0, reward=1.0),
+        node(3, 1, "solution", 1.0, reward=1.0),
+        tree_id="t/step-1",
+        steps=1,
+    )
+    imitated, *others = sft_examples([first, later], paths=1, seed="s", eos=EOS)
+    leaf = imitated["leaf_id"]
+    assert (imitated["prompt"], imitated["prompt_ids"]) == ("<0>", [1, 2])
+    assert imitated["completion"] == f"<2><1><{leaf}>"
+    assert imitated["completion_ids"] == [21, 22, 11, 12, leaf * 10 + 1, leaf * 10 + 2, EOS]
+    assert (imitated["value_positions"], imitated["value_targets"]) == ([3, 5], [0.5, 1.0])
+    assert not any(example["is_policy"] for example in others)
+    assert {example["completion"] for example in others} == {"<1>", "<2>", f"<2><1><{5 - leaf}>"}

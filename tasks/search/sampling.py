@@ -1,0 +1,39 @@
+"""Plain sampling: whole trajectories, unguided (the baseline of every paper; best-of-n and majority vote at inference).
+
+Trajectories that begin alike share nodes: siblings are distinct here as in every tree, and a step is continued as
+often as it was sampled. A terminal backs up its reward once for each trajectory that ends there.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tasks.search.method import Ask, Draw
+from tasks.search.tree import Child, Node, Tree, back_up
+
+
+class Sampling:
+    """`n`: trajectories."""
+
+    state = "finished"
+
+    def __init__(self, tree: Tree, *, n: int) -> None:
+        self.trees = [tree]
+        self.tree = tree
+        self.to_ask: list[tuple[Node, int]] = [(tree.root, n)]
+
+    def ask(self) -> Ask | None:
+        if not self.to_ask:
+            return None
+        node, n = self.to_ask.pop(0)
+        return Ask(self.tree, node, (Draw(n),))
+
+    def take(self, ask: Ask, children: Sequence[Child]) -> None:
+        trajectories = Counter(child.text.strip() for child in children)
+        back_up(ask.node, 0.0 if ask.node.parent is None else ask.node.action.value or 0.0)
+        for node in self.tree.add(ask.node, children):
+            n = trajectories[node.action.text.strip()]
+            if (reward := node.action.reward) is None:
+                self.to_ask.append((node, n))
+            else:
+                node.is_closed = True
+                back_up(node, n * reward, visits=n)
