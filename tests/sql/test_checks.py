@@ -48,6 +48,10 @@ BREAKS = {
         update evaluation_samples set question = 'what is 1+1 ?' where model = 'base' and question_id = 'b1'
     """,
     "25_zero_sum_scores": "update nodes set score = 0.5 where tree_id = 't1' and node_id = 1",
+    "26_distinct_siblings": """
+        update nodes set text = ' ' || (select text from nodes where tree_id = 't1' and node_id = 1)
+        where tree_id = 't1' and node_id = 7
+    """,
 }
 
 
