@@ -72,7 +72,7 @@ format: install ## Format the code
 	.venv/bin/ruff format .
 
 .PHONY: bench-search bench-options bench-tree
-bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (10 minutes)
+bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (15 minutes)
 	.venv/bin/python -m tests.bench.search $(ARGS)
 
 bench-options: install ## What the options of the search change on the micro world: build/bench/options.json (15 minutes)

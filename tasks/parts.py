@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from tasks.records import TABLES, checked
+from tasks.records import frame
 from tasks.step import Progress, Stage
 
 Item = TypeVar("Item")
@@ -97,10 +97,9 @@ async def each_part(
 
 def _packed(part: Part) -> bytes:
     """One row with one list of structs a table."""
-    columns = {table: [checked(table, rows)] for table, rows in part.rows.items()}
-    schema = {table: pl.List(pl.Struct(TABLES[table])) for table in part.rows}
+    columns = [frame(table, rows).to_struct(table).implode() for table, rows in part.rows.items()]
     buffer = io.BytesIO()
-    pl.DataFrame(columns, schema=schema).write_ipc(buffer, compression="zstd")
+    pl.DataFrame(columns).write_ipc(buffer, compression="zstd")
     return buffer.getvalue()
 
 

@@ -137,7 +137,7 @@ def main() -> None:
         prog="make bench-search", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument(
-        "--models", nargs="+", default=list(SIZES), choices=list(SIZES), help="default: %(default)s, about 10 minutes"
+        "--models", nargs="+", default=list(SIZES), choices=list(SIZES), help="default: %(default)s, about 15 minutes"
     )
     parser.add_argument("--trees", type=int, help="questions; default: " + _sizes("trees"))
     parser.add_argument("--repeats", type=int, help="turns of all phases; default: " + _sizes("repeats"))
