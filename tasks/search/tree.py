@@ -62,7 +62,7 @@ class Node:
     visits: int = 0
     total: float = 0.0
     pending: int = 0
-    children: list["Node"] = field(default_factory=list)
+    children: Sequence["Node"] = ()
     is_expanded: bool = False
     is_closed: bool = False
     is_busy: bool = False
@@ -111,7 +111,7 @@ class Tree:
             if child.origin is not Origin.POLICY:
                 begun.append(node)
         added = self.nodes[first:]
-        parent.children += added
+        parent.children = [*parent.children, *added]
         if begun:
             own = [node.prior for node in added if node.action.origin is Origin.POLICY]
             for node in begun:
