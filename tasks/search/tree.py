@@ -10,7 +10,7 @@ How a tree is searched is a method's business: `tasks.search.puct`, `stepwise`, 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
