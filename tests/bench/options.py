@@ -167,8 +167,9 @@ def table(seeds: Sequence[dict[str, Any]], part: str) -> str:
         cells = []
         for column in columns:
             of = [seed[part][name][column] / (plain(seed, column) if part == "rules" else 1) for seed in seeds]
-            spread = f" ± {stdev(of):.3g}" if len(of) > 1 else ""
-            cells.append(f"{mean(of):.4g}{spread}".rjust(20))
+            digits = 0 if mean(of) >= 1000 else 1 if mean(of) >= 10 else 3
+            spread = f" ± {stdev(of):,.{digits}f}" if len(of) > 1 else ""
+            cells.append(f"{mean(of):,.{digits}f}{spread}".rjust(20))
         lines.append(f"{name:36s}" + "".join(cells))
     return "\n".join(lines)
 
