@@ -134,11 +134,12 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
     """SIGKILL of the flow's process in the middle of the search, then the UI's retry of the same flow run."""
     store = shell.store()
     before = set(store.names("stages/search/"))
-    # Deep trees, so that there is a middle: nothing is skipped and every budget is large.
     run = re.search(r"flow-run/([0-9a-f-]{36})", _started(shell, "killed"))
     assert run is not None
+    worker = _worker(shell)
+    (process,) = _wait_for(worker.children, at_least=1)
     kept = _wait_for(lambda: [name for name in store.names("stages/search/") if "/parts/" in name], at_least=5)
-    _flow_process(shell).kill()
+    process.kill()
     finished = pl.concat([pl.read_ipc(store.get(name), columns=["trees"]) for name in kept])
     _wait_for(lambda: [1] if shell.api(f"/flow_runs/{run[1]}")["state_type"] == "CRASHED" else [], at_least=1)
     assert (
@@ -160,8 +161,11 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
 
 
 def _started(shell: Shell, campaign: str) -> str:
-    """Starts a round without following it; what `prefect deployment run` printed."""
-    deep = {"search.simulations": 60, "search.adaptive": False, "search.seed": 5}
+    """Starts a round without following it; what `prefect deployment run` printed.
+
+    Its trees are wide and deep and none is skipped, so that there is a middle.
+    """
+    deep = {"search.simulations": 60, "search.root_children": 10, "search.children": 8, "search.adaptive": False}
     parameters = {"campaign": campaign} | nested(SMALL | deep)
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}={json.dumps(value)}")]
     return shell.run("prefect", "deployment", "run", "cpl/round", *words)
@@ -175,12 +179,11 @@ def _wait_for(look: Any, *, at_least: int, seconds: float = 400) -> list[Any]:
     return list(found)
 
 
-def _flow_process(shell: Shell) -> psutil.Process:
-    """The process that runs the flow: the child of the stack's own worker."""
-    worker = json.loads(shell.run("cpl", "status", "--json"))["parts"]
-    (pid,) = [part["pid"] for part in worker if part["name"] == "worker"]
-    (flow,) = psutil.Process(pid).children()
-    return flow
+def _worker(shell: Shell) -> psutil.Process:
+    """The stack's own worker: its child is the process of the flow."""
+    parts = json.loads(shell.run("cpl", "status", "--json"))["parts"]
+    (pid,) = [part["pid"] for part in parts if part["name"] == "worker"]
+    return psutil.Process(pid)
 
 
 def test_without_a_right_path_the_value_is_trained_and_the_round_says_so(shell: Shell, tmp_path: Path) -> None:
