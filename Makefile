@@ -60,7 +60,7 @@ test: lint ## Lint, types, all tests, whole rounds included: two files of tests 
 	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 unit: install ## The tests that need no server and train nothing: under a minute
-	.venv/bin/python -m pytest -m "not integration and not round" --ignore tests/trainers
+	.venv/bin/python -m pytest -n 2 -m "not integration and not round" --ignore tests/trainers
 
 lint: install ## ruff and mypy
 	.venv/bin/ruff check .
