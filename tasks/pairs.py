@@ -80,9 +80,9 @@ class SearchedTree:
 
     def leaves(self) -> list[Row]:
         """The ends of its visited paths."""
-        learnt = [node for node in self.nodes.values() if node["kind"] in LEARNABLE and node["visits"]]
-        passed = {node["parent_id"] for node in learnt}
-        return [node for node in learnt if node["node_id"] not in passed]
+        visited = [node for node in self.nodes.values() if node["kind"] in LEARNABLE and node["visits"]]
+        passed = {node["parent_id"] for node in visited}
+        return [node for node in visited if node["node_id"] not in passed]
 
 
 def step_pairs(tree: SearchedTree, solution_value_scale: float) -> Iterator[Row]:
@@ -142,7 +142,7 @@ def sft_examples(trees: Sequence[SearchedTree], paths: int, seed: str, eos: int)
     leaves = [(tree, leaf) for tree in trees for leaf in tree.leaves()]
     right = [place for place, (tree, leaf) in enumerate(leaves) if _is_right_path(tree, tree.path(leaf["node_id"]))]
     imitated = random.Random(seed).sample(right, min(paths, len(right)))
-    others = [place for place in range(len(leaves)) if place not in set(imitated)]
+    others = sorted(set(range(len(leaves))) - set(imitated))
     targeted: set[tuple[str, int]] = set()
     examples = []
     for places, is_policy in ((imitated, True), (others, False)):

@@ -253,6 +253,7 @@ class Engine:
             raise EngineError(f"no valid reply from the engine in {len(failures)} attempts: {reasons}", spent) from None
 
     async def _post(self, address: str, request: dict[str, Any]) -> bytes:
+        """One exchange; the benchmarks' engines say more in the request."""
         return await post(self._connections, address, request)
 
     async def _greet(self, address: str) -> None:

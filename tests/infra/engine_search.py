@@ -5,10 +5,9 @@ Grown by `grow` with `SearchPolicy`, as the step *search* does it, on a few micr
 
 import asyncio
 import math
-from collections.abc import Awaitable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import torch
@@ -24,7 +23,6 @@ from tasks.search.grow import Grown, Task, grow
 from tasks.settings import Search
 
 PROBLEMS = generate("longer", 6, seed=11)
-T = TypeVar("T")
 SETTINGS = Search(simulations=12, leaves=4, max_step_tokens=96, temperature=1.0)
 
 
@@ -113,21 +111,3 @@ def check_finished(forest: list[Grown], engine: Engine) -> None:
     rows = [grown.tree_rows[0] for grown in forest]
     for name, used in asdict(engine.usage).items():
         assert sum(row[name] for row in rows) == pytest.approx(used)
-
-
-async def most_in_flight(engine: Engine, work: Awaitable[T]) -> tuple[int, T]:
-    """The most tokens in flight at any address while the work is done, and the work."""
-    most = 0
-
-    async def watch() -> None:
-        nonlocal most
-        while True:
-            most = max(most, *(admission.tokens for admission in engine._admissions.values()), 0)
-            await asyncio.sleep(0)
-
-    watching = asyncio.create_task(watch())
-    try:
-        done = await work
-    finally:
-        watching.cancel()
-    return most, done

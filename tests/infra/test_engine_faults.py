@@ -23,7 +23,8 @@ from tasks.format import question_prompt
 from tasks.search.grow import Grown
 from tests.infra.conftest import KV_BLOCKS
 from tests.infra.engine_proxy import FAULTS, Fault, proxy
-from tests.infra.engine_search import PROBLEMS, check_finished, check_rewards, most_in_flight, search, tokenizer
+from tests.infra.engine_search import PROBLEMS, check_finished, check_rewards, search, tokenizer
+from tests.infra.in_flight import most_in_flight
 
 pytestmark = pytest.mark.integration
 
