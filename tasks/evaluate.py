@@ -11,8 +11,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from scipy.stats import pearsonr, spearmanr
-from sklearn.metrics import roc_auc_score
 
 from infra.store import Ref
 from tasks.check import Checker, extract_answer
@@ -183,6 +181,8 @@ def agreement(values: list[float], qs: list[float], owners: list[int]) -> dict[s
     The AUC's standard error is a bootstrap over trees, for the nodes of one tree are not independent. All are None
     where they are undefined: no nodes, a constant V, or one class only.
     """
+    from scipy.stats import pearsonr, spearmanr  # a second that every process of a flow would wait
+
     undefined: dict[str, float | None] = {"pearson": None, "spearman": None, "auc": None, "auc_stderr": None}
     v, q, owner = np.array(values), np.array(qs), np.array(owners)
     if len(v) < 3 or np.ptp(v) == 0 or np.ptp(q) == 0:
@@ -202,6 +202,8 @@ def agreement(values: list[float], qs: list[float], owners: list[int]) -> dict[s
 
 
 def _auc(v: "np.ndarray[Any, Any]", q: "np.ndarray[Any, Any]") -> float | None:
+    from sklearn.metrics import roc_auc_score
+
     signed = q != 0
     positive = q[signed] > 0
     if positive.all() or not positive.any():

@@ -6,9 +6,11 @@
 Called in a flow without `stage`, it returns the stage's `Ref`. The cache key is the step's name and version and
 the digests of what it is given, so equal work is done once, across runs, rounds and campaigns. The stage's
 payload is written first and its manifest last: a killed step leaves nothing that counts, and what it kept under
-`parts` or in its work folder is where its retry goes on.
+`parts` or in its work folder is where its retry goes on. Of two runs that need the same stage on one machine, the
+second waits for the first and finds it done.
 """
 
+import fcntl
 import functools
 import hashlib
 import importlib.metadata
@@ -19,7 +21,8 @@ import logging
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
@@ -57,7 +60,27 @@ class Stage:
         self.objects: list[StoredObject] = []
         self.prefix = f"stages/{name}/{key}"
         self.folder = environment().home.absolute() / "work" / name / key
-        self.folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """The work folder to itself, once no other process of this machine works there.
+
+        A killed process lets go, and so does a trainer that outlived it, once it has ended (`tasks.train.launch`).
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with self.folder.with_suffix(".lock").open("ab") as self.lock:
+            try:
+                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self.log.info("another process works at this stage: waiting for its end (`fuser %s`)", self.lock.name)
+                fcntl.flock(self.lock, fcntl.LOCK_EX)
+            self.folder.mkdir(exist_ok=True)
+            yield
+
+    def clear(self) -> None:
+        """Removes what lies on this machine, of a committed stage only: who waited for the lock finds that."""
+        shutil.rmtree(self.folder)
+        Path(self.lock.name).unlink(missing_ok=True)
 
     def write(self, table: str, rows: pl.DataFrame | Iterable[pl.DataFrame]) -> None:
         """Adds a table to the stage, as Parquet (zstd): a frame, or several, each of which becomes a row group."""
@@ -103,6 +126,25 @@ class Stage:
             for number in range(file.num_row_groups):
                 yield pl.DataFrame(file.read_row_group(number))
 
+    def commit(self, version: int, given: Mapping[str, Any], rows: int, seconds: float) -> Ref:
+        """Makes what was added count: the manifest, written last. Kept parts are needed no more."""
+        manifest = Manifest(
+            step=self.name,
+            version=version,
+            key=self.key,
+            created_at=datetime.now(UTC),
+            seconds=seconds,
+            run_id=self.run_id,
+            code=self.code,
+            config={k: to_jsonable_python(v) for k, v in given.items() if not _refs(v)},
+            inputs={f"{k}{suffix}": ref for k, v in given.items() for suffix, ref in _refs(v).items()},
+            objects=self.objects,
+            facts={**self.facts, "rows": rows},
+        )
+        ref = self.store.commit(self.prefix, manifest)
+        self.store.delete(self.store.names(f"{self.prefix}/parts/"))
+        return ref
+
 
 class Progress:
     """A progress bar in the UI and lines in the log, at most one every few seconds."""
@@ -146,30 +188,16 @@ def step(
             given = inputs.bind(*args, **kwargs).arguments
             store = Store.open(environment())
             stage = Stage(name, key(given), store, get_run_logger())
-            if (ref := store.find(stage.prefix)) is not None:
-                stage.log.info("%s was done before: %s", name, ref.uri)
-                return ref
-            started = time.monotonic()
-            with room_in(stage.folder):
-                rows = body(stage, *args, **kwargs)
-            ref = store.commit(
-                stage.prefix,
-                Manifest(
-                    step=name,
-                    version=version,
-                    key=stage.key,
-                    created_at=datetime.now(UTC),
-                    seconds=time.monotonic() - started,
-                    run_id=stage.run_id,
-                    code=stage.code,
-                    config={k: to_jsonable_python(v) for k, v in given.items() if not _refs(v)},
-                    inputs={f"{k}{suffix}": ref for k, v in given.items() for suffix, ref in _refs(v).items()},
-                    objects=stage.objects,
-                    facts={**stage.facts, "rows": rows},
-                ),
-            )
-            store.delete(store.names(f"{stage.prefix}/parts/"))
-            shutil.rmtree(stage.folder)
+            with stage.alone():
+                ref = store.find(stage.prefix)
+                if ref is None:
+                    started = time.monotonic()
+                    with room_in(stage.folder):
+                        rows = body(stage, *args, **kwargs)
+                    ref = stage.commit(version, given, rows, time.monotonic() - started)
+                else:
+                    stage.log.info("%s was done before: %s", name, ref.uri)
+                stage.clear()
             return ref
 
         def key_of(_: TaskRunContext, parameters: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The training steps. Each trainer runs in its own process through `accelerate launch`; its progress and its loss
-curve show in the UI while it runs, and a killed one goes on from its last checkpoint when the step is retried.
+curve show in the UI while it runs, and a killed one goes on from its last checkpoint when the step is retried. It is
+ended with its flow when that is cancelled; when the flow was killed, it trains on, and a retry finds it finished.
 
 SFT starts from the round's base model, as in CPL (methods.md 1.8); Step-APO from the SFT checkpoint, which is also
 its reference; the control continues SFT for as many updates as Step-APO had.
@@ -7,9 +8,11 @@ its reference; the control continues SFT for as many updates as Step-APO had.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -85,11 +88,14 @@ def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
             cwd=ROOT,
             stdout=log,
             stderr=subprocess.STDOUT,
+            pass_fds=[stage.lock.fileno()],  # a trainer whose flow was killed goes on: the retry waits for its end
+            start_new_session=True,
         )
         try:
             _follow(stage, process, output / "progress.jsonl")
         finally:
-            process.terminate()
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)  # accelerate would not end what it launched
             process.wait()
     if process.returncode:
         raise TrainingFailed(f"trainer {trainer} failed: {_said(stage.folder / 'trainer.log')}")

@@ -9,7 +9,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import polars as pl
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from tasks.format import Kind, step_body
 from tasks.search.actions import Offers
@@ -19,6 +18,8 @@ class Library:
     """`questions`: question_id and question of the earlier round; `nodes`: rows of its table `nodes`."""
 
     def __init__(self, questions: pl.DataFrame, nodes: pl.DataFrame) -> None:
+        from sklearn.feature_extraction.text import TfidfVectorizer  # slow to import, and only few searches offer steps
+
         worked = nodes.filter(pl.col("kind") == Kind.PLAN, pl.col("q") > 0).sort("q", descending=True)
         self._steps: dict[tuple[str, int], list[str]] = defaultdict(list)
         for tree_id, depth, text in worked.select("tree_id", "depth", "text").iter_rows():
