@@ -96,7 +96,7 @@ def cpl(
         library = library_of(previous) if previous and config.search.library else None
         searched = (stages["questions"], stages["rollouts"], policy, config.search, library)
         stages["search"] = search_plans(*searched) if shards == 1 else search_in_shards(*searched, shards)
-        stages["pairs"] = make_pairs(stages["search"], policy, config.pairs)
+        stages["pairs"] = make_pairs(stages["rollouts"], stages["search"], policy, config.pairs)
 
         models = {"base": base}
         learnt = facts(stages["pairs"])

@@ -6,9 +6,10 @@ solution among its children counts as a solution parent. Malformed and too-deep 
 solutions directly under the root, which follow no plan.
 
 SFT paths: question to right solution, without a malformed or hopeless (Q = -1) step, at most four a question, chosen
-by a seed; a path of a later tree (stepwise search) begins with the steps in that tree's prompt. Value targets: the
-tree Q of every visited step, each exactly once, while CPL repeats a shared step in every path through it and so
-weighs it by its number of leaves.
+by a seed; a path of a later tree (stepwise search) begins with the steps in that tree's prompt. A question that was
+not searched, because its rollouts were right, is imitated from these: SFT starts from the base model in every round,
+so what the policy knows and SFT is not shown would be lost. Value targets: the tree Q of every visited step, each
+exactly once, while CPL repeats a shared step in every path through it and so weighs it by its number of leaves.
 """
 
 import random
@@ -19,7 +20,7 @@ import polars as pl
 
 from infra.engine import ModelFolder
 from infra.store import Ref
-from tasks.format import Kind
+from tasks.format import SOLUTION_CLOSE, Kind
 from tasks.records import frame
 from tasks.settings import Pairs
 from tasks.step import Stage, step
@@ -29,11 +30,12 @@ Row = dict[str, Any]
 LEARNABLE = (Kind.PLAN, Kind.SOLUTION)
 
 
-@step("pairs", version=3)
-def make_pairs(stage: Stage, trees: Ref, policy: Ref, settings: Pairs) -> int:
+@step("pairs", version=4)
+def make_pairs(stage: Stage, rollouts: Ref, trees: Ref, policy: Ref, settings: Pairs) -> int:
     """Tables `step_pairs` and `sft_examples`."""
     eos = ModelFolder.read(stage.store.folder(policy, "model")).words.eos
-    pairs, examples = learnt(stage.read(trees, "trees"), stage.read(trees, "nodes"), settings, eos)
+    attempts = stage.read(rollouts, "rollouts")
+    pairs, examples = learnt(attempts, stage.read(trees, "trees"), stage.read(trees, "nodes"), settings, eos)
     stage.write("step_pairs", frame("step_pairs", pairs))
     stage.write("sft_examples", frame("sft_examples", examples))
     stage.facts |= {
@@ -45,16 +47,24 @@ def make_pairs(stage: Stage, trees: Ref, policy: Ref, settings: Pairs) -> int:
     return len(pairs)
 
 
-def learnt(trees: pl.DataFrame, nodes: pl.DataFrame, settings: Pairs, eos: int) -> tuple[list[Row], list[Row]]:
+def learnt(
+    rollouts: pl.DataFrame, trees: pl.DataFrame, nodes: pl.DataFrame, settings: Pairs, eos: int
+) -> tuple[list[Row], list[Row]]:
     """Rows of `step_pairs` and of `sft_examples`, from all trees that neither failed nor are held out."""
     nodes_of = nodes.partition_by("tree_id", as_dict=True)
+    right_of = rollouts.filter("is_correct").partition_by("question_id", as_dict=True)
     usable = trees.filter(pl.col("state") != "failed", ~pl.col("is_held_out"))
     pairs: list[Row] = []
     examples: list[Row] = []
     for question in usable.partition_by("question_id", maintain_order=True):
         searched = [SearchedTree(tree, nodes_of[tree["tree_id"],].to_dicts()) for tree in question.to_dicts()]
         pairs += [pair for tree in searched for pair in step_pairs(tree, settings.solution_value_scale)]
-        examples += sft_examples(searched, settings.paths, f"{settings.seed}/{searched[0].question_id}", eos)
+        seed = f"{settings.seed}/{searched[0].question_id}"
+        if searched[0].is_skipped:
+            right = right_of.get((searched[0].question_id,), rollouts.clear())
+            examples += rollout_examples(searched[0], right.to_dicts(), settings.paths, seed, eos)
+        else:
+            examples += sft_examples(searched, settings.paths, seed, eos)
     return pairs, examples
 
 
@@ -65,6 +75,7 @@ class SearchedTree:
         self.tree_id: str = tree["tree_id"]
         self.question_id: str = tree["question_id"]
         self.steps: int = tree["steps"]
+        self.is_skipped: bool = tree["state"] == "skipped"
         self.nodes = {node["node_id"]: node for node in nodes}
         self.children: dict[int, list[Row]] = {}
         for node in nodes:
@@ -162,6 +173,35 @@ def _is_right_path(tree: SearchedTree, path: list[Row]) -> bool:
     )
 
 
+def rollout_examples(tree: SearchedTree, right: Sequence[Row], paths: int, seed: str, eos: int) -> list[Row]:
+    """Distinct `right` rollouts of a question that was not searched, to imitate. They have no value targets."""
+    question = tree.nodes[0]
+    ended = {rollout["plan"] + rollout["solution"]: rollout for rollout in right if _is_ended(rollout)}
+    chosen = random.Random(seed).sample(list(ended.items()), min(paths, len(ended)))
+    return [
+        {
+            "example_id": rollout["rollout_id"],
+            "tree_id": tree.tree_id,
+            "question_id": tree.question_id,
+            "leaf_id": None,
+            "rollout_id": rollout["rollout_id"],
+            "is_policy": True,
+            "prompt_ids": question["token_ids"],
+            "completion_ids": [*rollout["plan_ids"], *rollout["solution_ids"], eos],
+            "prompt": question["text"],
+            "completion": completion,
+            "value_positions": [],
+            "value_targets": [],
+        }
+        for completion, rollout in chosen
+    ]
+
+
+def _is_ended(rollout: Row) -> bool:
+    solution: str = rollout["solution"]
+    return solution.endswith(SOLUTION_CLOSE)
+
+
 def _example(
     question: Row, tree: SearchedTree, leaf: Row, is_policy: bool, eos: int, targeted: set[tuple[str, int]]
 ) -> Row:
@@ -181,6 +221,7 @@ def _example(
         "tree_id": tree.tree_id,
         "question_id": tree.question_id,
         "leaf_id": leaf["node_id"],
+        "rollout_id": None,
         "is_policy": is_policy,
         "prompt_ids": question["token_ids"],
         "completion_ids": given_ids + _ids(steps) + ([eos] if is_policy else []),

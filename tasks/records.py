@@ -130,6 +130,7 @@ SFT_EXAMPLES = _schema(
         "tree_id": pl.String,
         "question_id": pl.String,
         "leaf_id": pl.Int32,
+        "rollout_id": pl.String,
         "is_policy": pl.Boolean,
         "prompt_ids": TOKEN_IDS,
         "completion_ids": TOKEN_IDS,

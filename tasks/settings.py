@@ -115,7 +115,9 @@ class Search(StepSettings):
         True, title="Adaptive", description="Let the rollouts' pass rate set a question's budget, by the rule below."
     )
     skip_above: Share = Field(
-        1.0, title="Skip from", description="Adaptive: a pass rate of at least this is not searched."
+        1.0,
+        title="Skip from",
+        description="Adaptive: a pass rate of at least this is not searched; SFT imitates its right rollouts.",
     )
     more_below: Share = Field(
         0.25, title="More below", description="Adaptive: a pass rate below this gets `more_factor` times the budget."

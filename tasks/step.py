@@ -1,7 +1,7 @@
 """What a step of the round is: a Prefect task that turns references into a committed stage (design D5, D6).
 
     @step("pairs", version=1)
-    def make_pairs(stage: Stage, trees: Ref, settings: Pairs) -> int: ...
+    def make_pairs(stage: Stage, rollouts: Ref, trees: Ref, settings: Pairs) -> int: ...
 
 Called in a flow without `stage`, it returns the stage's `Ref`. The cache key is the step's name and version and
 the digests of what it is given, so equal work is done once, across runs, rounds and campaigns. The stage's

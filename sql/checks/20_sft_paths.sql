@@ -1,14 +1,19 @@
--- An SFT example is its question's prompt and the actions from there to its leaf, those in its tree's prompt included (one more token, the end of sequence, where the policy learns it), with one target for each value position.
+-- An SFT example is its question's prompt and the actions from there to its leaf, those in its tree's prompt included, or a rollout where the question was not searched (one more token, the end of sequence, where the policy learns it), with one target for each value position.
 select
     examples.campaign,
     examples.round,
     examples.example_id,
     examples.tree_id,
     examples.leaf_id,
+    examples.rollout_id,
     examples.is_policy,
     examples.prompt_ids,
     examples.completion_ids,
-    trees.prompt_ids || paths.token_ids as path_ids,
+    if(
+        examples.rollout_id is null,
+        trees.prompt_ids || paths.token_ids,
+        trees.prompt_ids || rollouts.plan_ids || rollouts.solution_ids
+    ) as path_ids,
     examples.value_positions,
     examples.value_targets,
 from sft_examples as examples
@@ -19,6 +24,12 @@ left join trees as questions
         and examples.round = questions.round
         and examples.question_id = questions.question_id
         and questions.steps = 0
+left join rollouts
+    on
+        examples.campaign = rollouts.campaign
+        and examples.round = rollouts.round
+        and examples.question_id = rollouts.question_id
+        and examples.rollout_id = rollouts.rollout_id
 left join tree_paths as paths
     on
         examples.campaign = paths.campaign
@@ -27,7 +38,9 @@ left join tree_paths as paths
         and examples.leaf_id = paths.node_id
 where
     (
-        examples.prompt_ids = questions.prompt_ids
+        (examples.leaf_id is null) = (trees.state = 'skipped')
+        and (examples.rollout_id is not null) = (trees.state = 'skipped')
+        and examples.prompt_ids = questions.prompt_ids
         and (examples.prompt_ids || examples.completion_ids)[:len(path_ids)] = path_ids
         and len(examples.prompt_ids || examples.completion_ids) = len(path_ids) + examples.is_policy::int
         and len(examples.value_positions) = len(examples.value_targets)

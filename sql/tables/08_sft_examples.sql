@@ -4,7 +4,8 @@ create table sft_examples (
     example_id varchar not null,
     tree_id varchar not null,
     question_id varchar not null,
-    leaf_id integer not null,
+    leaf_id integer,
+    rollout_id varchar,
     is_policy boolean not null,
     prompt_ids integer[] not null,
     completion_ids integer[] not null,
@@ -14,17 +15,18 @@ create table sft_examples (
     value_targets float[] not null,
 );
 
-comment on table sft_examples is 'One row per path, from the question to a leaf of a tree, that SFT trains on: as policy and value target, or as value target alone.';
+comment on table sft_examples is 'One row per path that SFT trains on, as policy and value target or as value target alone: from a question to a leaf of its tree or, where it was not searched, a right rollout.';
 comment on column sft_examples.campaign is 'Campaign of the round.';
 comment on column sft_examples.round is 'Number of the round in its campaign, from 1.';
 comment on column sft_examples.example_id is 'Key within the round.';
 comment on column sft_examples.tree_id is 'Tree of the path (trees).';
 comment on column sft_examples.question_id is 'Question of the tree (questions).';
-comment on column sft_examples.leaf_id is 'Last node of the path (nodes).';
+comment on column sft_examples.leaf_id is 'Last node of the path (nodes); null for a rollout.';
+comment on column sft_examples.rollout_id is 'Rollout that is imitated (rollouts), where its question was not searched; null for a path of a tree.';
 comment on column sft_examples.is_policy is 'The policy learns the completion; false: only the values on it are learned.';
 comment on column sft_examples.prompt_ids is 'Token ids of the question, without a few-shot prefix.';
-comment on column sft_examples.completion_ids is 'Token ids of all actions from the question to the leaf, those in the tree''s prompt included; is_policy adds the end of sequence.';
+comment on column sft_examples.completion_ids is 'Token ids of all actions from the question to the leaf, those in the tree''s prompt included, or of the rollout; is_policy adds the end of sequence.';
 comment on column sft_examples.prompt is 'Text of the question.';
-comment on column sft_examples.completion is 'Text of all actions from the question to the leaf.';
+comment on column sft_examples.completion is 'Text of all actions from the question to the leaf, or of the rollout.';
 comment on column sft_examples.value_positions is 'Index into completion_ids, from 0, of the last token of each step whose value is trained here.';
 comment on column sft_examples.value_targets is 'Tree Q of those steps, in [-1, 1], in the same order.';

@@ -41,7 +41,7 @@ comment on view search_yield is 'One row per round: what the search was asked, w
 comment on column search_yield.campaign is 'Campaign of the round.';
 comment on column search_yield.round is 'Number of the round in its campaign, from 1.';
 comment on column search_yield.trees is 'Trees searched, failed ones included.';
-comment on column search_yield.skipped is 'Questions not searched, because their pass rate left nothing to learn.';
+comment on column search_yield.skipped is 'Questions not searched, because their rollouts were right: these are imitated.';
 comment on column search_yield.failed is 'Trees that failed.';
 comment on column search_yield.solved is 'Trees with at least one correct solution.';
 comment on column search_yield.simulations is 'Simulations asked for.';

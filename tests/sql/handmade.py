@@ -1,4 +1,5 @@
-"""A round small enough to check by hand: one searched tree with two pairs, one held-out tree, one skipped.
+"""A round small enough to check by hand: one searched tree with two pairs, one held-out tree, one skipped whose right
+rollout is imitated.
 
 Tree t1 (Q in brackets; V of step 1 is 0.5, of step 2 is -0.5):
 
@@ -69,6 +70,9 @@ def rollout(question_id: str, trial: int, is_correct: bool) -> Row:
         "seconds": 0.5,
         "error": None,
     }
+
+
+RIGHT = rollout("q3", 0, is_correct=True)
 
 
 def tree(tree_id: str, question_id: str, state: str, **figures: Any) -> Row:
@@ -175,6 +179,7 @@ def example(path: list[int], is_policy: bool, positions: list[int], targets: lis
         "tree_id": "t1",
         "question_id": "q1",
         "leaf_id": path[-1],
+        "rollout_id": None,
         "is_policy": is_policy,
         "prompt_ids": PROMPT_IDS,
         "completion_ids": [token for step in path for token in STEPS[step]["token_ids"]] + [EOS] * is_policy,
@@ -242,12 +247,23 @@ ROUND: dict[str, list[Row]] = {
     "rollouts": [
         rollout("q1", 0, is_correct=False),
         rollout("q1", 1, is_correct=True),
-        rollout("q2", 0, is_correct=True),
-        dict.fromkeys(TABLES["rollouts"]) | {"rollout_id": "q3/failed", "question_id": "q3", "error": "engine lost"},
+        dict.fromkeys(TABLES["rollouts"]) | {"rollout_id": "q2/failed", "question_id": "q2", "error": "engine lost"},
+        RIGHT,
     ],
     "trees": [
         tree("t1", "q1", "budget", expansions=3, nodes=8, visits=7, value=-2 / 7, is_solved=True),
-        tree("t2", "q2", "exhausted", expansions=2, nodes=3, visits=3, value=0.5, is_solved=True, is_held_out=True),
+        tree(
+            "t2",
+            "q2",
+            "exhausted",
+            expansions=2,
+            nodes=3,
+            visits=3,
+            value=0.5,
+            is_solved=True,
+            is_held_out=True,
+            pass_rate=None,
+        ),
         tree("t3", "q3", "skipped", expansions=0, nodes=1, visits=0, value=0.0, simulations=0, pass_rate=1.0),
     ],
     "nodes": NODES,
@@ -256,6 +272,20 @@ ROUND: dict[str, list[Row]] = {
         example([1, 3], is_policy=True, positions=[1, 3], targets=[1 / 6, 1.0]),
         example([1, 4], is_policy=False, positions=[3], targets=[-1.0]),
         example([2, 5], is_policy=False, positions=[1, 3], targets=[-5 / 6, -1.0]),
+        {
+            "example_id": "q3/0.0",
+            "tree_id": "t3",
+            "question_id": "q3",
+            "leaf_id": None,
+            "rollout_id": "q3/0.0",
+            "is_policy": True,
+            "prompt_ids": PROMPT_IDS,
+            "completion_ids": [*RIGHT["plan_ids"], *RIGHT["solution_ids"], EOS],
+            "prompt": question_prompt(QUESTIONS["q3"]),
+            "completion": RIGHT["plan"] + RIGHT["solution"],
+            "value_positions": [],
+            "value_targets": [],
+        },
     ],
     "engine_use": [
         {

@@ -103,6 +103,18 @@ OTHER_BREAKS = {
         "update nodes set kind = 'malformed' where tree_id = 't2' and node_id = 2",
         {"09_terminal_rewards"},
     ),
+    "a rollout that is not imitated as it was written": (
+        "update sft_examples set completion_ids = [1, 2, 3, 99] where rollout_id is not null",
+        {"20_sft_paths"},
+    ),
+    "a wrong rollout that is imitated": (
+        "update rollouts set is_correct = false where question_id = 'q3'",
+        {"21_policy_examples_correct"},
+    ),
+    "a rollout of a searched question that is imitated": (
+        "update trees set state = 'budget' where tree_id = 't3'",
+        {"20_sft_paths"},
+    ),
     "a step with two value targets": (
         "update sft_examples set value_positions = [1, 3], value_targets = [1 / 6, -1] where leaf_id = 4",
         {"22_value_targets"},

@@ -36,7 +36,8 @@ def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
         grown = asyncio.run(grow(task, policy, settings))
         trees += grown.tree_rows
         nodes += grown.node_rows
-    pairs, examples = learnt(frame("trees", trees), frame("nodes", nodes), Pairs(), EOS)
+    rollouts = frame("rollouts", ROUND["rollouts"])
+    pairs, examples = learnt(rollouts, frame("trees", trees), frame("nodes", nodes), Pairs(), EOS)
     assert pairs
     assert any(example["is_policy"] for example in examples)
     path = tmp_path / "warehouse.duckdb"

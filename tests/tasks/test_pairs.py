@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from tasks.pairs import SearchedTree, sft_examples, step_pairs
+import polars as pl
+
+from tasks.pairs import SearchedTree, learnt, sft_examples, step_pairs
+from tasks.settings import Pairs
 
 EOS = 0
 
@@ -29,7 +32,7 @@ def node(
 
 
 def tree(*nodes: dict[str, Any], tree_id: str = "t", steps: int = 0) -> SearchedTree:
-    return SearchedTree({"tree_id": tree_id, "question_id": "t", "steps": steps}, list(nodes))
+    return SearchedTree({"tree_id": tree_id, "question_id": "t", "steps": steps, "state": "budget"}, list(nodes))
 
 
 #                root
@@ -143,3 +146,27 @@ def test_a_path_of_a_later_tree_begins_at_the_question() -> None:
     assert (imitated["value_positions"], imitated["value_targets"]) == ([3, 5], [0.5, 1.0])
     assert not any(example["is_policy"] for example in others)
     assert {example["completion"] for example in others} == {"<1>", "<2>", f"<2><1><{5 - leaf}>"}
+
+
+def test_a_question_that_was_not_searched_is_imitated_from_its_right_rollouts() -> None:
+    def rollout(number: int, plan: int, solution: str, *, is_correct: bool) -> dict[str, Any]:
+        ids = {"plan_ids": [plan, plan + 1], "solution_ids": [90 + number]}
+        said = {"plan": f"<{plan}>", "solution": solution, "is_correct": is_correct}
+        return {"rollout_id": f"q/{number}.0", "question_id": "q"} | said | ids
+
+    rollouts = [
+        rollout(0, 10, "5</solution>", is_correct=True),
+        rollout(1, 10, "5</solution>", is_correct=True),  # the same words again
+        rollout(2, 20, "5</solution>", is_correct=True),
+        rollout(3, 30, "5 and on and on", is_correct=True),  # cut off behind its answer
+        rollout(4, 40, "6</solution>", is_correct=False),
+    ]
+    trees = pl.DataFrame({"tree_id": "q", "question_id": "q", "steps": 0, "state": "skipped", "is_held_out": False})
+    nodes = pl.DataFrame([node(0, None, "root", None, visits=0) | {"tree_id": "q"}])
+    pairs, examples = learnt(pl.DataFrame(rollouts), trees, nodes, Pairs(paths=4), EOS)
+    assert pairs == []
+    taught = {example["completion"]: example["completion_ids"] for example in examples}
+    assert taught.keys() == {"<10>5</solution>", "<20>5</solution>"}
+    assert taught["<20>5</solution>"] == [20, 21, 92, EOS]
+    assert all(example["is_policy"] and example["prompt_ids"] == [1, 2] for example in examples)
+    assert len(learnt(pl.DataFrame(rollouts), trees, nodes, Pairs(paths=1), EOS)[1]) == 1
