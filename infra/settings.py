@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Literal
@@ -43,6 +44,14 @@ def device(here: Settings | None = None) -> Literal["cpu", "cuda"]:
     if wanted == "auto":
         return "cuda" if shutil.which("nvidia-smi") else "cpu"
     return wanted
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them: those in it, else all."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    listed = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
 
 
 def add_stack(environment: MutableMapping[str, str], stack: Mapping[str, str | None]) -> None:

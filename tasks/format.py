@@ -33,6 +33,7 @@ ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
 """An action is complete at the first of these; the model's own end of sequence ends it unfinished."""
 
 _PLAN_STEP = re.compile(r"<step>\nPlan (\d+): *(\S.*?)\n?</step>\n", re.DOTALL)
+_TAG = re.compile(r"</?(?:question|plan|step|solution)>")
 _BACK_REFERENCE = re.compile(r"Plan (\d+)")
 _SOLUTION = re.compile(r"</plan>\n<solution>\n(.*\S.*?)</solution>", re.DOTALL)
 
@@ -64,12 +65,13 @@ def parse_action(text: str, position: int) -> Action:
     """Reads the action that follows `position` earlier plan steps.
 
     A plan step is "Plan k: …" between step tags; k must be the next number, and it may refer back to earlier
-    steps only (CPL's `step_unwrap`, methods.md 1.2). A solution without a boxed answer is malformed.
+    steps only (CPL's `step_unwrap`, methods.md 1.2). It holds no tag of the format; other uses of "<" are
+    mathematics. A solution without a boxed answer is malformed.
     """
     if match := _PLAN_STEP.fullmatch(text):
         number, body = int(match[1]), match[2]
         refers_back = all(int(k) < number for k in _BACK_REFERENCE.findall(body))
-        well_formed = number == position + 1 and refers_back and "<" not in body
+        well_formed = number == position + 1 and refers_back and not _TAG.search(body)
         return Action(Kind.PLAN if well_formed else Kind.MALFORMED)
     if match := _SOLUTION.fullmatch(text):
         answer = extract_answer(match[1])

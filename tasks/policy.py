@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 from tokenizers import Tokenizer
 
-from infra.engine import Engine, EngineError, ModelFolder, Reply, serving
+from infra.engine import Engine, EngineError, ModelChanged, ModelFolder, PromptTooLong, Reply, serving
 from infra.settings import device
 from infra.settings import settings as environment
 from infra.store import Ref
@@ -21,7 +21,7 @@ from tasks.check import Checker, Verdict
 from tasks.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
 from tasks.format import ACTION_STOP, SOLUTION_CLOSE
 from tasks.records import frame
-from tasks.search.grow import Expansion, Judge, PolicyError, Sample
+from tasks.search.grow import ContextFull, Expansion, Judge, PolicyError, Sample
 from tasks.search.method import Draw
 from tasks.settings import Search
 from tasks.step import Stage
@@ -103,6 +103,8 @@ class ServedPolicy:
     async def _complete(self, prompt_ids: Sequence[int], **options: Any) -> Reply:
         try:
             return await self.engine.complete(prompt_ids, **options)
+        except PromptTooLong as problem:
+            raise ContextFull(str(problem)) from problem
         except EngineError as problem:
             raise PolicyError(str(problem), problem.spent) from problem
 
@@ -161,13 +163,20 @@ def judge(checker: Checker, question: dict[str, Any]) -> Judge:
 
 @asynccontextmanager
 async def serve(stage: Stage, model: Ref) -> AsyncIterator[ServedPolicy]:
-    """The engine with this model's weights, proven by its probe (design D1b)."""
+    """The engine with this model's weights, proven by its probe (design D1b).
+
+    Parts that were made with weights of another model are dropped.
+    """
     folder = stage.store.folder(model, "model")
     words = ModelFolder.read(folder).words
-    async with serving(folder, environment(), progress=stage.log.info) as engine:
-        yield ServedPolicy(
-            engine,
-            Tokenizer.from_file(str(folder / "tokenizer.json")),
-            knows_format=words.knows_format,
-            gpus=len(engine.addresses) if device() == "cuda" or environment().engine_urls else 0,
-        )
+    try:
+        async with serving(folder, environment(), progress=stage.log.info) as engine:
+            yield ServedPolicy(
+                engine,
+                Tokenizer.from_file(str(folder / "tokenizer.json")),
+                knows_format=words.knows_format,
+                gpus=len(engine.addresses) if device() == "cuda" or environment().engine_urls else 0,
+            )
+    except ModelChanged:
+        stage.drop_parts()
+        raise

@@ -24,7 +24,7 @@ from tasks.format import (
 from tasks.parts import Part, each_part
 from tasks.policy import ServedPolicy, Written, judge, serve
 from tasks.records import ROLLOUTS
-from tasks.search.grow import PolicyError
+from tasks.search.grow import ContextFull, PolicyError
 from tasks.settings import Rollouts
 from tasks.step import Stage, step
 
@@ -60,7 +60,10 @@ async def attempts(question: Question, place: int, policy: ServedPolicy, checker
         )
         trials = [made[0]]
         while len(trials) < settings.trials and not any(one["is_correct"] for one in (*made, *trials)):
-            trials.append(await attempt(question, place, policy, checker, settings, sample=0, failed=trials[-1]))
+            try:
+                trials.append(await attempt(question, place, policy, checker, settings, sample=0, failed=trials[-1]))
+            except ContextFull:
+                break  # there is no room to reflect on so long an attempt
         return Part({"rollouts": [*made, *trials[1:]]})
     except PolicyError as problem:
         lost = dict.fromkeys(ROLLOUTS.keys()) | {

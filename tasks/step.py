@@ -27,10 +27,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
+import httpx
 import polars as pl
 import pyarrow.parquet as pq
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.client.schemas.objects import State
 from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
@@ -39,11 +41,14 @@ from pydantic_core import to_jsonable_python
 
 from infra.disk import room_in
 from infra.results import result_name
+from infra.s3 import StoreError
 from infra.settings import settings as environment
 from infra.store import Manifest, Ref, Store, StoredObject
 
 P = ParamSpec("P")
 PROGRESS_SECONDS = 2.0
+PAUSES = [15.0, 60.0]
+"""Seconds before each further attempt at a step that the store or Prefect's server failed."""
 
 
 class Stage:
@@ -72,7 +77,7 @@ class Stage:
             try:
                 fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                self.log.info("another process works at this stage: waiting for its end (`fuser %s`)", self.lock.name)
+                self.log.info("waiting: another run works at this stage, or a trainer that outlived its run")
                 fcntl.flock(self.lock, fcntl.LOCK_EX)
             self.folder.mkdir(exist_ok=True)
             yield
@@ -112,6 +117,10 @@ class Stage:
         for name in self.store.names(start):
             yield name.removeprefix(start), self.store.get(name)
 
+    def drop_parts(self) -> None:
+        """Parts are needed no more, or not to be trusted."""
+        self.store.delete(self.store.names(f"{self.prefix}/parts/"))
+
     def written(self, table: str) -> pl.DataFrame:
         """A table that this stage wrote."""
         return pl.read_parquet(self.folder / f"{table}.parquet")
@@ -127,7 +136,7 @@ class Stage:
                 yield pl.DataFrame(file.read_row_group(number))
 
     def commit(self, version: int, given: Mapping[str, Any], rows: int, seconds: float) -> Ref:
-        """Makes what was added count: the manifest, written last. Kept parts are needed no more."""
+        """Makes what was added count: the manifest, written last."""
         manifest = Manifest(
             step=self.name,
             version=version,
@@ -142,8 +151,17 @@ class Stage:
             facts={**self.facts, "rows": rows},
         )
         ref = self.store.commit(self.prefix, manifest)
-        self.store.delete(self.store.names(f"{self.prefix}/parts/"))
+        self.drop_parts()
         return ref
+
+
+@contextmanager
+def in_the_ui(log: "logging.Logger | logging.LoggerAdapter[Any]") -> Iterator[None]:
+    """Something to look at, which a Prefect server that does not answer must not end the work for."""
+    try:
+        yield
+    except httpx.HTTPError as problem:
+        log.warning("the Prefect server did not take it: %s", problem)
 
 
 class Progress:
@@ -151,8 +169,9 @@ class Progress:
 
     def __init__(self, stage: Stage, what: str, total: int) -> None:
         self.stage, self.what, self.total = stage, what, total
-        self.artifact = create_progress_artifact(0.0, key=f"{stage.name.replace('_', '-')}-progress", description=what)
+        self.artifact: Any = None
         self.shown = time.monotonic()
+        self._draw(0, what)
 
     def show(self, done: int, note: str = "") -> bool:
         """Shows it, unless it was shown a moment ago; says whether it did."""
@@ -161,9 +180,18 @@ class Progress:
             return False
         self.shown = now
         said = f"{self.what}: {done} of {self.total} {note}".rstrip()
-        update_progress_artifact(self.artifact, 100.0 * done / max(self.total, 1), said)  # type: ignore[arg-type]
+        self._draw(done, said)
         self.stage.log.info(said)
         return True
+
+    def _draw(self, done: int, said: str) -> None:
+        share = 100.0 * done / max(self.total, 1)
+        with in_the_ui(self.stage.log):
+            if self.artifact is None:
+                key = f"{self.stage.name.replace('_', '-')}-progress"
+                self.artifact = create_progress_artifact(share, key=key, description=said)
+            else:
+                update_progress_artifact(self.artifact, share, said)
 
 
 def step(
@@ -209,10 +237,24 @@ def step(
             return place
 
         run.__signature__ = inputs  # type: ignore[attr-defined]
-        as_task = task(name=name, cache_key_fn=key_of, persist_result=True, result_serializer="json", **options)
+        as_task = task(
+            name=name,
+            cache_key_fn=key_of,
+            persist_result=True,
+            result_serializer="json",
+            retries=len(PAUSES),
+            retry_delay_seconds=PAUSES,
+            retry_condition_fn=_may_pass,
+            **options,
+        )
         return as_task(run)
 
     return decorate
+
+
+def _may_pass(task: Any, run: Any, state: State[Any]) -> bool:
+    """Whether a step failed for want of the store or of Prefect's server, which may be back in a minute."""
+    return isinstance(state.result(raise_on_failure=False), (StoreError, httpx.HTTPError))
 
 
 @functools.cache

@@ -12,17 +12,18 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from infra.engine import stop_local_engine
-from infra.settings import device
+from infra.settings import device, gpus
 from infra.settings import settings as environment
 from infra.store import Ref
 from tasks.curve import show_curve
 from tasks.settings import Sft, StepApo
-from tasks.step import Progress, Stage, step
+from tasks.step import Progress, Stage, in_the_ui, step
 
 ROOT = Path(__file__).parent.parent
 POLL_SECONDS = 0.5
@@ -72,20 +73,14 @@ def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
     output = stage.folder / "output"
     config_path = stage.folder / "trainer.json"
     config_path.write_text(json.dumps(config | {"output": str(output)}, indent=2))
-    accelerate = ROOT / "infra" / "accelerate" / ("single-gpu.yaml" if device() == "cuda" else "cpu.yaml")
-    options = ["--config_file", str(accelerate), "--num_cpu_threads_per_process", str(os.cpu_count())]
+    devices = gpus() if device() == "cuda" else []
+    if trainer == "prepare":
+        devices = devices[:1]
     with (stage.folder / "trainer.log").open("wb") as log:
         process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "accelerate.commands.launch",
-                *options,
-                "-m",
-                f"trainers.{trainer}",
-                str(config_path),
-            ],
+            [*accelerate(devices), "-m", f"trainers.{trainer}", str(config_path)],
             cwd=ROOT,
+            env=os.environ | ({"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}),
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=[stage.lock.fileno()],  # a trainer whose flow was killed goes on: the retry waits for its end
@@ -105,6 +100,17 @@ def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
         if path.exists():
             stage.add(path.name, path)
     stage.facts |= json.loads((output / "summary.json").read_text())
+
+
+def accelerate(devices: Sequence[str]) -> list[str]:
+    """The command before the trainer: one process a GPU, weights and optimiser sharded over several (FSDP2)."""
+    name = "cpu" if not devices else "single-gpu" if len(devices) == 1 else "fsdp2"
+    return [
+        *(sys.executable, "-m", "accelerate.commands.launch"),
+        *("--config_file", str(ROOT / "infra" / "accelerate" / f"{name}.yaml")),
+        *("--num_processes", str(max(len(devices), 1))),
+        *("--num_cpu_threads_per_process", str(max((os.cpu_count() or 1) // max(len(devices), 1), 1))),
+    ]
 
 
 def _said(log: Path) -> str:
@@ -127,7 +133,8 @@ def _follow(stage: Stage, process: subprocess.Popen[bytes], progress_path: Path)
             last = lines[-1]
             progress = progress or Progress(stage, stage.name, total=last["steps"])
             if progress.show(last["step"], f"loss {last['loss']:.4f}"):
-                show_curve(stage.name, lines)
+                with in_the_ui(stage.log):
+                    show_curve(stage.name, lines)
         if ended:
             return
         time.sleep(POLL_SECONDS)

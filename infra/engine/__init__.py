@@ -3,9 +3,9 @@
 from infra.engine.client import Engine
 from infra.engine.load import Load
 from infra.engine.model_folder import ModelFolder, PolicyWords
-from infra.engine.reply import Completion, EngineError, Reply
+from infra.engine.reply import Completion, EngineError, PromptTooLong, Reply
 from infra.engine.server import stop_local_engine
-from infra.engine.serving import WrongModel, serving
+from infra.engine.serving import ModelChanged, WrongModel, serving
 from infra.engine.tenancy import tenant
 from infra.engine.usage import Usage
 
@@ -14,8 +14,10 @@ __all__ = [
     "Engine",
     "EngineError",
     "Load",
+    "ModelChanged",
     "ModelFolder",
     "PolicyWords",
+    "PromptTooLong",
     "Reply",
     "Usage",
     "WrongModel",

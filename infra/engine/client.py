@@ -24,7 +24,7 @@ from infra.engine.admission import Admission, Prefix
 from infra.engine.connections import Connections
 from infra.engine.load import Clock, Load, Meter
 from infra.engine.model_folder import PolicyWords
-from infra.engine.reply import EngineError, InvalidReply, Reply, parse_logprobs, parse_reply
+from infra.engine.reply import EngineError, InvalidReply, PromptTooLong, Reply, parse_logprobs, parse_reply
 from infra.engine.usage import Usage
 from infra.engine.wire import completion_request, greet, post
 
@@ -150,10 +150,11 @@ class Engine:
         holds them once, and so they count once.
 
         Raises:
-            EngineError: no valid reply, or the prompt alone fills the engine's context.
+            PromptTooLong: it fills the engine's context.
+            EngineError: no valid reply.
         """
         if len(prompt_ids) >= self.max_tokens:
-            raise EngineError(
+            raise PromptTooLong(
                 f"a prompt of {len(prompt_ids)} tokens leaves no room in the engine's context of {self.max_tokens}"
             )
         max_tokens = min(max_tokens, self.max_tokens - len(prompt_ids))

@@ -25,6 +25,10 @@ class EngineError(RuntimeError):
         self.spent = spent or Usage()
 
 
+class PromptTooLong(EngineError):
+    """The prompt alone fills the engine's context: nothing was asked."""
+
+
 class InvalidReply(ValueError):
     """A response that is not what was asked for: the request is tried again."""
 

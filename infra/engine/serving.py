@@ -42,29 +42,39 @@ class WrongModel(EngineError):
     """The engine does not reproduce the probe of the model that it should serve."""
 
 
+class ModelChanged(WrongModel):
+    """It served the model at first and does not any more: nobody knows since when."""
+
+
 @asynccontextmanager
 async def serving(
     model_dir: Path, settings: Settings, progress: Progress = lambda message: None
 ) -> AsyncIterator[Engine]:
     """An engine that serves the model folder (read `infra.engine.model_folder` for what is in it).
 
-    A local engine is this flow's alone until the context ends, is started again when it dies, and stays up after it
-    (`stop_local_engine`).
+    Until the context ends no other flow of this home uses an engine. A local one is started again when it dies, and
+    stays up after it (`stop_local_engine`); those of others prove at the end, too, that they serve the folder.
     `progress` gets one line of text now and then while the engine starts. Raises ValueError for a folder that is no
-    model folder, EngineError for an engine that does not start or answer, WrongModel for one that fails the probe.
+    model folder, EngineError for an engine that does not start or answer, WrongModel for one that fails the probe,
+    ModelChanged for one that fails it in the end.
     """
     folder = ModelFolder.read(model_dir)
-    if settings.engine_urls:
-        async with _client(settings.engine_urls, folder) as engine:
-            for address in engine.addresses:
-                await _swap(address, folder)
-                try:
-                    await _prove(engine, address, folder)
-                except WrongModel as problem:
-                    raise WrongModel(f"{problem}. {ADVICE}") from None
-            yield engine
-    else:
-        async with engine_to_ourselves(settings, progress):
+    async with engine_to_ourselves(settings, progress):
+        if settings.engine_urls:
+            async with _client(settings.engine_urls, folder) as engine:
+                for address in engine.addresses:
+                    await _swap(address, folder)
+                    try:
+                        await _prove(engine, address, folder)
+                    except WrongModel as problem:
+                        raise WrongModel(f"{problem}. {ADVICE}") from None
+                yield engine
+                for address in engine.addresses:
+                    try:
+                        await _prove(engine, address, folder)
+                    except WrongModel as problem:
+                        raise ModelChanged(f"somebody else changed its weights meanwhile: {problem}") from None
+        else:
             local = await _serve_locally(folder, settings, progress)
             restart = partial(_serve_afresh, folder, settings, progress, httpx.URL(local.url).port)
             async with (

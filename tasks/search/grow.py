@@ -65,6 +65,10 @@ class PolicyError(RuntimeError):
         self.spent = spent or Usage()
 
 
+class ContextFull(PolicyError):
+    """The state alone fills the policy's context."""
+
+
 Judge = Callable[[str], Awaitable[bool]]
 """Whether an answer is right; raises `PolicyError` when it can not be decided."""
 

@@ -54,7 +54,7 @@ def test_of_two_runs_of_a_step_one_waits_and_finds_it_done(store: Store, monkeyp
 
     class Log(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if "waiting for its end" in record.getMessage():
+            if "waiting: another run" in record.getMessage():
                 waited.set()
 
     log = logging.Logger("steps")
