@@ -19,7 +19,7 @@ from infra.settings import settings as environment
 from infra.store import Ref
 from tasks.check import Checker, Verdict
 from tasks.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
-from tasks.format import ACTION_STOP, SOLUTION_CLOSE
+from tasks.format import ACTION_STOP, SOLUTION_CLOSE, question_prompt
 from tasks.records import frame
 from tasks.search.grow import ContextFull, Expansion, Judge, PolicyError, Sample
 from tasks.search.method import Draw
@@ -43,13 +43,23 @@ class ServedPolicy:
         self.engine = engine
         self.gpus = gpus
         self.tokenizer = tokenizer
-        start = tokenizer.encode("").ids
-        self.prefix = start if knows_format else start + self.encode(DEMONSTRATIONS)
-        self.reflection_prefix = start if knows_format else start + self.encode(REFLECTION_DEMONSTRATION)
+        self.start: list[int] = list(tokenizer.encode("").ids)
+        self.prefix = self.start + ([] if knows_format else self.encode(DEMONSTRATIONS))
+        self.reflection_prefix = self.start + ([] if knows_format else self.encode(REFLECTION_DEMONSTRATION))
+
+    def question(self, question: str) -> list[int]:
+        """Token ids of a question's prompt, as it is stored and trained on: with the model's own start of a sequence
+        (BOS), if it has one."""
+        return self.start + self.encode(question_prompt(question))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text within a prompt (no beginning-of-sequence token: the prefix holds it)."""
+        """Token ids of a text that goes on."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def asked(self, state_ids: Sequence[int], *, reflecting: bool = False) -> list[int]:
+        """What the engine is asked for a state: worked examples stand between the start and the question."""
+        prefix = self.reflection_prefix if reflecting else self.prefix
+        return [*prefix, *state_ids[len(self.start) :]]
 
     def use(self, step: str, questions: int) -> pl.DataFrame:
         """What a stage has used of the engine so far: its row of table `engine_use`."""
@@ -78,10 +88,9 @@ class ServedPolicy:
         reflecting: bool = False,
     ) -> Written:
         """One completion of the prompt, up to and including a stop string; a lower `priority` is served first."""
-        prefix = self.reflection_prefix if reflecting else self.prefix
         reply = await self._complete(
-            [*prefix, *prompt_ids],
-            shared=len(prefix),
+            self.asked(prompt_ids, reflecting=reflecting),
+            shared=len(self.reflection_prefix if reflecting else self.prefix),
             n=1,
             stop=stop,
             max_tokens=max_tokens,
@@ -95,7 +104,7 @@ class ServedPolicy:
     async def values(self, states: Sequence[Sequence[int]]) -> list[float]:
         """V of states given by all of their token ids: read at the position that predicts the last (design D2)."""
         try:
-            prompts = [[*self.prefix, *state[:-1]] for state in states]
+            prompts = [self.asked(state[:-1]) for state in states]
             return await self.engine.values(prompts, shared=len(self.prefix))
         except EngineError as problem:
             raise PolicyError(str(problem), problem.spent) from problem
@@ -124,7 +133,7 @@ class SearchPolicy:
         given = self.served.encode(draw.start) if draw.start else []
         steps = self.settings.max_depth if draw.to_the_end else 1
         reply = await self.served._complete(
-            [*self.served.prefix, *state_ids, *given],
+            self.served.asked([*state_ids, *given]),
             shared=len(self.served.prefix),
             n=draw.n,
             stop=[SOLUTION_CLOSE] if draw.to_the_end else ACTION_STOP,

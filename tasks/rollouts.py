@@ -17,7 +17,6 @@ from tasks.format import (
     REFLECTION_CLOSE,
     SOLUTION_CLOSE,
     leaks_answer,
-    question_prompt,
     split_plan,
     verdict,
 )
@@ -32,7 +31,7 @@ Question = dict[str, Any]
 Attempt = dict[str, Any]
 
 
-@step("rollouts", version=2)
+@step("rollouts", version=3)
 def roll_out(stage: Stage, questions: Ref, policy: Ref, settings: Rollouts) -> int:
     """Attempts of every question, with their reflections: table `rollouts`."""
     asked = {question["question_id"]: question for question in stage.read(questions, "questions").to_dicts()}
@@ -86,7 +85,7 @@ async def attempt(
 ) -> Attempt:
     """One trial: a plan (after a reflection on the failed attempt, if there is one), and its solution."""
     started = time.monotonic()
-    prompt = policy.encode(question_prompt(question["question"]))
+    prompt = policy.question(question["question"])
     written: list[Written] = []
 
     async def write(prompt_ids: list[int], stop: str, max_tokens: int, *, reflecting: bool = False) -> Written:

@@ -7,7 +7,6 @@ import polars as pl
 
 from infra.store import Ref
 from tasks.check import Checker
-from tasks.format import question_prompt
 from tasks.parts import Part, each_part
 from tasks.policy import SearchPolicy, judge, serve
 from tasks.search.actions import no_offers
@@ -16,7 +15,7 @@ from tasks.search.library import Library
 from tasks.settings import Search
 from tasks.step import Stage, step
 
-VERSION = 3
+VERSION = 4
 """Of the step *search*, in one run or in shards (tasks.shards)."""
 
 Row = dict[str, Any]
@@ -49,7 +48,7 @@ def search_plans(
                 task = Task(
                     question_id=question["question_id"],
                     question=question["question"],
-                    prompt_ids=tuple(served.encode(question_prompt(question["question"]))),
+                    prompt_ids=tuple(served.question(question["question"])),
                     judge=judge(checker, question),
                     simulations=settings.simulations if question["is_held_out"] else settings.budget(pass_rate),
                     is_held_out=question["is_held_out"],

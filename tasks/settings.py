@@ -148,7 +148,11 @@ class Sft(StepSettings):
 
     learning_rate: float = Field(1e-5, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-5.")
     epochs: Positive = Field(5, title="Epochs", description="CPL: 5 in round 1, 3 in round 2.")
-    batch_size: Positive = Field(512, title="Batch", description="Examples an update. CPL: 512.")
+    batch_size: Positive = Field(
+        512,
+        title="Batch",
+        description="Imitated paths an update, on average; paths for the value alone come on top. CPL: 512.",
+    )
     micro_batch_size: Positive = Field(4, title="Micro batch", description="Examples a device at once. CPL: 4.")
     warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
     value_weight: float = Field(

@@ -3,7 +3,9 @@
     loss = CE(completion tokens of the policy rows) + value_weight * MSE(V, tree Q)
     V    = tanh((z_good - z_bad) / 2), read where the last token of a step's closing delimiter is predicted
 
-Both terms are means over the whole update: how it is cut into micro-batches and devices changes nothing.
+Both terms are means over the whole update: how it is cut into micro-batches and devices changes nothing. An update
+holds `batch_size` imitated paths on average, and in their proportion those that are there for the value alone: a search
+leaves many times more of these, and counted as equals they would leave the policy a batch of a few.
 Run as: python -m trainers.sft config.json
 """
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 class SFT(TrainingConfig):
     """Paper: learning_rate 1e-5, 5 epochs (round 2: 3), batch_size 512, warmup_ratio 0.1, max_length 1024."""
 
+    batch_size: Annotated[int, "imitated rows of an update on average, over all devices; value-only rows come on top"]
     examples: Annotated[Path, "Parquet file of the table sft_examples"]
     epochs: Annotated[int | None, "passes over the examples; give this or updates"] = None
     updates: Annotated[int | None, "optimiser steps; give this or epochs"] = None
@@ -46,16 +49,19 @@ def trainer(config: SFT) -> "ValueSFTTrainer":
     horizon = {"num_train_epochs": config.epochs} if config.epochs else {"max_steps": config.updates}
     as_given = {"skip_prepare_dataset": True}  # the rows hold the engine's own token ids
     args = SFTConfig(**training.arguments(config), **horizon, dataset_kwargs=as_given)
+    rows = training.rows(
+        args,
+        config.examples,
+        COLUMNS,
+        config.max_length,
+        wanted=lambda row: row["is_policy"] or config.value_weight > 0,
+    )
+    if imitated := sum(rows["is_policy"]):
+        args.gradient_accumulation_steps = round(args.gradient_accumulation_steps * len(rows) / imitated)
     return ValueSFTTrainer(
         model=model_folder.load_model(config.model),
         args=args,
-        train_dataset=training.rows(
-            args,
-            config.examples,
-            COLUMNS,
-            config.max_length,
-            wanted=lambda row: row["is_policy"] or config.value_weight > 0,
-        ),
+        train_dataset=rows,
         data_collator=ExampleCollator(policy.eos, config.max_length),
         processing_class=model_folder.load_tokenizer(config.model),
         words=(policy.good, policy.bad),

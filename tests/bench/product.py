@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Sequence
 
 from tasks.check import Checker
-from tasks.format import question_prompt
 from tasks.policy import SearchPolicy, ServedPolicy, judge
 from tasks.questions import load_questions
 from tasks.search.grow import Grown, Task, grow
@@ -18,7 +17,7 @@ def make_tasks(served: ServedPolicy, checker: Checker, settings: Search, *, coun
         Task(
             question_id=question["question_id"],
             question=question["question"],
-            prompt_ids=tuple(served.encode(question_prompt(question["question"]))),
+            prompt_ids=tuple(served.question(question["question"])),
             judge=judge(checker, question),
             simulations=settings.simulations,
             priority=place,

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from infra.engine import Engine
 from tasks.check import Checker
-from tasks.format import Kind, parse_action, question_prompt
+from tasks.format import Kind, parse_action
 from tasks.micro.world import Problem, generate
 from tasks.model import MICRO
 from tasks.policy import SearchPolicy, ServedPolicy, judge
@@ -70,7 +70,7 @@ async def search(engine: Engine, folder: Path) -> list[Grown]:
             Task(
                 question_id=str(place),
                 question=problem.question,
-                prompt_ids=tuple(served.encode(question_prompt(problem.question))),
+                prompt_ids=tuple(served.question(problem.question)),
                 judge=judge(checker, question(problem)),
                 simulations=SETTINGS.simulations,
                 priority=place,

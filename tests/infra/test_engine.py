@@ -15,7 +15,7 @@ import psutil
 import pytest
 import torch
 
-from infra.engine import Completion, EngineError, Reply, WrongModel, serving, stop_local_engine
+from infra.engine import Completion, EngineError, ModelChanged, Reply, WrongModel, serving, stop_local_engine
 from infra.engine.model_folder import ModelFolder
 from infra.engine.server import local_engine, start_local_engine
 from infra.settings import Settings
@@ -242,6 +242,22 @@ def test_engines_of_somebody_else_must_pass_the_probe(
         asyncio.run(serve(with_probe_of(policy, other_policy, tmp_path), running.url))
     with pytest.raises(EngineError, match="no vLLM engine answers"):
         asyncio.run(serve(policy, "http://127.0.0.1:9"))
+
+
+def test_weights_that_somebody_changes_meanwhile_are_noticed(
+    policy: Path, other_policy: Path, settings: Settings
+) -> None:
+    running = local_engine(settings)
+    assert running is not None
+    theirs = settings.model_copy(update={"engine_urls": [running.url], "home": settings.home / "another"})
+    ours = settings.model_copy(update={"engine_urls": [running.url]})
+
+    async def serve() -> None:
+        async with serving(policy, ours), serving(other_policy, theirs):
+            pass
+
+    with pytest.raises(ModelChanged, match="somebody else changed its weights"):
+        asyncio.run(serve())
 
 
 def test_a_folder_whose_probe_is_of_another_model_is_refused(

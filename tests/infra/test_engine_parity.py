@@ -14,7 +14,7 @@ from torch.nn import Module
 
 from infra.engine import serving
 from infra.settings import Settings
-from tasks.format import STEP_CLOSE, Kind, correction_start, question_prompt, reading_start
+from tasks.format import STEP_CLOSE, Kind, correction_start, reading_start
 from tasks.policy import SearchPolicy
 from tasks.search.grow import Expansion, Sample, judged
 from tasks.search.method import Draw
@@ -74,7 +74,7 @@ def test_values_and_priors_are_those_of_the_trainers_forward_pass(
     cached: list[int] = []
 
     async def walk(policy: SearchPolicy, place: int) -> None:
-        state_ids = policy.served.encode(question_prompt(PROBLEMS[place].question))
+        state_ids = policy.served.question(PROBLEMS[place].question)
         for position in range(3):
             below = Draw(2, Origin.CORRECTION, correction_start(position))
             draws = [Draw(1), Draw(4), *((below,) if position else AT_ROOT)]
@@ -106,7 +106,7 @@ def test_a_value_asked_for_alone_is_the_one_that_came_with_the_step(micro: Path,
     async def story() -> None:
         async with serving(micro, small_engine) as engine:
             served = served_policy(engine, micro)
-            state_ids = served.encode(question_prompt(PROBLEMS[0].question))
+            state_ids = served.question(PROBLEMS[0].question)
             reply = await SearchPolicy(served, SETTINGS).sample(state_ids, Draw(5), session="", priority=0)
             asked = await served.values([[*state_ids, *sample.token_ids] for sample in reply.samples])
             assert asked == pytest.approx([sample.value for sample in reply.samples], abs=TOLERANCE)

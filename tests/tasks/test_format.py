@@ -20,6 +20,8 @@ def test_a_question_opens_its_plan() -> None:
         (step_text(3, "skips a number"), 1, Kind.MALFORMED),
         (step_text(1, "look at Plan 2"), 0, Kind.MALFORMED),
         (step_text(1, "never </step> closed"), 0, Kind.MALFORMED),
+        (step_text(1, "then <solution> at once"), 0, Kind.MALFORMED),
+        (step_text(1, "Find the integers with $-3 < x < 5$."), 0, Kind.PLAN),
         ("<step>\nPlan 1: \n</step>\n", 0, Kind.MALFORMED),
         ("<step>\nPlan 1: no end", 0, Kind.MALFORMED),
         ("some prose", 0, Kind.MALFORMED),

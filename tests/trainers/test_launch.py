@@ -9,6 +9,8 @@ from typing import Any
 import psutil
 import pytest
 
+from infra.settings import gpus
+from tasks.train import accelerate
 from tests.tasks.local_stage import LocalStage
 from tests.trainers.conftest import write_config
 from trainers.progress import lines
@@ -58,3 +60,16 @@ def test_a_cancelled_flow_ends_its_trainer(config: Path, tmp_path: Path) -> None
     assert processes
     assert not alive
     assert not (tmp_path / "stage" / "output" / "summary.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("visible", "config", "processes"),
+    [("", "cpu", "1"), ("3", "single-gpu", "1"), ("0, 2,5", "fsdp2", "3"), ("GPU-8f3a,GPU-77b0", "fsdp2", "2")],
+)
+def test_the_gpus_that_are_visible_are_trained_on(
+    visible: str, config: str, processes: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    command = accelerate(gpus())
+    assert Path(command[command.index("--config_file") + 1]).stem == config
+    assert command[command.index("--num_processes") + 1] == processes

@@ -21,8 +21,8 @@ from trainers.value_sft import ExampleCollator
 
 @pytest.fixture
 def config(settings: dict[str, Any], examples: Path) -> SFT:
-    """One update over all 24 rows."""
-    whole = {"batch_size": 24, "micro_batch_size": 24}
+    """One update over all 24 rows, of which 16 are imitated."""
+    whole = {"batch_size": 16, "micro_batch_size": 8}
     return SFT(**{**settings, **whole}, examples=examples, updates=1, value_weight=0.5)
 
 
@@ -94,8 +94,8 @@ def test_the_loss_is_the_one_computed_by_hand(config: SFT) -> None:
 
 
 def test_micro_batches_change_nothing(config: SFT, tmp_path: Path) -> None:
-    """Six micro-batches with different numbers of tokens and values, or one: the same model."""
-    whole = dataclasses.replace(config, batch_size=12, micro_batch_size=12, updates=4)
+    """Twelve micro-batches with different numbers of tokens and values, or three: the same model."""
+    whole = dataclasses.replace(config, updates=4)
     parts = dataclasses.replace(whole, micro_batch_size=2, output=tmp_path / "parts")
     train(whole)
     train(parts)
@@ -105,6 +105,17 @@ def test_micro_batches_change_nothing(config: SFT, tmp_path: Path) -> None:
     in_parts = dict(load_model(parts.output / "model").named_parameters())
     for name, weight in load_model(whole.output / "model").named_parameters():
         torch.testing.assert_close(weight, in_parts[name], atol=1e-4, rtol=1e-3)
+
+
+def test_value_only_rows_come_on_top_of_the_batch(config: SFT, tmp_path: Path) -> None:
+    """However many of them the search left, an epoch has as many updates as its imitated paths fill."""
+    rows = pl.read_parquet(config.examples)
+    many = pl.concat([rows, *[rows.filter(~pl.col("is_policy"))] * 3])
+    many.write_parquet(tmp_path / "many.parquet")
+    for examples in (config.examples, tmp_path / "many.parquet"):
+        output = tmp_path / f"run-{examples.stem}"
+        train(dataclasses.replace(config, examples=examples, output=output, updates=None, epochs=5, batch_size=8))
+        assert len(lines(output / "progress.jsonl")) == 10
 
 
 def test_training_changes_every_parameter_and_writes_a_whole_model_folder(config: SFT) -> None:

@@ -1,0 +1,69 @@
+"""What a served policy asks of the engine, and what of it is stored."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from infra.engine import Completion, Engine, PromptTooLong, Reply, Usage
+from tasks.policy import ServedPolicy
+from tasks.search.grow import ContextFull
+
+
+class Asked:
+    """An engine that notes the prompts of its requests and has a context of 60 tokens."""
+
+    def __init__(self) -> None:
+        self.prompts: list[list[int]] = []
+
+    async def complete(self, prompt_ids: Sequence[int], **options: Any) -> Reply:
+        if len(prompt_ids) >= 60:
+            raise PromptTooLong("a prompt of too many tokens")
+        self.prompts.append(list(prompt_ids))
+        return Reply([Completion([33], "!", [-1.0], [0.0], "stop")], Usage(requests=1))
+
+
+def policy(engine: Asked, *, has_bos: bool, knows_format: bool) -> ServedPolicy:
+    """One token a byte; the beginning of a sequence is token 0."""
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokenizer = Tokenizer(models.BPE({name: number for number, name in enumerate(["<s>", *letters])}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    if has_bos:
+        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return ServedPolicy(cast(Engine, engine), tokenizer, knows_format=knows_format)
+
+
+async def asked(served: ServedPolicy, prompt_ids: list[int], *, reflecting: bool = False) -> None:
+    about: dict[str, Any] = {"stop": (), "max_tokens": 9, "temperature": 0.0, "session": "", "priority": 0}
+    await served.write(prompt_ids, reflecting=reflecting, **about)
+
+
+@pytest.mark.parametrize("has_bos", [True, False])
+def test_what_is_stored_begins_as_what_the_engine_is_asked(has_bos: bool) -> None:
+    """A model that was pre-trained with BOS is searched, trained and evaluated with it."""
+    engine = Asked()
+    served = policy(engine, has_bos=has_bos, knows_format=True)
+    prompt_ids = served.question("Q?")
+    assert (prompt_ids[0] == 0) is has_bos
+    assert prompt_ids.count(0) == has_bos
+    asyncio.run(asked(served, prompt_ids))
+    assert engine.prompts == [prompt_ids]
+
+
+def test_worked_examples_stand_between_the_start_and_the_question() -> None:
+    served = policy(Asked(), has_bos=True, knows_format=False)
+    prompt_ids = served.question("Q?")
+    for reflecting in (False, True):
+        sent = served.asked(prompt_ids, reflecting=reflecting)
+        assert sent[0] == 0
+        assert sent.count(0) == 1
+        assert sent[-len(prompt_ids) + 1 :] == prompt_ids[1:]
+        assert len(sent) > len(prompt_ids) + 100
+
+
+def test_a_state_that_fills_the_context_is_told_apart() -> None:
+    served = policy(Asked(), has_bos=True, knows_format=True)
+    with pytest.raises(ContextFull, match="too many tokens"):
+        asyncio.run(asked(served, served.question("Q" * 60)))
