@@ -1,6 +1,7 @@
 """Tables, views and examples of `sql/`: typed as the Parquet that fills them, documented, and all of them run."""
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -121,7 +122,21 @@ def test_accuracy_is_compared_with_the_start_of_the_round(warehouse: Path) -> No
     assert (curve["round"], curve["base"], curve["sft"], curve["step_apo"]) == (1, 0.5, None, 1.0)
 
 
+def test_values_are_compared_with_what_became_of_the_steps(warehouse: Path) -> None:
+    answer = example(warehouse, "03_value_calibration")
+    assert [(row["is_held_out"], row["mean_value"], row["mean_outcome"], row["nodes"]) for row in answer] == [
+        (False, -0.5, -1.0, 1),
+        (False, 0.5, 0.0, 1),
+        (True, 0.5, 1.0, 1),
+    ]
+
+
 @pytest.mark.parametrize("example", statements("examples"), ids=lambda file: file.stem)
 def test_every_example_asks_a_question_and_gets_rows(example: Path, warehouse: Path) -> None:
     assert "?" in first_comment(example)
     assert ask(warehouse, example.read_text()).rows
+
+
+def example(warehouse: Path, name: str) -> list[dict[str, Any]]:
+    [file] = [file for file in statements("examples") if file.stem == name]
+    return ask(warehouse, file.read_text()).records()
