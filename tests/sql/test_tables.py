@@ -8,7 +8,7 @@ import pytest
 
 from infra.warehouse import ask, build, check, first_comment, statements
 from tasks.records import TABLES, frame
-from tests.sql.handmade import NODES, ROUND, parquet
+from tests.sql.handmade import NODES, RIGHT, ROUND, parquet
 
 
 def test_every_table_has_the_columns_and_types_of_its_records(warehouse: Path, tmp_path: Path) -> None:
@@ -129,6 +129,15 @@ def test_values_are_compared_with_what_became_of_the_steps(warehouse: Path) -> N
         (False, 0.5, 0.0, 1),
         (True, 0.5, 1.0, 1),
     ]
+
+
+def test_self_reflection_is_counted_in_questions_not_in_attempts(tmp_path: Path) -> None:
+    wrong = RIGHT | {"rollout_id": "q3/1.0", "sample": 1, "is_correct": False}
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, ROUND | {"rollouts": [*ROUND["rollouts"], wrong]}))
+    columns = ("trial", "questions_tried", "first_solved", "share_solved_so_far", "tokens_per_question")
+    answer = example(path, "07_what_self_reflection_bought")
+    assert [tuple(row[name] for name in columns) for row in answer] == [(0, 2, 1, 0.5, 8.0), (1, 1, 1, 1.0, 5.0)]
 
 
 @pytest.mark.parametrize("example", statements("examples"), ids=lambda file: file.stem)
