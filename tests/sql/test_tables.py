@@ -115,11 +115,20 @@ def test_search_yield_counts_what_the_search_did(warehouse: Path) -> None:
     assert (row["plan_pairs"], row["solution_pairs"], row["trees_with_pairs"]) == (1, 1, 1)
 
 
-def test_accuracy_is_compared_with_the_start_of_the_round(warehouse: Path) -> None:
+def test_accuracy_is_compared_with_the_base_model(warehouse: Path) -> None:
     gains = ask(warehouse, "select kind, gain from accuracy_by_round where model = 'step_apo' order by kind").rows
     assert gains == [("add", 0.5), ("all", 0.5), ("subtract", 1.0)]
     [curve] = ask(warehouse, "from learning_curve").records()
     assert (curve["round"], curve["base"], curve["sft"], curve["step_apo"]) == (1, 0.5, None, 1.0)
+
+
+def test_a_learning_curve_tells_the_gain_over_the_round_before(tmp_path: Path) -> None:
+    worse = [row | ({"accuracy": 0.75} if row["model"] == "step_apo" else {}) for row in ROUND["evaluations"]]
+    first, second = parquet(tmp_path, {"evaluations": worse}, 1), parquet(tmp_path, ROUND, 2)
+    path = tmp_path / "factory.duckdb"
+    build(path, {"evaluations": second["evaluations"] + first["evaluations"]})
+    curve = ask(path, "select round, step_apo, gain_over_last from learning_curve order by round")
+    assert curve.rows == [(1, 0.75, None), (2, 1.0, 0.25)]
 
 
 def test_values_are_compared_with_what_became_of_the_steps(warehouse: Path) -> None:
