@@ -14,7 +14,7 @@ import polars as pl
 
 from infra.store import Ref
 from tasks.check import Checker, extract_answer
-from tasks.format import SOLUTION_CLOSE, question_prompt
+from tasks.format import SOLUTION_CLOSE, Kind, question_prompt
 from tasks.pairs import SearchedTree
 from tasks.parts import Part, each_part
 from tasks.policy import SearchPolicy, ServedPolicy, judge, serve
@@ -146,24 +146,23 @@ def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-@step("rank_values", version=1, task_run_name="rank-values-{name}")
+@step("rank_values", version=2, task_run_name="rank-values-{name}")
 def rank_values(stage: Stage, model: Ref, name: str, trees: Ref) -> int:
     """How well V ranks the plan steps of trees that it was not trained on: table `value_rankings`.
 
-    V comes from the engine, at the same position as in search; Q is the tree's. Visited plan steps only.
+    V comes from the engine, at the same position as in search; it is compared with the steps' `outcomes`.
     """
     held_out = stage.read(trees, "trees").filter(pl.col("is_held_out"), ~pl.col("state").is_in(["failed", "skipped"]))
     nodes = stage.read(trees, "nodes").partition_by("tree_id", as_dict=True)
     states: list[list[int]] = []
-    qs: list[float] = []
+    outcome_of: list[float] = []
     owners: list[int] = []
     for index, tree in enumerate(held_out.to_dicts()):
         searched = SearchedTree(tree, nodes[tree["tree_id"],].to_dicts())
-        for node in searched.nodes.values():
-            if node["kind"] == "plan" and node["visits"]:
-                states.append([token for step in searched.path(node["node_id"]) for token in step["token_ids"]])
-                qs.append(node["q"])
-                owners.append(index)
+        for node_id, outcome in outcomes(searched).items():
+            states.append([token for step in searched.path(node_id) for token in step["token_ids"]])
+            outcome_of.append(outcome)
+            owners.append(index)
 
     async def run() -> list[float]:
         async with serve(stage, model) as served:
@@ -171,12 +170,31 @@ def rank_values(stage: Stage, model: Ref, name: str, trees: Ref) -> int:
 
     values = asyncio.run(run()) if states else []
     ranking = {"model": name, "trees": held_out.height, "nodes": len(states)}
-    stage.write("value_rankings", frame("value_rankings", [ranking | agreement(values, qs, owners)]))
+    stage.write("value_rankings", frame("value_rankings", [ranking | agreement(values, outcome_of, owners)]))
     return 1
 
 
-def agreement(values: list[float], qs: list[float], owners: list[int]) -> dict[str, float | None]:
-    """Correlations of V with Q, and the AUC of V for Q > 0 against Q < 0 (chance: 0.5).
+def outcomes(tree: SearchedTree) -> dict[int, float]:
+    """What became of a tree's plan steps, by node id: the mean reward of the terminals below, weighed by visits.
+
+    Not Q: from round 2 on an expanded node backs up its own V, so that even a V of noise agrees with Q. A step
+    without a terminal below it has no outcome.
+    """
+    rewards: dict[int, float] = {}
+    visits: dict[int, int] = {}
+    for terminal in tree.nodes.values():
+        if terminal["reward"] is None:
+            continue
+        for node in tree.path(terminal["node_id"]):
+            if node["kind"] == Kind.PLAN:
+                step = node["node_id"]
+                rewards[step] = rewards.get(step, 0.0) + terminal["visits"] * terminal["reward"]
+                visits[step] = visits.get(step, 0) + terminal["visits"]
+    return {step: rewards[step] / visits[step] for step in rewards}
+
+
+def agreement(values: list[float], outcomes: list[float], owners: list[int]) -> dict[str, float | None]:
+    """Correlations of V with the outcome, and the AUC of V for outcomes > 0 against < 0 (chance: 0.5).
 
     The AUC's standard error is a bootstrap over trees, for the nodes of one tree are not independent. All are None
     where they are undefined: no nodes, a constant V, or one class only.
@@ -184,11 +202,14 @@ def agreement(values: list[float], qs: list[float], owners: list[int]) -> dict[s
     from scipy.stats import pearsonr, spearmanr  # a second that every process of a flow would wait
 
     undefined: dict[str, float | None] = {"pearson": None, "spearman": None, "auc": None, "auc_stderr": None}
-    v, q, owner = np.array(values), np.array(qs), np.array(owners)
-    if len(v) < 3 or np.ptp(v) == 0 or np.ptp(q) == 0:
+    v, outcome, owner = np.array(values), np.array(outcomes), np.array(owners)
+    if len(v) < 3 or np.ptp(v) == 0 or np.ptp(outcome) == 0:
         return undefined
-    correlations = {"pearson": float(pearsonr(v, q).statistic), "spearman": float(spearmanr(v, q).statistic)}
-    auc = _auc(v, q)
+    correlations = {
+        "pearson": float(pearsonr(v, outcome).statistic),
+        "spearman": float(spearmanr(v, outcome).statistic),
+    }
+    auc = _auc(v, outcome)
     if auc is None:
         return undefined | correlations
     random = np.random.default_rng(0)
@@ -196,16 +217,16 @@ def agreement(values: list[float], qs: list[float], owners: list[int]) -> dict[s
     resampled = []
     for _ in range(BOOTSTRAP_RESAMPLES):
         drawn = np.concatenate([of_tree[i] for i in random.integers(len(of_tree), size=len(of_tree))])
-        if (one := _auc(v[drawn], q[drawn])) is not None:
+        if (one := _auc(v[drawn], outcome[drawn])) is not None:
             resampled.append(one)
     return correlations | {"auc": auc, "auc_stderr": float(np.std(resampled)) if len(resampled) > 1 else None}
 
 
-def _auc(v: "np.ndarray[Any, Any]", q: "np.ndarray[Any, Any]") -> float | None:
+def _auc(v: "np.ndarray[Any, Any]", outcome: "np.ndarray[Any, Any]") -> float | None:
     from sklearn.metrics import roc_auc_score
 
-    signed = q != 0
-    positive = q[signed] > 0
+    signed = outcome != 0
+    positive = outcome[signed] > 0
     if positive.all() or not positive.any():
         return None
     auc = float(roc_auc_score(positive, v[signed]))

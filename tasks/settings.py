@@ -158,7 +158,11 @@ class Sft(StepSettings):
     value_weight: float = Field(
         0.1, ge=0, title="Value weight", description="Of the MSE of V to Q beside the LM loss. AlphaMath's table: 0.1."
     )
-    max_length: Positive = Field(1024, title="Length", description="Tokens an example; longer ones are left out.")
+    max_length: Positive = Field(
+        1024,
+        title="Length",
+        description="Tokens an example; longer ones are cut there, and left out where the prompt alone fills it.",
+    )
     seed: int = Field(42, title="Seed", description="Order of the examples.")
 
 
@@ -172,7 +176,11 @@ class StepApo(StepSettings):
     warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
     beta: float = Field(0.3, gt=0, title="beta", description="Of DPO. CPL: 0.3.")
     alpha: float = Field(1.0, ge=0, title="alpha", description="Of the advantage margin; 0 is step-DPO. CPL: 1.")
-    max_length: Positive = Field(1024, title="Length", description="Tokens a pair's side; longer ones are left out.")
+    max_length: Positive = Field(
+        1024,
+        title="Length",
+        description="Tokens a pair's side; longer ones are cut there, and left out where the prompt alone fills it.",
+    )
     seed: int = Field(42, title="Seed", description="Order of the pairs.")
 
 

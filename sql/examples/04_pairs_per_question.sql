@@ -9,7 +9,7 @@ with counted as (
 
 select
     round,
-    round(pass_rate, 1) as pass_rate,
+    round(pass_rate, 2) as pass_rate,
     count(*) as questions,
     count(*) filter (where state = 'skipped') as skipped,
     count(*) filter (where pairs = 0) as without_pairs,

@@ -1,12 +1,40 @@
--- How much does a second look help? Attempts and correct answers by trial of the rollouts.
+-- What did self-reflection buy? Questions solved by trial, where 0 is all first attempts; the control (as many plain samples again) is not part of it.
+with tried as (
+    select
+        campaign,
+        round,
+        trial,
+        question_id,
+        bool_or(is_correct) as is_solved,
+        count(*) filter (where is_leaked) as leaked,
+        sum(generated_tokens) as tokens,
+    from rollouts
+    where error is null
+    group by all
+),
+
+counted as (
+    select
+        campaign,
+        round,
+        trial,
+        count(*) as questions_tried,
+        count(*) filter (where is_solved) as first_solved,
+        sum(leaked)::bigint as leaked,
+        round(avg(tokens)) as tokens_per_question,
+    from tried
+    group by all
+)
+
+-- A question is tried again only while nothing was right, so trial 0 has all of them.
 select
     round,
     trial,
-    count(*) as attempts,
-    round(avg(is_correct::int), 3) as correct,
-    count(*) filter (where is_leaked) as leaked,
-    round(avg(generated_tokens)) as tokens_per_attempt,
-from rollouts
-where error is null
-group by all
+    questions_tried,
+    first_solved,
+    round(sum(first_solved) over so_far / first_value(questions_tried) over so_far, 3) as share_solved_so_far,
+    leaked,
+    tokens_per_question,
+from counted
+window so_far as (partition by campaign, round order by trial)
 order by all

@@ -15,7 +15,7 @@ comment on column rounds.campaign is 'Name of the campaign: rounds that build on
 comment on column rounds.round is 'Number of the round in its campaign, from 1.';
 comment on column rounds.run_id is 'Prefect flow run that made the round.';
 comment on column rounds.recipe is 'Method: name of a file in flows/recipes.';
-comment on column rounds.model is 'Model that the round started from: micro, smollm2, a hub id or a folder.';
+comment on column rounds.model is 'Base model, from which the SFT of every round starts: micro, smollm2, a hub id or a folder.';
 comment on column rounds.seconds is 'Seconds that its stages took when they were made, summed; stages reused from earlier runs included.';
 comment on column rounds.created_at is 'When the warehouse was built (UTC).';
 comment on column rounds.config is 'All settings of the round as JSON text: the recipe''s, with what the user changed.';

@@ -13,7 +13,7 @@ create table models (
 comment on table models is 'One row per checkpoint that a round starts from or trains.';
 comment on column models.campaign is 'Campaign of the round.';
 comment on column models.round is 'Number of the round in its campaign, from 1.';
-comment on column models.model is 'base (start of the round), sft, sft_more (control: SFT for as many more updates) or step_apo.';
+comment on column models.model is 'base (where the SFT of every round starts), sft, sft_more (control: SFT for as many more updates) or step_apo.';
 comment on column models.uri is 'Address of the manifest of the checkpoint in the object store.';
 comment on column models.sha256 is 'Digest of that manifest: the version of the checkpoint.';
 comment on column models.parent is 'Model of this table that its training started from; null for base.';

@@ -21,7 +21,7 @@ left join evaluations as base
         and evaluations.kind = base.kind
         and base.model = 'base';
 
-comment on view accuracy_by_round is 'One row per evaluation, compared with the model that the round started from.';
+comment on view accuracy_by_round is 'One row per evaluation, compared with the campaign''s base model, from which the SFT of every round starts.';
 comment on column accuracy_by_round.campaign is 'Campaign of the round.';
 comment on column accuracy_by_round.round is 'Number of the round in its campaign, from 1.';
 comment on column accuracy_by_round.benchmark is 'Name of the benchmark.';
@@ -31,5 +31,5 @@ comment on column accuracy_by_round.model is 'Model that answered.';
 comment on column accuracy_by_round.accuracy is 'Share of questions answered correctly, in [0, 1].';
 comment on column accuracy_by_round.stderr is 'Standard error of accuracy.';
 comment on column accuracy_by_round.n is 'Questions asked.';
-comment on column accuracy_by_round.gain is 'Accuracy minus that of base in the same round, in [-1, 1]; null where base was not evaluated.';
+comment on column accuracy_by_round.gain is 'Accuracy minus that of base, asked the same in the same round, in [-1, 1]; null where base was not evaluated.';
 comment on column accuracy_by_round.gain_stderr is 'Standard error of gain, taking both models as independent (cautious: they answered the same questions).';

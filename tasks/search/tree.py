@@ -3,7 +3,8 @@
 State: the question and the plan steps so far. Action: one plan step, or the complete solution. As r = 0 on plan
 steps, Q(s, a) of an action is the value of the state it leads to, and is kept in the child (CPL, methods.md 1.3):
 
-    prior:   P(a|s) = exp(mean log-prob of the sampled tokens), not normalised over siblings
+    prior:   P(a|s) = exp(mean log-prob of the sampled tokens), not normalised over siblings;
+             log-probs before temperature (vLLM's raw_logprobs)
     backup:  N += 1, W += v on the node and all ancestors;  Q = W / N, and 0 where N = 0
 
 How a tree is searched is a method's business: `tasks.search.puct`, `stepwise`, `beam`, `sampling`.

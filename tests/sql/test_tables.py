@@ -1,13 +1,14 @@
 """Tables, views and examples of `sql/`: typed as the Parquet that fills them, documented, and all of them run."""
 
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
 
 from infra.warehouse import ask, build, check, first_comment, statements
 from tasks.records import TABLES, frame
-from tests.sql.handmade import NODES, ROUND, parquet
+from tests.sql.handmade import NODES, RIGHT, ROUND, parquet
 
 
 def test_every_table_has_the_columns_and_types_of_its_records(warehouse: Path, tmp_path: Path) -> None:
@@ -114,14 +115,46 @@ def test_search_yield_counts_what_the_search_did(warehouse: Path) -> None:
     assert (row["plan_pairs"], row["solution_pairs"], row["trees_with_pairs"]) == (1, 1, 1)
 
 
-def test_accuracy_is_compared_with_the_start_of_the_round(warehouse: Path) -> None:
+def test_accuracy_is_compared_with_the_base_model(warehouse: Path) -> None:
     gains = ask(warehouse, "select kind, gain from accuracy_by_round where model = 'step_apo' order by kind").rows
     assert gains == [("add", 0.5), ("all", 0.5), ("subtract", 1.0)]
     [curve] = ask(warehouse, "from learning_curve").records()
     assert (curve["round"], curve["base"], curve["sft"], curve["step_apo"]) == (1, 0.5, None, 1.0)
 
 
+def test_a_learning_curve_tells_the_gain_over_the_round_before(tmp_path: Path) -> None:
+    worse = [row | ({"accuracy": 0.75} if row["model"] == "step_apo" else {}) for row in ROUND["evaluations"]]
+    first, second = parquet(tmp_path, {"evaluations": worse}, 1), parquet(tmp_path, ROUND, 2)
+    path = tmp_path / "factory.duckdb"
+    build(path, {"evaluations": second["evaluations"] + first["evaluations"]})
+    curve = ask(path, "select round, step_apo, gain_over_last from learning_curve order by round")
+    assert curve.rows == [(1, 0.75, None), (2, 1.0, 0.25)]
+
+
+def test_values_are_compared_with_what_became_of_the_steps(warehouse: Path) -> None:
+    answer = example(warehouse, "03_value_calibration")
+    assert [(row["is_held_out"], row["mean_value"], row["mean_outcome"], row["nodes"]) for row in answer] == [
+        (False, -0.5, -1.0, 1),
+        (False, 0.5, 0.0, 1),
+        (True, 0.5, 1.0, 1),
+    ]
+
+
+def test_self_reflection_is_counted_in_questions_not_in_attempts(tmp_path: Path) -> None:
+    wrong = RIGHT | {"rollout_id": "q3/1.0", "sample": 1, "is_correct": False}
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, ROUND | {"rollouts": [*ROUND["rollouts"], wrong]}))
+    columns = ("trial", "questions_tried", "first_solved", "share_solved_so_far", "tokens_per_question")
+    answer = example(path, "07_what_self_reflection_bought")
+    assert [tuple(row[name] for name in columns) for row in answer] == [(0, 2, 1, 0.5, 8.0), (1, 1, 1, 1.0, 5.0)]
+
+
 @pytest.mark.parametrize("example", statements("examples"), ids=lambda file: file.stem)
 def test_every_example_asks_a_question_and_gets_rows(example: Path, warehouse: Path) -> None:
     assert "?" in first_comment(example)
     assert ask(warehouse, example.read_text()).rows
+
+
+def example(warehouse: Path, name: str) -> list[dict[str, Any]]:
+    [file] = [file for file in statements("examples") if file.stem == name]
+    return ask(warehouse, file.read_text()).records()

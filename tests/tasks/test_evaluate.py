@@ -1,12 +1,18 @@
 """Accuracies with their errors, and how V's ranking is judged."""
 
+import asyncio
 import math
 import random
 
 import pytest
 
-from tasks.evaluate import accuracies, agreement
+from tasks.evaluate import accuracies, agreement, outcomes
+from tasks.pairs import SearchedTree
 from tasks.records import frame
+from tasks.search.grow import Task, grow
+from tasks.settings import Search
+from tests.sql.handmade import NODES, ROUND
+from tests.tasks.scripted import ScriptedPolicy
 
 
 def sample(number: int, kinds: list[str], is_correct: bool) -> dict[str, object]:
@@ -39,24 +45,78 @@ def test_accuracy_over_all_and_by_kind() -> None:
     assert table.keys() == {"all", "add", "sub"}
 
 
-def test_a_value_that_knows_q_ranks_perfectly_and_noise_does_not() -> None:
+def handmade(tree_id: str) -> SearchedTree:
+    [tree] = [tree for tree in ROUND["trees"] if tree["tree_id"] == tree_id]
+    return SearchedTree(tree, [node for node in NODES if node["tree_id"] == tree_id])
+
+
+def test_an_outcome_is_the_mean_reward_of_the_terminals_below() -> None:
+    assert outcomes(handmade("t1")) == {1: 0.0, 2: -1.0}, (
+        "wrong and malformed ends count; the unvisited step 7 has none"
+    )
+    assert outcomes(handmade("t2")) == {1: 1.0}, "its Q is 0.75: its own V of 0.5 is in there"
+
+
+def test_a_terminal_counts_as_often_as_it_was_visited() -> None:
+    tree = handmade("t1")
+    tree.nodes[3] = tree.nodes[3] | {"visits": 3}
+    assert outcomes(tree)[1] == 0.5
+
+
+def test_a_step_whose_only_visit_is_its_own_expansion_has_no_outcome() -> None:
+    tree = handmade("t2")
+    tree.nodes[2] = tree.nodes[2] | {"kind": "plan", "reward": None, "visits": 0, "q": None}
+    tree.nodes[1] = tree.nodes[1] | {"visits": 1, "q": tree.nodes[1]["value"]}
+    assert outcomes(tree) == {}
+
+
+def test_a_search_guided_by_noise_gives_the_noise_no_credit() -> None:
+    """The scripted policy's V is noise: it agrees with Q, of which it is a part, not with what became of the steps."""
+
+    async def is_even(answer: str) -> bool:
+        return int(answer) % 2 == 0
+
+    settings = Search(simulations=24)
+    values: list[float] = []
+    qs: list[float] = []
+    outcome_of: list[float] = []
+    owners: list[int] = []
+    for number in range(60):
+        task = Task(f"q{number}", "?", (5, 100 + number), is_even, settings.simulations)
+        grown = asyncio.run(grow(task, ScriptedPolicy(seed=1), settings))
+        tree = SearchedTree(grown.tree_rows[0], grown.node_rows)
+        for node_id, outcome in outcomes(tree).items():
+            values.append(tree.nodes[node_id]["value"])
+            qs.append(tree.nodes[node_id]["q"])
+            outcome_of.append(outcome)
+            owners.append(number)
+    credited, fair = agreement(values, qs, owners), agreement(values, outcome_of, owners)
+    assert credited["auc"] is not None
+    assert credited["auc_stderr"] is not None
+    assert fair["auc"] is not None
+    assert fair["auc_stderr"] is not None
+    assert credited["auc"] > 0.5 + 4 * credited["auc_stderr"]
+    assert abs(fair["auc"] - 0.5) < 3 * fair["auc_stderr"]
+
+
+def test_a_value_that_knows_the_outcome_ranks_perfectly_and_noise_does_not() -> None:
     rng = random.Random(1)
-    qs = [rng.uniform(-1, 1) for _ in range(400)]
+    known = [rng.uniform(-1, 1) for _ in range(400)]
     owners = [i // 10 for i in range(400)]
-    exact = agreement(qs, qs, owners)
+    exact = agreement(known, known, owners)
     assert [exact["auc"], exact["auc_stderr"]] == pytest.approx([1.0, 0.0])
     assert exact["pearson"] == pytest.approx(1.0)
-    noise = agreement([rng.random() for _ in qs], qs, owners)
+    noise = agreement([rng.random() for _ in known], known, owners)
     assert noise["auc"] is not None
     assert noise["auc_stderr"] is not None
     assert abs(noise["auc"] - 0.5) < 4 * noise["auc_stderr"]
 
 
 @pytest.mark.parametrize(
-    ("values", "qs"),
+    ("values", "known"),
     [([], []), ([0.0] * 5, [1, -1, 1, -1, 1]), ([0.1, 0.2, 0.3], [0.5, 0.5, 0.5])],
 )
-def test_what_is_undefined_is_none(values: list[float], qs: list[float]) -> None:
-    assert agreement(values, qs, list(range(len(values)))) == dict.fromkeys(
+def test_what_is_undefined_is_none(values: list[float], known: list[float]) -> None:
+    assert agreement(values, known, list(range(len(values)))) == dict.fromkeys(
         ("pearson", "spearman", "auc", "auc_stderr")
     )
