@@ -14,7 +14,7 @@ import polars as pl
 
 from infra.store import Ref
 from tasks.check import Checker, extract_answer
-from tasks.format import SOLUTION_CLOSE, Kind, question_prompt
+from tasks.format import SOLUTION_CLOSE, Kind
 from tasks.pairs import SearchedTree
 from tasks.parts import Part, each_part
 from tasks.policy import SearchPolicy, ServedPolicy, judge, serve
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 BOOTSTRAP_RESAMPLES = 200
 
 
-@step("evaluate", version=3, task_run_name="evaluate-{name}")
+@step("evaluate", version=4, task_run_name="evaluate-{name}")
 def evaluate(stage: Stage, model: Ref, name: str, benchmarks: Ref, settings: Evaluation) -> int:
     """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`."""
     asked = {question["question_id"]: question for question in stage.read(benchmarks, "benchmarks").to_dicts()}
@@ -60,12 +60,17 @@ class Answer:
 async def sample(
     question: Row, place: int, model: str, policy: ServedPolicy, checker: Checker, settings: Evaluation
 ) -> Part:
-    """One question's answer, checked: a row of `evaluation_samples`."""
+    """One question's answer, checked: a row of `evaluation_samples`.
+
+    A question whose request or check failed for good counts as not solved: left out, it would flatter the model that
+    failed at it.
+    """
+    given, is_correct, error = Answer("", None, 0), False, None
     try:
         given = await (greedy if settings.decoding == "greedy" else searched)(question, place, policy, settings)
         is_correct = given.answer is not None and await judge(checker, question)(given.answer)
     except PolicyError as problem:
-        return Part({"evaluation_samples": []}, str(problem))
+        error = str(problem)
     row = {
         "model": model,
         "benchmark": question["benchmark"],
@@ -77,14 +82,15 @@ async def sample(
         "answer": given.answer,
         "is_correct": is_correct,
         "generated_tokens": given.generated_tokens,
+        "error": error,
     }
-    return Part({"evaluation_samples": [row]})
+    return Part({"evaluation_samples": [row]}, error)
 
 
 async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
     """Plan and solution in one greedy completion."""
     written = await policy.write(
-        policy.encode(question_prompt(question["question"])),
+        policy.question(question["question"]),
         stop=(SOLUTION_CLOSE,),
         max_tokens=settings.max_tokens,
         temperature=0.0,
@@ -108,7 +114,7 @@ async def searched(question: Row, place: int, policy: ServedPolicy, settings: Ev
     task = Task(
         question_id=question["question_id"],
         question=question["question"],
-        prompt_ids=tuple(policy.encode(question_prompt(question["question"]))),
+        prompt_ids=tuple(policy.question(question["question"])),
         judge=unknown,
         simulations=1,
         priority=place,

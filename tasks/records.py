@@ -195,6 +195,7 @@ EVALUATION_SAMPLES = _schema(
         "answer": pl.String,
         "is_correct": pl.Boolean,
         "generated_tokens": pl.Int32,
+        "error": pl.String,
     }
 )
 

@@ -19,4 +19,4 @@ comment on column evaluations.split is 'in_domain: the source of the training qu
 comment on column evaluations.kind is 'all: every question; otherwise the questions that have this kind among their kinds.';
 comment on column evaluations.accuracy is 'Share of questions answered correctly, in [0, 1].';
 comment on column evaluations.stderr is 'Standard error of accuracy: sqrt(p (1 - p) / n).';
-comment on column evaluations.n is 'Questions asked.';
+comment on column evaluations.n is 'Questions asked; one without an answer or a verdict (evaluation_samples.error) counts as not solved.';

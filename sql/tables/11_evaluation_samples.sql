@@ -11,6 +11,7 @@ create table evaluation_samples (
     answer varchar,
     is_correct boolean not null,
     generated_tokens integer not null,
+    error varchar,
 );
 
 comment on table evaluation_samples is 'One row per benchmark question and model: what the model wrote and how it was judged.';
@@ -26,3 +27,4 @@ comment on column evaluation_samples.output is 'Whole output of the model; of se
 comment on column evaluation_samples.answer is 'Answer found in the output; null where there is none.';
 comment on column evaluation_samples.is_correct is 'The answer equals the gold answer (answer checker).';
 comment on column evaluation_samples.generated_tokens is 'Tokens generated.';
+comment on column evaluation_samples.error is 'Why the question got no answer or no verdict; null where it did. It counts as not solved.';

@@ -220,6 +220,7 @@ def sample(name: str, question_id: str, kinds: list[str], is_correct: bool) -> R
         "answer": "5",
         "is_correct": is_correct,
         "generated_tokens": 12,
+        "error": None,
     }
 
 

@@ -3,14 +3,18 @@
 import asyncio
 import math
 import random
+from typing import Any, cast
 
 import pytest
 
+from tasks.check import Checker
 from tasks.evaluate import accuracies, agreement, outcomes
+from tasks.evaluate import sample as evaluated
 from tasks.pairs import SearchedTree
+from tasks.policy import ServedPolicy, Written
 from tasks.records import frame
-from tasks.search.grow import Task, grow
-from tasks.settings import Search
+from tasks.search.grow import PolicyError, Task, grow
+from tasks.settings import Evaluation, Search
 from tests.sql.handmade import NODES, ROUND
 from tests.tasks.scripted import ScriptedPolicy
 
@@ -27,6 +31,7 @@ def sample(number: int, kinds: list[str], is_correct: bool) -> dict[str, object]
         "answer": None,
         "is_correct": is_correct,
         "generated_tokens": 1,
+        "error": None,
     }
 
 
@@ -43,6 +48,23 @@ def test_accuracy_over_all_and_by_kind() -> None:
     assert (table["add"]["accuracy"], table["add"]["n"]) == (1.0, 2)
     assert (table["sub"]["accuracy"], table["sub"]["n"]) == (0.5, 2)
     assert table.keys() == {"all", "add", "sub"}
+
+
+def test_a_question_that_got_no_answer_counts_as_not_solved() -> None:
+    class Gone:
+        def question(self, question: str) -> list[int]:
+            return [1]
+
+        async def write(self, prompt_ids: list[int], **about: Any) -> Written:
+            raise PolicyError("the engine is gone")
+
+    asked = {"benchmark": "micro/test", "split": "in_domain", "question_id": "q", "question": "?", "kinds": ["add"]}
+    policy, checker = cast(ServedPolicy, Gone()), cast(Checker, None)
+    part = asyncio.run(evaluated(asked, 0, "base", policy, checker, Evaluation(decoding="greedy")))
+    assert part.error == "the engine is gone"
+    [row] = part.rows["evaluation_samples"]
+    counted = accuracies(frame("evaluation_samples", [sample(0, ["add"], True), dict(row)]))
+    assert counted.filter(kind="all").select("accuracy", "n").row(0) == (0.5, 2)
 
 
 def handmade(tree_id: str) -> SearchedTree:
