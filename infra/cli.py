@@ -15,11 +15,11 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 def up() -> None:
     """Start the local stack, or what is missing of it: Prefect server, worker, S3. Deploy the flows."""
     from infra.s3 import StoreError
-    from infra.settings import settings
+    from infra.settings import Settings, settings
     from infra.stack import Stack, StackError
     from infra.store import Store
 
-    stack = Stack(settings().home, Path.cwd())
+    stack = Stack(Settings().home, Path.cwd())  # not settings(): what it adds may be of an older stack's ports
     try:
         stack.up(typer.echo)
         Store.open(settings())

@@ -33,6 +33,7 @@ def round_(
     from rich.console import Console
 
     from infra.ask import show
+    from infra.settings import Settings
     from infra.settings import settings as environment
     from infra.stack import Stack, StackError
 
@@ -42,7 +43,7 @@ def round_(
     parameters = nested({name: value for name, value in given.items() if value is not None})
 
     console = Console(soft_wrap=True, highlight=False)
-    stack = Stack(environment().home, Path.cwd())
+    stack = Stack(Settings().home, Path.cwd())
     try:
         stack.up(console.print)
     except (StackError, OSError) as problem:

@@ -61,7 +61,9 @@ def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
     try:
         yield
     except NoCredentialsError as problem:
-        raise StoreError(f"{where}: no key is set. Set {KEYS}, or run `cpl up`") from problem
+        raise StoreError(
+            f"{where}: no key is set. Set {KEYS}; or, for the local store, unset CPL_STORE and run `cpl up`"
+        ) from problem
     except (HTTPClientError, NoConnectionError) as problem:
         raise StoreError(
             f"{where}: cannot be reached ({type(problem).__name__}). Is it running? `cpl status` tells, `cpl up` "

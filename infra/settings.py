@@ -57,10 +57,13 @@ def gpus() -> list[str]:
 def add_stack(environment: MutableMapping[str, str], stack: Mapping[str, str | None]) -> None:
     """Adds the stack's variables where the user has not set their own.
 
-    The store's endpoint and keys belong together: whoever sets AWS_ENDPOINT_URL brings their own keys, and whoever
-    does not gets the stack's, also when keys of another service are set.
+    The store's settings belong together: whoever sets CPL_STORE or AWS_ENDPOINT_URL brings their own keys, and whoever
+    sets neither gets the stack's, also when keys of another service are set. What an earlier call added is the stack's
+    still, so a second one changes nothing.
     """
-    own_store = environment.get("AWS_ENDPOINT_URL", stack.get("AWS_ENDPOINT_URL")) != stack.get("AWS_ENDPOINT_URL")
+    own_store = any(
+        environment.get(name, stack.get(name)) != stack.get(name) for name in ("CPL_STORE", "AWS_ENDPOINT_URL")
+    )
     for name, value in stack.items():
         if value is None or (own_store and name.startswith("AWS_")):
             continue

@@ -2,7 +2,8 @@
 
 Everything it keeps is below one folder (CPL_HOME, `.cpl`):
 
-    stack.json   ports, chosen once; what was deployed       stack.env   addresses and keys (mode 600)
+    stack.json   ports, chosen once; what was deployed; a digest of the variables that each worker started with
+    stack.env    addresses and keys (mode 600)
     pids/ logs/  one file a part                             prefect/ s3/   data of the servers
 """
 
@@ -38,6 +39,8 @@ kill. A worker reports the flow runs that it ends."""
 POOL = "cpl"
 WORKERS = {WORKER: ["--work-queue", "default"], SEARCHER: ["--work-queue", "shards", "--limit", "1"]}
 """Shards wait for each other and never for the rounds that wait for them, nor a round for another's shards."""
+VARIABLES = ("CPL_", "AWS_", "HF_", "CUDA_VISIBLE_DEVICES")
+"""What flows read of the environment that their worker started with."""
 OURS = "# Written by `cpl up`: `prefect` commands in this folder talk to the local stack.\n"
 
 
@@ -67,6 +70,8 @@ class Stack:
     def up(self, say: Say) -> None:
         """Starts what does not run and deploys what changed; does nothing where nothing is missing.
 
+        Workers whose variables changed start anew, unless that would end a flow run.
+
         Raises:
             StackError: when a part does not come up; what did come up stays.
             DiskFull: when that is for want of room.
@@ -79,6 +84,7 @@ class Stack:
             with self._deploying(say) as deploy:
                 for name in (STORE, SERVER):
                     self._wait_for(name, say if name in new else _silent)
+                self._end_outdated(say)
                 new = [name for name in WORKERS if self._start(name, say)]
                 deploy()
                 for name in WORKERS:
@@ -155,7 +161,44 @@ class Stack:
                     f"delete {self.home / 'stack.json'} and run `cpl up`, which then chooses other ports."
                 )
         part.start(self._command(name), self.environment(), self.root)
+        if name in WORKERS:
+            self._keep(variables=self.state.get("variables", {}) | {name: self._variables()})
         return True
+
+    def _end_outdated(self, say: Say) -> None:
+        """Ends the workers that were started with other variables, if no flow runs; otherwise says that they stay."""
+        known, now = self.state.get("variables", {}), self._variables()
+        outdated = [name for name in WORKERS if self.parts[name].process() and known.get(name, now) != now]
+        if not outdated:
+            return
+        names = ", ".join(f"{name}*" if name.endswith("_") else name for name in VARIABLES)
+        if self._is_busy():
+            say(
+                f"Variables changed since the workers started ({names}), and flows are running: these and new ones "
+                "keep the old variables. `cpl up` applies yours when no flow runs; `cpl down`, `cpl up` do it now, and "
+                "end what runs."
+            )
+            return
+        say(f"Variables changed since the workers started ({names}): they start anew")
+        for name in outdated:
+            self.parts[name].end(END_SECONDS[name])
+
+    def _variables(self) -> str:
+        """A digest of the variables that a worker would start with. CPL_HOME is this stack's, however it is written."""
+        found = {
+            name: text for name, text in self.environment().items() if name.startswith(VARIABLES) and name != "CPL_HOME"
+        }
+        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
+
+    def _is_busy(self) -> bool:
+        """Whether a flow run of the pool has a process or is about to; also where the server does not say."""
+        alive = {"any_": ["PENDING", "RUNNING", "PAUSED", "CANCELLING"]}
+        runs = {"flow_runs": {"state": {"type": alive}}, "work_pools": {"name": {"any_": [POOL]}}}
+        try:
+            reply = httpx.post(f"{self.ui}/api/flow_runs/count", json=runs, timeout=5)
+        except httpx.HTTPError:
+            return True
+        return not reply.is_success or reply.json() > 0
 
     def _command(self, name: str) -> list[str]:
         prefect = [sys.executable, "-m", "prefect"]

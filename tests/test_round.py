@@ -40,7 +40,8 @@ class Shell:
     """`cpl` and `prefect` as a user types them, in the repository and with a home of the test's own."""
 
     def __init__(self, home: Path) -> None:
-        kept = {name: text for name, text in os.environ.items() if not name.startswith(("PREFECT_", "AWS_"))}
+        not_ours = ("PREFECT_", "AWS_", "CPL_STORE")  # a store of the developer's is not written to
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(not_ours)}
         self.environment = kept | {"CPL_HOME": str(home)}
         self.home = home
 
@@ -71,7 +72,7 @@ class Shell:
         from dotenv import dotenv_values
 
         os.environ.update({k: v for k, v in dotenv_values(self.home / "stack.env").items() if v is not None})
-        return Store.open(Settings(home=self.home))
+        return Store.open(Settings(home=self.home, store="s3://cpl"))
 
     def api(self, path: str, **document: Any) -> Any:
         from dotenv import dotenv_values

@@ -159,16 +159,60 @@ def test_a_flow_that_cannot_be_imported_is_told_and_a_mended_one_is_deployed(sta
     assert said == ["deployments: writing", "deployments: ready"]
 
 
-@pytest.mark.integration
-def test_down_ends_the_worker_with_the_children_of_its_flows(stack: Stack) -> None:
+def start_long_flow(stack: Stack) -> psutil.Process:
+    """The child that a flow run waits for."""
     child_pid = stack.root / "child.pid"
+    child_pid.unlink(missing_ok=True)
     started = in_repository(stack, "prefect", "deployment", "run", "cpl/round", "--param", "seconds=300")
     assert started.returncode == 0, started.stdout + started.stderr
     deadline = time.monotonic() + 60
     while not child_pid.exists() or not child_pid.read_text():
         assert time.monotonic() < deadline, stack.parts[WORKER].log_tail(60)
         time.sleep(0.1)
-    children = [psutil.Process(int(child_pid.read_text()))]
+    return psutil.Process(int(child_pid.read_text()))
+
+
+@pytest.mark.integration
+def test_up_gives_changed_variables_to_the_workers_when_no_flow_runs(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, child = pids(stack), start_long_flow(stack)
+    monkeypatch.setenv("HF_TOKEN", "a-token")
+    said: list[str] = []
+    stack.up(said.append)
+    assert len(said) == 1
+    assert "keep the old variables" in said[0]
+    assert "`cpl down`, `cpl up`" in said[0]
+    assert pids(stack) == before
+
+    child.kill()
+    deadline = time.monotonic() + 60
+    while stack._is_busy():
+        assert time.monotonic() < deadline, stack.parts[WORKER].log_tail(60)
+        time.sleep(0.1)
+    said.clear()
+    stack.up(said.append)
+    assert "start anew" in said[0]
+    assert sorted(said[1:]) == sorted(
+        f"{name}: {what}" for name in (WORKER, SEARCHER) for what in ("starting", "ready")
+    )
+    for name in (WORKER, SEARCHER):
+        process = stack.parts[name].process()
+        assert process is not None
+        assert process.environ()["HF_TOKEN"] == "a-token"
+    after = pids(stack)
+    assert (after[SERVER], after[STORE]) == (before[SERVER], before[STORE])
+    assert "a-token" not in (stack.home / "stack.json").read_text()
+
+    said.clear()
+    monkeypatch.setenv("CPL_HOME", str(stack.home))
+    stack.up(said.append)
+    assert said == [], "the same variables, and the same home by another name"
+
+
+@pytest.mark.integration
+def test_down_ends_the_worker_with_the_children_of_its_flows(stack: Stack) -> None:
+    children = [start_long_flow(stack)]
     children += [process for part in stack.parts.values() if (process := part.process()) is not None]
     stack.down(print)
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in children)

@@ -252,3 +252,22 @@ def test_the_stack_brings_its_own_keys_unless_the_user_brings_a_store() -> None:
         "AWS_ACCESS_KEY_ID": "own",
         "PREFECT_API_URL": "stack",
     }
+
+
+@pytest.mark.parametrize("keys", [{"AWS_ACCESS_KEY_ID": "own", "AWS_SECRET_ACCESS_KEY": "own"}, {"AWS_PROFILE": "own"}])
+def test_a_bucket_of_the_user_is_reached_with_nothing_of_the_stack(keys: dict[str, str]) -> None:
+    stack = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "stack", "AWS_REGION": "stack"}
+    own = {"CPL_STORE": "s3://bucket/prefix"} | keys
+    environment = dict(own)
+    add_stack(environment, stack | {"PREFECT_API_URL": "stack"})
+    assert environment == own | {"PREFECT_API_URL": "stack"}
+
+
+def test_what_the_stack_added_is_not_mistaken_for_the_users() -> None:
+    stack = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "stack"}
+    for own in ({}, {"CPL_STORE": "s3://bucket"}):
+        once: dict[str, str] = dict(own)
+        add_stack(once, stack)
+        twice = dict(once)  # as in a flow: it has the worker's environment, and reads the stack's again
+        add_stack(twice, stack)
+        assert twice == once
