@@ -64,6 +64,8 @@ def add_stack(environment: MutableMapping[str, str], stack: Mapping[str, str | N
     own_store = any(
         environment.get(name, stack.get(name)) != stack.get(name) for name in ("CPL_STORE", "AWS_ENDPOINT_URL")
     )
+    if not own_store and stack:
+        environment.pop("AWS_SESSION_TOKEN", None)  # it belongs to other keys than the stack's
     for name, value in stack.items():
         if value is None or (own_store and name.startswith("AWS_")):
             continue

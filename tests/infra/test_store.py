@@ -242,7 +242,7 @@ def test_an_address_that_is_not_a_bucket_is_refused(address: str) -> None:
 
 def test_the_stack_brings_its_own_keys_unless_the_user_brings_a_store() -> None:
     stack = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ACCESS_KEY_ID": "stack", "PREFECT_API_URL": "stack"}
-    other_keys = {"AWS_ACCESS_KEY_ID": "of-another-service", "PREFECT_API_URL": "own"}
+    other_keys = {"AWS_ACCESS_KEY_ID": "of-another-service", "AWS_SESSION_TOKEN": "theirs", "PREFECT_API_URL": "own"}
     add_stack(other_keys, stack)
     assert other_keys == stack | {"PREFECT_API_URL": "own"}
     own_store = {"AWS_ENDPOINT_URL": "https://s3.example", "AWS_ACCESS_KEY_ID": "own"}
