@@ -61,12 +61,18 @@ def wait_for_server() -> None:
 
 
 def create_pool() -> None:
+    """One round at a time: its engine and its trainers want all of a machine's memory. (In the UI it can be changed.)
+
+    The limit is the queue's, for a worker with a limit of its own ends when a run is retried that it still ends.
+    """
     template = ProcessWorker.get_default_base_job_template()
     with get_client(sync_client=True) as client:
         try:
             client.create_work_pool(WorkPoolCreate(name=POOL, type="process", base_job_template=template))
         except ObjectAlreadyExists:
             return
+        rounds = client.read_work_queue_by_name("default", work_pool_name=POOL)
+        client.update_work_queue(rounds.id, concurrency_limit=1)
 
 
 def crash_silent_runs() -> None:

@@ -37,7 +37,7 @@ def follow(run: FlowRun, console: Console) -> State[Any]:
             state = client.read_flow_run(run.id).state
             if state is not None and state.name == "Late" and run.id not in shown:
                 shown[run.id] = state.name
-                console.print(f"{time.strftime('%H:%M:%S')}  waits for its turn: a machine runs one round at a time")
+                console.print(f"{time.strftime('%H:%M:%S')}  waits for its turn: one round runs at a time")
             for task in _tasks(client, run):
                 _tell(client, task, shown, told, console)
             if state is not None and state.is_final():

@@ -37,9 +37,8 @@ END_SECONDS = {SERVER: 10.0, STORE: 2.0, WORKER: 20.0, SEARCHER: 20.0}
 """What each part gets to end by itself. weed would wait 15 s for its own streams; what it acknowledged survives a
 kill. A worker reports the flow runs that it ends."""
 POOL = "cpl"
-WORKERS = {WORKER: ["--work-queue", "default", "--limit", "1"], SEARCHER: ["--work-queue", "shards", "--limit", "1"]}
-"""One round at a time: its engine and its trainers want all of the machine's memory. Shards wait for each other and
-never for the rounds that wait for them, nor a round for another's shards."""
+WORKERS = {WORKER: ["--work-queue", "default"], SEARCHER: ["--work-queue", "shards", "--limit", "1"]}
+"""Shards wait for each other and never for the rounds that wait for them, nor a round for another's shards."""
 VARIABLES = ("CPL_", "AWS_", "HF_", "CUDA_VISIBLE_DEVICES")
 """What flows read of the environment that their worker started with."""
 OURS = "# Written by `cpl up`: `prefect` commands in this folder talk to the local stack.\n"
