@@ -34,7 +34,8 @@ from prefect import flow
 from infra.engine import tenant
 from infra.settings import settings
 from tasks.model import locate, prepare_model
-from tasks.questions.steps import content_of, sample_questions
+from tasks.questions import content_of
+from tasks.questions.steps import sample_questions
 from tasks.records import frame
 from tasks.settings import Questions, Search
 from tasks.shards import search_in_shards

@@ -6,9 +6,10 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
-from tasks.questions.places import BESIDE, HubUnreachable, data_folder, hub_rows
+from tasks.questions.places import BESIDE, HubUnreachable, data_folder, hub_commit, hub_rows
 from tasks.questions.rows import Loaded, Question, QuestionError, as_rows
 from tasks.questions.tables import read_table
 
@@ -24,20 +25,31 @@ def load(split: str) -> Loaded:
     Raises:
         QuestionError: it is nowhere; the message says where it was looked for.
     """
-    path = (data_folder() or BESIDE) / "gsm8k" / f"{split}.jsonl.gz"
-    if data_folder() is None or not path.is_file():
-        try:
-            return as_rows(_questions(hub_rows(HUB, "main", split)), "gsm8k", split)
-        except HubUnreachable as problem:
-            tried = str(problem)
-        if not path.is_file():
-            raise QuestionError(
-                f"gsm8k, split {split!r}, was not found: {tried}; there is no file {path}. Allow access to the "
-                f"hub, or set CPL_DATA to a folder with gsm8k/{split}.jsonl.gz (fields question, answer)"
-            )
-    loaded = as_rows(_questions(read_table(path)), "gsm8k", split)
-    note = f"gsm8k: {loaded.frame.height} {split} questions from the file {path.name}, not from the hub"
-    return loaded._replace(notes=(*loaded.notes, note))
+    found = find(split)
+    if isinstance(found, Path):
+        loaded = as_rows(_questions(read_table(found)), "gsm8k", split)
+        note = f"gsm8k: {loaded.frame.height} {split} questions from the file {found.name}, not from the hub"
+        return loaded._replace(notes=(*loaded.notes, note))
+    try:
+        return as_rows(_questions(hub_rows(found, "main", split)), "gsm8k", split)
+    except HubUnreachable as problem:
+        # A hub that named its commit and then fails is no reason to read the file: the cache key has the commit.
+        path = _file(split)
+        file = f"the file {path} is for where no hub answers" if path.is_file() else f"there is no file {path}"
+        raise QuestionError(
+            f"gsm8k, split {split!r}, was not found: {problem}; {file}. Allow access to the "
+            f"hub, or set CPL_DATA to a folder with gsm8k/{split}.jsonl.gz (fields question, answer)"
+        ) from problem
+
+
+def find(split: str) -> Path | str:
+    """What `load` reads: the file, below CPL_DATA or where no hub answers; else the name of the hub's data set."""
+    path = _file(split)
+    return path if path.is_file() and (data_folder() or not hub_commit(HUB)) else HUB
+
+
+def _file(split: str) -> Path:
+    return (data_folder() or BESIDE) / "gsm8k" / f"{split}.jsonl.gz"
 
 
 def _questions(rows: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Question]:

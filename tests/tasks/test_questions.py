@@ -8,10 +8,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.hf_api import DatasetInfo
 
 from tasks.questions import (
     ContaminatedQuestions,
     QuestionError,
+    content_of,
     domain_of,
     draw,
     hold_out,
@@ -20,6 +23,7 @@ from tasks.questions import (
     places,
     refuse_overlap,
     sample,
+    source_of,
 )
 from tasks.questions.rows import Question, as_rows, fold
 from tasks.questions.sampling import shares
@@ -208,6 +212,77 @@ def test_folding_keeps_what_makes_a_question_another_one() -> None:
     assert fold("1,000 nuts") == fold("1000 nuts")
     assert fold("3.5") != fold("35")
     assert fold("x - 1") != fold("x + 1")
+
+
+# --- what a cache knows of a source
+
+
+@pytest.fixture
+def answering_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A hub that knows the commit of every data set; remembers what it was asked."""
+    asked: list[str] = []
+
+    def info(_: HfApi, name: str, **__: Any) -> DatasetInfo:
+        asked.append(name)
+        return DatasetInfo(id=name, sha="e53f048856ff4f594e959d75785d2c2d37b678ee")  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(places, "reach_hub", lambda: None)
+    monkeypatch.setattr(HfApi, "dataset_info", info)
+    places.hub_commit.cache_clear()
+    yield asked
+    places.hub_commit.cache_clear()
+
+
+@pytest.mark.parametrize("source", ["gsm8k", "math"])
+def test_an_edited_file_below_cpl_data_is_another_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setenv("CPL_DATA", str(tmp_path))
+    rows = {"gsm8k": GSM8K, "math": MATH}[source]
+    jsonl(tmp_path / source / "train.jsonl.gz", rows)
+    jsonl(tmp_path / source / "test.jsonl.gz", rows)
+    before, asked_before = content_of(source), content_of(*source_of(f"{source}/test"))
+    jsonl(tmp_path / source / "train.jsonl.gz", rows[:1])
+    assert before == asked_before != content_of(source)
+    assert content_of(*source_of(f"{source}/test")) == asked_before
+
+
+def test_a_folder_of_math_counts_by_what_is_read_of_it(tmp_path: Path) -> None:
+    jsonl(tmp_path / "train" / "algebra" / "1.json", MATH[:1])
+    before = content_of(f"math:{tmp_path}")
+    jsonl(tmp_path / "test" / "algebra" / "1.json", MATH[1:2])
+    assert content_of(f"math:{tmp_path}") == before
+    jsonl(tmp_path / "train" / "algebra" / "1.json", MATH[1:2])
+    assert content_of(f"math:{tmp_path}") not in ("", before)
+
+
+def test_the_file_beside_the_repository_counts_where_no_hub_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CPL_DATA", raising=False)
+    monkeypatch.setattr("tasks.questions.gsm8k.BESIDE", tmp_path)
+    monkeypatch.setattr("tasks.questions.gsm8k.hub_commit", lambda name: "")
+    jsonl(tmp_path / "gsm8k" / "train.jsonl.gz", GSM8K)
+    assert content_of("gsm8k") == content_of(str(tmp_path / "gsm8k" / "train.jsonl.gz"))
+    assert load("gsm8k").height == 2
+
+
+def test_the_commit_counts_where_the_hub_is_read(monkeypatch: pytest.MonkeyPatch, answering_hub: list[str]) -> None:
+    monkeypatch.delenv("CPL_DATA", raising=False)
+    sources = ["gsm8k", "hub:some/set/config@train", "math:hub:some/other", "hub:some/set"]
+    assert {content_of(source) for source in sources} == {"e53f048856ff4f594e959d75785d2c2d37b678ee"}
+    assert answering_hub == ["openai/gsm8k", "some/set", "some/other"]
+    assert content_of("micro") == content_of(*source_of("micro/test")) == ""
+
+
+def test_a_hub_that_does_not_say_is_asked_once(monkeypatch: pytest.MonkeyPatch, answering_hub: list[str]) -> None:
+    def hang() -> None:
+        answering_hub.append("reached for")
+        raise places.HubUnreachable("the hub did not answer")
+
+    monkeypatch.setattr(places, "reach_hub", hang)
+    assert content_of("hub:some/set") == content_of("hub:some/set@test") == ""
+    assert answering_hub == ["reached for"]
 
 
 # --- sampling
