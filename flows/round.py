@@ -90,7 +90,7 @@ def cpl(
         stages["questions"] = sample_questions(round, content_of(source), config.questions)
         refuse_overlaps(stages["questions"], stages["benchmarks"])
         notes.extend(facts(stages["questions"])["notes"])
-        stages["model"] = base = prepare_model(locate(model))
+        stages["model"] = base = prepare_model(*locate(model))
         policy = policy_of(previous) if previous else base
 
         stages["rollouts"] = roll_out(stages["questions"], policy, config.rollouts)
