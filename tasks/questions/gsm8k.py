@@ -2,6 +2,9 @@
 
 {"question": "Natalia sold clips to 48 of her friends in April, and then ...",
  "answer": "Natalia sold 48/2 = <<48/2=24>>24 clips in May.\\n...\\n#### 72"}
+
+Where it asks for a percentage its answers are bare numbers, and "60\\%" would be wrong, for a percent sign that is
+given counts. They get the sign here, which an answer may leave out.
 """
 
 import re
@@ -14,6 +17,12 @@ from tasks.questions.rows import Loaded, Question, QuestionError, as_rows
 from tasks.questions.tables import read_table
 
 HUB = "openai/gsm8k"
+_ASKS_PERCENT = re.compile(
+    r"\bwhat(?:[’']s)?(?: (?:is|are|was|were|will|would|be|the))* (?:percent\b|%)|"
+    r"\bwhat(?:[’']s)?(?: [a-z]+){0,4} percentage\b|"  # not "what must she score so that her percentage is 90?"
+    r"\b(?:as|in) (?:a )?percent(?:age)?\b",
+    re.IGNORECASE,
+)
 _KINDS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 
@@ -61,11 +70,18 @@ def _questions(rows: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Question]
         solution = solution.strip() or row.get("solution") or ""
         calculations = re.findall(r"<<([^=>]*)=", solution)
         used = {kind for calculation in calculations for sign, kind in _KINDS.items() if sign in calculation}
+        question = str(row["question"] or "")
+        answer = re.sub(r"(?<=\d),(?=\d{3})", "", final.strip())
         yield Question(
             where=where,
-            question=str(row["question"] or ""),
-            answer=re.sub(r"(?<=\d),(?=\d{3})", "", final.strip()),
+            question=question,
+            answer=rf"{answer}\%" if answer[-1:].isdigit() and asks_percentage(question) else answer,
             kinds=tuple(kind for kind in _KINDS.values() if kind in used),
             level=len(calculations),
             solution=solution or None,
         )
+
+
+def asks_percentage(question: str) -> bool:
+    """Whether the last thing that is asked is a percentage: the rest may mention some, and ask for others."""
+    return _ASKS_PERCENT.search(" ".join(question.rsplit("?", 2)[-2:])) is not None

@@ -11,6 +11,7 @@ import pytest
 from huggingface_hub import HfApi
 from huggingface_hub.hf_api import DatasetInfo
 
+from tasks.check import is_equal
 from tasks.questions import (
     ContaminatedQuestions,
     QuestionError,
@@ -25,6 +26,7 @@ from tasks.questions import (
     sample,
     source_of,
 )
+from tasks.questions.gsm8k import asks_percentage
 from tasks.questions.rows import Question, as_rows, fold
 from tasks.questions.sampling import shares
 from tasks.records import QUESTIONS
@@ -83,6 +85,46 @@ def test_gsm8k_is_read_as_the_hub_and_as_files_have_it(tmp_path: Path, monkeypat
     jsonl(tmp_path / "gsm8k" / "train.jsonl.gz", apart)
     assert load("gsm8k").equals(as_on_the_hub)
     assert as_on_the_hub.select("answer", "level", "kinds").rows() == [("12", 1, ["mul"]), ("1234", 2, ["add", "sub"])]
+
+
+def test_gsm8k_takes_a_percentage_with_and_without_its_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {
+            "question": "Jen has 15 blue spools and 10 red ones. What percent of her spools are blue?",
+            "answer": "She has 15+10=<<15+10=25>>25 spools.\n15/25*100=<<15/25*100=60>>60 percent\n#### 60",
+        },
+        {
+            "question": "Flora wants 20% of the 300 seats. If she gets 50 percent more, how many seats are hers?",
+            "answer": "300*.2=<<300*.2=60>>60\n60*1.5=<<60*1.5=90>>90\n#### 90",
+        },
+    ]
+    monkeypatch.setenv("CPL_DATA", str(tmp_path))
+    jsonl(tmp_path / "gsm8k" / "train.jsonl.gz", rows)
+    percentage, count = load("gsm8k")["answer"]
+    assert (percentage, count) == (r"60\%", "90")
+    assert all(is_equal(percentage, answer) for answer in ("60", r"60\%", "60%", "60 percent"))
+    assert not is_equal(percentage, r"0.6\%")
+    assert not is_equal(count, r"90\%")
+
+
+@pytest.mark.parametrize(
+    ("question", "asks"),
+    [
+        ("What's the percentage chance (rounded to the nearest integer) of a 6?", True),
+        ("What is the likelihood, expressed as a percentage, that it rains?", True),
+        ("What % of them are girls?", True),
+        ("What is his new win percentage?", True),
+        ("What percentage is ginger? (Remember there are three teaspoons per tablespoon.)", True),
+        ("What percentage is ginger? How many spoons of it are there?", False),
+        ("What must she score so that her percentage is 90?", False),
+        ("What's 40% of the number of students?", False),
+        ("What is forty percent of 20?", False),
+        ("What is the price of the television when calculating 15% of the value-added tax?", False),
+        ("If her average was 82 percent, how much higher was it before?", False),
+    ],
+)
+def test_a_percentage_is_told_from_its_mention(question: str, asks: bool) -> None:
+    assert asks_percentage(question) is asks
 
 
 def test_missing_gsm8k_says_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_hub: None) -> None:
@@ -380,4 +422,5 @@ def test_real_gsm8k_has_its_known_size_and_no_overlap(tmp_path: Path, monkeypatc
     loaded = load_questions("gsm8k", count=0, seed=1)
     assert loaded.frame.height == 7473
     assert not loaded.frame["answer"].str.contains(",").any()
+    assert loaded.frame["answer"].str.ends_with(r"\%").sum() == 86
     refuse_overlap(loaded.frame, {"gsm8k/test": load_benchmark("gsm8k/test", count=None, seed=1, source="gsm8k")})
