@@ -23,7 +23,8 @@ from tasks.evaluate import evaluate, rank_values
 from tasks.model import locate, prepare_model
 from tasks.pairs import make_pairs
 from tasks.publish import Title, build_warehouse, facts, library_of, point_to, policy_of, publish, published_round
-from tasks.questions.steps import content_of, load_benchmarks, refuse_overlaps, sample_questions
+from tasks.questions import content_of, source_of
+from tasks.questions.steps import load_benchmarks, refuse_overlaps, sample_questions
 from tasks.record import recorded
 from tasks.rollouts import roll_out
 from tasks.search_plans import search_plans
@@ -84,12 +85,12 @@ def cpl(
     with recorded(campaign, round) as (stages, notes):
         previous = published_round(campaign, round - 1) if round > 1 else None
         source = config.questions.source
-        contents = {name: content_of(name) for name in config.evaluation.benchmarks}
+        contents = {name: content_of(*source_of(name)) for name in config.evaluation.benchmarks}
         stages["benchmarks"] = load_benchmarks(source, contents, config.evaluation)
         stages["questions"] = sample_questions(round, content_of(source), config.questions)
         refuse_overlaps(stages["questions"], stages["benchmarks"])
         notes.extend(facts(stages["questions"])["notes"])
-        stages["model"] = base = prepare_model(locate(model))
+        stages["model"] = base = prepare_model(*locate(model))
         policy = policy_of(previous) if previous else base
 
         stages["rollouts"] = roll_out(stages["questions"], policy, config.rollouts)

@@ -135,8 +135,10 @@ def verdict(gold: str) -> str:
 def leaks_answer(plan: str, question: str, gold: str) -> bool:
     """Whether a plan states the correct answer, which LEPA forbids ("information bypassing", 4.2).
 
-    Numbers and short words of the question may well be the answer; those are not held against the plan.
+    Numbers and short words of the question may well be the answer; those are not held against the plan. A percentage
+    counts by its number, however the plan writes the percent.
     """
+    gold = gold.removesuffix(r"\%")
 
     def mentions(text: str) -> bool:
         return re.search(rf"(?<![\w.]){re.escape(gold)}(?![\w]|\.\d)", text) is not None

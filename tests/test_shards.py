@@ -34,7 +34,8 @@ from prefect import flow
 from infra.engine import tenant
 from infra.settings import settings
 from tasks.model import locate, prepare_model
-from tasks.questions.steps import content_of, sample_questions
+from tasks.questions import content_of
+from tasks.questions.steps import sample_questions
 from tasks.records import frame
 from tasks.settings import Questions, Search
 from tasks.shards import search_in_shards
@@ -49,7 +50,7 @@ def no_rollouts(stage):
 def search_alone(count: int, shards: int, policy: str, search: Search):
     with tenant(settings()):
         questions = sample_questions(1, content_of("micro"), Questions(count=count))
-        model = questions if policy == "none" else prepare_model(locate(policy))
+        model = questions if policy == "none" else prepare_model(*locate(policy))
         return search_in_shards(questions, no_rollouts(), model, search, None, shards)
 
 search_alone(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Search.model_validate_json(sys.argv[4]))

@@ -25,6 +25,7 @@ class Prepare:
     model: Annotated[str, "hub id, or folder of a model"]
     output: Annotated[Path, "folder for model/ and summary.json"]
     knows_format: Annotated[bool, "the model was trained on the XML format: it needs no few-shot examples"]
+    revision: Annotated[str | None, "commit of the hub's model; null: the newest, or a folder"] = None
 
 
 def prepare(config: Prepare) -> None:
@@ -35,7 +36,7 @@ def prepare(config: Prepare) -> None:
     started = time.monotonic()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
-    model, tokenizer = load(config.model, dtype)
+    model, tokenizer = load(config.model, dtype, config.revision)
     untie(model)
     good, bad = add_value_words(model, tokenizer)
     drop_sampling_defaults(model, tokenizer)
@@ -58,14 +59,16 @@ def prepare(config: Prepare) -> None:
     print(json.dumps(summary), flush=True)
 
 
-def load(model: str, dtype: "torch.dtype") -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
+def load(
+    model: str, dtype: "torch.dtype", revision: str | None = None
+) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
     """Any causal language model and its tokenizer; a ConfigError when the name or the files are no good."""
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     gguf = sorted(path.name for path in Path(model).glob("*.gguf"))
     if len(gguf) > 1:
         raise ConfigError(f"model: {model} holds {len(gguf)} GGUF files; keep one of {', '.join(gguf)}")
-    source: dict[str, Any] = {"gguf_file": gguf[0]} if gguf else {}
+    source: dict[str, Any] = {"gguf_file": gguf[0]} if gguf else {"revision": revision} if revision else {}
     packing = {"quantization_config": GgufConfig(dequantize=True)} if gguf else {}  # else its weights stay packed
     try:
         tokenizer = AutoTokenizer.from_pretrained(model, **source)

@@ -4,16 +4,17 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from tasks.questions.benchmarks import domain_of, load_benchmark
+from tasks.questions.benchmarks import domain_of, load_benchmark, source_of
 from tasks.questions.overlap import ContaminatedQuestions, refuse_overlap
 from tasks.questions.rows import Loaded, QuestionError
 from tasks.questions.sampling import hold_out, sample
-from tasks.questions.sources import load_questions
+from tasks.questions.sources import content_of, load_questions
 
 __all__ = [
     "ContaminatedQuestions",
     "Loaded",
     "QuestionError",
+    "content_of",
     "domain_of",
     "draw",
     "hold_out",
@@ -21,6 +22,7 @@ __all__ = [
     "load_questions",
     "refuse_overlap",
     "sample",
+    "source_of",
 ]
 
 

@@ -28,6 +28,13 @@ def domain_of(benchmark: str, source: str) -> Domain:
     return "out_of_domain"
 
 
+def source_of(benchmark: str) -> tuple[str, str]:
+    """The source of a benchmark's questions, and the split."""
+    place = benchmark.removeprefix(_MARK)
+    name, _, split = place.partition("/")
+    return (name, split or "test") if name in _BUILT_IN else (place, "test")
+
+
 def load_benchmark(
     benchmark: str, *, count: int | None, seed: int, source: str, columns: Mapping[str, str] | None = None
 ) -> pl.DataFrame:
@@ -39,15 +46,11 @@ def load_benchmark(
     Raises:
         QuestionError: the benchmark is missing; the message names it, what was tried, and the way out.
     """
-    place = benchmark.removeprefix(_MARK)
-    name, _, split = place.partition("/")
+    place, split = source_of(benchmark)
     try:
-        if name == "micro" and count is None:
+        if place == "micro" and count is None:
             raise QuestionError("micro has no end, so say how many questions")
-        if name in _BUILT_IN:
-            loaded = load_questions(name, split=split or "test", count=count or 0, seed=seed)
-        else:
-            loaded = load_questions(place, split="test", count=0, seed=seed, columns=columns)
+        loaded = load_questions(place, split=split, count=count or 0, seed=seed, columns=columns)
     except QuestionError as problem:
         raise type(problem)(f"benchmark {benchmark!r}: {problem}") from problem
     rows = loaded.frame if count is None else sample(loaded.frame, count, seed)

@@ -19,6 +19,7 @@ from tasks.questions.rows import Loaded, Question, QuestionError, as_rows
 from tasks.questions.tables import FORMATS, as_level, read_table
 
 _FIELDS = ("problem", "level", "type", "solution")
+_PROBLEMS = "*/*.json"
 
 
 def load(place: str, split: str) -> Loaded:
@@ -32,22 +33,32 @@ def load(place: str, split: str) -> Loaded:
         QuestionError: not found, or a file that is no MATH problem.
     """
     dropped: Counter[str] = Counter()
-    _, hub, name = place.rpartition("hub:")
-    rows = hub_rows(name, None, split) if hub else _files(place, split)
+    found = find(place, split)
+    rows = hub_rows(found, None, split) if isinstance(found, str) else _files(found, split)
     loaded = as_rows(_questions(rows, dropped), "math", split)
     left_out = tuple(f"math: {count} problems left out: {why}" for why, count in sorted(dropped.items()))
     return loaded._replace(notes=loaded.notes + left_out)
 
 
-def _files(place: str, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def find(place: str, split: str) -> Path | str:
+    """What `load` reads: a file or a folder with SUBJECT/N.json, or the name of a data set of the hub."""
+    _, hub, name = place.rpartition("hub:")
+    if hub:
+        return name
     folder = Path(place).expanduser() if place else (data_folder() or BESIDE) / "math"
-    for path in (folder / split, *(folder / f"{split}{ending}" for ending in FORMATS), folder):
-        if path.is_file():
-            return read_table(path)
-        if files := sorted(path.glob("*/*.json")):
-            return ((str(file), _problem(file)) for file in files)
+    for path in (folder / split, *(folder / f"{split}{ending}" for ending in FORMATS)):
+        if path.is_file() or any(path.glob(_PROBLEMS)):
+            return path
+    return folder
+
+
+def _files(path: Path, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    if path.is_file():
+        return read_table(path)
+    if files := sorted(path.glob(_PROBLEMS)):
+        return ((str(file), _problem(file)) for file in files)
     raise QuestionError(
-        f"MATH, split {split!r}, was not found in {folder}. It is yours to supply: a folder with "
+        f"MATH, split {split!r}, was not found in {path}. It is yours to supply: a folder with "
         f"SUBJECT/N.json, or a JSONL, Parquet or CSV file with {', '.join(_FIELDS)}; name it as math:PATH "
         "or math:hub:OWNER/NAME"
     )

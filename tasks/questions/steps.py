@@ -1,15 +1,12 @@
 """The steps *benchmarks* and *questions*: what is asked at the end, and what is learnt from, kept apart.
 
-Both are read before anything costs a GPU minute, so bad input ends a round here. What a file holds is part of the
-cache key: an edited file is another source.
+Both are read before anything costs a GPU minute, so bad input ends a round here. What a source holds is part of the
+cache key (`tasks.questions.content_of`): an edited file is another source.
 """
-
-from pathlib import Path
 
 import polars as pl
 
 from infra.store import Ref
-from tasks.digest import digest
 from tasks.questions import draw, load_benchmark, refuse_overlap
 from tasks.settings import Evaluation, Questions
 from tasks.step import Stage, step
@@ -55,12 +52,6 @@ def refuse_overlaps(stage: Stage, questions: Ref, benchmarks: Ref) -> int:
     asked = stage.read(benchmarks, "asked").partition_by("benchmark", as_dict=True)
     refuse_overlap(stage.read(questions, "questions"), {str(name): rows for (name,), rows in asked.items()})
     return 0
-
-
-def content_of(source: str) -> str:
-    """Digest of the file or folder that a source names, and nothing for the sources that are neither."""
-    path = Path(source.removeprefix("in_domain:").removeprefix("math:")).expanduser()
-    return digest(path) if path.exists() else ""
 
 
 def _has_end(benchmark: str) -> bool:

@@ -10,6 +10,7 @@ Rewards and values are backed up as in PUCT, so that the tables mean the same; t
 
 from collections.abc import Sequence
 
+from tasks.check.equivalence import is_equal_at_sight
 from tasks.format import Kind
 from tasks.search.method import Ask, Draw
 from tasks.search.tree import Child, Node, Tree, back_up
@@ -66,16 +67,25 @@ def best_solution(tree: Tree) -> Node | None:
 def majority_solution(tree: Tree) -> Node | None:
     """The best solution of the answer with most votes: one a trajectory, weighed by (1 + V) / 2 of its solution.
 
-    With V = 0 everywhere (an untrained value) it is the plain majority vote.
+    Answers that are equal at sight are one, named by the first of them. With V = 0 everywhere (an untrained value) it
+    is the plain majority vote.
     """
-    votes: dict[str, float] = {}
+    votes: dict[str, list[Node]] = {}
     for node in _solutions(tree):
         answer = (node.action.answer or "").strip()
-        votes[answer] = votes.get(answer, 0.0) + node.visits * (1 + _value(node)) / 2
-    if not votes:
-        return None
-    winner = max(votes, key=lambda answer: votes[answer])
-    return max((one for one in _solutions(tree) if (one.action.answer or "").strip() == winner), key=_value)
+        same = answer if answer in votes else next((one for one in votes if _agree(one, answer)), answer)
+        votes.setdefault(same, []).append(node)
+    winner = max(votes.values(), key=_weight, default=[])
+    return max(winner, key=_value, default=None)
+
+
+def _weight(nodes: list[Node]) -> float:
+    return sum(node.visits * (1 + _value(node)) / 2 for node in nodes)
+
+
+def _agree(one: str, other: str) -> bool:
+    """Each would be right if the other were the gold answer: 60 is not 60 percent, though that gold would take it."""
+    return bool(is_equal_at_sight(one, other) and is_equal_at_sight(other, one))
 
 
 def _solutions(tree: Tree) -> list[Node]:

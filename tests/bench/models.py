@@ -14,7 +14,12 @@ def prepared(name: str, folder: Path) -> Path:
     output = folder / f"{Path(name).name}-{source.digest[:12]}"
     if not (output / "summary.json").exists():
         output.mkdir(parents=True, exist_ok=True)
-        config = {"model": source.location, "output": str(output), "knows_format": source.knows_format}
+        config = {
+            "model": source.location,
+            "revision": source.revision,
+            "output": str(output),
+            "knows_format": source.knows_format,
+        }
         (output / "prepare.json").write_text(json.dumps(config))
         subprocess.run([sys.executable, "-m", "trainers.prepare", str(output / "prepare.json")], check=True)
     return output / "model"

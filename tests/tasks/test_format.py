@@ -61,6 +61,22 @@ def test_a_plan_must_not_state_the_answer(plan: str, leaks: bool) -> None:
     assert leaks_answer(plan, "Tom has 3 apples and buys 5.", "8") is leaks
 
 
+@pytest.mark.parametrize(
+    ("plan", "leaks"),
+    [
+        (r"Plan 1: it is 60\%", True),
+        ("Plan 1: 60% are blue", True),
+        ("Plan 1: it is 60 percent", True),
+        ("Plan 1: take 160%", False),
+        ("Plan 1: divide 15 by all 25", False),
+    ],
+)
+def test_a_percentage_is_stated_with_and_without_its_sign(plan: str, leaks: bool) -> None:
+    question = "15 of her 25 spools are blue. What percent of her spools are blue?"
+    assert leaks_answer(plan, question, r"60\%") is leaks
+    assert not leaks_answer(plan, f"{question} Not 60%?", r"60\%")
+
+
 def test_an_answer_that_the_question_names_is_no_leak() -> None:
     assert not leaks_answer("Plan 1: keep the 5", "Tom has 3 apples and 5 pears. How many pears?", "5")
 

@@ -147,6 +147,19 @@ def test_best_of_n_takes_the_highest_value_and_the_majority_is_weighed_by_it() -
     assert repeated.action.answer == "7"
 
 
+def test_the_votes_of_equal_answers_add_up() -> None:
+    ballots = [r"\frac{1}{2}", "3", "0.5", "3", r"\frac{1}{2}", "3", "1/2"]
+    chosen = majority_solution(solved(*((answer, 0.0) for answer in ballots)))
+    assert chosen is not None
+    assert chosen.action.answer == r"\frac{1}{2}"
+    valued = majority_solution(solved(("3", 0.0), ("3", 0.0), ("0.5", 0.0), ("1/2", 0.1), (r"\frac{1}{2}", 0.2)))
+    assert valued is not None
+    assert valued.action.answer == r"\frac{1}{2}"
+    apart = majority_solution(solved(("60", 0.0), (r"60\%", 0.0), ("59", 0.0), ("59", 0.0)))
+    assert apart is not None
+    assert apart.action.answer == "59"
+
+
 def test_richer_actions_begin_where_they_should_and_take_their_siblings_prior() -> None:
     policy = Watched(seed=4)
     (tree,) = grown(policy, 40, readings=2, corrections=1).trees

@@ -8,10 +8,14 @@ from typing import Any
 
 import polars as pl
 import pytest
+from huggingface_hub import HfApi
+from huggingface_hub.hf_api import DatasetInfo
 
+from tasks.check import is_equal
 from tasks.questions import (
     ContaminatedQuestions,
     QuestionError,
+    content_of,
     domain_of,
     draw,
     hold_out,
@@ -20,7 +24,9 @@ from tasks.questions import (
     places,
     refuse_overlap,
     sample,
+    source_of,
 )
+from tasks.questions.gsm8k import asks_percentage
 from tasks.questions.rows import Question, as_rows, fold
 from tasks.questions.sampling import shares
 from tasks.records import QUESTIONS
@@ -79,6 +85,46 @@ def test_gsm8k_is_read_as_the_hub_and_as_files_have_it(tmp_path: Path, monkeypat
     jsonl(tmp_path / "gsm8k" / "train.jsonl.gz", apart)
     assert load("gsm8k").equals(as_on_the_hub)
     assert as_on_the_hub.select("answer", "level", "kinds").rows() == [("12", 1, ["mul"]), ("1234", 2, ["add", "sub"])]
+
+
+def test_gsm8k_takes_a_percentage_with_and_without_its_sign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {
+            "question": "Jen has 15 blue spools and 10 red ones. What percent of her spools are blue?",
+            "answer": "She has 15+10=<<15+10=25>>25 spools.\n15/25*100=<<15/25*100=60>>60 percent\n#### 60",
+        },
+        {
+            "question": "Flora wants 20% of the 300 seats. If she gets 50 percent more, how many seats are hers?",
+            "answer": "300*.2=<<300*.2=60>>60\n60*1.5=<<60*1.5=90>>90\n#### 90",
+        },
+    ]
+    monkeypatch.setenv("CPL_DATA", str(tmp_path))
+    jsonl(tmp_path / "gsm8k" / "train.jsonl.gz", rows)
+    percentage, count = load("gsm8k")["answer"]
+    assert (percentage, count) == (r"60\%", "90")
+    assert all(is_equal(percentage, answer) for answer in ("60", r"60\%", "60%", "60 percent"))
+    assert not is_equal(percentage, r"0.6\%")
+    assert not is_equal(count, r"90\%")
+
+
+@pytest.mark.parametrize(
+    ("question", "asks"),
+    [
+        ("What's the percentage chance (rounded to the nearest integer) of a 6?", True),
+        ("What is the likelihood, expressed as a percentage, that it rains?", True),
+        ("What % of them are girls?", True),
+        ("What is his new win percentage?", True),
+        ("What percentage is ginger? (Remember there are three teaspoons per tablespoon.)", True),
+        ("What percentage is ginger? How many spoons of it are there?", False),
+        ("What must she score so that her percentage is 90?", False),
+        ("What's 40% of the number of students?", False),
+        ("What is forty percent of 20?", False),
+        ("What is the price of the television when calculating 15% of the value-added tax?", False),
+        ("If her average was 82 percent, how much higher was it before?", False),
+    ],
+)
+def test_a_percentage_is_told_from_its_mention(question: str, asks: bool) -> None:
+    assert asks_percentage(question) is asks
 
 
 def test_missing_gsm8k_says_what_was_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_hub: None) -> None:
@@ -210,6 +256,77 @@ def test_folding_keeps_what_makes_a_question_another_one() -> None:
     assert fold("x - 1") != fold("x + 1")
 
 
+# --- what a cache knows of a source
+
+
+@pytest.fixture
+def answering_hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """A hub that knows the commit of every data set; remembers what it was asked."""
+    asked: list[str] = []
+
+    def info(_: HfApi, name: str, **__: Any) -> DatasetInfo:
+        asked.append(name)
+        return DatasetInfo(id=name, sha="e53f048856ff4f594e959d75785d2c2d37b678ee")  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(places, "reach_hub", lambda: None)
+    monkeypatch.setattr(HfApi, "dataset_info", info)
+    places.hub_commit.cache_clear()
+    yield asked
+    places.hub_commit.cache_clear()
+
+
+@pytest.mark.parametrize("source", ["gsm8k", "math"])
+def test_an_edited_file_below_cpl_data_is_another_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    monkeypatch.setenv("CPL_DATA", str(tmp_path))
+    rows = {"gsm8k": GSM8K, "math": MATH}[source]
+    jsonl(tmp_path / source / "train.jsonl.gz", rows)
+    jsonl(tmp_path / source / "test.jsonl.gz", rows)
+    before, asked_before = content_of(source), content_of(*source_of(f"{source}/test"))
+    jsonl(tmp_path / source / "train.jsonl.gz", rows[:1])
+    assert before == asked_before != content_of(source)
+    assert content_of(*source_of(f"{source}/test")) == asked_before
+
+
+def test_a_folder_of_math_counts_by_what_is_read_of_it(tmp_path: Path) -> None:
+    jsonl(tmp_path / "train" / "algebra" / "1.json", MATH[:1])
+    before = content_of(f"math:{tmp_path}")
+    jsonl(tmp_path / "test" / "algebra" / "1.json", MATH[1:2])
+    assert content_of(f"math:{tmp_path}") == before
+    jsonl(tmp_path / "train" / "algebra" / "1.json", MATH[1:2])
+    assert content_of(f"math:{tmp_path}") not in ("", before)
+
+
+def test_the_file_beside_the_repository_counts_where_no_hub_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CPL_DATA", raising=False)
+    monkeypatch.setattr("tasks.questions.gsm8k.BESIDE", tmp_path)
+    monkeypatch.setattr("tasks.questions.gsm8k.hub_commit", lambda name: "")
+    jsonl(tmp_path / "gsm8k" / "train.jsonl.gz", GSM8K)
+    assert content_of("gsm8k") == content_of(str(tmp_path / "gsm8k" / "train.jsonl.gz"))
+    assert load("gsm8k").height == 2
+
+
+def test_the_commit_counts_where_the_hub_is_read(monkeypatch: pytest.MonkeyPatch, answering_hub: list[str]) -> None:
+    monkeypatch.delenv("CPL_DATA", raising=False)
+    sources = ["gsm8k", "hub:some/set/config@train", "math:hub:some/other", "hub:some/set"]
+    assert {content_of(source) for source in sources} == {"e53f048856ff4f594e959d75785d2c2d37b678ee"}
+    assert answering_hub == ["openai/gsm8k", "some/set", "some/other"]
+    assert content_of("micro") == content_of(*source_of("micro/test")) == ""
+
+
+def test_a_hub_that_does_not_say_is_asked_once(monkeypatch: pytest.MonkeyPatch, answering_hub: list[str]) -> None:
+    def hang() -> None:
+        answering_hub.append("reached for")
+        raise places.HubUnreachable("the hub did not answer")
+
+    monkeypatch.setattr(places, "reach_hub", hang)
+    assert content_of("hub:some/set") == content_of("hub:some/set@test") == ""
+    assert answering_hub == ["reached for"]
+
+
 # --- sampling
 
 
@@ -305,4 +422,5 @@ def test_real_gsm8k_has_its_known_size_and_no_overlap(tmp_path: Path, monkeypatc
     loaded = load_questions("gsm8k", count=0, seed=1)
     assert loaded.frame.height == 7473
     assert not loaded.frame["answer"].str.contains(",").any()
+    assert loaded.frame["answer"].str.ends_with(r"\%").sum() == 86
     refuse_overlap(loaded.frame, {"gsm8k/test": load_benchmark("gsm8k/test", count=None, seed=1, source="gsm8k")})

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GraniteConfig, Gra
 from tests.trainers.conftest import character_tokenizer, save_base, write_config
 from trainers.config import main
 from trainers.model_folder import BAD, GOOD, Policy, load_model, load_tokenizer
-from trainers.prepare import Prepare, prepare
+from trainers.prepare import Prepare, load, prepare
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,27 @@ def test_a_model_that_cannot_be_loaded_is_named_with_the_way_out(
     assert message.startswith(f"error: model: {tmp_path / 'nothing'} cannot be loaded")
     assert "give a hub id that this machine can reach" in message
     assert message.count("\n") == 1
+
+
+def test_weights_and_tokenizer_are_those_of_the_commit_that_is_asked_for(
+    base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def local(kind: type[Any]) -> None:
+        plain = kind.from_pretrained
+
+        def from_pretrained(name: str, **options: Any) -> Any:
+            asked.append((name, options.pop("revision", None)))
+            return plain(base, **options)
+
+        monkeypatch.setattr(kind, "from_pretrained", from_pretrained)
+
+    local(AutoTokenizer)
+    local(AutoModelForCausalLM)
+    load("some/model", torch.float32, "a3f1c0d")
+    load("some/model", torch.float32)
+    assert asked == [("some/model", "a3f1c0d")] * 2 + [("some/model", None)] * 2
 
 
 def test_an_architecture_whose_logits_are_rescaled_is_refused(
