@@ -32,6 +32,10 @@ class StoreError(RuntimeError):
     """The store cannot be reached, refuses the key, lacks the bucket or object, or gave other bytes than promised."""
 
 
+class StoreDown(StoreError):
+    """It does not answer, or not as it should: it may in a minute."""
+
+
 def connect() -> tuple["S3Client", "S3Client"]:
     """Clients for the endpoint and keys of the environment now: one to work with, one that soon gives up."""
     session = boto3.Session()
@@ -65,7 +69,7 @@ def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
             f"{where}: no key is set. Set {KEYS}; or, for the local store, unset CPL_STORE and run `cpl up`"
         ) from problem
     except (HTTPClientError, NoConnectionError) as problem:
-        raise StoreError(
+        raise StoreDown(
             f"{where}: cannot be reached ({type(problem).__name__}). Is it running? `cpl status` tells, `cpl up` "
             f"starts the local one; AWS_ENDPOINT_URL names another"
         ) from problem
@@ -76,7 +80,7 @@ def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
         if code == "NoSuchBucket":
             raise StoreError(f"{where}: no such bucket. CPL_STORE names it") from problem
         if problem.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
-            raise StoreError(
+            raise StoreDown(
                 f"{where}, {name!r}: the server failed ({code}), as it does when its disk is full: make room there. "
                 f"The local one tells in logs/s3.log of CPL_HOME; `cpl down` and `cpl up` make it write again"
             ) from problem

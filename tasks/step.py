@@ -41,7 +41,7 @@ from pydantic_core import to_jsonable_python
 
 from infra.disk import room_in
 from infra.results import result_name
-from infra.s3 import StoreError
+from infra.s3 import StoreDown
 from infra.settings import settings as environment
 from infra.store import Manifest, Ref, Store, StoredObject
 
@@ -254,7 +254,7 @@ def step(
 
 def _may_pass(task: Any, run: Any, state: State[Any]) -> bool:
     """Whether a step failed for want of the store or of Prefect's server, which may be back in a minute."""
-    return isinstance(state.result(raise_on_failure=False), (StoreError, httpx.HTTPError))
+    return isinstance(state.result(raise_on_failure=False), (StoreDown, httpx.HTTPError))
 
 
 @functools.cache

@@ -5,14 +5,19 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import polars as pl
 import pytest
+from prefect.client.schemas.objects import State
 from prefect.logging import disable_run_logger
+from prefect.states import Failed
 
 import tasks.step
 from infra.disk import DiskFull
+from infra.s3 import StoreDown, StoreError
 from infra.store import Store
 from tasks.step import Stage, cache_key, step
+from tests.tasks.local_stage import LocalStage
 
 
 @step("make_squares", version=1)
@@ -67,3 +72,40 @@ def test_of_two_runs_of_a_step_one_waits_and_finds_it_done(store: Store, monkeyp
         assert first.result() == second.result()
     (folder,) = made
     assert list(folder.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("problem", "is_tried_again"),
+    [
+        (StoreDown("cannot be reached"), True),
+        (httpx.ConnectError("the Prefect server is away"), True),
+        (StoreError("there is no object"), False),
+        (DiskFull("make room"), False),
+        (ValueError("a defect"), False),
+    ],
+)
+def test_a_step_is_tried_again_after_what_may_pass(problem: Exception, is_tried_again: bool) -> None:
+    failed: State[Exception] = Failed(data=problem)
+    assert make_squares.retry_condition_fn(make_squares, None, failed) is is_tried_again  # type: ignore[attr-defined]
+    assert make_squares.retries == len(make_squares.retry_delay_seconds)  # type: ignore[attr-defined]
+
+
+def test_a_progress_bar_that_cannot_be_drawn_ends_no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def away(*given: object, **more: object) -> None:
+        raise httpx.ConnectError("the Prefect server is away")
+
+    drawn: list[float] = []
+    stage = LocalStage(tmp_path)
+    stage.name = "squares"
+    monkeypatch.setattr(tasks.step, "create_progress_artifact", away)
+    progress = tasks.step.Progress(stage, "Squares", total=2)
+
+    def draw(share: float, **about: object) -> str:
+        drawn.append(share)
+        return "bar"
+
+    monkeypatch.setattr(tasks.step, "create_progress_artifact", draw)
+    monkeypatch.setattr(tasks.step, "update_progress_artifact", away)
+    assert progress.show(2)
+    assert progress.show(2)
+    assert drawn == [100.0]
