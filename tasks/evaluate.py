@@ -189,7 +189,7 @@ def outcomes(tree: SearchedTree) -> dict[int, float]:
     rewards: dict[int, float] = {}
     visits: dict[int, int] = {}
     for terminal in tree.nodes.values():
-        if terminal["reward"] is None:
+        if terminal["reward"] is None or not terminal["visits"]:
             continue
         for node in tree.path(terminal["node_id"]):
             if node["kind"] == Kind.PLAN:

@@ -33,7 +33,7 @@ class TrainingFailed(RuntimeError):
     """A trainer's process ended with an error; the message holds the end of what it said."""
 
 
-@step("sft", version=1)
+@step("sft", version=2)
 def train_sft(stage: Stage, base: Ref, pairs: Ref, settings: Sft) -> int:
     """Imitates the right paths and regresses V to the tree's Q, in one pass from the base model."""
     return _train(stage, "sft", base, pairs, "examples", "sft_examples", settings.model_dump())
@@ -45,7 +45,7 @@ def train_step_apo(stage: Stage, sft: Ref, pairs: Ref, settings: StepApo) -> int
     return _train(stage, "step_apo", sft, pairs, "pairs", "step_pairs", settings.model_dump())
 
 
-@step("sft_more", version=1)
+@step("sft_more", version=2)
 def continue_sft(stage: Stage, sft: Ref, pairs: Ref, updates: int, settings: Sft) -> int:
     """The control: what Step-APO's updates would have bought if spent on more SFT."""
     config = settings.model_dump(exclude={"epochs"}) | {"updates": updates}

@@ -150,7 +150,7 @@ class Engine:
         holds them once, and so they count once.
 
         Raises:
-            PromptTooLong: it fills the engine's context.
+            PromptTooLong: the prompt alone fills the engine's context.
             EngineError: no valid reply.
         """
         if len(prompt_ids) >= self.max_tokens:

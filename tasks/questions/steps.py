@@ -12,7 +12,7 @@ from tasks.settings import Evaluation, Questions
 from tasks.step import Stage, step
 
 
-@step("benchmarks", version=1)
+@step("benchmarks", version=2)
 def load_benchmarks(stage: Stage, source: str, contents: dict[str, str], settings: Evaluation) -> int:
     """The questions of every benchmark: table `benchmarks`, and all of their texts in `asked`, to refuse overlaps."""
     sampled, whole = [], []
@@ -29,7 +29,7 @@ def load_benchmarks(stage: Stage, source: str, contents: dict[str, str], setting
     return benchmarks.height
 
 
-@step("questions", version=1)
+@step("questions", version=2)
 def sample_questions(stage: Stage, round: int, content: str, settings: Questions) -> int:
     """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
     drawn = draw(
