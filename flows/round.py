@@ -1,28 +1,18 @@
 """The flow `cpl`: one round of Critical Plan Step Learning (arXiv 2409.08642; methods.md 1), start to publication."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from prefect import flow
-from prefect.runtime import flow_run
 from pydantic import Field
 
-from flows.parameters import (
-    EvaluationForm,
-    PairsForm,
-    QuestionsForm,
-    Recipe,
-    RolloutsForm,
-    SearchForm,
-    SftForm,
-    StepApoForm,
-    configure,
-    default_recipe,
-)
-from infra.store import Ref
+from flows.parameters import BY_MODEL, Changes, Recipe, configure, recipe_for
+from infra.settings import settings as environment
+from infra.store import Ref, Store
 from tasks.evaluate import evaluate, rank_values
 from tasks.model import locate, prepare_model
+from tasks.opening import open_round
 from tasks.pairs import make_pairs
-from tasks.publish import Title, build_warehouse, facts, library_of, point_to, policy_of, publish, published_round
+from tasks.publish import build_warehouse, facts, library_of, point_to, policy_of, publish, round_before
 from tasks.questions import content_of, source_of
 from tasks.questions.steps import load_benchmarks, refuse_overlaps, sample_questions
 from tasks.record import recorded
@@ -32,46 +22,37 @@ from tasks.shards import search_in_shards
 from tasks.train import continue_sft, train_sft, train_step_apo
 
 
-def _run_name() -> str:
-    return "{campaign}-round-{round}".format(**flow_run.parameters)
-
-
-@flow(name="cpl", flow_run_name=_run_name, persist_result=True, result_serializer="json")
+@flow(name="cpl")
 def cpl(
-    campaign: Annotated[
-        str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Rounds of one campaign build on each other.")
-    ] = "demo",
-    round: Annotated[
-        int, Field(ge=1, le=9999, description="Round 1 starts from the base model, a later one from the round before.")
-    ] = 1,
-    model: Annotated[
-        str, Field(description="Base model: micro, smollm2, a model folder, or a hub id (deepseek-ai/…).")
-    ] = "micro",
-    recipe: Annotated[
-        Recipe | None, Field(description="A file of flows/recipes/. Blank: the one for the model (else cpl).")
-    ] = None,
-    shards: Annotated[
-        int,
-        Field(
-            ge=1,
-            le=100,
-            description="Machines that search at once, one engine each: runs of cpl-search/shard on its work pool.",
-        ),
-    ] = 1,
-    questions: QuestionsForm = QuestionsForm(),
-    rollouts: RolloutsForm = RolloutsForm(),
-    search: SearchForm = SearchForm(),
-    pairs: PairsForm = PairsForm(),
-    sft: SftForm = SftForm(),
-    step_apo: StepApoForm = StepApoForm(),
-    evaluation: EvaluationForm = EvaluationForm(),
+    campaign: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]*)?$")] = "",
+    round: Annotated[int, Field(ge=0, le=9999)] = 0,
+    model: str = "micro",
+    recipe: Recipe = BY_MODEL,
+    shards: Annotated[int, Field(ge=1, le=100)] = 1,
+    questions: Annotated[dict[str, Any], Changes("questions")] = {},
+    rollouts: Annotated[dict[str, Any], Changes("rollouts")] = {},
+    search: Annotated[dict[str, Any], Changes("search")] = {},
+    pairs: Annotated[dict[str, Any], Changes("pairs")] = {},
+    sft: Annotated[dict[str, Any], Changes("sft")] = {},
+    step_apo: Annotated[dict[str, Any], Changes("step_apo")] = {},
+    evaluation: Annotated[dict[str, Any], Changes("evaluation")] = {},
 ) -> Ref:
     """One round: search over plans, learn from their steps, score what was learnt, publish it.
 
     Every step is cached by what it depends on. Retry a failed run and it goes on where it stopped; run it again
     unchanged and it ends in seconds; change a setting and only what depends on it is done again.
+
+    Args:
+        campaign: Rounds of one campaign build on each other and share their base model. Lower-case letters, digits and
+            hyphens. Blank: named after the model.
+        round: Round 1 starts from the base model, a later one from what the round before published. 0: the campaign's
+            first round that is not published, so that a schedule moves the campaign on.
+        model: The base model: micro, smollm2, the path of a model folder, or a hub id (deepseek-ai/…).
+        recipe: A file of flows/recipes/, whose settings hold where this form is blank. By model: cpl-micro for micro,
+            cpl-smollm2 for smollm2, cpl for any other.
+        shards: Machines that search at once, one engine each: runs of cpl-search/shard on its work pool. From 1 to 100.
     """
-    recipe_name = str(recipe or default_recipe(model))
+    recipe_name = recipe_for(recipe, model)
     config = configure(
         recipe_name,
         questions=questions,
@@ -82,15 +63,26 @@ def cpl(
         step_apo=step_apo,
         evaluation=evaluation,
     )
-    with recorded(campaign, round) as (stages, notes):
-        previous = published_round(campaign, round - 1) if round > 1 else None
-        source = config.questions.source
+    source = config.questions.source
+    base_source = locate(model)
+    title = open_round(
+        Store.open(environment()),
+        campaign,
+        round,
+        recipe=recipe_name,
+        model=model,
+        base=base_source.digest,
+        source=source,
+        usual=recipe_name == recipe_for(BY_MODEL, model) and source == configure(recipe_name).questions.source,
+    )
+    with recorded(title) as (stages, notes):
+        previous = round_before(title)
         contents = {name: content_of(*source_of(name)) for name in config.evaluation.benchmarks}
         stages["benchmarks"] = load_benchmarks(source, contents, config.evaluation)
-        stages["questions"] = sample_questions(round, content_of(source), config.questions)
+        stages["questions"] = sample_questions(title.round, content_of(source), config.questions)
         refuse_overlaps(stages["questions"], stages["benchmarks"])
         notes.extend(facts(stages["questions"])["notes"])
-        stages["model"] = base = prepare_model(*locate(model))
+        stages["model"] = base = prepare_model(*base_source)
         policy = policy_of(previous) if previous else base
 
         stages["rollouts"] = roll_out(stages["questions"], policy, config.rollouts)
@@ -121,8 +113,7 @@ def cpl(
             if name in ("sft", "step_apo"):
                 stages[f"rank_values_{name}"] = rank_values(trained, name, stages["search"])
 
-        title = Title(campaign=campaign, round=round, recipe=recipe_name, model=model)
         stages["warehouse"] = build_warehouse(title, config, dict(stages), previous)
         published = publish(title, dict(stages), policy, previous, notes)
-        point_to(campaign, round, published)
+        point_to(title, published)
     return published
