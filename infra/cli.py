@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from infra.ask import show, sql
+from infra.ask import list_rounds, show, sql
 from infra.run import round_
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -72,3 +72,4 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 app.command("round")(round_)
 app.command()(sql)
 app.command()(show)
+app.command("rounds")(list_rounds)

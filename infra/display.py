@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import sys
 from typing import Any
 
@@ -13,7 +14,12 @@ from infra.summary import Row, accuracy_grid, engine_grid
 from infra.warehouse import Answer
 
 ROWS_SHOWN = 100
-CELL_WIDTH = 400
+CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but for tab and line end, and those that turn the direction of writing."""
+RECORDS_SHOWN = 10
+"""Rows that are shown as records, where they are too wide for a table."""
+CELL_WIDTH = 60
+RECORD_CELL_WIDTH = 400
 PIPE_WIDTH = 160
 """Columns of a table that goes to a file or a pipe, which have no width of their own."""
 
@@ -24,26 +30,52 @@ def console() -> Console:
 
 
 def print_json(document: Any) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False, default=str))
+    """Characters that a terminal would obey are escaped, as JSON allows for any."""
+    text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    print(CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
 
 
 def print_csv(answer: Answer) -> None:
-    """Lists and structs are written as JSON, nulls as nothing."""
+    """Lists and structs are written as JSON, nulls as nothing. For a terminal, control characters are made visible."""
+    visible = _visible if sys.stdout.isatty() else str
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(answer.columns)
+    writer.writerow([visible(name) for name in answer.columns])
     for row in answer.rows:
-        writer.writerow([json.dumps(cell, default=str) if isinstance(cell, (list, dict)) else cell for cell in row])
+        texts = (json.dumps(cell, default=str) if isinstance(cell, (list, dict)) else cell for cell in row)
+        writer.writerow([visible(text) if isinstance(text, str) else text for text in texts])
 
 
 def print_answer(answer: Answer) -> None:
-    """At most ROWS_SHOWN rows; long cells are cut."""
+    """A table of one line a row, or a record of one line a column where the table would be wider than the page."""
     out = console()
-    if answer.columns:
-        out.print(_table(answer.columns, [[_cell(cell) for cell in row] for row in answer.rows[:ROWS_SHOWN]]))
-    if len(answer.rows) > ROWS_SHOWN:
-        out.print(f"… only the first {ROWS_SHOWN} rows are shown; --csv and --json print them all.")
-    elif not answer.rows:
+    shown = answer.rows[:ROWS_SHOWN]
+    if not shown:
         out.print("No rows.")
+        return
+    cells = [[_cell(cell, CELL_WIDTH) for cell in row] for row in shown]
+    widths = [max(map(len, column)) for column in zip(answer.columns, *cells, strict=True)]
+    if sum(widths) + 3 * len(widths) <= out.width:
+        out.print(_table(answer.columns, cells))
+        more = len(answer.rows) > ROWS_SHOWN
+    else:
+        shown = shown[:RECORDS_SHOWN]
+        for number, row in enumerate(shown, start=1):
+            out.print(f"row {number}")
+            out.print(_record(answer.columns, [_cell(cell, RECORD_CELL_WIDTH) for cell in row]))
+        more = len(answer.rows) > RECORDS_SHOWN
+    if more:
+        out.print(f"… only the first {len(shown)} rows are shown; --csv and --json print them all.")
+
+
+def print_rounds(listed: list[Row]) -> None:
+    """The rounds of `cpl rounds`."""
+    out = console()
+    if not listed:
+        out.print("No round ran yet. Make one: `make round`, or run cpl/round in the UI.")
+        return
+    header = [name.replace("_", " ") for name in listed[0]]
+    out.print(_table(header, [[_cell(cell, CELL_WIDTH) for cell in row.values()] for row in listed]))
+    out.print("One of them: cpl show ROUND --campaign NAME; cpl sql … --round ROUND --campaign NAME.")
 
 
 def print_listing(relations: list[Row], examples: list[tuple[str, str]]) -> None:
@@ -106,8 +138,26 @@ def _table(header: list[str], rows: list[list[str]], title: str | None = None) -
     return table
 
 
-def _cell(value: Any) -> str:
+def _record(columns: list[str], cells: list[str]) -> Table:
+    table = Table(box=None, show_header=False, pad_edge=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, cell in zip(columns, cells, strict=True):
+        table.add_row(_visible(name), cell)
+    return table
+
+
+def _cell(value: Any, width: int) -> str:
+    """One line of at most `width` characters. A long list is its beginning and its length."""
     if value is None or isinstance(value, bool):
         return "" if value is None else str(value).lower()
-    text = f"{value:.6g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= CELL_WIDTH else text[: CELL_WIDTH - 1] + "…"
+    text = _visible(f"{value:.6g}" if isinstance(value, float) else str(value)).replace("\n", "⏎")
+    if len(text) <= width:
+        return text
+    end = f"… {len(value)} items]" if isinstance(value, list) else "…"
+    return text[: width - len(end)] + end
+
+
+def _visible(text: str) -> str:
+    """Text of models and questions is anybody's: what a terminal would obey is shown and not sent."""
+    return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
