@@ -52,16 +52,17 @@ def print_answer(answer: Answer) -> None:
     if not shown:
         out.print("No rows.")
         return
+    columns = [_visible(name) for name in answer.columns]
     cells = [[_cell(cell, CELL_WIDTH) for cell in row] for row in shown]
-    widths = [max(map(len, column)) for column in zip(answer.columns, *cells, strict=True)]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     if sum(widths) + 3 * len(widths) <= out.width:
-        out.print(_table(answer.columns, cells))
+        out.print(_table(columns, cells))
         more = len(answer.rows) > ROWS_SHOWN
     else:
         shown = shown[:RECORDS_SHOWN]
         for number, row in enumerate(shown, start=1):
             out.print(f"row {number}")
-            out.print(_record(answer.columns, [_cell(cell, RECORD_CELL_WIDTH) for cell in row]))
+            out.print(_record(columns, [_cell(cell, RECORD_CELL_WIDTH) for cell in row]))
         more = len(answer.rows) > RECORDS_SHOWN
     if more:
         out.print(f"… only the first {len(shown)} rows are shown; --csv and --json print them all.")
@@ -97,7 +98,7 @@ def print_summary(summary: Row) -> None:
         + (f" ({made_of})" if made_of else "")
     )
     if summary["error"]:
-        out.print(f"\n{summary['error']}\n")
+        out.print(f"\n{_visible(summary['error'])}\n")
     if summary["stages"]:
         stages = [
             [stage["step"], f"{stage['seconds']:.1f}", "yes" if stage["cached"] else ""] for stage in summary["stages"]
@@ -119,7 +120,7 @@ def print_summary(summary: Row) -> None:
     if summary["engine"]:
         out.print(_table(*engine_grid(summary["engine"]), title="The engine"))
     for note in summary["notes"]:
-        out.print(f"Note: {note}")
+        out.print(f"Note: {_visible(note)}")
 
 
 def _share(value: float | None) -> str:
@@ -143,7 +144,7 @@ def _record(columns: list[str], cells: list[str]) -> Table:
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for name, cell in zip(columns, cells, strict=True):
-        table.add_row(_visible(name), cell)
+        table.add_row(name, cell)
     return table
 
 
