@@ -19,7 +19,7 @@ from flows.round import cpl
 from infra.store import Ref
 
 
-@flow(name="cpl-campaign", flow_run_name="{campaign}", persist_result=True, result_serializer="json")
+@flow(name="cpl-campaign", flow_run_name="{campaign}", persist_result=False)
 def cpl_campaign(
     campaign: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Name of the campaign.")] = "demo",
     rounds: Annotated[int, Field(ge=1, le=100, description="Rounds to run. CPL: 2.")] = 2,

@@ -36,7 +36,7 @@ def _run_name() -> str:
     return "{campaign}-round-{round}".format(**flow_run.parameters)
 
 
-@flow(name="cpl", flow_run_name=_run_name, persist_result=True, result_serializer="json")
+@flow(name="cpl", flow_run_name=_run_name, persist_result=False)
 def cpl(
     campaign: Annotated[
         str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$", description="Rounds of one campaign build on each other.")
