@@ -10,7 +10,7 @@ from flows.round import cpl
 from infra.store import Ref
 
 
-@flow(name="cpl-campaign")
+@flow(name="cpl-campaign", persist_result=False)
 def cpl_campaign(
     campaign: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]*)?$")] = "",
     rounds: Annotated[int, Field(ge=1, le=100)] = 2,

@@ -22,7 +22,7 @@ from tasks.shards import search_in_shards
 from tasks.train import continue_sft, train_sft, train_step_apo
 
 
-@flow(name="cpl")
+@flow(name="cpl", persist_result=False)
 def cpl(
     campaign: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]*)?$")] = "",
     round: Annotated[int, Field(ge=0, le=9999)] = 0,

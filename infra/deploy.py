@@ -1,4 +1,4 @@
-"""What `cpl up` puts on a fresh Prefect server: work pool, result block, crash detection, the deployments.
+"""What `cpl up` puts on a fresh Prefect server: work pool, crash detection, the deployments.
 
 Runs as a process of its own, `python -m infra.deploy` in the folder of prefect.yaml, so that importing Prefect
 and waiting for the server overlap. Every part of it may be done again.
@@ -24,8 +24,6 @@ from prefect.settings import PREFECT_API_URL
 from prefect.utilities.importtools import import_object
 from prefect.workers.process import ProcessWorker
 
-from infra.results import register
-
 POOL = "cpl"
 SERVER_SECONDS = 120.0
 SILENCE = timedelta(seconds=90)
@@ -36,7 +34,6 @@ def main() -> None:
     import_flows(Path("prefect.yaml"))
     wait_for_server()
     create_pool()
-    register()
     crash_silent_runs()
     sys.argv = ["prefect", "--no-prompt", "deploy", "--all"]
     app()

@@ -127,8 +127,6 @@ class Stack:
         variables = {
             "PREFECT_API_URL": f"{self.ui}/api",
             "PREFECT_HOME": self.home / "prefect",
-            "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "cpl-results/cpl",
-            "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
             "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": 30,
             "PREFECT_WORKER_QUERY_SECONDS": 2,
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

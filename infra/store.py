@@ -7,6 +7,7 @@ the same stage (a retry beside a process that was thought dead) can never overwr
     <store>/stages/<step>/<key>/<digest>/<name>      <store>/stages/<step>/<key>/manifest.json
 """
 
+import functools
 import hashlib
 import os
 import time
@@ -89,15 +90,24 @@ class Store:
     def open(cls, settings: Settings) -> "Store":
         """The store of the settings, verified to answer; its bucket is created when it does not exist.
 
+        A process opens it once for each address and key: clients cost 0.1 s of CPU time.
+
         Raises:
             StoreError: within 10 seconds, when it cannot be used.
         """
-        bucket, _, prefix = settings.store.removeprefix("s3://").partition("/")
-        if not settings.store.startswith("s3://") or not bucket:
-            raise StoreError(f"CPL_STORE is {settings.store!r}; it must read s3://BUCKET or s3://BUCKET/PREFIX")
+        keys = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
+        return cls._opened(settings.store, settings.home, keys)
+
+    @classmethod
+    @functools.lru_cache(maxsize=8)
+    def _opened(cls, address: str, home: Path, keys: tuple[tuple[str, str], ...]) -> "Store":
+        """`keys` are the variables that boto3 reads when its clients are made."""
+        bucket, _, prefix = address.removeprefix("s3://").partition("/")
+        if not address.startswith("s3://") or not bucket:
+            raise StoreError(f"CPL_STORE is {address!r}; it must read s3://BUCKET or s3://BUCKET/PREFIX")
         prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
         client, impatient_client = connect()
-        impatient = cls(impatient_client, bucket, prefix, settings.home)
+        impatient = cls(impatient_client, bucket, prefix, home)
         with impatient._explained():
             try:
                 impatient.client.head_bucket(Bucket=bucket)
@@ -105,7 +115,7 @@ class Store:
                 if code_of(problem) != "404":
                     raise
                 impatient._create_bucket()
-        return cls(client, bucket, prefix, settings.home)
+        return cls(client, bucket, prefix, home)
 
     def put(self, name: str, data: bytes | Path) -> StoredObject:
         """Writes an object, replacing one of that name. A file is streamed, in parts when it is large."""

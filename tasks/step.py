@@ -4,8 +4,8 @@
     def make_pairs(stage: Stage, rollouts: Ref, trees: Ref, settings: Pairs) -> int: ...
 
 Called in a flow without `stage`, it returns the stage's `Ref`. The cache key is the step's name and version and
-the digests of what it is given, so equal work is done once, across runs, rounds and campaigns. The stage's
-payload is written first and its manifest last: a killed step leaves nothing that counts, and what it kept under
+the digests of what it is given, so equal work is done once, across runs, rounds and campaigns. The manifest in the
+store is the only cache: it is written last, so a killed step leaves nothing that counts, and what it kept under
 `parts` or in its work folder is where its retry goes on. Of two runs that need the same stage on one machine, the
 second waits for the first and finds it done.
 """
@@ -23,29 +23,31 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, Generic, ParamSpec
 
 import httpx
 import polars as pl
 import pyarrow.parquet as pq
 from prefect import task
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
+from prefect.states import Completed
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from infra.disk import room_in
-from infra.results import result_name
 from infra.s3 import StoreDown
 from infra.settings import settings as environment
 from infra.store import Manifest, Ref, Store, StoredObject
 
 P = ParamSpec("P")
+Log = logging.Logger | logging.LoggerAdapter[Any]
 PROGRESS_SECONDS = 2.0
 PAUSES = [15.0, 60.0]
 """Seconds before each further attempt at a step that the store or Prefect's server failed."""
@@ -54,7 +56,7 @@ PAUSES = [15.0, 60.0]
 class Stage:
     """Where one step writes: a work folder on this machine, and a prefix in the store that the manifest commits."""
 
-    def __init__(self, name: str, key: str, store: Store, log: "logging.Logger | logging.LoggerAdapter[Any]") -> None:
+    def __init__(self, name: str, key: str, store: Store, log: Log) -> None:
         self.name = name
         self.key = key
         self.store = store
@@ -156,7 +158,7 @@ class Stage:
 
 
 @contextmanager
-def in_the_ui(log: "logging.Logger | logging.LoggerAdapter[Any]") -> Iterator[None]:
+def in_the_ui(log: Log) -> Iterator[None]:
     """Something to look at, which a Prefect server that does not answer must not end the work for."""
     try:
         yield
@@ -194,60 +196,72 @@ class Progress:
                 update_progress_artifact(self.artifact, share, said)
 
 
-def step(
-    name: str, version: int, layout: Collection[str] = (), **options: Any
-) -> Callable[[Callable[Concatenate[Stage, P], int]], Callable[P, Ref]]:
-    """Makes a step of a function `(stage, inputs…) -> rows`; `version` rises when its output would change.
+@dataclass(frozen=True)
+class Step(Generic[P]):
+    """A step of the round: `(inputs…) -> Ref` in a flow; `body` is the function itself, for a test or a benchmark.
 
     Inputs are `Ref`s, settings, JSON values, or lists and dicts of these; they must not hold sets, whose order
-    differs between processes. Those named in `layout` say how the work is laid out and not what comes of it: they
-    are no part of the key. `options` go to Prefect's `task`.
+    differs between processes.
     """
 
-    def key(given: dict[str, Any]) -> str:
-        return cache_key(name, version, {k: v for k, v in given.items() if k not in layout})
+    name: str
+    version: int
+    """Part of the key: it rises when the step's output would change for the same input."""
+    body: Callable[Concatenate[Stage, P], int]
+    """Fills a stage and returns the rows of its main table."""
+    layout: Collection[str] = ()
+    """Inputs that are no part of the key: they say how the work is laid out, and change nothing in its outcome."""
+    task_run_name: str | None = None
+    """In the UI, e.g. "evaluate-{name}" with the inputs' names; default: the step's name and a number."""
 
-    def decorate(body: Callable[Concatenate[Stage, P], int]) -> Callable[P, Ref]:
-        signature = inspect.signature(body)
-        inputs = signature.replace(parameters=list(signature.parameters.values())[1:], return_annotation=Ref)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Ref:
+        given = self._given(*args, **kwargs)
+        run = _run.with_options(name=self.name)
+        if self.task_run_name is not None:
+            title = self.task_run_name.format(**given)
+            run = run.with_options(task_run_name=lambda: title)
+        done = run(self, given)
+        return done.result() if isinstance(done, State) else done
 
-        @functools.wraps(body)
-        def run(*args: P.args, **kwargs: P.kwargs) -> Ref:
-            given = inputs.bind(*args, **kwargs).arguments
-            store = Store.open(environment())
-            stage = Stage(name, key(given), store, get_run_logger())
-            with stage.alone():
-                ref = store.find(stage.prefix)
-                if ref is None:
-                    started = time.monotonic()
-                    with room_in(stage.folder):
-                        rows = body(stage, *args, **kwargs)
-                    ref = stage.commit(version, given, rows, time.monotonic() - started)
-                else:
-                    stage.log.info("%s was done before: %s", name, ref.uri)
-                stage.clear()
-            return ref
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The cache key of the stage that these inputs make."""
+        return self._key(self._given(*args, **kwargs))
 
-        def key_of(_: TaskRunContext, parameters: dict[str, Any]) -> str:
-            """The key of Prefect's cache. A result whose stage is gone from the store is forgotten first."""
-            place = f"{name}/{key(parameters)}"
-            store = Store.open(environment())
-            if store.find(f"stages/{place}") is None:
-                store.delete([result_name(place)])
-            return place
+    def find(self, store: Store, *args: P.args, **kwargs: P.kwargs) -> Ref | None:
+        """The stage that these inputs made, if it is in the store."""
+        return store.find(f"stages/{self.name}/{self.key(*args, **kwargs)}")
 
-        run.__signature__ = inputs  # type: ignore[attr-defined]
-        as_task = task(
-            name=name,
-            cache_key_fn=key_of,
-            persist_result=True,
-            result_serializer="json",
-            retries=len(PAUSES),
-            retry_delay_seconds=PAUSES,
-            retry_condition_fn=_may_pass,
-            **options,
-        )
-        return as_task(run)
+    def run(self, given: dict[str, Any], store: Store, log: Log) -> tuple[Ref, bool]:
+        """Does the work, unless the store holds its stage; says which."""
+        stage = Stage(self.name, self._key(given), store, log)
+        with stage.alone():
+            ref = store.find(stage.prefix)
+            is_done = ref is not None
+            if ref is None:
+                started = time.monotonic()
+                with room_in(stage.folder):
+                    rows = self.body(stage, **given)  # type: ignore[call-arg] # `given` was bound to its parameters
+                ref = stage.commit(self.version, given, rows, time.monotonic() - started)
+            stage.clear()
+        return ref, is_done
+
+    def _given(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        """The inputs by name, with the defaults of those that were not given."""
+        bound = inspect.signature(self.body).bind(None, *args, **kwargs)
+        bound.apply_defaults()
+        return dict(list(bound.arguments.items())[1:])
+
+    def _key(self, given: dict[str, Any]) -> str:
+        return cache_key(self.name, self.version, {k: v for k, v in given.items() if k not in self.layout})
+
+
+def step(
+    name: str, version: int, layout: Collection[str] = (), task_run_name: str | None = None
+) -> Callable[[Callable[Concatenate[Stage, P], int]], Step[P]]:
+    """Makes a `Step` of a function `(stage, inputs…) -> rows`."""
+
+    def decorate(body: Callable[Concatenate[Stage, P], int]) -> Step[P]:
+        return Step(name, version, body, layout, task_run_name)
 
     return decorate
 
@@ -255,6 +269,23 @@ def step(
 def _may_pass(task: Any, run: Any, state: State[Any]) -> bool:
     """Whether a step failed for want of the store or of Prefect's server, which may be back in a minute."""
     return isinstance(state.result(raise_on_failure=False), (StoreDown, httpx.HTTPError))
+
+
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=len(PAUSES),
+    retry_delay_seconds=PAUSES,
+    retry_condition_fn=_may_pass,
+)
+def _run(step: Step[Any], given: dict[str, Any]) -> Ref | State[Ref]:
+    """The Prefect task of every step. Prefect keeps nothing of it: the stage's manifest says whether it is done."""
+    log = get_run_logger()
+    ref, is_done = step.run(given, Store.open(environment()), log)
+    if is_done:
+        log.info("%s was done before: %s", step.name, ref.uri)
+        return Completed(name="Cached", message=f"done before: {ref.uri}", data=ref)
+    return ref
 
 
 @functools.cache

@@ -46,7 +46,7 @@ def no_rollouts(stage):
     stage.write("rollouts", frame("rollouts", []))
     return 0
 
-@flow(name="search-alone", persist_result=True)
+@flow(name="search-alone")
 def search_alone(count: int, shards: int, policy: str, search: Search):
     with tenant(settings()):
         questions = sample_questions(1, content_of("micro"), Questions(count=count))

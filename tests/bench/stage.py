@@ -81,8 +81,7 @@ def search_stage(stage: FolderStage, script: Script, settings: Search) -> None:
         patched.enter_context(patch("tasks.search_plans.serve", lambda *_: _serve(script)))
         patched.enter_context(patch("tasks.search_plans.SearchPolicy", lambda *_: script))
         patched.enter_context(patch("tasks.parts.Progress"))
-        body = search_plans.fn.__wrapped__  # type: ignore[attr-defined]
-        body(stage, nothing, nothing, nothing, settings)
+        search_plans.body(stage, nothing, nothing, nothing, settings)
 
 
 class _Scripted(ServedPolicy):
