@@ -18,6 +18,7 @@ from tasks.questions.steps import load_benchmarks, refuse_overlaps, sample_quest
 from tasks.record import recorded
 from tasks.rollouts import roll_out
 from tasks.search_plans import search_plans
+from tasks.sentence import tell_errors_in_a_sentence
 from tasks.shards import search_in_shards
 from tasks.train import continue_sft, train_sft, train_step_apo
 
@@ -52,6 +53,7 @@ def cpl(
             cpl-smollm2 for smollm2, cpl for any other.
         shards: Machines that search at once, one engine each: runs of cpl-search/shard on its work pool. From 1 to 100.
     """
+    tell_errors_in_a_sentence()
     recipe_name = recipe_for(recipe, model)
     config = configure(
         recipe_name,
