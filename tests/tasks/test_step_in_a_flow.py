@@ -64,3 +64,36 @@ def test_a_step_that_is_done_is_told_as_cached_and_prefect_keeps_no_result(
     assert again == ["squares Cached 0", "add_up Cached 2", "19"]
     assert {name.split("/")[0] for name in store.names("")} <= {"stages", "objects", "conditions"}
     assert not kept.exists() or not list(kept.iterdir())
+
+
+BARS = """
+from prefect import flow, task
+from prefect.client.orchestration import get_client
+from tasks.step import Progress, Stage, step
+
+attempts = []
+
+@step("halves", version=1)
+def halves(stage: Stage) -> int:
+    progress = Progress(stage, "Halving: one half", total=4)
+    attempts.append(progress)
+    progress.show(4 if len(attempts) > 1 else 2)
+    if len(attempts) == 1:
+        raise RuntimeError("it is tried again")
+    return 0
+
+@flow(persist_result=False)
+def twice():
+    try:
+        halves()
+    except RuntimeError:
+        halves()
+    with get_client(sync_client=True) as client:
+        print([(bar.key, bar.data) for bar in client.read_artifacts() if bar.key.startswith("halving")])
+
+twice()
+"""
+
+
+def test_work_that_is_tried_again_goes_on_with_its_bar(store: Store, prefect: dict[str, str]) -> None:
+    assert run_python(BARS, prefect).splitlines()[-1] == "[('halving-one-half-progress', 100)]"
