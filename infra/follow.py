@@ -76,7 +76,7 @@ def _tell(client: SyncPrefectClient, task: TaskRun, told: dict[UUID, _Told], con
 
 
 def remaining(then: float, done_then: float, now: float, done: float) -> str:
-    """What is left at the pace since `then`, in words; nothing before there is a pace. Times in seconds, shares in %."""
+    """What is left at the pace since `then`, in words; nothing before there is a pace. Times in s, shares in %."""
     if done <= done_then:
         return ""
     seconds = (now - then) * (100 - done) / (done - done_then)
