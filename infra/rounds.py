@@ -11,11 +11,13 @@ A published round is immutable; only pointers move. Every other module names rou
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from infra.store import Manifest, Ref, Store
+from infra.manifest import Manifest, Ref, Word
+from infra.s3 import StoreError
+from infra.store import Store
 
 Record = dict[str, Any]
 
@@ -42,8 +44,8 @@ class Publication(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    campaign: str
-    round: int
+    campaign: Word
+    round: Annotated[int, Field(ge=1, le=9999)]
     manifest: Ref
 
     @property
@@ -169,4 +171,7 @@ def _record_name(campaign: str, round: int) -> str:
 
 
 def _read(pointer: bytes) -> Publication:
-    return Publication.model_validate_json(pointer)
+    try:
+        return Publication.model_validate_json(pointer)
+    except ValidationError as problem:
+        raise StoreError(f"the pointer to a round is damaged, or nothing that the factory wrote: {problem}") from None

@@ -10,7 +10,6 @@ store is the only cache: it is written last, so a killed step leaves nothing tha
 second waits for the first and finds it done.
 """
 
-import fcntl
 import functools
 import hashlib
 import importlib.metadata
@@ -46,9 +45,10 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from infra.disk import room_in
+from infra.locks import locked, remote_kind
 from infra.s3 import StoreDown
 from infra.settings import settings as environment
-from infra.store import Manifest, Ref, Store, StoredObject
+from infra.store import Damaged, Manifest, Ref, Store, StoredObject
 
 P = ParamSpec("P")
 Log = logging.Logger | logging.LoggerAdapter[Any]
@@ -69,6 +69,7 @@ class Stage:
         self.code = code_version()
         self.facts: dict[str, Any] = {}
         self.objects: list[StoredObject] = []
+        self.files: dict[Path, StoredObject] = {}
         self.prefix = f"stages/{name}/{key}"
         self.folder = environment().home.absolute() / "work" / name / key
 
@@ -79,17 +80,26 @@ class Stage:
         A killed process lets go, and so does a trainer that outlived it, once it has ended (`tasks.train.launch`).
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with self.folder.with_suffix(".lock").open("ab") as self.lock:
-            try:
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.log.info("waiting: another run works at this stage, or a trainer that outlived its run")
-                fcntl.flock(self.lock, fcntl.LOCK_EX)
+        if kind := remote_kind(self.folder.parent):
+            self.log.warning(
+                "%s lies on %s, whose locks do not keep a trainer and its retry apart: put CPL_HOME on a local disk",
+                *(self.folder.parent, kind),
+            )
+        owner = f"flow run {flow_run.id}" if flow_run.id else ""
+        with locked(
+            self.folder.with_suffix(".lock"), f"{owner} or a trainer that outlived it", self.log.info
+        ) as self.lock:
             self.folder.mkdir(exist_ok=True)
             yield
 
     def clear(self) -> None:
-        """Removes what lies on this machine, of a committed stage only: who waited for the lock finds that."""
+        """Removes what is needed no more of a committed stage: the parts, and what lies on this machine.
+
+        Files that the stage consists of stay as copies in the cache, where the next stage finds them.
+        """
+        self.drop_parts()
+        for path, item in self.files.items():
+            self.store.cache.keep(path, item)
         shutil.rmtree(self.folder)
         Path(self.lock.name).unlink(missing_ok=True)
 
@@ -111,17 +121,23 @@ class Stage:
 
     def add(self, name: str, data: bytes | Path, rows: int | None = None) -> None:
         """Adds an object to the stage."""
-        self.objects.append(self.store.add(self.prefix, name, data, rows))
+        item = self.store.add(name, data, rows)
+        self.objects.append(item)
+        if isinstance(data, Path):
+            self.files[data] = item
 
     def keep_part(self, name: str, data: bytes) -> None:
         """Keeps a finished part of unfinished work where a retry on any machine finds it."""
         self.store.put(f"{self.prefix}/parts/{name}", data)
 
     def parts(self) -> Iterator[tuple[str, bytes]]:
-        """The parts that an earlier attempt kept: name and content."""
+        """The parts that an earlier attempt kept: name and content. A damaged one is left out, and so done again."""
         start = f"{self.prefix}/parts/"
         for name in self.store.names(start):
-            yield name.removeprefix(start), self.store.get(name)
+            try:
+                yield name.removeprefix(start), self.store.get(name)
+            except Damaged as problem:
+                self.log.warning("a part is done again: %s", problem)
 
     def drop_parts(self) -> None:
         """Parts are needed no more, or not to be trusted."""
@@ -156,9 +172,7 @@ class Stage:
             objects=self.objects,
             facts={**self.facts, "rows": rows},
         )
-        ref = self.store.commit(self.prefix, manifest)
-        self.drop_parts()
-        return ref
+        return self.store.commit(manifest)
 
 
 @contextmanager
@@ -252,7 +266,7 @@ class Step(Generic[P]):
         """Does the work, unless the store holds its stage; says which."""
         stage = Stage(self.name, self._key(given), store, log)
         with stage.alone():
-            ref = store.find(stage.prefix)
+            ref = store.find(stage.prefix, log.warning)
             is_done = ref is not None
             if ref is None:
                 started = time.monotonic()

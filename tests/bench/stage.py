@@ -76,7 +76,7 @@ class FolderStage(Stage):
 
 def search_stage(stage: FolderStage, script: Script, settings: Search) -> None:
     """The body of the step `search` on a stage, with the script in the engine's place."""
-    nothing = Ref(uri="", sha256="", rows=0)
+    nothing = Ref(uri="s3://none/manifest.json", sha256="0" * 64, rows=0)
     with ExitStack() as patched:
         patched.enter_context(patch("tasks.search_plans.serve", lambda *_: _serve(script)))
         patched.enter_context(patch("tasks.search_plans.SearchPolicy", lambda *_: script))

@@ -4,7 +4,6 @@ import csv
 import io
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import typer
 from typer.testing import CliRunner, Result
 
 from infra import ask, rounds
-from infra.store import Manifest, Ref, Store
+from infra.store import Store
 from infra.warehouse import build
 from tests.sql.handmade import ROUND, parquet
+from tests.stages import commit
 
 pytestmark = pytest.mark.integration
 
@@ -29,30 +29,6 @@ def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli, list(arguments))
 
 
-def commit(
-    store: Store, step: str, run_id: str, inputs: dict[str, Ref], files: tuple[Path, ...] = (), **facts: Any
-) -> Ref:
-    """A committed stage whose payload is `files`, as tasks.step writes it."""
-    prefix = f"stages/{step}/{run_id}"
-    return store.commit(
-        prefix,
-        Manifest(
-            step=step,
-            version=1,
-            key=run_id,
-            created_at=datetime.now(UTC),
-            seconds=2.0,
-            run_id=run_id,
-            code="0.1.0",
-            rows=0,
-            config={},
-            inputs=inputs,
-            objects=[store.add(prefix, path.name, path) for path in files],
-            facts=facts,
-        ),
-    )
-
-
 def publish(
     store: Store, folder: Path, campaign: str, round: int, run_id: str = "", notes: Sequence[str] = ("By hand.",)
 ) -> None:
@@ -62,13 +38,14 @@ def publish(
     sources = parquet(folder, ROUND, round)
     build(path, {table: [one._replace(campaign=campaign) for one in of] for table, of in sources.items()})
     stages = {
-        "search": commit(store, "search", f"{campaign}-0", {}),
-        "warehouse": commit(store, "warehouse", run_id, {}, (path,)),
+        "search": commit(store, "search", f"{campaign}-0"),
+        "warehouse": commit(store, "warehouse", run_id, {path.name: path}),
     }
     ref = commit(
         store,
         "publish",
         run_id,
+        {},
         {f"stages.{name}": stage for name, stage in stages.items()},
         campaign=campaign,
         round=round,

@@ -1,14 +1,14 @@
 """Which round a run is of, and what does not fit a campaign, on a real store."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from infra import rounds
 from infra.rounds import Title
-from infra.store import Manifest, Store
+from infra.store import Store
 from tasks.opening import DoesNotFit, campaign_name, open_round
+from tests.stages import commit
 
 pytestmark = pytest.mark.integration
 
@@ -21,20 +21,8 @@ def ask(store: Store, campaign: str = "", round: int = 0, *, usual: bool = True,
 
 
 def publish(store: Store, title: Title) -> None:
-    manifest = Manifest(
-        step="publish",
-        version=1,
-        key=f"{title.campaign}-{title.round}",
-        created_at=datetime.now(UTC),
-        seconds=0.0,
-        run_id="",
-        code="",
-        config={},
-        inputs={},
-        objects=[],
-        facts=title.model_dump(),
-    )
-    rounds.publish(store, title.campaign, title.round, store.commit(f"stages/publish/{manifest.key}", manifest))
+    ref = commit(store, "publish", f"{title.campaign}-{title.round}", **title.model_dump())
+    rounds.publish(store, title.campaign, title.round, ref)
 
 
 def test_a_blank_campaign_is_named_after_the_model_and_what_is_unusual(store: Store) -> None:

@@ -59,7 +59,7 @@ def test_of_two_runs_of_a_step_one_waits_and_finds_it_done(store: Store) -> None
 
     class Log(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if "waiting: another run" in record.getMessage():
+            if "waiting for process" in record.getMessage():
                 waited.set()
 
     log = logging.Logger("steps")
@@ -72,6 +72,48 @@ def test_of_two_runs_of_a_step_one_waits_and_finds_it_done(store: Store) -> None
         assert second.result() == (make_slowly.find(store), True)
     (folder,) = made
     assert list(folder.parent.iterdir()) == []
+
+
+@pytest.mark.integration
+def test_parts_that_a_kill_left_behind_a_commit_go_when_the_stage_is_found(store: Store) -> None:
+    ref, _ = make_squares.run({"count": 4}, store, LOG)
+    store.put(f"stages/make_squares/{make_squares.key(4)}/parts/q/1", b"kept before the kill")
+    assert make_squares.run({"count": 4}, store, LOG) == (ref, True)
+    assert store.names(f"stages/make_squares/{make_squares.key(4)}/parts/") == []
+
+
+@pytest.mark.integration
+def test_what_a_stage_wrote_is_not_downloaded_on_the_machine_that_wrote_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref, _ = make_squares.run({"count": 5}, store, LOG)
+    monkeypatch.setattr(store, "download", lambda *_: pytest.fail("it was there"))
+    assert pl.read_parquet(store.fetch(ref, "squares.parquet")).height == 5
+
+
+@pytest.mark.integration
+def test_a_damaged_part_is_done_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage("make_squares", "k", store, LOG)
+    stage.keep_part("q/1", b"rows")
+    stage.keep_part("q/2", b"rows")
+    whole = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}stages/make_squares/k/parts/q/2")
+    store.client.put_object(
+        Bucket=store.bucket,
+        Key=f"{store.prefix}stages/make_squares/k/parts/q/2",
+        Body=b"half",
+        Metadata=whole["Metadata"],
+    )
+    assert list(stage.parts()) == [("q/1", b"rows")]
+    assert "a part is done again" in caplog.text
+
+
+@pytest.mark.integration
+def test_a_stage_whose_payload_was_lost_is_made_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    ref, _ = make_squares.run({"count": 6}, store, LOG)
+    store.delete(store.names("objects/"))
+    assert make_squares.run({"count": 6}, store, LOG) == (ref, False)
+    assert "squares.parquet" in caplog.text
+    assert make_squares.run({"count": 6}, store, LOG) == (ref, True)
 
 
 @pytest.mark.parametrize(
