@@ -29,7 +29,7 @@ class SFT(TrainingConfig):
     examples: Annotated[Path, "Parquet file of the table sft_examples"]
     epochs: Annotated[float, "passes over the examples, > 0; the last may be a part of one"]
     value_weight: Annotated[float, "weight of the value loss, >= 0; 0 is plain SFT and leaves value-only rows out"]
-    value_rate: Annotated[float, "learning rate of the value words' rows, as a multiple of the others', > 0"]
+    value_rate: Annotated[float, "learning rate of the value words' rows, as a multiple of the others', > 0"] = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -21,7 +21,13 @@ UPDATES = 200
 @pytest.fixture
 def config(settings: dict[str, Any], examples: Path, tmp_path: Path) -> Path:
     fields = {name: value for name, value in settings.items() if name != "output"}
-    told = fields | {"learning_rate": 1e-3, "examples": examples, "epochs": UPDATES / 2, "value_weight": 0.5, "value_rate": 2.0}
+    told = fields | {
+        "learning_rate": 1e-3,
+        "examples": examples,
+        "epochs": UPDATES / 2,
+        "value_weight": 0.5,
+        "value_rate": 2.0,
+    }
     return write_config(tmp_path / "config.json", told)
 
 
