@@ -3,8 +3,8 @@ curve show in the UI while it runs, and a killed one goes on from its last check
 ended with its flow when that is cancelled; when the flow was killed, it trains on, and a retry finds it finished.
 
 SFT and the value model start from the round's base model, as in CPL (methods.md 1.4, 1.8). The others are arms of one
-comparison: each starts from the SFT checkpoint, learns from the same trees and sees as many sequences. The checkpoint is
-also the reference of the two that prefer.
+comparison: each starts from the SFT checkpoint, learns from the same trees and sees as many sequences. The checkpoint
+is also the reference of the two that prefer.
 """
 
 import json
@@ -51,7 +51,7 @@ class TrainingFailed(RuntimeError):
 
 @step("sft", version=3)
 def train_sft(stage: Stage, start: Ref, pairs: Ref, settings: Sft) -> int:
-    """Imitates the right paths and, with a value weight, regresses V to the tree's Q, in one pass from the base model."""
+    """Imitates the right paths from the base model and, with a value weight, regresses V to the tree's Q beside it."""
     return _train(stage, "sft", start, pairs, "examples", "sft_examples", settings.model_dump())
 
 

@@ -10,7 +10,8 @@ import math
 def share_of_peak(update: int, warmup: int, updates: int) -> float:
     """Share of the peak rate, in (0, 1], of an update counted from 1.
 
-    It is update / warmup in the warm-up, and falls from 1 by a half cosine that would reach 0 one update after the last.
+    It is update / warmup in the warm-up, then falls from 1 by a half cosine that would reach 0 one update after the
+    last.
     """
     warmup = max(warmup, 1)
     if update < warmup:

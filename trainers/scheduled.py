@@ -1,4 +1,4 @@
-"""What the trainers change in Hugging Face's Trainer, whatever their loss: the schedule, and the precision of shards."""
+"""What our trainers change in Hugging Face's, whatever their loss: the schedule, and the precision of shards."""
 
 from functools import partial
 
@@ -14,6 +14,7 @@ class ScheduledTrainer(Trainer):
     """To be mixed in before a trainer of TRL."""
 
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LRScheduler:
+        self.lr_scheduler: LRScheduler | None
         if self.lr_scheduler is None:
             warmup = self.args.get_warmup_steps(num_training_steps)
             share = partial(share_of_peak, warmup=warmup, updates=num_training_steps)

@@ -1,8 +1,8 @@
 """How every training run goes: read rows, train from the last checkpoint on, write model and summary.
 
 Optimiser and schedule are the paper's (methods.md 1.8): AdamW without weight decay, cosine with warm-up
-(trainers/schedule.py); gradients are clipped at norm 1, as its LLaMA-Factory does. CUDA: bfloat16 autocast over float32 weights,
-activations re-computed. CPU: float32.
+(trainers/schedule.py); gradients are clipped at norm 1, as its LLaMA-Factory does. CUDA: bfloat16 autocast over
+float32 weights, activations re-computed. CPU: float32.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""The two rows of the output head that hold the value (design D2): V read off them, and a learning rate of their own."""
+"""The two rows of the output head that hold the value (design D2): V read off them, and their own learning rate."""
 
 from collections.abc import Sequence
 from typing import Any

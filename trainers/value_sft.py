@@ -65,10 +65,11 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
         self.model.base_model.register_forward_hook(self._read_values)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
-        if self.optimizer is None:
-            super().create_optimizer(model)
-            hasten(self.optimizer, self.model.get_output_embeddings(), self.words, self.value_rate)
-        return self.optimizer
+        is_new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if is_new:
+            hasten(optimizer, self.model.get_output_embeddings(), self.words, self.value_rate)
+        return optimizer
 
     def compute_loss(
         self,

@@ -64,7 +64,7 @@ def test_the_rate_rises_to_its_peak_falls_and_is_never_0(updates: int, warmup: i
 
 
 def test_one_update_moves_every_weight_by_its_learning_rate(config: Config) -> None:
-    """Adam's first step is the rate in the direction of the gradient's sign; the value's rows have a rate of their own."""
+    """Adam's first step is the rate, by the gradient's sign; the value's rows have a rate of their own."""
     summary = train(config)
     assert (summary["updates"], summary["learning_rate"], summary["unchanged"]) == (1, 1e-3, False)
     moved = moves(config)

@@ -62,7 +62,7 @@ def test_it_learns_the_targets_and_is_a_model_folder_that_needs_no_examples(conf
 
 def test_rows_without_a_target_are_left_out(config: Value, tmp_path: Path, encode: Callable[[str], list[int]]) -> None:
     rows = pl.read_parquet(config.examples)
-    untargeted = {"value_positions": [[]], "value_targets": [[]]}
+    untargeted: dict[str, Any] = {"value_positions": [[]], "value_targets": [[]]}
     empty = rows.head(1).with_columns(
         **{name: pl.Series(values, dtype=SFT_TYPES[name]) for name, values in untargeted.items()}
     )
