@@ -127,34 +127,36 @@ def cpl(
         models = {"base": base}
         learnt = facts(stages["pairs"])
         pairs_found = learnt["plan_pairs"] + learnt["solution_pairs"]
-        if config.value.separate and learnt["value_targets"]:
+        own_value = config.value.separate
+        if not own_value:
+            judge = None
+        elif learnt["value_targets"]:
             judge = stages["value"] = train_value(base, stages["pairs"], config.value)
         if learnt["policy_paths"]:
-            imitation = config.sft.model_copy(update={"value_weight": 0.0}) if config.value.separate else config.sft
+            imitation = config.sft.model_copy(update={"value_weight": 0.0}) if own_value else config.sft
             models["sft"] = policy = stages["sft"] = train_sft(base, stages["pairs"], imitation)
         else:
             notes.append("No right path was found: there is nothing to imitate, and the policy stays what it was.")
         if not pairs_found:
             notes.append("No preference pair was found: no sibling steps with opposite values, so nothing to prefer.")
-        start = policy
+        start, start_name = policy, "sft" if "sft" in models else "the policy that searched"
         if pairs_found and "step_apo" in config.arms:
             models["step_apo"] = policy = stages["step_apo"] = train_step_apo(start, stages["pairs"], config.step_apo)
         if pairs_found and "step_dpo" in config.arms:
             without_margin = config.step_apo.model_copy(update={"learning_rate": config.step_dpo.learning_rate})
             models["step_dpo"] = stages["step_dpo"] = train_step_dpo(start, stages["pairs"], without_margin)
         if pairs_found and "sft" in models and "sft_more" in config.arms:
-            sequences = 2 * pairs_found * config.step_apo.epochs
-            models["sft_more"] = stages["sft_more"] = continue_sft(
-                start, stages["pairs"], sequences / learnt["policy_paths"], config.control
-            )
+            epochs = 2 * pairs_found * config.step_apo.epochs / learnt["policy_paths"]
+            models["sft_more"] = stages["sft_more"] = continue_sft(start, stages["pairs"], epochs, config.control)
 
-        ranked = {"value": judge} if config.value.separate else {name: models.get(name) for name in ("sft", "step_apo")}
         by_value = judge if config.evaluation.decoding != "greedy" else None
         for name, trained in models.items():
             if name != "base" and facts(trained)["unchanged"]:
-                notes.append(f"{name}: training changed no weight, so it is the same model as the one it started from.")
+                same = "base" if name == "sft" else start_name
+                notes.append(f"{name}: training changed no weight: same as {same}, and not evaluated again.")
             else:
                 stages[f"evaluate_{name}"] = evaluate(trained, name, stages["benchmarks"], config.evaluation, by_value)
+        ranked = {"value": judge} if own_value else {name: models.get(name) for name in ("sft", "step_apo")}
         for name, judging in ranked.items():
             if judging is not None:
                 stages[f"rank_values_{name}"] = rank_values(judging, name, stages["search"])
