@@ -8,6 +8,7 @@ from pydantic import Field
 from flows.parameters import BY_MODEL, Changes, Recipe
 from flows.round import cpl
 from infra.store import Ref
+from tasks.settings import Arm
 
 
 @flow(name="cpl-campaign", persist_result=False)
@@ -16,13 +17,17 @@ def cpl_campaign(
     rounds: Annotated[int, Field(ge=1, le=100)] = 2,
     model: str = "micro",
     recipe: Recipe = BY_MODEL,
+    arms: list[Arm] = [],
     shards: Annotated[int, Field(ge=1, le=100)] = 1,
     questions: Annotated[dict[str, Any], Changes("questions")] = {},
     rollouts: Annotated[dict[str, Any], Changes("rollouts")] = {},
     search: Annotated[dict[str, Any], Changes("search")] = {},
     pairs: Annotated[dict[str, Any], Changes("pairs")] = {},
     sft: Annotated[dict[str, Any], Changes("sft")] = {},
+    value: Annotated[dict[str, Any], Changes("value")] = {},
     step_apo: Annotated[dict[str, Any], Changes("step_apo")] = {},
+    step_dpo: Annotated[dict[str, Any], Changes("step_dpo")] = {},
+    control: Annotated[dict[str, Any], Changes("control")] = {},
     evaluation: Annotated[dict[str, Any], Changes("evaluation")] = {},
 ) -> list[Ref]:
     """Rounds 1..K of a campaign; rounds that are published already are found in the cache and cost seconds.
@@ -32,6 +37,8 @@ def cpl_campaign(
         rounds: Rounds to run, from the first on. From 1 to 100. CPL: 2.
         model: Base model of every round's SFT: micro, smollm2, the path of a model folder, or a hub id.
         recipe: A file of flows/recipes/, for every round. By model: as in the flow cpl.
+        arms: What is trained from the SFT model: step_apo, the same pairs without margin (step_dpo), and the control
+            (sft_more), which learns from as many sequences as Step-APO. Empty: the recipe's.
         shards: Machines that search at once, in every round. From 1 to 100.
     """
     settings = {
@@ -40,10 +47,13 @@ def cpl_campaign(
         "search": search,
         "pairs": pairs,
         "sft": sft,
+        "value": value,
         "step_apo": step_apo,
+        "step_dpo": step_dpo,
+        "control": control,
         "evaluation": evaluation,
     }
     return [
-        cpl(campaign=campaign, round=number, model=model, recipe=recipe, shards=shards, **settings)
+        cpl(campaign=campaign, round=number, model=model, recipe=recipe, arms=arms, shards=shards, **settings)
         for number in range(1, rounds + 1)
     ]

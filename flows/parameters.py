@@ -8,7 +8,7 @@ recipe changes all that the user did not set.
 import functools
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,19 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationError
 from pydantic_core import CoreSchema, core_schema
 
-from tasks.settings import Evaluation, Pairs, Questions, Rollouts, Search, Sft, StepApo
+from tasks.settings import (
+    Arm,
+    Control,
+    Evaluation,
+    Pairs,
+    Questions,
+    Rollouts,
+    Search,
+    Sft,
+    StepApo,
+    StepDpo,
+    Value,
+)
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -38,7 +50,11 @@ class Round(BaseModel):
     search: Search = Search()
     pairs: Pairs = Pairs()
     sft: Sft = Sft()
+    value: Value = Value()
+    arms: tuple[Arm, ...] = ("step_apo", "step_dpo", "sft_more")
     step_apo: StepApo = StepApo()
+    step_dpo: StepDpo = StepDpo()
+    control: Control = Control()
     evaluation: Evaluation = Evaluation()
 
 
@@ -75,9 +91,14 @@ class Changes:
         return changed
 
 
-def configure(recipe: str, **changes: Mapping[str, Any]) -> Round:
-    """The recipe's settings with the changed fields in their place; a field that is None keeps the recipe's value."""
+def configure(recipe: str, arms: Sequence[Arm] = (), **changes: Mapping[str, Any]) -> Round:
+    """The recipe's settings with the changed fields in their place; a field that is None keeps the recipe's value.
+
+    `arms`: in place of the recipe's, if there are any.
+    """
     settings = dict(_recipe(recipe))
+    if arms:
+        settings["arms"] = arms
     for step, fields in changes.items():
         settings[step] = {**settings.get(step, {}), **_filled(fields)}
     return Round.model_validate(settings)
@@ -97,7 +118,7 @@ def _settings(step: str) -> type[BaseModel]:
 
 
 @functools.cache
-def _recipe(name: str) -> Mapping[str, Mapping[str, Any]]:
+def _recipe(name: str) -> Mapping[str, Any]:
     return tomllib.loads((RECIPES / f"{name}.toml").read_text())
 
 

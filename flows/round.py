@@ -5,22 +5,23 @@ from typing import Annotated, Any
 from prefect import flow
 from pydantic import Field
 
-from flows.parameters import BY_MODEL, Changes, Recipe, configure, recipe_for
+from flows.parameters import BY_MODEL, Changes, Recipe, Round, configure, recipe_for
 from infra.settings import settings as environment
 from infra.store import Ref, Store
 from tasks.evaluate import evaluate, rank_values
 from tasks.model import locate, prepare_model
 from tasks.opening import open_round
 from tasks.pairs import make_pairs
-from tasks.publish import build_warehouse, facts, library_of, point_to, policy_of, publish, round_before
+from tasks.publish import build_warehouse, facts, library_of, point_to, policy_of, publish, round_before, value_of
 from tasks.questions import content_of, source_of
 from tasks.questions.steps import load_benchmarks, refuse_overlaps, sample_questions
 from tasks.record import recorded
 from tasks.rollouts import roll_out
 from tasks.search_plans import search_plans
 from tasks.sentence import tell_errors_in_a_sentence
+from tasks.settings import Arm
 from tasks.shards import search_in_shards
-from tasks.train import continue_sft, train_sft, train_step_apo
+from tasks.train import continue_sft, train_sft, train_step_apo, train_step_dpo, train_value
 
 
 @flow(name="cpl", persist_result=False)
@@ -29,13 +30,17 @@ def cpl(
     round: Annotated[int, Field(ge=0, le=9999)] = 0,
     model: str = "micro",
     recipe: Recipe = BY_MODEL,
+    arms: list[Arm] = [],
     shards: Annotated[int, Field(ge=1, le=100)] = 1,
     questions: Annotated[dict[str, Any], Changes("questions")] = {},
     rollouts: Annotated[dict[str, Any], Changes("rollouts")] = {},
     search: Annotated[dict[str, Any], Changes("search")] = {},
     pairs: Annotated[dict[str, Any], Changes("pairs")] = {},
     sft: Annotated[dict[str, Any], Changes("sft")] = {},
+    value: Annotated[dict[str, Any], Changes("value")] = {},
     step_apo: Annotated[dict[str, Any], Changes("step_apo")] = {},
+    step_dpo: Annotated[dict[str, Any], Changes("step_dpo")] = {},
+    control: Annotated[dict[str, Any], Changes("control")] = {},
     evaluation: Annotated[dict[str, Any], Changes("evaluation")] = {},
 ) -> Ref:
     """One round: search over plans, learn from their steps, score what was learnt, publish it.
@@ -51,18 +56,24 @@ def cpl(
         model: The base model: micro, smollm2, the path of a model folder, or a hub id (deepseek-ai/…).
         recipe: A file of flows/recipes/, whose settings hold where this form is blank. By model: cpl-micro for micro,
             cpl-smollm2 for smollm2, cpl for any other.
+        arms: What is trained from the SFT model: step_apo, the same pairs without margin (step_dpo), and the control
+            (sft_more), which learns from as many sequences as Step-APO. Empty: the recipe's.
         shards: Machines that search at once, one engine each: runs of cpl-search/shard on its work pool. From 1 to 100.
     """
     tell_errors_in_a_sentence()
     recipe_name = recipe_for(recipe, model)
     config = configure(
         recipe_name,
+        arms,
         questions=questions,
         rollouts=rollouts,
         search=search,
         pairs=pairs,
         sft=sft,
+        value=value,
         step_apo=step_apo,
+        step_dpo=step_dpo,
+        control=control,
         evaluation=evaluation,
     )
     source = config.questions.source
@@ -86,36 +97,60 @@ def cpl(
         notes.extend(facts(stages["questions"])["notes"])
         stages["model"] = base = prepare_model(*base_source)
         policy = policy_of(previous) if previous else base
+        judge = value_of(previous) if previous else None
 
         stages["rollouts"] = roll_out(stages["questions"], policy, config.rollouts)
         library = library_of(previous) if previous and config.search.library else None
-        searched = (stages["questions"], stages["rollouts"], policy, config.search, library)
+        searched = (stages["questions"], stages["rollouts"], policy, config.search, library, judge)
         stages["search"] = search_plans(*searched) if shards == 1 else search_in_shards(*searched, shards)
         stages["pairs"] = make_pairs(stages["rollouts"], stages["search"], policy, config.pairs)
 
-        models = {"base": base}
-        learnt = facts(stages["pairs"])
-        if not learnt["policy_paths"]:
-            notes.append("No right path was found: there is nothing to imitate, and SFT can train the value alone.")
-        if learnt["policy_paths"] or (learnt["value_targets"] and config.sft.value_weight):
-            models["sft"] = policy = stages["sft"] = train_sft(base, stages["pairs"], config.sft)
-        if learnt["plan_pairs"] + learnt["solution_pairs"]:
-            models["step_apo"] = stages["step_apo"] = train_step_apo(policy, stages["pairs"], config.step_apo)
-            if "sft" in models:
-                updates = facts(models["step_apo"])["updates"]
-                models["sft_more"] = stages["sft_more"] = continue_sft(
-                    models["sft"], stages["pairs"], updates, config.sft
-                )
-            policy = models["step_apo"]
-        else:
-            notes.append("No preference pair was found: no sibling steps with opposite values, so no Step-APO model.")
+        models, value_model = learn(config, stages, base, policy, notes)
+        policy = models.get("step_apo") or models.get("sft") or policy
 
+        by_value = value_model if config.evaluation.decoding != "greedy" else None
         for name, trained in models.items():
-            stages[f"evaluate_{name}"] = evaluate(trained, name, stages["benchmarks"], config.evaluation)
-            if name in ("sft", "step_apo"):
-                stages[f"rank_values_{name}"] = rank_values(trained, name, stages["search"])
+            if name != "base" and facts(trained)["unchanged"]:
+                notes.append(f"{name}: training changed no weight, so it is the model that it started from.")
+            else:
+                stages[f"evaluate_{name}"] = evaluate(trained, name, stages["benchmarks"], config.evaluation, by_value)
+        ranked = {"value": value_model} if config.value.separate else {n: models.get(n) for n in ("sft", "step_apo")}
+        for name, judging in ranked.items():
+            if judging is not None:
+                stages[f"rank_values_{name}"] = rank_values(judging, name, stages["search"])
 
         stages["warehouse"] = build_warehouse(title, config, dict(stages), previous)
-        published = publish(title, dict(stages), policy, previous, notes)
+        published = publish(title, dict(stages), policy, previous, notes, value_model)
         point_to(title, published)
     return published
+
+
+def learn(
+    config: Round, stages: dict[str, Ref], base: Ref, policy: Ref, notes: list[str]
+) -> tuple[dict[str, Ref], Ref | None]:
+    """What the pairs teach: the models to score, in order, and the value model that judges the next round's steps.
+
+    SFT and the value start from the base model, the arms from SFT. Without a right path the policy stays what it was.
+    """
+    pairs, models, value_model = stages["pairs"], {"base": base}, None
+    learnt = facts(pairs)
+    pairs_found = learnt["plan_pairs"] + learnt["solution_pairs"]
+    if config.value.separate and learnt["value_targets"]:
+        value_model = stages["value"] = train_value(base, pairs, config.value)
+    if learnt["policy_paths"]:
+        imitation = config.sft.model_copy(update={"value_weight": 0.0}) if config.value.separate else config.sft
+        models["sft"] = policy = stages["sft"] = train_sft(base, pairs, imitation)
+    else:
+        notes.append("No right path was found: there is nothing to imitate, and the policy stays what it was.")
+    if not pairs_found:
+        notes.append("No preference pair was found: no sibling steps with opposite values, so nothing to prefer.")
+        return models, value_model
+    if "sft" in models and "sft_more" in config.arms:
+        epochs = 2 * pairs_found * config.step_apo.epochs / learnt["policy_paths"]  # a pair is two sequences
+        models["sft_more"] = stages["sft_more"] = continue_sft(policy, pairs, epochs, config.control)
+    if "step_dpo" in config.arms:
+        no_margin = config.step_apo.model_copy(update={"learning_rate": config.step_dpo.learning_rate})
+        models["step_dpo"] = stages["step_dpo"] = train_step_dpo(policy, pairs, no_margin)
+    if "step_apo" in config.arms:
+        models["step_apo"] = stages["step_apo"] = train_step_apo(policy, pairs, config.step_apo)
+    return models, value_model

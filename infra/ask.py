@@ -184,7 +184,7 @@ def round_tables(path: Path, campaign: str, round: int) -> Tables:
         for (name,) in names
     )
     of_round = {"campaign": campaign, "round": round}
-    by_model = "list_position(['base', 'sft', 'sft_more', 'step_apo'], model)"
+    by_model = "list_position(['base', 'sft', 'value', 'sft_more', 'step_dpo', 'step_apo'], model)"
     evaluations = (
         "select model, benchmark, split, kind, accuracy, stderr, n from evaluations "
         f"where (campaign, round) = ($campaign, $round) order by split, benchmark, kind, {by_model}"

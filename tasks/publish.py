@@ -22,7 +22,7 @@ from infra.warehouse import ParquetSource, build, check
 from tasks.records import TABLES, frame
 from tasks.step import Stage, step
 
-MODELS = {"model": "base", "sft": "sft", "sft_more": "sft_more", "step_apo": "step_apo"}
+MODELS = {"model": "base"} | {name: name for name in ("sft", "value", "sft_more", "step_dpo", "step_apo")}
 
 
 class RuleBroken(RuntimeError):
@@ -56,9 +56,18 @@ def build_warehouse(stage: Stage, title: Title, config: BaseModel, stages: dict[
 
 @step("publish", version=1)
 def publish(
-    stage: Stage, title: Title, stages: dict[str, Ref], policy: Ref, previous: Ref | None, notes: list[str]
+    stage: Stage,
+    title: Title,
+    stages: dict[str, Ref],
+    policy: Ref,
+    previous: Ref | None,
+    notes: list[str],
+    value: Ref | None = None,
 ) -> int:
-    """The round's manifest: every stage's reference, and what a reader wants to know first."""
+    """The round's manifest: every stage's reference, and what a reader wants to know first.
+
+    `policy` and `value`: what the next round searches with; without a separate value model, the policy's own V.
+    """
     stage.facts |= title.model_dump() | {"state": "completed", "notes": notes}
     return 0
 
@@ -89,6 +98,11 @@ def round_before(title: Title) -> Ref | None:
 def policy_of(published: Ref) -> Ref:
     """The model that a published round ended with: the policy that the next round searches with."""
     return Store.open(environment()).manifest(published).inputs["policy"]
+
+
+def value_of(published: Ref) -> Ref | None:
+    """The separate value model that judges the next round's steps; None: the policy's own V does."""
+    return Store.open(environment()).manifest(published).inputs.get("value")
 
 
 def library_of(published: Ref) -> dict[str, Ref]:
@@ -140,7 +154,7 @@ def _model_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
                 "model": MODELS[name],
                 "uri": ref.uri,
                 "sha256": ref.sha256,
-                "parent": _parent(name, stages),
+                "parent": _parent(name, stages, manifests),
                 "updates": manifests[name].facts.get("updates", 0),
                 "examples": manifests[name].facts.get("examples", 0),
                 "seconds": manifests[name].seconds,
@@ -151,11 +165,12 @@ def _model_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
     )
 
 
-def _parent(name: str, stages: Mapping[str, Ref]) -> str | None:
-    """What a model was trained from: SFT from the base model, the others from SFT where there is one."""
+def _parent(name: str, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> str | None:
+    """What a model was trained from: one of this round's, or the policy of the round before."""
     if name == "model":
         return None
-    return "sft" if name != "sft" and "sft" in stages else "base"
+    start = manifests[name].inputs["start"]
+    return next((MODELS[other] for other, ref in stages.items() if other in MODELS and ref == start), "previous")
 
 
 def _artifact_rows(store: Store, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:

@@ -40,6 +40,7 @@ def search_in_shards(
     policy: Ref,
     settings: Search,
     library: dict[str, Ref] | None,
+    value: Ref | None,
     shards: int,
 ) -> int:
     """The step *search* as `shards` runs of the deployment `cpl-search/shard`, on whichever workers take them.
@@ -50,9 +51,10 @@ def search_in_shards(
     taken = [take_shard(questions, number, shards) for number in range(1, shards + 1)]
 
     def searched() -> list[Ref | None]:
-        return [search_plans.find(stage.store, one, rollouts, policy, settings, library) for one in taken]
+        return [search_plans.find(stage.store, one, rollouts, policy, settings, library, value) for one in taken]
 
-    inputs = {"questions": questions, "rollouts": rollouts, "policy": policy, "search": settings, "library": library}
+    inputs: dict[str, Any] = {"questions": questions, "rollouts": rollouts, "policy": policy}
+    inputs |= {"search": settings, "library": library, "value": value}
     given = to_jsonable_python(inputs | {"shards": shards})
     missing = [number for number, ref in enumerate(searched(), 1) if ref is None]
     progress = Progress(stage, "Shards of the search", total=shards)
@@ -86,9 +88,10 @@ def share(questions: pl.DataFrame, shard: int, shards: int) -> pl.DataFrame:
 
 
 def added(uses: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """One row of `engine_use` for all engines: their seconds and counts are added up, `gpus` are those of one."""
+    """A row of `engine_use` a step, for all its engines: seconds and counts are added up, `gpus` are those of one."""
     sums = pl.exclude("step", "gpus").sum()
-    return pl.concat(uses).select(pl.col("step").first(), sums, pl.col("gpus").max()).cast(ENGINE_USE)
+    rows = pl.concat(uses).group_by("step", maintain_order=True).agg(sums, pl.col("gpus").max())
+    return rows.select(ENGINE_USE.names()).cast(ENGINE_USE)
 
 
 def total(facts: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -14,7 +14,7 @@ union all
 select 'models', 'parent', campaign, round, parent
 from models
 where
-    parent is not null
+    parent <> 'previous'  -- the policy of the round before
     and not exists (
         from models as parents
         where

@@ -36,7 +36,7 @@ comment on column learning_curve.round is 'Number of the round in its campaign, 
 comment on column learning_curve.n is 'Questions asked.';
 comment on column learning_curve.base is 'Accuracy of the campaign''s base model, from which the SFT of every round starts, in [0, 1]; null where not evaluated.';
 comment on column learning_curve.sft is 'Accuracy after SFT; null where not evaluated.';
-comment on column learning_curve.sft_more is 'Accuracy of the control: SFT for as many more updates as Step-APO had; null where not evaluated.';
+comment on column learning_curve.sft_more is 'Accuracy of the control: SFT for as many more sequences as Step-APO saw; null where not evaluated.';
 comment on column learning_curve.step_apo is 'Accuracy after Step-APO; null where not evaluated.';
 comment on column learning_curve.stderr is 'Largest standard error among the row''s accuracies.';
 comment on column learning_curve.gain_over_last is 'step_apo minus step_apo of the round before, which is the policy that searched in this round, in [-1, 1]; null in round 1 and where either was not evaluated.';
