@@ -1,4 +1,4 @@
-"""`cpl sql`, `cpl show` and `cpl rounds`: asking what the rounds made. Reads only; files come from the digest cache."""
+"""`cpl sql`, `cpl show`, `cpl rounds` and `cpl remove`: the published rounds, from a shell."""
 
 import os
 import tempfile
@@ -94,6 +94,20 @@ def list_rounds(
         print_json(found)
     else:
         print_rounds(found)
+
+
+def remove(
+    campaign: Annotated[str, typer.Argument(help="Name of the campaign.")],
+    round: Annotated[int | None, typer.Argument(help="Only this round, the campaign's latest.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Remove a round, or a whole campaign. Its stages stay: the same round again finds them."""
+    what = f"all rounds of {campaign}" if round is None else f"round {round} of {campaign}"
+    if not yes:
+        typer.confirm(f"Remove {what}?", abort=True)
+    with _plain_errors():
+        gone = rounds.remove(Store.open(settings()), campaign, round)
+    typer.echo(f"Removed from {campaign}: round {', '.join(map(str, gone))}")
 
 
 def round_list(store: Store, campaign: str = "", show_all: bool = False) -> list[Row]:

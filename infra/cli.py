@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from infra.ask import list_rounds, show, sql
+from infra.ask import list_rounds, remove, show, sql
 from infra.run import round_
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -73,3 +73,4 @@ app.command("round")(round_)
 app.command()(sql)
 app.command()(show)
 app.command("rounds")(list_rounds)
+app.command()(remove)

@@ -117,9 +117,46 @@ def published(store: Store, campaign: str, round: int | None = None, publication
     return _read(store.get(name))
 
 
+def remove(store: Store, campaign: str, round: int | None = None) -> list[int]:
+    """Forgets a round, or a whole campaign: its publications and records, not the stages, which are work that is kept.
+
+    Returns the numbers of the rounds that are gone.
+
+    Raises:
+        NoSuchRound: there is none of that name, or a later round starts from this one.
+    """
+    numbers = sorted({number for name, number in [*recorded(store), *_published_numbers(store)] if name == campaign})
+    gone = numbers if round is None else [number for number in numbers if number == round]
+    if not gone:
+        raise NoSuchRound(f"there is no {'campaign' if round is None else f'round {round} of campaign'} {campaign!r}")
+    kept = [number for number in numbers if number not in gone]
+    if later := [number for number in kept if number > gone[-1]]:
+        raise NoSuchRound(f"round {later[0]} of {campaign!r} builds on round {round}: remove that one before, or all")
+    left = [number for name, number in _published_numbers(store) if name == campaign and number in kept]
+    if left:
+        store.put(f"campaigns/{campaign}/latest.json", store.get(f"{_folder(campaign, left[-1])}/latest.json"))
+    else:
+        store.delete([f"campaigns/{campaign}/latest.json"])
+    for number in gone:
+        store.delete([*store.names(f"{_folder(campaign, number)}/"), _record_name(campaign, number)])
+    store.swap("runs/last.json", lambda old: _without(old, campaign, gone))
+    return gone
+
+
+def _without(last: bytes | None, campaign: str, gone: list[int]) -> bytes:
+    known = {} if last is None else json.loads(last)
+    kept = {what: ran for what, ran in known.items() if ran["campaign"] != campaign or ran["round"] not in gone}
+    return json.dumps(kept).encode()
+
+
+def _published_numbers(store: Store) -> list[tuple[str, int]]:
+    places = [name.split("/") for name in store.names("rounds/") if name.endswith("/latest.json")]
+    return [(campaign, int(number)) for _, campaign, number, _ in places]
+
+
 def next_round(store: Store, campaign: str) -> int:
     """The number of the campaign's first round that is not published."""
-    numbers = {int(name.split("/")[2]) for name in store.names(f"rounds/{campaign}/") if name.endswith("/latest.json")}
+    numbers = [number for name, number in _published_numbers(store) if name == campaign]
     return next(number for number in range(1, len(numbers) + 2) if number not in numbers)
 
 

@@ -23,6 +23,7 @@ cli = typer.Typer()
 cli.command()(ask.sql)
 cli.command()(ask.show)
 cli.command("rounds")(ask.list_rounds)
+cli.command()(ask.remove)
 
 
 def run(*arguments: str) -> Result:
@@ -187,3 +188,25 @@ def test_the_default_is_the_round_that_ran_last_though_it_published_nothing_new(
     rounds.write_record(store, failed)
     assert json.loads(run("show", "--json").output)["error"] == "no room"
     assert json.loads(run("sql", "select distinct campaign from trees", "--json").output) == [{"campaign": "demo"}]
+
+
+def test_a_round_is_removed_but_not_from_under_one_that_builds_on_it(store: Store, tmp_path: Path) -> None:
+    for campaign, round in (("demo", 1), ("demo", 2), ("other", 1)):
+        publish(store, tmp_path, campaign, round)
+        record = {"run_id": "r", "state": "completed", "seconds": 1.0, "stages": [], "notes": [], "error": None}
+        rounds.write_record(store, record | {"campaign": campaign, "round": round})
+
+    def listed() -> list[tuple[str, int]]:
+        return [(row["campaign"], row["round"]) for row in json.loads(run("rounds", "--json").output)]
+
+    assert "round 2 of 'demo' builds on round 1" in run("remove", "demo", "1", "--yes").output
+    assert run("remove", "demo", "2").exit_code == 1, "it asks first, and nobody answered"
+    assert listed() == [("demo", 1), ("demo", 2), ("other", 1)]
+    assert run("remove", "demo", "2", "--yes").exit_code == 0
+    assert listed() == [("demo", 1), ("other", 1)]
+    assert json.loads(run("show", "--campaign", "demo", "--json").output)["round"] == 1
+    assert run("remove", "other", "--yes").exit_code == 0
+    assert listed() == [("demo", 1)]
+    assert json.loads(run("show", "--json").output)["campaign"] == "demo"
+    assert "no campaign 'other'" in run("remove", "other", "--yes").output
+    assert "Nothing is published" not in run("show").output
