@@ -15,23 +15,19 @@ from tasks.check.equivalence import is_equal_at_sight
 MOST_FORMULAS = 32
 """Formulas of a plan that are compared by algebra, each of which may take the check's time limit."""
 
-_PARTS = {
-    "half": 2,
-    "halve": 2,
-    "third": 3,
-    "quarter": 4,
-    "fourth": 4,
-    "fifth": 5,
-    "sixth": 6,
-    "eighth": 8,
-    "tenth": 10,
-}
-_PART = re.compile(rf"\b(\d+|an?)[\s-]+({'|'.join(_PARTS)})s?\b", re.IGNORECASE)
-_COUNTED = re.compile(rf"\b([a-z]+)(?=[\s-]+(?:{'|'.join(_PARTS)})s?\b)", re.IGNORECASE)
-_PLAIN = r"(?:(?:\d{1,3}(?:(?:,|\{,\}|\\[,!]|\s)\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)"
-_NUMBER = re.compile(rf"(?<![\w.])-?(?:\d+ \d+/\d+|{_PLAIN}(?:\s*/\s*{_PLAIN})?)(?![A-Za-z](?![A-Za-z]))(?:\s*\\?%)?")
-_MARK = r"(?:\\[A-Za-z]+|(?<![A-Za-z])(?:pi|sqrt)(?![A-Za-z])|\\[,!;:{}%$]|[\d.,;:/^_+*=<>(){}\[\]|%°!√π×·÷−-]|(?<![A-Za-z])[A-Za-z](?![A-Za-z]))"
-_FORMULA = re.compile(rf"{_MARK}(?:\s?(?:(?:and|or)\s)?{_MARK})*")
+_PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8}
+_PART = re.compile(rf"\b([a-z]+|\d+)[\s-]+({'|'.join(_PARTS)})s?\b", re.IGNORECASE)
+
+_GROUPED = r"\d{1,3}(?:(?:,|\{,\}|\\[,!]|\s)\d{3})+(?!\d)"
+_PLAIN = rf"(?:(?:{_GROUPED}|\d+)(?:\.\d+)?|\.\d+)"
+_NUMBER = re.compile(
+    rf"(?<![\w.])-?(?:\d+ \d+/\d+|{_PLAIN}(?:\s*/\s*{_PLAIN})?)"
+    r"(?![A-Za-z](?![A-Za-z]))(?:\s*\\?%)?"  # 4x is another number, 4cm is not
+)
+
+_SYMBOL = r"[\d.,;:/^_+*=<>(){}\[\]|%°!√π×·÷−-]|\\[A-Za-z]+|\\[,!;:{}%$]"
+_NAME = r"(?<![A-Za-z])(?:pi|sqrt|[A-Za-z])(?![A-Za-z])"
+_FORMULA = re.compile(rf"(?:{_SYMBOL}|{_NAME})(?:\s?(?:(?:and|or)\s)?(?:{_SYMBOL}|{_NAME}))*")
 _DELIMITED = re.compile(r"\$+([^$]+)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _IS_FORMULA = re.compile(r"[\d\\√π^]")
 
@@ -79,11 +75,15 @@ def stated_values(text: str) -> Iterator[str]:
 
 def _in_digits(text: str) -> str:
     """Numbers and fractions that are written in words: seventy-two, three quarters, negative five."""
-    text = _COUNTED.sub(lambda match: alpha2digit(match[1], "en", threshold=0.0), text)
-    text = _PART.sub(lambda match: f"{match[1] if match[1].isdigit() else 1}/{_PARTS[match[2].lower()]}", text)
+    text = _PART.sub(_fraction, text)
     text = re.sub(r"\bhalf\b", "1/2", text, flags=re.IGNORECASE)
-    text = alpha2digit(text, "en", threshold=2.0)
+    text = alpha2digit(text, "en", threshold=2.0)  # "one" alone is no number
     return re.sub(r"\b(?:minus|negative) (?=\d)", "-", text, flags=re.IGNORECASE)
+
+
+def _fraction(match: re.Match[str]) -> str:
+    over = "1" if match[1].lower() in ("a", "an") else alpha2digit(match[1], "en", threshold=0.0)
+    return f"{over}/{_PARTS[match[2].lower()]}" if over.isdecimal() else match[0]
 
 
 def _words_of(gold: str) -> str:

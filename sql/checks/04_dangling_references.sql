@@ -14,7 +14,7 @@ union all
 select 'models', 'parent', campaign, round, parent
 from models
 where
-    parent is not null
+    parent <> 'previous'
     and not exists (
         from models as parents
         where

@@ -1,8 +1,15 @@
 create view model_comparisons as
-with answered as (
-    select campaign, round, benchmark, split, question_id, model, is_correct
-    from evaluation_samples
-    where is_correct is not null
+with weights as (
+    select campaign, round, model, coalesce(same_as, model) as weights
+    from models
+),
+
+-- A model that has another one's weights is not asked again: it has that one's answers.
+answered as (
+    select campaign, round, benchmark, split, question_id, weights.model, weights.weights, is_correct
+    from weights
+    inner join evaluation_samples as samples using (campaign, round)
+    where is_correct is not null and samples.model = weights.weights
 ),
 
 paired as (
@@ -13,6 +20,7 @@ paired as (
         one.split,
         one.model,
         other.model as other,
+        one.weights = other.weights as is_same,
         avg(one.is_correct::int - other.is_correct::int) as difference,
         sqrt(var_pop(one.is_correct::int - other.is_correct::int) / count(*)) as stderr,
         count(*) as n,
@@ -44,8 +52,9 @@ tested as (
 )
 
 select
-    * exclude (tosses),
+    * exclude (is_same, tosses),
     case
+        when is_same then 'the same weights'
         when p_value >= 0.05 then 'cannot be told at this n'
         when only_model > only_other then 'better'
         else 'worse'
@@ -65,4 +74,4 @@ comment on column model_comparisons.n is 'Questions that both answered.';
 comment on column model_comparisons.only_model is 'Of these, questions that model alone has right.';
 comment on column model_comparisons.only_other is 'Of these, questions that other alone has right.';
 comment on column model_comparisons.p_value is 'Chance of so uneven a split of only_model and only_other, or a more uneven one, if both models were equally good (McNemar''s exact test, two-sided, of this pair and benchmark alone).';
-comment on column model_comparisons.verdict is 'better or worse: model against other, where p_value is below 0.05; else: cannot be told at this n.';
+comment on column model_comparisons.verdict is 'better or worse: model against other, where p_value is below 0.05; else: cannot be told at this n; or: the same weights.';

@@ -212,7 +212,7 @@ def evaluation(name: str, kind: str, accuracy: float, n: int) -> Row:
     return about | interval | {"accuracy": accuracy, "stderr": stderr, "n": n, "undecided": 0, "lost": 0}
 
 
-def sample(name: str, question_id: str, kinds: list[str], is_correct: bool) -> Row:
+def sample(name: str, question_id: str, kinds: list[str], is_correct: bool | None) -> Row:
     return {
         "model": name,
         "benchmark": "micro/test",

@@ -262,7 +262,7 @@ def test_stepwise_rollouts_are_outcomes_though_they_are_no_nodes() -> None:
 
 
 def attempt(name: str, steps: str, answer: str | None, *, is_correct: bool | None, **about: Any) -> dict[str, Any]:
-    """`name`: sample.trial. `steps`: a letter a step, two tokens each. One token ends the plan, two are the solution."""
+    """`name`: sample.trial. `steps`: a letter a step, two tokens each; one token ends the plan, two solve."""
     sample, trial = name.split(".")
     plan_ids = [token for letter in steps for token in (ord(letter), 2)]
     return {
