@@ -6,6 +6,7 @@ from prefect import flow
 from pydantic import Field
 
 from flows.parameters import (
+    ControlForm,
     EvaluationForm,
     PairsForm,
     QuestionsForm,
@@ -14,9 +15,12 @@ from flows.parameters import (
     SearchForm,
     SftForm,
     StepApoForm,
+    StepDpoForm,
+    ValueForm,
 )
 from flows.round import cpl
 from infra.store import Ref
+from tasks.settings import Arm
 
 
 @flow(name="cpl-campaign", flow_run_name="{campaign}", persist_result=True, result_serializer="json")
@@ -31,7 +35,11 @@ def cpl_campaign(
     search: SearchForm = SearchForm(),
     pairs: PairsForm = PairsForm(),
     sft: SftForm = SftForm(),
+    value: ValueForm = ValueForm(),
+    arms: Annotated[list[Arm] | None, Field(description="As in the flow cpl, for every round.")] = None,
     step_apo: StepApoForm = StepApoForm(),
+    step_dpo: StepDpoForm = StepDpoForm(),
+    control: ControlForm = ControlForm(),
     evaluation: EvaluationForm = EvaluationForm(),
 ) -> list[Ref]:
     """Rounds 1..K of a campaign; rounds that are published already are found in the cache and cost seconds."""
@@ -47,7 +55,11 @@ def cpl_campaign(
             search=search,
             pairs=pairs,
             sft=sft,
+            value=value,
+            arms=arms,
             step_apo=step_apo,
+            step_dpo=step_dpo,
+            control=control,
             evaluation=evaluation,
         )
         for number in range(1, rounds + 1)

@@ -6,6 +6,7 @@ did not set.
 """
 
 import tomllib
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,7 +14,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
-from tasks.settings import Evaluation, Pairs, Questions, Rollouts, Search, Sft, StepApo, StepSettings
+from tasks.settings import (
+    Arm,
+    Control,
+    Evaluation,
+    Pairs,
+    Questions,
+    Rollouts,
+    Search,
+    Sft,
+    StepApo,
+    StepDpo,
+    StepSettings,
+    Value,
+)
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -31,7 +45,11 @@ class Round(BaseModel):
     search: Search = Search()
     pairs: Pairs = Pairs()
     sft: Sft = Sft()
+    value: Value = Value()
+    arms: tuple[Arm, ...] = ("step_apo", "step_dpo", "sft_more")
     step_apo: StepApo = StepApo()
+    step_dpo: StepDpo = StepDpo()
+    control: Control = Control()
     evaluation: Evaluation = Evaluation()
 
 
@@ -54,11 +72,15 @@ if TYPE_CHECKING:
     SearchForm: TypeAlias = Search
     PairsForm: TypeAlias = Pairs
     SftForm: TypeAlias = Sft
+    ValueForm: TypeAlias = Value
     StepApoForm: TypeAlias = StepApo
+    StepDpoForm: TypeAlias = StepDpo
+    ControlForm: TypeAlias = Control
     EvaluationForm: TypeAlias = Evaluation
 else:
     QuestionsForm, RolloutsForm, SearchForm, PairsForm = map(_form, (Questions, Rollouts, Search, Pairs))
-    SftForm, StepApoForm, EvaluationForm = map(_form, (Sft, StepApo, Evaluation))
+    SftForm, ValueForm, StepApoForm, StepDpoForm = map(_form, (Sft, Value, StepApo, StepDpo))
+    ControlForm, EvaluationForm = map(_form, (Control, Evaluation))
 
 
 def default_recipe(model: str) -> str:
@@ -66,9 +88,11 @@ def default_recipe(model: str) -> str:
     return {"micro": "cpl-micro", "smollm2": "cpl-smollm2"}.get(model, "cpl")
 
 
-def configure(recipe: str, **forms: BaseModel) -> Round:
+def configure(recipe: str, arms: Sequence[Arm] | None = None, **forms: BaseModel) -> Round:
     """The recipe's settings with the form's filled fields in their place."""
-    settings: dict[str, dict[str, Any]] = tomllib.loads((RECIPES / f"{recipe}.toml").read_text())
+    settings: dict[str, Any] = tomllib.loads((RECIPES / f"{recipe}.toml").read_text())
+    if arms is not None:
+        settings["arms"] = arms
     for step, form in forms.items():
         settings[step] = settings.get(step, {}) | form.model_dump(exclude_none=True)
     return Round.model_validate(settings)

@@ -7,6 +7,7 @@ from prefect.runtime import flow_run
 from pydantic import Field
 
 from flows.parameters import (
+    ControlForm,
     EvaluationForm,
     PairsForm,
     QuestionsForm,
@@ -15,6 +16,8 @@ from flows.parameters import (
     SearchForm,
     SftForm,
     StepApoForm,
+    StepDpoForm,
+    ValueForm,
     configure,
     default_recipe,
 )
@@ -22,14 +25,25 @@ from infra.store import Ref
 from tasks.evaluate import evaluate, rank_values
 from tasks.model import locate, prepare_model
 from tasks.pairs import make_pairs
-from tasks.publish import Title, build_warehouse, facts, library_of, point_to, policy_of, publish, published_round
+from tasks.publish import (
+    Title,
+    build_warehouse,
+    facts,
+    library_of,
+    point_to,
+    policy_of,
+    publish,
+    published_round,
+    value_of,
+)
 from tasks.questions import content_of, source_of
 from tasks.questions.steps import load_benchmarks, refuse_overlaps, sample_questions
 from tasks.record import recorded
 from tasks.rollouts import roll_out
 from tasks.search_plans import search_plans
+from tasks.settings import Arm
 from tasks.shards import search_in_shards
-from tasks.train import continue_sft, train_sft, train_step_apo
+from tasks.train import continue_sft, train_sft, train_step_apo, train_step_dpo, train_value
 
 
 def _run_name() -> str:
@@ -63,7 +77,13 @@ def cpl(
     search: SearchForm = SearchForm(),
     pairs: PairsForm = PairsForm(),
     sft: SftForm = SftForm(),
+    value: ValueForm = ValueForm(),
+    arms: Annotated[
+        list[Arm] | None, Field(description="Second stages to train from SFT. Blank: the recipe's.")
+    ] = None,
     step_apo: StepApoForm = StepApoForm(),
+    step_dpo: StepDpoForm = StepDpoForm(),
+    control: ControlForm = ControlForm(),
     evaluation: EvaluationForm = EvaluationForm(),
 ) -> Ref:
     """One round: search over plans, learn from their steps, score what was learnt, publish it.
@@ -79,7 +99,11 @@ def cpl(
         search=search,
         pairs=pairs,
         sft=sft,
+        value=value,
+        arms=arms,
         step_apo=step_apo,
+        step_dpo=step_dpo,
+        control=control,
         evaluation=evaluation,
     )
     with recorded(campaign, round) as (stages, notes):
@@ -92,37 +116,53 @@ def cpl(
         notes.extend(facts(stages["questions"])["notes"])
         stages["model"] = base = prepare_model(*locate(model))
         policy = policy_of(previous) if previous else base
+        judge = value_of(previous) if previous else None
 
         stages["rollouts"] = roll_out(stages["questions"], policy, config.rollouts)
         library = library_of(previous) if previous and config.search.library else None
-        searched = (stages["questions"], stages["rollouts"], policy, config.search, library)
+        searched = (stages["questions"], stages["rollouts"], policy, config.search, library, judge)
         stages["search"] = search_plans(*searched) if shards == 1 else search_in_shards(*searched, shards)
         stages["pairs"] = make_pairs(stages["rollouts"], stages["search"], policy, config.pairs)
 
         models = {"base": base}
         learnt = facts(stages["pairs"])
-        if not learnt["policy_paths"]:
-            notes.append("No right path was found: there is nothing to imitate, and SFT can train the value alone.")
-        if learnt["policy_paths"] or (learnt["value_targets"] and config.sft.value_weight):
-            models["sft"] = policy = stages["sft"] = train_sft(base, stages["pairs"], config.sft)
-        if learnt["plan_pairs"] + learnt["solution_pairs"]:
-            models["step_apo"] = stages["step_apo"] = train_step_apo(policy, stages["pairs"], config.step_apo)
-            if "sft" in models:
-                updates = facts(models["step_apo"])["updates"]
-                models["sft_more"] = stages["sft_more"] = continue_sft(
-                    models["sft"], stages["pairs"], updates, config.sft
-                )
-            policy = models["step_apo"]
+        pairs_found = learnt["plan_pairs"] + learnt["solution_pairs"]
+        own_value = config.value.separate
+        if not own_value:
+            judge = None
+        elif learnt["value_targets"]:
+            judge = stages["value"] = train_value(base, stages["pairs"], config.value)
+        if learnt["policy_paths"]:
+            imitation = config.sft.model_copy(update={"value_weight": 0.0}) if own_value else config.sft
+            models["sft"] = policy = stages["sft"] = train_sft(base, stages["pairs"], imitation)
         else:
-            notes.append("No preference pair was found: no sibling steps with opposite values, so no Step-APO model.")
+            notes.append("No right path was found: there is nothing to imitate, and the policy stays what it was.")
+        if not pairs_found:
+            notes.append("No preference pair was found: no sibling steps with opposite values, so nothing to prefer.")
+        start, start_name = policy, "sft" if "sft" in models else "the policy that searched"
+        if pairs_found and "step_apo" in config.arms:
+            models["step_apo"] = policy = stages["step_apo"] = train_step_apo(start, stages["pairs"], config.step_apo)
+        if pairs_found and "step_dpo" in config.arms:
+            without_margin = config.step_apo.model_copy(update={"learning_rate": config.step_dpo.learning_rate})
+            models["step_dpo"] = stages["step_dpo"] = train_step_dpo(start, stages["pairs"], without_margin)
+        if pairs_found and "sft" in models and "sft_more" in config.arms:
+            epochs = 2 * pairs_found * config.step_apo.epochs / learnt["policy_paths"]
+            models["sft_more"] = stages["sft_more"] = continue_sft(start, stages["pairs"], epochs, config.control)
 
+        by_value = judge if config.evaluation.decoding != "greedy" else None
         for name, trained in models.items():
-            stages[f"evaluate_{name}"] = evaluate(trained, name, stages["benchmarks"], config.evaluation)
-            if name in ("sft", "step_apo"):
-                stages[f"rank_values_{name}"] = rank_values(trained, name, stages["search"])
+            if name != "base" and facts(trained)["unchanged"]:
+                same = "base" if name == "sft" else start_name
+                notes.append(f"{name}: training changed no weight: same as {same}, and not evaluated again.")
+            else:
+                stages[f"evaluate_{name}"] = evaluate(trained, name, stages["benchmarks"], config.evaluation, by_value)
+        ranked = {"value": judge} if own_value else {name: models.get(name) for name in ("sft", "step_apo")}
+        for name, judging in ranked.items():
+            if judging is not None:
+                stages[f"rank_values_{name}"] = rank_values(judging, name, stages["search"])
 
         title = Title(campaign=campaign, round=round, recipe=recipe_name, model=model)
         stages["warehouse"] = build_warehouse(title, config, dict(stages), previous)
-        published = publish(title, dict(stages), policy, previous, notes)
+        published = publish(title, dict(stages), policy, previous, notes, judge)
         point_to(campaign, round, published)
     return published

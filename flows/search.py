@@ -23,9 +23,10 @@ def cpl_search(
     policy: Annotated[Ref, Field(description="The stage of the model to search with.")],
     search: Search,
     library: Annotated[dict[str, Ref] | None, Field(description="Stages whose plan steps are offered.")] = None,
+    value: Annotated[Ref | None, Field(description="A separate value model, whose V counts.")] = None,
     shard: Annotated[int, Field(ge=1, description="Which of the shards, from 1.")] = 1,
     shards: Annotated[int, Field(ge=1, description="Into how many shards the questions are divided.")] = 1,
 ) -> Ref:
     """The trees of every question of the shard: the stage *search* of these questions."""
     with tenant(environment()):
-        return search_plans(take_shard(questions, shard, shards), rollouts, policy, search, library)
+        return search_plans(take_shard(questions, shard, shards), rollouts, policy, search, library, value)

@@ -26,6 +26,10 @@ class Settings(BaseSettings):
     """Bucket, with an optional prefix."""
     engine_urls: list[str] = []
     """Engines that somebody else runs (JSON list); empty: the factory starts its own."""
+    value_engine_urls: list[str] = []
+    """The same for the engines that serve a separate value model while the policy searches."""
+    engine_memory: float = 0.85
+    """Share of a GPU's memory that the factory's own engines take; two that run side by side share it."""
     engine_python: Path = Path(".venv-engine/bin/python")
     """Interpreter of the engine's environment."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -14,8 +14,8 @@ import polars as pl
 from tokenizers import Tokenizer
 from tokenizers.decoders import DecodeStream
 
-from infra.engine import Engine, EngineError, ModelChanged, ModelFolder, PromptTooLong, Reply, serving
-from infra.settings import device
+from infra.engine import Engine, EngineError, ModelChanged, ModelFolder, PromptTooLong, Reply, serving, side_by_side
+from infra.settings import Settings, device
 from infra.settings import settings as environment
 from infra.store import Ref
 from tasks.check import Checker, Verdict
@@ -114,11 +114,11 @@ class ServedPolicy:
         completion = reply.completions[0]
         return Written(completion.text, list(completion.token_ids), reply.usage.prompt_tokens)
 
-    async def values(self, states: Sequence[Sequence[int]]) -> list[float]:
+    async def values(self, states: Sequence[Sequence[int]], *, session: str = "") -> list[float]:
         """V of states given by all of their token ids: read at the position that predicts the last (design D2)."""
         try:
             prompts = [self.asked(state[:-1]) for state in states]
-            return await self.engine.values(prompts, shared=len(self.prefix))
+            return await self.engine.values(prompts, session=session, shared=len(self.prefix))
         except EngineError as problem:
             raise PolicyError(str(problem), problem.spent) from problem
 
@@ -132,11 +132,15 @@ class ServedPolicy:
 
 
 class SearchPolicy:
-    """`tasks.search.grow.Policy` on a served policy."""
+    """`tasks.search.grow.Policy` on a served policy.
 
-    def __init__(self, served: ServedPolicy, settings: Search) -> None:
+    `value`: a served model whose V counts in the place of the policy's own, at one request a sample.
+    """
+
+    def __init__(self, served: ServedPolicy, settings: Search, value: ServedPolicy | None = None) -> None:
         self.served = served
         self.settings = settings
+        self.value = value
 
     @property
     def has_room(self) -> bool:
@@ -155,16 +159,20 @@ class SearchPolicy:
             session=session,
             priority=priority,
         )
+        values = [one.values[-1] for one in reply.completions]
+        if self.value is not None:
+            states = [[*state_ids, *given, *one.token_ids] for one in reply.completions]
+            values = await self.value.values(states, session=session)
         return Expansion(
             [
                 Sample(
                     draw.start + one.text,
                     (*given, *one.token_ids),
                     logprob=sum(one.logprobs),
-                    value=one.values[-1],
+                    value=value,
                     sampled=len(one.token_ids),
                 )
-                for one in reply.completions
+                for one, value in zip(reply.completions, values, strict=True)
             ],
             reply.usage,
         )
@@ -188,20 +196,35 @@ def judge(checker: Checker, question: dict[str, Any]) -> Judge:
 
 
 @asynccontextmanager
-async def serve(stage: Stage, model: Ref) -> AsyncIterator[ServedPolicy]:
-    """The engine with this model's weights, proven by its probe (design D1b).
+async def serve_both(
+    stage: Stage, policy: Ref, value: Ref | None
+) -> AsyncIterator[tuple[ServedPolicy, ServedPolicy | None]]:
+    """A policy, and beside it the separate value model that judges its steps, if there is one, on a second engine."""
+    if value is None:
+        async with serve(stage, policy) as served:
+            yield served, None
+        return
+    first, second = side_by_side(environment())
+    async with serve(stage, policy, first) as served, serve(stage, value, second) as judging:
+        yield served, judging
+
+
+@asynccontextmanager
+async def serve(stage: Stage, model: Ref, here: Settings | None = None) -> AsyncIterator[ServedPolicy]:
+    """The engine with this model's weights, proven by its probe (design D1b); `here`: which engine, if not the first.
 
     Parts that were made with weights of another model are dropped.
     """
+    here = here or environment()
     folder = stage.store.folder(model, "model")
     words = ModelFolder.read(folder).words
     try:
-        async with serving(folder, environment(), progress=stage.log.info) as engine:
+        async with serving(folder, here, progress=stage.log.info) as engine:
             yield ServedPolicy(
                 engine,
                 Tokenizer.from_file(str(folder / "tokenizer.json")),
                 knows_format=words.knows_format,
-                gpus=len(engine.addresses) if device() == "cuda" or environment().engine_urls else 0,
+                gpus=len(engine.addresses) if device() == "cuda" or here.engine_urls else 0,
             )
     except ModelChanged:
         stage.drop_parts()

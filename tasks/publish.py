@@ -21,7 +21,7 @@ from infra.warehouse import ParquetSource, build, check
 from tasks.records import TABLES, frame
 from tasks.step import Stage, step
 
-MODELS = {"model": "base", "sft": "sft", "sft_more": "sft_more", "step_apo": "step_apo"}
+MODELS = {"model": "base"} | {name: name for name in ("sft", "value", "sft_more", "step_dpo", "step_apo")}
 
 
 class Title(BaseModel, frozen=True):
@@ -64,9 +64,18 @@ def build_warehouse(stage: Stage, title: Title, config: BaseModel, stages: dict[
 
 @step("publish", version=1)
 def publish(
-    stage: Stage, title: Title, stages: dict[str, Ref], policy: Ref, previous: Ref | None, notes: list[str]
+    stage: Stage,
+    title: Title,
+    stages: dict[str, Ref],
+    policy: Ref,
+    previous: Ref | None,
+    notes: list[str],
+    value: Ref | None = None,
 ) -> int:
-    """The round's manifest: every stage's reference, and what a reader wants to know first."""
+    """The round's manifest: every stage's reference, and what a reader wants to know first.
+
+    `policy` and `value`: what the next round searches with; without a separate value model, the policy's own V.
+    """
     stage.facts |= title.model_dump() | {"state": "completed", "notes": notes}
     return 0
 
@@ -102,6 +111,11 @@ def published_round(campaign: str, round: int) -> Ref:
 def policy_of(published: Ref) -> Ref:
     """The model that a published round ended with: the policy that the next round searches with."""
     return Store.open(environment()).manifest(published).inputs["policy"]
+
+
+def value_of(published: Ref) -> Ref | None:
+    """The separate value model that judges the next round's steps; None: the policy's own V does."""
+    return Store.open(environment()).manifest(published).inputs.get("value")
 
 
 def library_of(published: Ref) -> dict[str, Ref]:
@@ -166,11 +180,11 @@ def _model_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
 
 
 def _parent(name: str, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> str | None:
-    """What a model was trained from, by what its stage was given: a model of this round, or the policy before it."""
+    """What a model was trained from: one of this round's, or the policy of the round before."""
     if name == "model":
         return None
-    given = manifests[name].inputs.values()
-    return next((model for stage, model in MODELS.items() if stage in stages and stages[stage] in given), "previous")
+    start = manifests[name].inputs["start"]
+    return next((MODELS[other] for other, ref in stages.items() if other in MODELS and ref == start), "previous")
 
 
 def _same_as(name: str, manifests: Mapping[str, Manifest]) -> str | None:

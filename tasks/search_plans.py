@@ -8,7 +8,7 @@ import polars as pl
 from infra.store import Ref
 from tasks.check import Checker
 from tasks.parts import Part, each_part
-from tasks.policy import SearchPolicy, judge, serve
+from tasks.policy import SearchPolicy, judge, serve_both
 from tasks.search.actions import no_offers
 from tasks.search.grow import Task, grow
 from tasks.search.library import Library
@@ -29,9 +29,11 @@ def search_plans(
     policy: Ref,
     settings: Search,
     library: dict[str, Ref] | None = None,
+    value: Ref | None = None,
 ) -> int:
     """One search a question: tables `trees` and `nodes`. Held-out trees get the plain budget: V is ranked on them.
 
+    `value`: a separate value model, whose V counts in the place of the policy's.
     `library`: the stages `questions` and `search` of an earlier round, whose steps are offered (settings.library).
     """
     asked = stage.read(questions, "questions").to_dicts()
@@ -40,8 +42,8 @@ def search_plans(
     worked = _library(stage, library) if library and settings.library else None
 
     async def run() -> None:
-        async with serve(stage, policy) as served, Checker() as checker:
-            searcher = SearchPolicy(served, settings)
+        async with serve_both(stage, policy, value) as (served, judging), Checker() as checker:
+            searcher = SearchPolicy(served, settings, judging)
 
             async def search(question: Row, place: int) -> Part:
                 pass_rate = pass_rates.get(question["question_id"])
@@ -61,7 +63,8 @@ def search_plans(
 
             by_id = {question["question_id"]: question for question in asked}
             await each_part(stage, by_id, search, what="Search", note=served.account)
-            stage.write("engine_use", served.use("search", len(asked)))
+            used = {"search": served} | ({"search_value": judging} if judging else {})
+            stage.write("engine_use", pl.concat([one.use(name, len(asked)) for name, one in used.items()]))
 
     asyncio.run(run())
     trees = stage.written("trees")

@@ -162,10 +162,20 @@ class Sft(StepSettings):
         title="Batch",
         description="Imitated paths an update, on average; paths for the value alone come on top. CPL: 512.",
     )
-    micro_batch_size: Positive = Field(4, title="Micro batch", description="Examples a device at once. CPL: 4.")
+    micro_batch_size: Positive = Field(4, title="Micro batch", description="Examples a device at once at most. CPL: 4.")
     warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
     value_weight: float = Field(
-        0.1, ge=0, title="Value weight", description="Of the MSE of V to Q beside the LM loss. AlphaMath's table: 0.1."
+        0.1,
+        ge=0,
+        title="Value weight",
+        description="Of the MSE of V to Q beside the LM loss, where no separate value model is trained. AlphaMath's "
+        "table: 0.1.",
+    )
+    value_rate: float = Field(
+        10.0,
+        gt=0,
+        title="Value rate",
+        description="Learning rate of the two value words' rows, which start at 0, as a multiple of the others'.",
     )
     max_length: Positive = Field(
         1024,
@@ -175,13 +185,39 @@ class Sft(StepSettings):
     seed: int = Field(42, title="Seed", description="Order of the examples.")
 
 
+class Value(StepSettings):
+    """A value model of its own, trained whole from the base model on the value loss alone: CPL's layout (methods.md
+    1.4). It judges the next round's steps in the policy's place."""
+
+    separate: bool = Field(
+        True, title="Separate", description="Off: SFT trains the policy's own V beside it, as in AlphaMath and SVPO."
+    )
+    learning_rate: float = Field(1e-5, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-5.")
+    value_rate: float = Field(
+        10.0,
+        gt=0,
+        title="Value rate",
+        description="Learning rate of the two value words' rows, which start at 0, as a multiple of the others'.",
+    )
+    epochs: Positive = Field(7, title="Epochs", description="CPL: 7.")
+    batch_size: Positive = Field(1024, title="Batch", description="Paths an update. CPL: 1024.")
+    micro_batch_size: Positive = Field(8, title="Micro batch", description="Paths a device at once, at most. CPL: 8.")
+    warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
+    max_length: Positive = Field(
+        1024,
+        title="Length",
+        description="Tokens a path; longer ones are cut there, and left out where the prompt alone fills it.",
+    )
+    seed: int = Field(42, title="Seed", description="Order of the paths.")
+
+
 class StepApo(StepSettings):
     """Step-APO: DPO on sibling steps with the advantage as margin (methods.md 1.7)."""
 
     learning_rate: float = Field(1e-6, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-6.")
     epochs: Positive = Field(3, title="Epochs", description="CPL: 3.")
     batch_size: Positive = Field(64, title="Batch", description="Pairs an update. CPL: 64.")
-    micro_batch_size: Positive = Field(4, title="Micro batch", description="Pairs a device at once. CPL: 4.")
+    micro_batch_size: Positive = Field(4, title="Micro batch", description="Pairs a device at once, at most. CPL: 4.")
     warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
     beta: float = Field(0.3, gt=0, title="beta", description="Of DPO. CPL: 0.3.")
     alpha: float = Field(1.0, ge=0, title="alpha", description="Of the advantage margin; 0 is step-DPO. CPL: 1.")
@@ -191,6 +227,29 @@ class StepApo(StepSettings):
         description="Tokens a pair's side; longer ones are cut there, and left out where the prompt alone fills it.",
     )
     seed: int = Field(42, title="Seed", description="Order of the pairs.")
+
+
+class StepDpo(StepSettings):
+    """The ablation of Step-APO's margin: the same pairs and settings, but for alpha = 0 and a rate of its own."""
+
+    learning_rate: float = Field(1e-6, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-6.")
+
+
+class Control(StepSettings):
+    """SFT continued for as many sequences as Step-APO sees (a pair is two): what more of the same would have bought."""
+
+    learning_rate: float = Field(
+        1e-6, gt=0, title="Learning rate", description="Peak, cosine. To be tuned like Step-APO's, and not SFT's."
+    )
+    batch_size: Positive = Field(128, title="Batch", description="Paths an update: the sequences of Step-APO's pairs.")
+    micro_batch_size: Positive = Field(4, title="Micro batch", description="Paths a device at once, at most.")
+    warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates, as Step-APO's.")
+    max_length: Positive = Field(1024, title="Length", description="Tokens a path; longer ones are cut there.")
+    seed: int = Field(42, title="Seed", description="Order of the paths.")
+
+
+Arm = Literal["sft_more", "step_dpo", "step_apo"]
+"""A second stage of training, from the SFT model; Step-APO's is the policy that the round ends with."""
 
 
 class Evaluation(StepSettings):

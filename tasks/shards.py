@@ -36,11 +36,13 @@ def search_in_shards(
     policy: Ref,
     settings: Search,
     library: dict[str, Ref] | None,
+    value: Ref | None,
     shards: int,
 ) -> int:
     """The step *search* as `shards` runs of the deployment `cpl-search/shard`, on whichever workers take them."""
     shards = max(1, min(shards, questions.rows))
-    inputs = {"questions": questions, "rollouts": rollouts, "policy": policy, "search": settings, "library": library}
+    inputs: dict[str, Any] = {"questions": questions, "rollouts": rollouts, "policy": policy}
+    inputs |= {"search": settings, "library": library, "value": value}
     given = to_jsonable_python(inputs | {"shards": shards})
     progress = Progress(stage, "Shards of the search", total=shards)
     results = run_each(
@@ -68,9 +70,10 @@ def share(questions: pl.DataFrame, shard: int, shards: int) -> pl.DataFrame:
 
 
 def added(uses: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """One row of `engine_use` for all engines: their seconds and counts are added up, `gpus` are those of one."""
+    """A row of `engine_use` a step, for all its engines: seconds and counts are added up, `gpus` are those of one."""
     sums = pl.exclude("step", "gpus").sum()
-    return pl.concat(uses).select(pl.col("step").first(), sums, pl.col("gpus").max()).cast(ENGINE_USE)
+    rows = pl.concat(uses).group_by("step", maintain_order=True).agg(sums, pl.col("gpus").max())
+    return rows.select(ENGINE_USE.names()).cast(ENGINE_USE)
 
 
 def total(facts: Sequence[Mapping[str, Any]]) -> dict[str, int]:

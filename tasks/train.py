@@ -2,54 +2,83 @@
 curve show in the UI while it runs, and a killed one goes on from its last checkpoint when the step is retried. It is
 ended with its flow when that is cancelled; when the flow was killed, it trains on, and a retry finds it finished.
 
-SFT starts from the round's base model, as in CPL (methods.md 1.8); Step-APO from the SFT checkpoint, which is also
-its reference; the control continues SFT for as many updates as Step-APO had.
+SFT and the value model start from the round's base model, as in CPL (methods.md 1.4, 1.8). The others are arms of one
+comparison: each starts from the SFT checkpoint, learns from the same trees and sees as many sequences. The checkpoint
+is also the reference of the two that prefer.
 """
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from infra.engine import stop_local_engine
+from infra.engine import engines_stopped
 from infra.settings import device, gpus
 from infra.settings import settings as environment
 from infra.store import Ref
 from tasks.curve import show_curve
-from tasks.settings import Sft, StepApo
+from tasks.settings import Control, Sft, StepApo, Value
 from tasks.step import Progress, Stage, in_the_ui, step
 
 ROOT = Path(__file__).parent.parent
 POLL_SECONDS = 0.5
+SILENT_SECONDS = 600.0
+"""Without a word of progress for so long, the log says it: a trainer may hang, or an update take that long."""
+
+
+RANK = re.compile(r"^\[rank\d+\]:\s?")
+EXCEPTION = re.compile(r"^(\w+\.)*\w*(Error|Exception)\b.*")
+LAUNCHERS = re.compile(r"^(\w+\.)*(ChildFailedError|CalledProcessError)\b")
+"""What accelerate and torch's launcher raise for a process that failed: never the reason."""
+ADVICE = {
+    ("OutOfMemoryError", "CUDA out of memory"): "Lower micro_batch_size, use more GPUs or a smaller model.",
+    ("exitcode: -9", "exitcode  : -9", "died with <Signals.SIGKILL"): "A process was killed (signal 9), as the machine "
+    "does when its memory is full: every GPU's process loads the whole model in float32 first.",
+}
+"""By what is found in the output of a trainer that failed."""
 
 
 class TrainingFailed(RuntimeError):
     """A trainer's process ended with an error; the message holds the end of what it said."""
 
 
-@step("sft", version=2)
-def train_sft(stage: Stage, base: Ref, pairs: Ref, settings: Sft) -> int:
-    """Imitates the right paths and regresses V to the tree's Q, in one pass from the base model."""
-    return _train(stage, "sft", base, pairs, "examples", "sft_examples", settings.model_dump())
+@step("sft", version=3)
+def train_sft(stage: Stage, start: Ref, pairs: Ref, settings: Sft) -> int:
+    """Imitates the right paths from the base model and, with a value weight, regresses V to the tree's Q beside it."""
+    return _train(stage, "sft", start, pairs, "examples", "sft_examples", settings.model_dump())
 
 
-@step("step_apo", version=1)
-def train_step_apo(stage: Stage, sft: Ref, pairs: Ref, settings: StepApo) -> int:
+@step("value", version=1)
+def train_value(stage: Stage, start: Ref, pairs: Ref, settings: Value) -> int:
+    """A model of its own that regresses V to the tree's Q, and does nothing else."""
+    config = settings.model_dump(exclude={"separate"})
+    return _train(stage, "value", start, pairs, "examples", "sft_examples", config)
+
+
+@step("step_apo", version=2)
+def train_step_apo(stage: Stage, start: Ref, pairs: Ref, settings: StepApo) -> int:
     """Prefers the better sibling by more than the advantage between them, from the SFT checkpoint."""
-    return _train(stage, "step_apo", sft, pairs, "pairs", "step_pairs", settings.model_dump())
+    return _train(stage, "step_apo", start, pairs, "pairs", "step_pairs", settings.model_dump())
 
 
-@step("sft_more", version=2)
-def continue_sft(stage: Stage, sft: Ref, pairs: Ref, updates: int, settings: Sft) -> int:
-    """The control: what Step-APO's updates would have bought if spent on more SFT."""
-    config = settings.model_dump(exclude={"epochs"}) | {"updates": updates}
-    return _train(stage, "sft", sft, pairs, "examples", "sft_examples", config)
+@step("step_dpo", version=1)
+def train_step_dpo(stage: Stage, start: Ref, pairs: Ref, settings: StepApo) -> int:
+    """The same pairs without the margin: what the advantage adds to a preference."""
+    return _train(stage, "step_apo", start, pairs, "pairs", "step_pairs", settings.model_dump() | {"alpha": 0.0})
+
+
+@step("sft_more", version=3)
+def continue_sft(stage: Stage, start: Ref, pairs: Ref, epochs: float, settings: Control) -> int:
+    """The control: what Step-APO's sequences would have bought if spent on more imitation."""
+    config = settings.model_dump() | {"epochs": epochs, "value_weight": 0.0}
+    return _train(stage, "sft", start, pairs, "examples", "sft_examples", config)
 
 
 def _train(stage: Stage, trainer: str, model: Ref, data: Ref, field: str, table: str, config: dict[str, Any]) -> int:
@@ -67,16 +96,23 @@ def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
     Raises:
         TrainingFailed: with the last lines of the trainer's own output.
     """
-    stage.log.info("trainer %s starts", trainer)
-    if device() == "cuda":
-        stop_local_engine(environment())
     output = stage.folder / "output"
     config_path = stage.folder / "trainer.json"
     config_path.write_text(json.dumps(config | {"output": str(output)}, indent=2))
-    devices = gpus() if device() == "cuda" else []
-    if trainer == "prepare":
-        devices = devices[:1]
-    with (stage.folder / "trainer.log").open("wb") as log:
+    visible = gpus() if device() == "cuda" else []
+    devices = shared_out(visible, config.get("batch_size", 1))
+    if trainer != "prepare" and len(devices) < len(visible):
+        stage.log.info(
+            "training on %d of %d GPUs: a batch of %d is shared out evenly",
+            len(devices),
+            len(visible),
+            config["batch_size"],
+        )
+    with ExitStack() as until_the_end:
+        if visible:
+            until_the_end.enter_context(engines_stopped(environment(), stage.log.info))
+        log = until_the_end.enter_context((stage.folder / "trainer.log").open("wb"))
+        stage.log.info("trainer %s starts", trainer)
         process = subprocess.Popen(
             [*accelerate(devices), "-m", f"trainers.{trainer}", str(config_path)],
             cwd=ROOT,
@@ -93,7 +129,9 @@ def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
                 os.killpg(process.pid, signal.SIGTERM)  # accelerate would not end what it launched
             process.wait()
     if process.returncode:
-        raise TrainingFailed(f"trainer {trainer} failed: {_said(stage.folder / 'trainer.log')}")
+        raise TrainingFailed(
+            f"trainer {trainer} failed: {reason((stage.folder / 'trainer.log').read_text(errors='replace'))}"
+        )
     for path in sorted((output / "model").iterdir()):
         stage.add(f"model/{path.name}", path)
     for path in (output / "progress.jsonl", output / "summary.json"):
@@ -113,23 +151,34 @@ def accelerate(devices: Sequence[str]) -> list[str]:
     ]
 
 
-def _said(log: Path) -> str:
-    """The trainer's own error lines or, without any, the end of its output; not accelerate's trace behind them."""
-    lines = log.read_text(errors="replace").strip().splitlines()
-    errors = [line for line in lines if line.startswith("error: ")]
-    return "\n".join(errors or lines[-30:])
+def shared_out(devices: Sequence[str], batch_size: int) -> Sequence[str]:
+    """The most of the devices to which a batch can be shared out evenly."""
+    return devices[: max((n for n in range(1, len(devices) + 1) if batch_size % n == 0), default=0)]
+
+
+def reason(said: str) -> str:
+    """Why a trainer ended, from its output: its own error lines, else the exceptions that it or one of its processes
+    raised, each once; without any, the end of what it said."""
+    lines = [RANK.sub("", line) for line in said.strip().splitlines()]
+    own = [line for line in lines if line.startswith("error: ")]
+    raised = [line for line in lines if EXCEPTION.match(line) and not LAUNCHERS.match(line)]
+    found = list(dict.fromkeys(own or raised))
+    advice = [text for signs, text in ADVICE.items() if any(sign in line for line in lines for sign in signs)]
+    return "\n".join((found or lines[-30:]) + advice)
 
 
 def _follow(stage: Stage, process: subprocess.Popen[bytes], progress_path: Path) -> None:
-    """Shows the progress file's growth in the UI until the process ends."""
+    """Shows the progress file's growth in the UI until the process ends, and says when it has long not grown."""
     progress: Progress | None = None
     shown = 0
+    heard = time.monotonic()
     while True:
         ended = process.poll() is not None
         text = progress_path.read_text() if progress_path.exists() else ""
         lines = [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
         if len(lines) > shown:
             shown = len(lines)
+            heard = time.monotonic()
             last = lines[-1]
             progress = progress or Progress(stage, stage.name, total=last["steps"])
             if progress.show(last["step"], f"loss {last['loss']:.4f}"):
@@ -137,4 +186,13 @@ def _follow(stage: Stage, process: subprocess.Popen[bytes], progress_path: Path)
                     show_curve(stage.name, lines)
         if ended:
             return
+        if time.monotonic() - heard > SILENT_SECONDS:
+            heard = time.monotonic()
+            stage.log.warning(
+                "no progress for %.0f s, after %d updates; process %d may hang: cancel the run to end it (%s)",
+                SILENT_SECONDS,
+                shown,
+                process.pid,
+                stage.folder / "trainer.log",
+            )
         time.sleep(POLL_SECONDS)

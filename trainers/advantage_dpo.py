@@ -11,6 +11,8 @@ from datasets import Dataset
 from trl import DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
+from trainers.scheduled import ScheduledTrainer
+
 COLUMNS = ("prompt_ids", "chosen_ids", "rejected_ids", "chosen_value", "rejected_value")
 """What is read of the table step_pairs."""
 
@@ -26,7 +28,7 @@ class PairCollator(DataCollatorForPreference):
         return batch
 
 
-class AdvantageDPOTrainer(DPOTrainer):
+class AdvantageDPOTrainer(ScheduledTrainer, DPOTrainer):
     """Two overrides make the loss; the third only logs the margin without its shift.
 
     As in TRL, an update's loss is the mean of its micro-batches' means: their pairs weigh unequally only where

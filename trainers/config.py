@@ -44,7 +44,7 @@ class TrainingConfig:
     output: Annotated[Path, "folder for model/, progress.jsonl, summary.json; an interrupted run goes on from here"]
     learning_rate: Annotated[float, "peak learning rate, > 0"]
     batch_size: Annotated[int, "rows of one update, over all devices"]
-    micro_batch_size: Annotated[int, "rows of one forward pass on one device: as many as memory holds"]
+    micro_batch_size: Annotated[int, "rows of one forward pass on one device at most: as many as memory holds"]
     warmup_ratio: Annotated[float, "share of the updates in which the learning rate rises, 0 <= … < 1"]
     max_length: Annotated[int, "longest sequence in tokens: longer ones are cut, prompts that fill it are left out"]
     seed: Annotated[int, "seed of the shuffling"]
@@ -55,16 +55,31 @@ class TrainingConfig:
         require(self.micro_batch_size >= 1, "micro_batch_size", "must be >= 1")
         require(0 <= self.warmup_ratio < 1, "warmup_ratio", "must be in [0, 1)")
         require(self.max_length >= 2, "max_length", "must be >= 2")
-        processes = int(os.environ.get("WORLD_SIZE", "1"))  # set by accelerate launch
         require(
-            self.batch_size % (self.micro_batch_size * processes) == 0,
+            self.batch_size % processes() == 0,
             "batch_size",
-            f"must be a multiple of micro_batch_size ({self.micro_batch_size}) x processes ({processes})",
+            f"({self.batch_size}) cannot be shared out evenly to {processes()} processes",
         )
         if not (self.model / "policy.json").is_file():
             raise ConfigError(
                 f"model: {self.model} is no model folder (no policy.json); make one with trainers.prepare"
             )
+
+    @property
+    def rows_at_once(self) -> int:
+        """Rows of one forward pass: of a device's share of the batch the largest divisor up to micro_batch_size."""
+        share = self.batch_size // processes()
+        return max(n for n in range(1, min(share, self.micro_batch_size) + 1) if share % n == 0)
+
+    @property
+    def passes(self) -> int:
+        """Forward passes of one device that make an update."""
+        return self.batch_size // (self.rows_at_once * processes())
+
+
+def processes() -> int:
+    """Of this run, one a device; set by accelerate launch."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def require(holds: bool, field: str, what: str) -> None:

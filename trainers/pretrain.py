@@ -17,8 +17,10 @@ import torch
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
 from torch.nn.utils.rnn import pad_sequence
+from torch.optim.lr_scheduler import LambdaLR
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
-from transformers.optimization import get_cosine_schedule_with_warmup
+
+from trainers.schedule import share_of_peak
 
 END = "<|end|>"
 IGNORED = -100  # label of padding
@@ -143,7 +145,7 @@ def _fit(model: LlamaForCausalLM, examples: list[torch.Tensor], config: Pretrain
         fused=True,
     )
     warmup = round(config.warmup_ratio * config.updates)
-    schedule = get_cosine_schedule_with_warmup(optimizer, warmup, config.updates)
+    schedule = LambdaLR(optimizer, lambda done: share_of_peak(done + 1, warmup, config.updates))
     source = batches(examples, config.batch_size, config.seed)
     started = time.monotonic()
     model.train()

@@ -3,6 +3,7 @@
     loss = CE(completion tokens of the policy rows) + value_weight * MSE(V, tree Q)
     V    = tanh((z_good - z_bad) / 2), read where the last token of a step's closing delimiter is predicted
 
+Without value_weight it is plain imitation, the form in which it stands beside a value model (`trainers.value`).
 Both terms are means over the whole update: how it is cut into micro-batches and devices changes nothing. An update
 holds `batch_size` imitated paths on average, and in their proportion those that are there for the value alone: a search
 leaves many times more of these, and counted as equals they would leave the policy a batch of a few.
@@ -26,15 +27,15 @@ class SFT(TrainingConfig):
 
     batch_size: Annotated[int, "imitated rows of an update on average, over all devices; value-only rows come on top"]
     examples: Annotated[Path, "Parquet file of the table sft_examples"]
-    epochs: Annotated[int | None, "passes over the examples; give this or updates"] = None
-    updates: Annotated[int | None, "optimiser steps; give this or epochs"] = None
+    epochs: Annotated[float, "passes over the examples, > 0; the last may be a part of one"]
     value_weight: Annotated[float, "weight of the value loss, >= 0; 0 is plain SFT and leaves value-only rows out"]
+    value_rate: Annotated[float, "learning rate of the value words' rows, as a multiple of the others', > 0"] = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        require((self.epochs is None) != (self.updates is None), "epochs, updates:", "give exactly one of the two")
-        require((self.epochs or self.updates or 0) >= 1, "epochs, updates:", "must be >= 1")
+        require(self.epochs > 0, "epochs", "must be > 0")
         require(self.value_weight >= 0, "value_weight", "must be >= 0")
+        require(self.value_rate > 0, "value_rate", "must be > 0")
         require_file(self.examples, "examples")
 
 
@@ -46,9 +47,8 @@ def trainer(config: SFT) -> "ValueSFTTrainer":
     from trainers.value_sft import COLUMNS, ExampleCollator, ValueSFTTrainer
 
     policy = model_folder.Policy.read(config.model)
-    horizon = {"num_train_epochs": config.epochs} if config.epochs else {"max_steps": config.updates}
     as_given = {"skip_prepare_dataset": True}  # the rows hold the engine's own token ids
-    args = SFTConfig(**training.arguments(config), **horizon, dataset_kwargs=as_given)
+    args = SFTConfig(**training.arguments(config), num_train_epochs=config.epochs, dataset_kwargs=as_given)
     rows = training.rows(
         args,
         config.examples,
@@ -65,6 +65,7 @@ def trainer(config: SFT) -> "ValueSFTTrainer":
         data_collator=ExampleCollator(policy.eos, config.max_length),
         processing_class=model_folder.load_tokenizer(config.model),
         words=(policy.good, policy.bad),
+        value_rate=config.value_rate,
         value_weight=config.value_weight,
     )
 

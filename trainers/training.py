@@ -1,13 +1,13 @@
 """How every training run goes: read rows, train from the last checkpoint on, write model and summary.
 
-Optimiser and schedule are the paper's (methods.md 1.8): AdamW without weight decay, cosine with warm-up;
-gradients are clipped at norm 1, as its LLaMA-Factory does. CUDA: bfloat16 autocast over float32 weights,
-activations re-computed. CPU: float32.
+Optimiser and schedule are the paper's (methods.md 1.8): AdamW without weight decay, cosine with warm-up
+(trainers/schedule.py); gradients are clipped at norm 1, as its LLaMA-Factory does. CUDA: bfloat16 autocast over
+float32 weights, activations re-computed. CPU: float32.
 """
 
 import dataclasses
+import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from safetensors import safe_open
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from trainers import model_folder
@@ -52,16 +53,16 @@ def rows(
 def arguments(config: TrainingConfig) -> dict[str, Any]:
     """Keyword arguments of TRL's SFTConfig and DPOConfig."""
     on_cuda = torch.cuda.is_available()
-    processes = int(os.environ.get("WORLD_SIZE", "1"))
     return {
         "output_dir": str(config.output / "checkpoints"),
         "learning_rate": config.learning_rate,
-        "per_device_train_batch_size": config.micro_batch_size,
-        "gradient_accumulation_steps": config.batch_size // (config.micro_batch_size * processes),
+        "per_device_train_batch_size": config.rows_at_once,
+        "gradient_accumulation_steps": config.passes,
+        # Else the micro-batches' gradients add up unsharded, on every GPU those of all parameters.
+        "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}},
         "max_length": config.max_length,
-        "optim": "adamw_torch",
+        "optim": "adamw_torch_fused" if on_cuda else "adamw_torch",  # fused: no copies of all parameters
         "weight_decay": 0.0,
-        "lr_scheduler_type": "cosine",
         "warmup_steps": config.warmup_ratio,  # below 1: a ratio
         "seed": config.seed,
         "use_cpu": not on_cuda,
@@ -90,13 +91,30 @@ def run(trainer: Trainer, config: TrainingConfig, policy: model_folder.Policy) -
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else False)
     save_trained(trainer, config, policy)
     if trainer.is_world_process_zero():
+        start, end = (weights_digest(folder) for folder in (config.model, config.output / "model"))
         summary = {
             "updates": trainer.state.global_step,
             "examples": len(trainer.train_dataset),
+            "rows_seen": round(trainer.state.epoch * len(trainer.train_dataset)),
+            "unchanged": start == end,
             **progress.last,
         }
         write_whole(config.output / "summary.json", json.dumps(summary, indent=1) + "\n")
         shutil.rmtree(config.output / "checkpoints")
+
+
+def weights_digest(folder: Path) -> str:
+    """sha256 of a model folder's weights as they are served: names, types and bytes of all tensors, however divided
+    into files."""
+    tensors = {}
+    for path in folder.glob("*.safetensors"):
+        with safe_open(path, "pt") as file:
+            for name in file.keys():  # noqa: SIM118
+                tensor = file.get_tensor(name)
+                digest = hashlib.sha256(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+                digest.update(tensor.flatten().view(torch.uint8).numpy())
+                tensors[name] = digest.digest()
+    return hashlib.sha256(b"".join(tensors[name] for name in sorted(tensors))).hexdigest()
 
 
 def save_trained(trainer: Trainer, config: TrainingConfig, policy: model_folder.Policy) -> None:

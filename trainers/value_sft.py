@@ -1,4 +1,4 @@
-"""TRL's SFTTrainer with a second term: the value, read off two words of the vocabulary (D2, methods 1.4)."""
+"""The value loss, alone or as a second term of TRL's SFTTrainer (design D2; methods.md 1.4, 2.2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,6 +7,9 @@ from typing import Any
 import torch
 from torch.nn.utils.rnn import pad_sequence
 from trl import SFTTrainer
+
+from trainers.scheduled import ScheduledTrainer
+from trainers.value_rows import hasten, read_values
 
 COLUMNS = ("is_policy", "prompt_ids", "completion_ids", "value_positions", "value_targets")
 """What is read of the table sft_examples."""
@@ -48,23 +51,60 @@ class ExampleCollator:
         return ids[: self.max_length], labels[: self.max_length], targets[: self.max_length]
 
 
-class ValueSFTTrainer(SFTTrainer):
-    """loss = TRL's LM loss + value_weight * mean squared error of V, both means over the whole update."""
+class ValueTrainer(ScheduledTrainer, SFTTrainer):
+    """loss = mean squared error of V, over the whole update.
 
-    def __init__(self, *args: Any, words: tuple[int, int], value_weight: float, **kwargs: Any) -> None:
+    `words`: ids of the two value words. `value_rate`: learning rate of their rows, as a multiple of the others'.
+    """
+
+    def __init__(self, *args: Any, words: tuple[int, int], value_rate: float, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.good, self.bad = words
-        self.value_weight = value_weight
+        self.words = words
+        self.value_rate = value_rate
         # TRL's fused head never builds the logits; V needs only two of them, so it is read off the backbone.
         self.model.base_model.register_forward_hook(self._read_values)
 
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        is_new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if is_new:
+            hasten(optimizer, self.model.get_output_embeddings(), self.words, self.value_rate)
+        return optimizer
+
+    def compute_loss(
+        self,
+        model: torch.nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> torch.Tensor:
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
+        model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
+        return self.value_loss(inputs["value_targets"])
+
+    def value_loss(self, targets: torch.Tensor) -> torch.Tensor:
+        """Of the micro-batch whose forward pass was the last: its share of the update's mean."""
+        trained = ~targets.isnan()
+        values = self.values[trained]
+        # The gradients of all processes are averaged, the count is over all of them.
+        share = self.accelerator.num_processes / self.value_count
+        loss = (values - targets[trained]).square().sum() * share
+        self._note("value_loss", loss)
+        self._note("value_mean", values.sum() * share)
+        self._note("value_square", values.square().sum() * share)
+        return loss
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Logs `value_deviation` of V over an update's targets: near 0, V says the same of every step."""
+        metrics = self._metrics["train"]
+        squares, means = metrics.pop("value_square", []), metrics.pop("value_mean", [])
+        if squares:
+            mean = sum(means) / len(means)
+            metrics["value_deviation"] = [max(sum(squares) / len(squares) - mean * mean, 0.0) ** 0.5]
+        super().log(logs, *args, **kwargs)
+
     def _read_values(self, backbone: torch.nn.Module, inputs: Any, output: Any) -> None:
-        head, hidden = self.model.get_output_embeddings(), output.last_hidden_state
-        with torch.autocast(hidden.device.type, enabled=False):
-            logits = hidden.float() @ (head.weight[self.good] - head.weight[self.bad]).float()
-            if head.bias is not None:
-                logits = logits + (head.bias[self.good] - head.bias[self.bad]).float()
-        self.values = torch.tanh(logits / 2)
+        self.values = read_values(self.model.get_output_embeddings(), output.last_hidden_state, *self.words)
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device) -> Any:
         """Where the tokens of an update are counted, before its first micro-batch; the values likewise.
@@ -75,6 +115,19 @@ class ValueSFTTrainer(SFTTrainer):
         self.value_count = self.accelerator.gather(torch.as_tensor(count, device=device)).sum().clamp(min=1)
         return torch.as_tensor(super()._get_num_items_in_batch(batch_samples, device)).clamp(min=1)
 
+    def _note(self, name: str, loss: torch.Tensor) -> None:
+        """TRL logs the mean over an update's micro-batches; each of them holds a share of the whole."""
+        share = self.accelerator.gather(loss.detach()).mean() * self.current_gradient_accumulation_steps
+        self._metrics["train"][name].append(share.item())
+
+
+class ValueSFTTrainer(ValueTrainer):
+    """loss = TRL's LM loss + value_weight * the value loss, both means over the whole update."""
+
+    def __init__(self, *args: Any, value_weight: float, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.value_weight = value_weight
+
     def compute_loss(
         self,
         model: torch.nn.Module,
@@ -83,16 +136,6 @@ class ValueSFTTrainer(SFTTrainer):
         num_items_in_batch: Any = None,
     ) -> torch.Tensor:
         targets = inputs.pop("value_targets")
-        lm_loss = super().compute_loss(model, inputs, num_items_in_batch=num_items_in_batch)
-        trained = ~targets.isnan()
-        squared = (self.values[trained] - targets[trained]).square().sum()
-        # The gradients of all processes are averaged, the count is over all of them.
-        value_loss = squared / self.value_count * self.accelerator.num_processes
+        lm_loss = SFTTrainer.compute_loss(self, model, inputs, num_items_in_batch=num_items_in_batch)
         self._note("lm_loss", lm_loss)
-        self._note("value_loss", value_loss)
-        return lm_loss + self.value_weight * value_loss
-
-    def _note(self, name: str, loss: torch.Tensor) -> None:
-        """TRL logs the mean over an update's micro-batches; each of them holds a share of the whole."""
-        share = self.accelerator.gather(loss.detach()).mean() * self.current_gradient_accumulation_steps
-        self._metrics["train"][name].append(share.item())
+        return lm_loss + self.value_weight * self.value_loss(targets)

@@ -3,10 +3,11 @@
 from infra.engine.client import Engine
 from infra.engine.load import Load
 from infra.engine.model_folder import ModelFolder, PolicyWords
+from infra.engine.pair import side_by_side
 from infra.engine.reply import Completion, EngineError, PromptTooLong, Reply
 from infra.engine.server import stop_local_engine
 from infra.engine.serving import ModelChanged, WrongModel, serving
-from infra.engine.tenancy import tenant
+from infra.engine.tenancy import engines_stopped, tenant
 from infra.engine.usage import Usage
 
 __all__ = [
@@ -21,7 +22,9 @@ __all__ = [
     "Reply",
     "Usage",
     "WrongModel",
+    "engines_stopped",
     "serving",
+    "side_by_side",
     "stop_local_engine",
     "tenant",
 ]

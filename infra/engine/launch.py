@@ -18,8 +18,6 @@ defaults are 128 on a CPU, 256 or 1024 by a GPU's memory."""
 ON_CPU = "--enforce-eager --block-size 32 --gpu-memory-utilization 0.1"
 """32 tokens is the smallest block the CPU's attention takes: the shorter, the more of a prefix is reused."""
 
-ON_CUDA = "--gpu-memory-utilization 0.85"
-
 
 def seats(settings: Settings) -> int:
     """Sequences that the local engine runs at once."""
@@ -28,7 +26,8 @@ def seats(settings: Settings) -> int:
 
 def launch_signature(folder: ModelFolder, settings: Settings) -> str:
     """What must be equal for a running engine to take this model's weights."""
-    return f"{device(settings)}/{_dtype(folder, settings)}/{settings.engine_python}/{folder.signature}"
+    place = f"cuda {settings.engine_memory:g}" if device(settings) == "cuda" else "cpu"
+    return f"{place}/{_dtype(folder, settings)}/{settings.engine_python}/{folder.signature}"
 
 
 def arguments(folder: ModelFolder, settings: Settings, port: int) -> list[str]:
@@ -39,7 +38,7 @@ def arguments(folder: ModelFolder, settings: Settings, port: int) -> list[str]:
         *["--max-model-len", "auto", "--enable-prefix-caching", "--enable-prompt-tokens-details"],
         *POLICY_AS_IT_IS.split(),
         *("--max-num-seqs", str(seats(settings))),
-        *(ON_CPU if device(settings) == "cpu" else ON_CUDA).split(),
+        *(ON_CPU.split() if device(settings) == "cpu" else ("--gpu-memory-utilization", f"{settings.engine_memory:g}")),
         "--disable-uvicorn-access-log",
     ]
 

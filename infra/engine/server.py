@@ -152,6 +152,23 @@ def stop_local_engine(settings: Settings) -> bool:
         return is_ours
 
 
+@contextmanager
+def engine_stopped(settings: Settings, progress: Progress) -> Iterator[None]:
+    """This home without its engine, as long as the context lasts: its memory is needed. Waits until no flow uses it."""
+    _home(settings).mkdir(parents=True, exist_ok=True)
+    has_said = False
+    while True:
+        with _lock_file(settings) as is_ours:
+            if is_ours:
+                end_local_engine(settings)
+                yield
+                return
+        if not has_said:
+            progress("waiting for the engine, another flow is using it")
+            has_said = True
+        time.sleep(0.5)
+
+
 def end_local_engine(settings: Settings) -> None:
     """Stops the engine; the caller holds its lock."""
     engine = _recorded(settings)

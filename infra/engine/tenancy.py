@@ -1,10 +1,11 @@
-"""Flows as tenants of their home's engine: it stays up between a flow's steps, and the last flow to leave stops it."""
+"""Flows as tenants of their home's engines, which stay up between steps and end with the last flow that leaves."""
 
 import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from infra.engine.server import stop_local_engine
+from infra.engine.pair import value_engine
+from infra.engine.server import Progress, engine_stopped, stop_local_engine
 from infra.settings import Settings
 
 
@@ -25,4 +26,12 @@ def tenant(settings: Settings) -> Iterator[None]:
                 pass
             else:
                 stop_local_engine(settings)
+                stop_local_engine(value_engine(settings))
             fcntl.flock(file, fcntl.LOCK_UN)
+
+
+@contextmanager
+def engines_stopped(settings: Settings, progress: Progress) -> Iterator[None]:
+    """This home without its engines, as long as the context lasts: training needs the memory of their GPU."""
+    with engine_stopped(settings, progress), engine_stopped(value_engine(settings), progress):
+        yield

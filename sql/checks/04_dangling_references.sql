@@ -14,7 +14,7 @@ union all
 select 'models', 'parent', campaign, round, parent
 from models
 where
-    parent <> 'previous'
+    parent <> 'previous'  -- the policy of the round before
     and not exists (
         from models as parents
         where

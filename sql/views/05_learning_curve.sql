@@ -37,7 +37,7 @@ comment on column learning_curve.round is 'Number of the round in its campaign, 
 comment on column learning_curve.n is 'Questions answered.';
 comment on column learning_curve.base is 'Accuracy of the campaign''s base model, from which the SFT of every round starts, in [0, 1]; null where not evaluated.';
 comment on column learning_curve.sft is 'Accuracy after SFT; null where not evaluated.';
-comment on column learning_curve.sft_more is 'Accuracy of the control: SFT for as much longer as Step-APO took; null where not evaluated.';
+comment on column learning_curve.sft_more is 'Accuracy of the control: SFT for as many more sequences as Step-APO saw; null where not evaluated.';
 comment on column learning_curve.step_dpo is 'Accuracy of the same pairs without the advantage margin (alpha = 0); null where not evaluated.';
 comment on column learning_curve.step_apo is 'Accuracy after Step-APO; null where not evaluated.';
 comment on column learning_curve.stderr is 'Largest standard error among the row''s accuracies.';

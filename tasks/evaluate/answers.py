@@ -12,7 +12,7 @@ from tasks.check import Checker, Verdict
 from tasks.evaluate.accuracy import accuracies
 from tasks.format import QUESTION_OPEN, SOLUTION_CLOSE, parse_ending
 from tasks.parts import Part, each_part
-from tasks.policy import SearchPolicy, ServedPolicy, serve, verdict_on
+from tasks.policy import SearchPolicy, ServedPolicy, serve_both, verdict_on
 from tasks.search.beam import best_solution, majority_solution
 from tasks.search.grow import PolicyError, Task, grow
 from tasks.searched import Row
@@ -21,15 +21,20 @@ from tasks.step import Stage, step
 
 
 @step("evaluate", version=5, task_run_name="evaluate-{name}")
-def evaluate(stage: Stage, model: Ref, name: str, benchmarks: Ref, settings: Evaluation) -> int:
-    """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`."""
+def evaluate(
+    stage: Stage, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
+) -> int:
+    """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`.
+
+    `value`: a separate value model that guides the decodings by V, in the place of the model's own.
+    """
     asked = {question["question_id"]: question for question in stage.read(benchmarks, "benchmarks").to_dicts()}
 
     async def run() -> None:
-        async with serve(stage, model) as served, Checker() as checker:
+        async with serve_both(stage, model, value) as (served, judging), Checker() as checker:
 
             async def work(question: Row, place: int) -> Part:
-                return await sample(question, place, name, served, checker, settings)
+                return await sample(question, place, name, served, checker, settings, judging)
 
             await each_part(stage, asked, work, what=f"Evaluation of {name}", note=served.account)
             stage.write("engine_use", served.use(f"evaluate_{name}", len(asked)))
@@ -51,7 +56,13 @@ class Answer:
 
 
 async def sample(
-    question: Row, place: int, model: str, policy: ServedPolicy, checker: Checker, settings: Evaluation
+    question: Row,
+    place: int,
+    model: str,
+    policy: ServedPolicy,
+    checker: Checker,
+    settings: Evaluation,
+    value: ServedPolicy | None = None,
 ) -> Part:
     """One question's answer, checked: a row of `evaluation_samples`.
 
@@ -60,7 +71,10 @@ async def sample(
     """
     given, verdict, error = Answer("", None, 0), Verdict.WRONG, None
     try:
-        given = await (greedy if settings.decoding == "greedy" else searched)(question, place, policy, settings)
+        if settings.decoding == "greedy":
+            given = await greedy(question, place, policy, settings)
+        else:
+            given = await searched(question, place, policy, settings, value)
         if given.answer is not None:
             verdict = await verdict_on(given.answer, question, checker)
     except PolicyError as problem:
@@ -96,7 +110,9 @@ async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Eval
     return Answer(written.text, answer, len(written.token_ids))
 
 
-async def searched(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
+async def searched(
+    question: Row, place: int, policy: ServedPolicy, settings: Evaluation, value: ServedPolicy | None = None
+) -> Answer:
     """The solution that a search without rewards settles on: by V, or by a vote (AlphaMath and SVPO at inference)."""
     search = Search(
         method="beam" if settings.decoding == "beam" else "sampling",
@@ -115,7 +131,7 @@ async def searched(question: Row, place: int, policy: ServedPolicy, settings: Ev
         simulations=1,
         priority=place,
     )
-    grown = await grow(task, SearchPolicy(policy, search), search)
+    grown = await grow(task, SearchPolicy(policy, search, value), search)
     if grown.error is not None:
         raise PolicyError(grown.error)
     (tree,) = grown.trees

@@ -1,4 +1,4 @@
-"""Flows of one home share its engine: the last one to leave stops it."""
+"""Flows of one home share its engines: the last one to leave stops them."""
 
 import subprocess
 import sys
@@ -13,15 +13,15 @@ from infra.engine.server import LocalEngine
 from infra.settings import Settings
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is recorded as the home's engine; what matters here is whether it is ended."""
+@pytest.fixture(params=["engine", "value/engine"])
+def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is recorded as an engine of the home; what matters here is whether it is ended."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True) as process:
         started = LocalEngine(
             pid=process.pid, created=psutil.Process(process.pid).create_time(), url="http://127.0.0.1:1", signature=""
         )
-        (tmp_path / "engine").mkdir()
-        (tmp_path / "engine/engine.json").write_text(started.model_dump_json())
+        (tmp_path / request.param).mkdir(parents=True)
+        (tmp_path / request.param / "engine.json").write_text(started.model_dump_json())
         yield process
         process.kill()
 

@@ -8,11 +8,13 @@ from typing import Any, cast
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
-from infra.engine import Completion, Engine, PromptTooLong, Reply, Usage
+from infra.engine import Completion, Engine, EngineError, PromptTooLong, Reply, Usage
 from tasks.format import STEP_CLOSE
 from tasks.model import MICRO
-from tasks.policy import ServedPolicy
-from tasks.search.grow import ContextFull
+from tasks.policy import SearchPolicy, ServedPolicy
+from tasks.search.grow import ContextFull, PolicyError
+from tasks.search.method import Draw
+from tasks.settings import Search
 from tests.tasks.scripted import step_text
 
 
@@ -26,7 +28,20 @@ class Asked:
         if len(prompt_ids) >= 60:
             raise PromptTooLong("a prompt of too many tokens")
         self.prompts.append(list(prompt_ids))
-        return Reply([Completion([33], "!", [-1.0], [0.0], "stop")], Usage(requests=1))
+        return Reply([Completion([33], "!", [-1.0], [0.0], "stop")] * options.get("n", 1), Usage(requests=1))
+
+
+class Judging(Asked):
+    """An engine that serves a separate value model: its V is the number of a prompt's tokens / 100."""
+
+    async def values(self, prompts: Sequence[Sequence[int]], **_: Any) -> list[float]:
+        self.prompts += [list(prompt) for prompt in prompts]
+        return [len(prompt) / 100 for prompt in prompts]
+
+
+class Lost(Asked):
+    async def values(self, prompts: Sequence[Sequence[int]], **_: Any) -> list[float]:
+        raise EngineError("it died", Usage(requests=3))
 
 
 def policy(engine: Asked, *, has_bos: bool, knows_format: bool) -> ServedPolicy:
@@ -90,3 +105,34 @@ def test_a_token_that_runs_on_behind_a_mark_completes_it() -> None:
     served = ServedPolicy(cast(Engine, Asked()), tokenizer, knows_format=True)
     assert served.ends_of("ab", [0, 3, 1, 1]) == [1, 2]
     assert served.ends_of("ab", [0, 4]) == [1, 1]
+
+
+def searching(value: Asked | None) -> SearchPolicy:
+    """Of a policy that needs worked examples, and a value model that needs none."""
+    judging = policy(value, has_bos=True, knows_format=True) if value else None
+    return SearchPolicy(policy(Endless(), has_bos=True, knows_format=False), Search(), judging)
+
+
+class Endless(Asked):
+    """One with room for worked examples."""
+
+    async def complete(self, prompt_ids: Sequence[int], **options: Any) -> Reply:
+        return Reply([Completion([33, 34], "!!", [-1.0, -1.0], [0.5, 0.25], "stop")] * options["n"], Usage(requests=1))
+
+
+def test_a_separate_value_model_judges_each_sample_in_the_policys_place() -> None:
+    """It is asked of the state alone, up to the token that closes the step: V is read where that one is predicted."""
+    judging = Judging()
+    state, begun = [0, 7, 8], "Plan 1:"
+    draw = Draw(2, start=begun)
+    reply = asyncio.run(searching(judging).sample(state, draw, session="q", priority=0))
+    given = policy(Asked(), has_bos=True, knows_format=True).encode(begun)
+    assert judging.prompts == [[*state, *given, 33]] * 2
+    assert [one.value for one in reply.samples] == [len(judging.prompts[0]) / 100] * 2
+    alone = asyncio.run(searching(None).sample(state, draw, session="q", priority=0))
+    assert [one.value for one in alone.samples] == [0.25] * 2
+
+
+def test_a_lost_value_is_no_reward() -> None:
+    with pytest.raises(PolicyError, match="it died"):
+        asyncio.run(searching(Lost()).sample([0, 7], Draw(1), session="q", priority=0))

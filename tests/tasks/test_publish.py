@@ -37,9 +37,9 @@ def test_a_model_comes_from_what_its_training_was_given() -> None:
     made = rows(
         model=manifest("model", "a"),
         pairs=manifest("pairs", "-"),
-        sft=manifest("sft", "b", base=stage("model"), pairs=stage("pairs")),
-        step_apo=manifest("step_apo", "c", sft=stage("sft"), pairs=stage("pairs")),
-        sft_more=manifest("sft_more", "d", sft=stage("sft"), pairs=stage("pairs")),
+        sft=manifest("sft", "b", start=stage("model"), pairs=stage("pairs")),
+        step_apo=manifest("step_apo", "c", start=stage("sft"), pairs=stage("pairs")),
+        sft_more=manifest("sft_more", "d", start=stage("sft"), pairs=stage("pairs")),
     )
     assert {name: parent for name, (parent, _) in made.items()} == {
         "base": None,
@@ -53,7 +53,7 @@ def test_a_model_comes_from_what_its_training_was_given() -> None:
 def test_without_sft_step_apo_comes_from_the_policy_of_the_round_before() -> None:
     made = rows(
         model=manifest("model", "a"),
-        step_apo=manifest("step_apo", "c", sft=stage("step_apo of the last round"), pairs=stage("pairs")),
+        step_apo=manifest("step_apo", "c", start=stage("step_apo of the last round"), pairs=stage("pairs")),
     )
     assert made["step_apo"][0] == "previous"
 
@@ -61,9 +61,9 @@ def test_without_sft_step_apo_comes_from_the_policy_of_the_round_before() -> Non
 def test_a_model_whose_weights_another_has_is_said_to_be_the_same() -> None:
     made = rows(
         model=manifest("model", "a"),
-        sft=manifest("sft", "a", base=stage("model")),
-        step_apo=manifest("step_apo", "c", sft=stage("sft")),
-        sft_more=manifest("sft_more", "a", sft=stage("sft")),
+        sft=manifest("sft", "a", start=stage("model")),
+        step_apo=manifest("step_apo", "c", start=stage("sft")),
+        sft_more=manifest("sft_more", "a", start=stage("sft")),
     )
     assert {name: same for name, (_, same) in made.items()} == {
         "base": None,

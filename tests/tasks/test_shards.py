@@ -22,6 +22,13 @@ def test_the_use_of_all_engines_is_one_row() -> None:
     assert use.to_dicts() == [dict.fromkeys(ENGINE_USE, 4) | {"step": "search", "seconds": 3.0, "gpus": 1}]
 
 
+def test_the_value_models_engines_are_a_row_of_their_own() -> None:
+    row = dict.fromkeys(ENGINE_USE, 2)
+    both = frame("engine_use", [row | {"step": "search"}, row | {"step": "search_value", "requests": 7}])
+    use = added([both, both])
+    assert use.select("step", "requests").rows() == [("search", 4), ("search_value", 14)]
+
+
 def test_counts_are_summed_and_rates_are_not() -> None:
     first = {"solved": 2, "rows": 5, "tokens_per_second": 3.5, "note": "few"}
     assert total([first, {"solved": 1, "rows": 4, "retries": 1}]) == {"solved": 3, "rows": 9, "retries": 1}

@@ -35,7 +35,7 @@ subprocess.run(["cp", "-r", output, result], check=True)
 @pytest.fixture
 def config(settings: dict[str, Any], examples: Path) -> sft.SFT:
     settings["output"].mkdir()
-    return sft.SFT(**settings, examples=examples, epochs=4, value_weight=0.1)
+    return sft.SFT(**settings, examples=examples, epochs=4, value_weight=0.1, value_rate=2.0)
 
 
 def run(config: sft.SFT) -> int:

@@ -1,5 +1,6 @@
-"""A trainer and the flow that launched it: ended with it, but not lost with it."""
+"""A trainer and the flow that launched it: ended with it, but not lost with it; on the GPUs that there are."""
 
+import logging
 import subprocess
 import sys
 import time
@@ -9,10 +10,17 @@ from typing import Any
 import psutil
 import pytest
 
-from infra.settings import gpus
-from tasks.train import accelerate
-from tests.tasks.local_stage import LocalStage
+from flows.parameters import RECIPES, configure
+from infra.engine.server import stop_local_engine
+from infra.engine.tenancy import engines_stopped
+from infra.settings import Settings, gpus
+from infra.store import Store
+from tasks import train
+from tasks.train import accelerate, reason, shared_out
+from tests.tasks.local_stage import Silent
 from tests.trainers.conftest import write_config
+from tests.trainers.launched import stage
+from trainers.config import TrainingConfig
 from trainers.progress import lines
 
 UPDATES = 200
@@ -21,13 +29,13 @@ UPDATES = 200
 @pytest.fixture
 def config(settings: dict[str, Any], examples: Path, tmp_path: Path) -> Path:
     fields = {name: value for name, value in settings.items() if name != "output"}
-    told = fields | {"learning_rate": 1e-3, "examples": examples, "updates": UPDATES, "value_weight": 0.5}
+    told = fields | {"learning_rate": 1e-3, "examples": examples, "epochs": UPDATES / 2, "value_weight": 0.5}
     return write_config(tmp_path / "config.json", told)
 
 
 def training(folder: Path, config: Path) -> subprocess.Popen[bytes]:
     """A flow's process in the middle of its training."""
-    flow = subprocess.Popen([sys.executable, "-m", "tests.trainers.launched", str(folder), str(config)])
+    flow = subprocess.Popen([sys.executable, "-m", "tests.trainers.launched", str(config)])
     while len(lines(folder / "output" / "progress.jsonl")) < 3:
         assert flow.poll() is None, (folder / "trainer.log").read_text()
         time.sleep(0.005)
@@ -40,26 +48,42 @@ def trainers(folder: Path) -> list[psutil.Process]:
     return [one for one in psutil.process_iter(["cmdline"]) if told in (one.info["cmdline"] or ())]
 
 
-def test_a_trainer_outlives_its_killed_flow_and_the_retry_waits_for_it(config: Path, tmp_path: Path) -> None:
-    flow = training(tmp_path / "stage", config)
+def test_a_trainer_outlives_its_killed_flow_and_the_retry_waits_for_it(config: Path, store: Store) -> None:
+    working = stage()
+    flow = training(working.folder, config)
     flow.kill()
     flow.wait()
-    assert trainers(tmp_path / "stage")
-    with LocalStage(tmp_path / "stage").alone():
-        assert trainers(tmp_path / "stage") == []
-    assert len(lines(tmp_path / "stage" / "output" / "progress.jsonl")) == UPDATES
-    assert (tmp_path / "stage" / "output" / "summary.json").exists()
+    assert trainers(working.folder)
+    with working.alone():
+        assert trainers(working.folder) == []
+    assert len(lines(working.folder / "output" / "progress.jsonl")) == UPDATES
+    assert (working.folder / "output" / "summary.json").exists()
 
 
-def test_a_cancelled_flow_ends_its_trainer(config: Path, tmp_path: Path) -> None:
-    flow = training(tmp_path / "stage", config)
-    processes = trainers(tmp_path / "stage")
+def test_a_cancelled_flow_ends_its_trainer(config: Path, store: Store) -> None:
+    working = stage()
+    flow = training(working.folder, config)
+    processes = trainers(working.folder)
     flow.terminate()
     flow.wait()
     _, alive = psutil.wait_procs(processes, timeout=10)
     assert processes
     assert not alive
-    assert not (tmp_path / "stage" / "output" / "summary.json").exists()
+    assert not (working.folder / "output" / "summary.json").exists()
+
+
+def test_a_trainer_that_is_silent_for_long_is_told_of(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(train, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(train, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(train, "Progress", Silent)
+    working = stage()
+    with working.alone(), subprocess.Popen(["sleep", "0.7"]) as hung, caplog.at_level(logging.WARNING):
+        train._follow(working, hung, working.folder / "progress.jsonl")
+    told = [record.getMessage() for record in caplog.records if "may hang" in record.getMessage()]
+    assert 2 <= len(told) <= 3
+    assert f"process {hung.pid}" in told[0]
 
 
 @pytest.mark.parametrize(
@@ -73,3 +97,91 @@ def test_the_gpus_that_are_visible_are_trained_on(
     command = accelerate(gpus())
     assert Path(command[command.index("--config_file") + 1]).stem == config
     assert command[command.index("--num_processes") + 1] == processes
+
+
+@pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.toml")))
+@pytest.mark.parametrize("section", ["sft", "value", "step_apo", "control"])
+@pytest.mark.parametrize("visible", range(1, 9))
+def test_every_recipe_trains_on_any_number_of_gpus(
+    recipe: str, section: str, visible: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On as many as share its batch evenly, with the same batch, and never more rows at once than memory holds."""
+    told = getattr(configure(recipe), section)
+    used = len(shared_out([str(n) for n in range(visible)], told.batch_size))
+    monkeypatch.setenv("WORLD_SIZE", str(used))
+    config = TrainingConfig(
+        model=folder,
+        output=tmp_path,
+        **told.model_dump(
+            include={"learning_rate", "batch_size", "micro_batch_size", "warmup_ratio", "max_length", "seed"}
+        ),
+    )
+    assert config.rows_at_once * config.passes * used == told.batch_size
+    assert 1 <= config.rows_at_once <= told.micro_batch_size
+    assert used >= visible / 2
+    assert not any(told.batch_size % more == 0 for more in range(used + 1, visible + 1))
+
+
+@pytest.mark.parametrize(
+    ("batch", "devices", "micro", "rows"), [(16, 2, 16, 8), (12, 3, 3, 2), (7, 7, 4, 1), (64, 4, 5, 4), (8, 1, 100, 8)]
+)
+def test_a_micro_batch_is_the_largest_that_divides_a_devices_share(
+    batch: int, devices: int, micro: int, rows: int, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", str(devices))
+    assert TrainingConfig(**settings | {"batch_size": batch, "micro_batch_size": micro}).rows_at_once == rows
+
+
+RANKS = (
+    """
+[rank1]: Traceback (most recent call last):
+[rank1]:   File "/x/trainers/sft.py", line 3, in <module>
+[rank1]:     raise torch.OutOfMemoryError
+[rank1]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 3.6 GiB.
+[rank0]: Traceback (most recent call last):
+[rank0]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 3.6 GiB.
+E1125 api.py:882] failed (exitcode: 1) local_rank: 0
+Traceback (most recent call last):
+  File "/x/launch.py", line 1, in main
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
+============================================================
+trainers.sft FAILED
+"""
+    + "------\n" * 40
+)
+
+
+def test_of_several_processes_the_real_error_is_shown_once_with_the_way_out() -> None:
+    oom, advice = reason(RANKS).splitlines()
+    assert oom == "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 3.6 GiB."
+    assert "micro_batch_size" in advice
+
+
+def test_a_process_that_the_machine_killed_is_told_of() -> None:
+    said = reason("E1125 api.py:882] failed (exitcode: -9) local_rank: 1\nChildFailedError:\n  exitcode  : -9 (pid: 7)")
+    assert "memory is full" in said
+    assert "micro_batch_size" not in said
+
+
+def test_a_trainers_own_line_comes_before_what_others_raise() -> None:
+    said = (
+        "error: batch_size (7) cannot be\nsubprocess.CalledProcessError: Command '…' returned non-zero exit status 2."
+    )
+    assert reason(said) == "error: batch_size (7) cannot be"
+    assert reason("FloatingPointError: loss nan\n" + said.splitlines()[1]) == "FloatingPointError: loss nan"
+    assert reason("\n".join(map(str, range(100)))) == "\n".join(map(str, range(70, 100)))
+
+
+def test_training_on_gpus_has_both_engines_to_itself(tmp_path: Path) -> None:
+    """While it lasts no flow gets an engine of this home, and before it whoever uses one is waited for."""
+    here = Settings(home=tmp_path)
+    waits = "import sys; from infra.engine.tenancy import engines_stopped; from infra.settings import Settings\n"
+    waits += "with engines_stopped(Settings(home=sys.argv[1]), print): print('trains')"
+    with engines_stopped(here, print):
+        assert not stop_local_engine(here)
+        second = subprocess.Popen([sys.executable, "-uc", waits, str(tmp_path)], stdout=subprocess.PIPE, text=True)
+        assert second.stdout is not None
+        assert "another flow is using it" in second.stdout.readline()
+        assert second.poll() is None
+    assert second.communicate(timeout=60)[0].strip() == "trains"
+    assert stop_local_engine(here)

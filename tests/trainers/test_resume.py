@@ -45,7 +45,7 @@ def test_sft_killed_half_way_ends_like_a_run_that_was_not(
     settings: dict[str, Any], examples: Path, tmp_path: Path
 ) -> None:
     settings = {**settings, "micro_batch_size": 4, "learning_rate": 1e-3}
-    config = sft.SFT(**settings, examples=examples, updates=60, value_weight=0.5)
+    config = sft.SFT(**settings, examples=examples, epochs=30.0, value_weight=0.5, value_rate=5.0)
     sft.train(config)
     killed("trainers.sft", config, tmp_path / "killed")
     assert last_checkpoint(tmp_path / "killed" / "checkpoints") is not None

@@ -23,7 +23,7 @@ from trainers.value_sft import ExampleCollator
 def config(settings: dict[str, Any], examples: Path) -> SFT:
     """One update over all 24 rows, of which 16 are imitated."""
     whole = {"batch_size": 16, "micro_batch_size": 8}
-    return SFT(**{**settings, **whole}, examples=examples, updates=1, value_weight=0.5)
+    return SFT(**{**settings, **whole}, examples=examples, epochs=1, value_weight=0.5, value_rate=1.0)
 
 
 def test_a_value_stands_where_the_last_token_of_its_step_is_predicted() -> None:
@@ -95,7 +95,7 @@ def test_the_loss_is_the_one_computed_by_hand(config: SFT) -> None:
 
 def test_micro_batches_change_nothing(config: SFT, tmp_path: Path) -> None:
     """Twelve micro-batches with different numbers of tokens and values, or three: the same model."""
-    whole = dataclasses.replace(config, updates=4)
+    whole = dataclasses.replace(config, epochs=4)
     parts = dataclasses.replace(whole, micro_batch_size=2, output=tmp_path / "parts")
     train(whole)
     train(parts)
@@ -114,12 +114,12 @@ def test_value_only_rows_come_on_top_of_the_batch(config: SFT, tmp_path: Path) -
     many.write_parquet(tmp_path / "many.parquet")
     for examples in (config.examples, tmp_path / "many.parquet"):
         output = tmp_path / f"run-{examples.stem}"
-        train(dataclasses.replace(config, examples=examples, output=output, updates=None, epochs=5, batch_size=8))
+        train(dataclasses.replace(config, examples=examples, output=output, epochs=5, batch_size=8))
         assert len(lines(output / "progress.jsonl")) == 10
 
 
 def test_training_changes_every_parameter_and_writes_a_whole_model_folder(config: SFT) -> None:
-    config = dataclasses.replace(config, updates=3)
+    config = dataclasses.replace(config, epochs=3)
     train(config)
     before = dict(load_model(config.model).named_parameters())
     for name, weight in load_model(config.output / "model").named_parameters():
@@ -152,7 +152,7 @@ def test_the_probe_is_the_trained_models_own(config: SFT) -> None:
 
 
 def test_the_value_is_learnt(config: SFT) -> None:
-    train(dataclasses.replace(config, updates=60, value_weight=1.0))
+    train(dataclasses.replace(config, epochs=60, value_weight=1.0))
     first, *_, last = lines(config.output / "progress.jsonl")
     assert last["value_loss"] < 0.2 * first["value_loss"]
 
@@ -174,7 +174,7 @@ def test_without_a_right_path_the_value_is_learnt_and_the_format_is_not(config: 
     given: dict[str, Any] = {
         "model": foreign,
         "examples": tmp_path / "values.parquet",
-        "updates": 60,
+        "epochs": 60,
         "value_weight": 1.0,
     }
     train(dataclasses.replace(config, **given, batch_size=rows.height, micro_batch_size=rows.height))

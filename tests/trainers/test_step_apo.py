@@ -18,6 +18,7 @@ from trainers import training
 from trainers.advantage_dpo import AdvantageDPOTrainer
 from trainers.model_folder import load_model, load_tokenizer
 from trainers.progress import lines
+from trainers.scheduled import ScheduledTrainer
 from trainers.step_apo import StepAPO, train, trainer
 
 
@@ -113,7 +114,11 @@ def test_alpha_0_is_trls_dpo_on_the_same_texts(
 
     config = dataclasses.replace(config, pairs=ours, alpha=0.0, epochs=2)
     train(config)
-    stock = DPOTrainer(
+
+    class Stock(ScheduledTrainer, DPOTrainer):
+        """TRL's own, with the learning rates of ours."""
+
+    stock = Stock(
         model=load_model(config.model),
         args=DPOConfig(
             **{**training.arguments(config), "output_dir": str(tmp_path / "stock"), "save_strategy": "no"},
