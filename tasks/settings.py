@@ -253,7 +253,7 @@ Arm = Literal["sft_more", "step_dpo", "step_apo"]
 
 
 class Evaluation(StepSettings):
-    """Accuracy on held-out questions."""
+    """Accuracy on held-out questions. An answer counts in a solution that is ended, after a well-formed plan."""
 
     benchmarks: tuple[str, ...] = Field(
         ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations"),
