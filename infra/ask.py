@@ -199,13 +199,23 @@ def round_tables(path: Path, campaign: str, round: int) -> Tables:
     )
     of_round = {"campaign": campaign, "round": round}
     by_model = "list_position(['base', 'sft', 'value', 'sft_more', 'step_dpo', 'step_apo'], model)"
+    models = (
+        "select model, parent, same_as, updates, examples, seconds from models "
+        f"where (campaign, round) = ($campaign, $round) order by {by_model}"
+    )
     evaluations = (
-        "select model, benchmark, split, kind, accuracy, stderr, n from evaluations "
+        "select * exclude (campaign, round) from evaluations "
         f"where (campaign, round) = ($campaign, $round) order by split, benchmark, kind, {by_model}"
+    )
+    comparisons = (
+        "select * exclude (campaign, round) from model_comparisons "
+        "where (campaign, round) = ($campaign, $round) "
+        "and (other = 'base' or (model = 'step_apo' and other in ('sft_more', 'step_dpo'))) "
+        f"order by split, benchmark, other <> 'base', {by_model}, other"
     )
     rankings = (
         "select * exclude (campaign, round) from value_rankings "
-        f"where (campaign, round) = ($campaign, $round) order by {by_model}"
+        f"where (campaign, round) = ($campaign, $round) order by {by_model}, kind"
     )
     efficiency = (
         "select * exclude (campaign, round) from engine_efficiency "
@@ -214,7 +224,9 @@ def round_tables(path: Path, campaign: str, round: int) -> Tables:
     )
     return {
         "counts": dict(ask(path, counted, of_round).rows),
+        "models": ask(path, models, of_round).records(),
         "evaluations": ask(path, evaluations, of_round).records(),
+        "comparisons": ask(path, comparisons, of_round).records(),
         "value_rankings": ask(path, rankings, of_round).records(),
         "engine": ask(path, efficiency, of_round).records(),
     }

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from infra.summary import Row, accuracy_grid, engine_grid
+from infra.summary import Row, accuracy_grid, comparison_grid, engine_grid, ranking_grid
 from infra.warehouse import Answer
 
 ROWS_SHOWN = 100
@@ -107,24 +107,18 @@ def print_summary(summary: Row) -> None:
     if summary["counts"]:
         out.print(_table(["table", "rows"], [[name, f"{rows:,}"] for name, rows in summary["counts"].items()]))
     if summary["evaluations"]:
-        out.print(_table(*accuracy_grid(summary["evaluations"]), title="Accuracy ± standard error"))
+        grid = accuracy_grid(summary["evaluations"], summary["models"])
+        out.print(_table(*grid, title="Accuracy ± standard error, or its 95 % interval"))
+    if summary["comparisons"]:
+        title = "Which model is better, question by question (McNemar's test, 95 %)"
+        out.print(_table(*comparison_grid(summary["comparisons"]), title=title))
     if summary["value_rankings"]:
-        rankings = [
-            [row["model"], str(row["trees"]), str(row["nodes"])]
-            + [_share(row[name]) for name in ("pearson", "spearman")]
-            + [_share(row["auc"]) + (f" ± {row['auc_stderr']:.3f}" if row["auc_stderr"] is not None else "")]
-            for row in summary["value_rankings"]
-        ]
-        header = ["model", "trees", "nodes", "pearson", "spearman", "AUC (chance 0.5)"]
-        out.print(_table(header, rankings, title="How V ranks the steps of held-out trees"))
+        title = "How V ranks siblings of held-out trees"
+        out.print(_table(*ranking_grid(summary["value_rankings"]), title=title))
     if summary["engine"]:
         out.print(_table(*engine_grid(summary["engine"]), title="The engine"))
     for note in summary["notes"]:
         out.print(f"Note: {_visible(note)}")
-
-
-def _share(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}"
 
 
 def _table(header: list[str], rows: list[list[str]], title: str | None = None) -> Table:

@@ -24,6 +24,7 @@ from enum import StrEnum
 
 from tasks.check import extract_answer
 
+QUESTION_OPEN = "<question>"
 STEP_OPEN, STEP_CLOSE = "<step>\n", "</step>\n"
 PLAN_OPEN, PLAN_CLOSE = "<plan>\n", "</plan>\n"
 SOLUTION_OPEN, SOLUTION_CLOSE = "<solution>\n", "</solution>"
@@ -58,7 +59,7 @@ class Action:
 
 def question_prompt(question: str) -> str:
     """The text of the root state: everything up to where the first plan step begins."""
-    return f"<question>\n{question.strip()}\n</question>\n{PLAN_OPEN}"
+    return f"{QUESTION_OPEN}\n{question.strip()}\n</question>\n{PLAN_OPEN}"
 
 
 def parse_action(text: str, position: int) -> Action:
@@ -119,29 +120,23 @@ def step_body(text: str) -> str:
     return match[2]
 
 
-def split_plan(text: str) -> list[str] | None:
-    """The plan steps of a plan text (steps, then the plan's end), or None when it is not one."""
-    steps = _PLAN_STEP.findall(text)
-    rebuilt = "".join(match[0] for match in _PLAN_STEP.finditer(text)) + PLAN_CLOSE
-    numbered = all(int(number) == index for index, (number, _) in enumerate(steps, start=1))
-    return [body for _, body in steps] if steps and rebuilt == text and numbered else None
+def plan_steps(plan: str, max_depth: int) -> list[str]:
+    """The texts of the steps that a plan begins with, each as the search would take it; at most `max_depth - 1`."""
+    steps: list[str] = []
+    for text in plan.split(STEP_CLOSE)[: max_depth - 1]:
+        step = text + STEP_CLOSE
+        if parse_action(step, len(steps)).kind is not Kind.PLAN:
+            break
+        steps.append(step)
+    return steps
+
+
+def is_plan(plan: str, max_depth: int) -> bool:
+    """Whether a text is a whole plan that leaves room for its solution: what the search would call well-formed."""
+    steps = plan_steps(plan, max_depth)
+    return bool(steps) and plan == "".join(steps) + PLAN_CLOSE
 
 
 def verdict(gold: str) -> str:
     """What follows a failed attempt to ask for LEPA's self-reflection, which is shown the desired answer (4.2)."""
     return f"\n<verdict>\nThe answer is wrong. The desired correct final answer is {gold}.\n</verdict>\n<reflection>\n"
-
-
-def leaks_answer(plan: str, question: str, gold: str) -> bool:
-    """Whether a plan states the correct answer, which LEPA forbids ("information bypassing", 4.2).
-
-    Numbers and short words of the question may well be the answer; those are not held against the plan. A percentage
-    counts by its number, however the plan writes the percent.
-    """
-    gold = gold.removesuffix(r"\%")
-
-    def mentions(text: str) -> bool:
-        return re.search(rf"(?<![\w.]){re.escape(gold)}(?![\w]|\.\d)", text) is not None
-
-    steps = re.sub(r"Plan \d+", "", plan)
-    return mentions(steps) and not mentions(question)

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
 
 from infra.engine import Engine, EngineError, ModelChanged, ModelFolder, PromptTooLong, Reply, serving, side_by_side
 from infra.settings import Settings, device
@@ -55,6 +56,18 @@ class ServedPolicy:
     def encode(self, text: str) -> list[int]:
         """Token ids of a text that goes on."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def ends_of(self, mark: str, token_ids: Sequence[int]) -> list[int]:
+        """Where a text has a `mark`: the index of the token that completes it, for each time that it occurs.
+
+        The token may run on behind the mark, as at the end of an action (infra.engine.reply.Completion).
+        """
+        ends: list[int] = []
+        stream, text = DecodeStream(skip_special_tokens=False), ""
+        for index, token in enumerate(token_ids):
+            *before, text = (text + (stream.step(self.tokenizer, token) or "")).split(mark)
+            ends += [index] * len(before)
+        return ends
 
     def asked(self, state_ids: Sequence[int], *, reflecting: bool = False) -> list[int]:
         """What the engine is asked for a state: worked examples stand between the start and the question."""
@@ -165,14 +178,18 @@ class SearchPolicy:
         )
 
 
+async def verdict_on(answer: str, question: dict[str, Any], checker: Checker) -> Verdict:
+    """Whether an answer to a row of `questions` or `benchmarks` is right. Micro's are compared by their text."""
+    return await checker.check(question["answer"], answer, exact=question["source"] == "micro")
+
+
 def judge(checker: Checker, question: dict[str, Any]) -> Judge:
     """Judges answers to a row of `questions`. An undecided check (hung, crashed) is a `PolicyError`: never a reward."""
-    gold, exact = question["answer"], question["source"] == "micro"
 
     async def is_right(answer: str) -> bool:
-        verdict = await checker.check(gold, answer, exact=exact)
+        verdict = await verdict_on(answer, question, checker)
         if verdict is Verdict.UNDECIDED:
-            raise PolicyError(f"the answer check could not decide whether {answer!r} equals {gold!r}")
+            raise PolicyError(f"the answer check could not decide whether {answer!r} equals {question['answer']!r}")
         return verdict is Verdict.RIGHT
 
     return is_right

@@ -29,7 +29,7 @@ class RuleBroken(RuntimeError):
     """A check of the warehouse found rows that break its rule; the message shows them."""
 
 
-@step("warehouse", version=1)
+@step("warehouse", version=2)
 def build_warehouse(stage: Stage, title: Title, config: BaseModel, stages: dict[str, Ref], previous: Ref | None) -> int:
     """The campaign so far as one DuckDB file, built by `sql/` and checked: any broken rule fails the round."""
     manifests = {name: stage.store.manifest(ref) for name, ref in stages.items()}
@@ -155,6 +155,7 @@ def _model_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
                 "uri": ref.uri,
                 "sha256": ref.sha256,
                 "parent": _parent(name, stages, manifests),
+                "same_as": _same_as(name, manifests),
                 "updates": manifests[name].facts.get("updates", 0),
                 "examples": manifests[name].facts.get("examples", 0),
                 "seconds": manifests[name].seconds,
@@ -171,6 +172,18 @@ def _parent(name: str, stages: Mapping[str, Ref], manifests: Mapping[str, Manife
         return None
     start = manifests[name].inputs["start"]
     return next((MODELS[other] for other, ref in stages.items() if other in MODELS and ref == start), "previous")
+
+
+def _same_as(name: str, manifests: Mapping[str, Manifest]) -> str | None:
+    """The first other model, of those before it, with the same weights."""
+    before = list(manifests)[: list(manifests).index(name)]
+    same = (one for one in before if one in MODELS and _weights(manifests[one]) == _weights(manifests[name]))
+    return next((MODELS[one] for one in same), None)
+
+
+def _weights(manifest: Manifest) -> dict[str, str]:
+    """Digests of a model's files of weights."""
+    return {stored.name: stored.sha256 for stored in manifest.objects if stored.name.endswith(".safetensors")}
 
 
 def _artifact_rows(store: Store, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:

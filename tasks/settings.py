@@ -51,6 +51,9 @@ class Rollouts(StepSettings):
     temperature: float = Field(0.5, ge=0, le=2, title="Temperature", description="LEPA 4.3: 0.5.")
     max_plan_tokens: Positive = Field(1024, title="Plan tokens", description="Limit a plan. LEPA 4.2: 1024.")
     max_solution_tokens: Positive = Field(1500, title="Solution tokens", description="Limit a solution.")
+    max_depth: Positive = Field(
+        6, title="Depth", description="Actions of an attempt at most, its solution counts: the format of the search."
+    )
 
 
 class Search(StepSettings):
@@ -139,6 +142,12 @@ class Pairs(StepSettings):
     paths: Positive = Field(4, title="Paths", description="Correct paths kept a question for SFT. CPL: 4.")
     solution_value_scale: Share = Field(
         0.3, title="Solution scale", description="Factor on the values of solution pairs. CPL's code: 0.3."
+    )
+    min_outcomes: Annotated[int, Field(ge=0)] = Field(
+        1,
+        title="Outcomes",
+        description="Trajectories that must have ended below each step of a pair. 0, CPL's code: from round 2 on, a "
+        "pair may be V's opinion alone.",
     )
     seed: int = Field(42, title="Seed", description="Chooses the paths.")
 
@@ -244,7 +253,7 @@ Arm = Literal["sft_more", "step_dpo", "step_apo"]
 
 
 class Evaluation(StepSettings):
-    """Accuracy on held-out questions."""
+    """Accuracy on held-out questions. An answer counts in a solution that is ended, after a well-formed plan."""
 
     benchmarks: tuple[str, ...] = Field(
         ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations"),
@@ -268,4 +277,6 @@ class Evaluation(StepSettings):
     temperature: float = Field(
         0.7, gt=0, le=2, title="Temperature", description="Of all decodings but greedy. AlphaMath: 0.6 or 1.0."
     )
-    max_depth: Positive = Field(10, title="Depth", description="Actions of a path at most, but for greedy. SBS: 10.")
+    max_depth: Positive = Field(
+        10, title="Depth", description="Actions of an answer at most, its solution counts. SBS: 10."
+    )

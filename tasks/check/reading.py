@@ -7,19 +7,31 @@ decided in compare.py.
 
 import re
 
-from tasks.check.answers import Answer, Listing, Matrix, Named, Ordered, Quantity, Region, Relation
+from tasks.check.answers import Answer, Choice, Listing, Matrix, Named, Ordered, Quantity, Region, Relation
 from tasks.check.notation import matching, split_outside, squeeze, unwrap
 from tasks.check.numerals import as_formula
 from tasks.check.scalar import read_scalar
+from tasks.check.units import is_unit
 
-_VARIABLE = r"(?:[A-Za-z]|\\(?!pi\b|infty\b|in\b)[a-z]+)(?:_\{\w+\}|'|\^\{-1\})*"
+_VARIABLE = r"(?:[A-Za-z]|\\(?!pi\b|infty\b|in\b)[a-z]+)(?:_\{[\w+-]+\}|'|\^\{-1\})*"
+_NUMBER = r"-?(?:[\d./]+|\\frac\{\d+\}\{\d+\})"
 _NAME = re.compile(
-    rf"{_VARIABLE}(?:\({_VARIABLE}(?:,{_VARIABLE})*\))?|\({_VARIABLE}(?:,{_VARIABLE})+\)|\"[^\"]*\"|"
-    rf"m?\\angle ?[A-Z]+|\\overline\{{[A-Z]+\}}|\|[A-Z]+\||[A-Z]{{2}}"
+    rf"{_VARIABLE}(?:\({_VARIABLE}(?:,{_VARIABLE})*\))?|\({_VARIABLE}(?:,{_VARIABLE})+\)"
+    rf"|(?![xyzkmn]\()[A-Za-z](?:'|\^\{{-1\}})*\({_NUMBER}(?:,{_NUMBER})*\)"  # f(2), not x(2)
+    r"|[PE]\([^()]*\)|\"[^\"]*\"[A-Z]*|\\?(?:Delta)?m?\\angle ?[A-Z]+|\\triangle ?[A-Z]+"
+    r"|\\(?:overline|bar|hat|vec|mathbf|tilde|widehat)\{[A-Za-z]+\}|\|[A-Z]+\||\[[A-Z]{3,}\]|[A-Z]{2}"
 )
+_WORDS = re.compile(r"(?!(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|exp|sqrt)[A-Za-z]{4,}(?:\s+[A-Za-z]+)*")
 _SEPARATOR = r"[,;]|\"[,;]?\s*(?:and|or)\s*\"|(?<=[\s\"])(?:and|or)(?=[\s\"])|\\(?:land|lor|vee|wedge)(?![A-Za-z])"
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:,\d{3})+)(?![\d]|,\d)")
 _ORDER = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z])|\\ne(?![A-Za-z]))")
+_UNIT_IN_BRACKETS = re.compile(r"(.*[\d)}!])\s+\(\s*([A-Za-z%$°¢][A-Za-z%.\s/^\d{}'-]*)\)", re.DOTALL)
+_AFTER_UNIT = re.compile(
+    r"(?<=\d)(\s*\"?\s*([A-Za-z]+)\.?\s*\"?)\s+\"?(?=\d)|(?<=\d)(\s*\"\s*([A-Za-z]+)\.?\s*\")(?=\d)"
+)
+_CHOICE = re.compile(
+    r"(?:\(([A-Z])\)|\"?\(?([A-Z])\)?[.):](?=\s))\"?\s*(?![+*/^=<>]|\\(?:cdot|times|cup|cap))(\S.*)", re.DOTALL
+)
 _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb\{R\}", re.IGNORECASE)
 
 
@@ -32,6 +44,17 @@ def read(text: str) -> Answer:
         if len(condition) == 2:
             return read(condition[1])
         return Listing(_flat([read(member) for member in split_outside(inside, "[,;]")]), is_set=True)
+    if text.startswith("{") and text.endswith("}") and matching(text, 0) == len(text) - 1:
+        return Listing(_flat([read(member) for member in split_outside(text[1:-1], "[,;]")]), is_set=True)
+    if match := re.fullmatch(r"\(?([A-Z])[).]", text):
+        return read_scalar(match[1])
+    if match := _CHOICE.fullmatch(text.replace('"', "")):
+        return Choice(match[1] or match[2], read(match[3]))
+    if (match := _UNIT_IN_BRACKETS.fullmatch(text)) and (
+        len(match[2].strip()) > 1 or match[2] in "%$°¢" or is_unit(match[2])
+    ):
+        text = f"{match[1]} {match[2]}"  # 9 (apples)
+    text = _AFTER_UNIT.sub(_apart, text)
     if not text.startswith(("(", "[")):  # between brackets a comma separates: (22,500) is a point
         text = _THOUSANDS.sub(lambda match: match[1] + match[2].replace(",", ""), text)
     members = split_outside(text, _SEPARATOR)
@@ -39,7 +62,17 @@ def read(text: str) -> Answer:
         return _listing(members, text)
     if r"\pm" in text or r"\mp" in text:
         return _plus_minus(text)
+    exactly, *nearly = split_outside(text, r"\\approx(?![A-Za-z])") or [text]
+    if nearly:
+        return _named(exactly, nearly[-1]) if _is_name(exactly) else read(exactly)
+    if r"\approx" in text:
+        return read(exactly)
     return _bracketed(text) or _relation(text) or _region(text) or read_scalar(text)
+
+
+def _apart(match: re.Match[str]) -> str:
+    """A comma between 5 ft and 11 in."""
+    return f"{match[1] or match[3]}, " if is_unit(match[2] or match[4]) else match[0]
 
 
 def _plus_minus(text: str) -> Answer:
@@ -93,15 +126,20 @@ def _bracketed(text: str) -> Answer | None:
     if re.match(r"[(\[]\s*\\begin\{matrix\}", text) and text[-1:] in ")]":
         return _bracketed(text[1:-1].strip())
     if text[:1] in ("(", "[") and matching(text, 0) == len(text) - 1 and text[-1] in ")]":
-        members = split_outside(text[1:-1], "[,;]")
+        members = tuple(read(member) for member in split_outside(text[1:-1], "[,;]"))
+        if text[0] == "[" and members and all(isinstance(one, Ordered) and one.brackets == "[]" for one in members):
+            return Matrix(tuple(one.members for one in members if isinstance(one, Ordered)))
         if len(members) > 1:
-            return Ordered(text[0] + text[-1], tuple(read(member) for member in members))
+            return Ordered(text[0] + text[-1], members)
     return None
 
 
 def _relation(text: str) -> Answer | None:
     """`x = 4`, `4 = x`, `A = 2 + 3 = 5`, `-2 < x \\le 7`, `x \\in (1, 2)`, and other equations."""
     if len(parts := split_outside(text, r"\\in(?![A-Za-z])")) == 2 and _is_name(parts[0]):
+        return _named(parts[0], parts[1])
+    parts = split_outside(text, "=")
+    if len(parts) == 2 and re.fullmatch(r"[PE]\(.*\)", squeeze(parts[0])) and _is_name(parts[0]):
         return _named(parts[0], parts[1])
     order = [mark for mark in _ORDER.split(text) if mark]
     if len(order) > 1:
@@ -114,13 +152,13 @@ def _relation(text: str) -> Answer | None:
         return _named(parts[0], parts[-1])
     if _is_name(parts[-1]) and len(parts) == 2:
         return _named(parts[1], parts[0])
-    if not re.search(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])", re.sub(r'"[^"]*"', "", text)):
+    if not re.search("[A-Za-z]", re.sub(r'"[^"]*"|\\[A-Za-z]+', "", "".join(parts[:-1]))):
         return read(parts[-1])  # a calculation: 6/3 = 2 answers 2
     return Relation(as_formula(text))
 
 
 def _is_name(text: str) -> bool:
-    return _NAME.fullmatch(squeeze(text)) is not None
+    return _NAME.fullmatch(squeeze(text)) is not None or _WORDS.fullmatch(text.strip()) is not None
 
 
 def _named(name: str, value: str) -> Named:

@@ -128,9 +128,20 @@ def test_show_sums_up_a_published_round(store: Store, tmp_path: Path) -> None:
         ("step_apo", 1.0, 2),
     ]
     assert len(summary["by_kind"]) == 4
-    assert [row["auc"] for row in summary["value_rankings"]] == [None, 0.7]
+    assert [(row["kind"], row["sibling_auc"]) for row in summary["value_rankings"]] == [
+        ("plan", None),
+        ("solution", 0.7),
+    ]
+    assert [(row["model"], row["other"], row["verdict"]) for row in summary["comparisons"]] == [
+        ("step_apo", "base", "cannot be told at this n")
+    ]
+    assert [(row["model"], row["same_as"]) for row in summary["models"]] == [
+        ("base", None),
+        ("sft", None),
+        ("step_apo", None),
+    ]
     assert summary["notes"] == ["By hand."]
-    assert "0.500 ± 0.354" in run("show").output
+    assert "1 of 2" in run("show").output
 
 
 def test_show_prefers_what_the_last_run_recorded(store: Store, tmp_path: Path) -> None:
