@@ -134,7 +134,7 @@ def read_manifest(data: bytes, uri: str) -> tuple[Manifest, Ref]:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as problem:
-        raise ManifestTorn(f"{uri} is no JSON ({problem}): it was torn or damaged. {WAY_OUT}") from problem
+        raise ManifestTorn(f"{uri} is no JSON document ({problem}), as after a power loss") from problem
     try:
         if not isinstance(document, dict):
             raise ValueError("it is no JSON object")
