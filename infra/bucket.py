@@ -107,6 +107,22 @@ class Bucket:
                     Delete={"Objects": [{"Key": key} for key in keys[start : start + 1000]]},
                 )
 
+    def uploads(self, before: datetime) -> list[tuple[str, str]]:
+        """Name and id of the uploads in parts that were begun before and did not end: they cost room unseen."""
+        with self._explained():
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=self.prefix)
+            return [
+                (upload["Key"].removeprefix(self.prefix), upload["UploadId"])
+                for page in pages
+                for upload in page.get("Uploads", [])
+                if upload["Initiated"] < before
+            ]
+
+    def abort(self, name: str, upload: str) -> None:
+        """Gives up an upload in parts."""
+        with self._explained(name):
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=self.prefix + name, UploadId=upload)
+
     def create(self, name: str, data: bytes) -> bool:
         """Writes an object that must not exist yet; False when it does. Of any number of racing writers one wins."""
         return self.put_if(name, data, {"IfNoneMatch": "*"})

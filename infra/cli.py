@@ -7,6 +7,7 @@ import typer
 
 from infra.ask import show, sql
 from infra.run import round_
+from infra.upkeep import gc, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -72,3 +73,5 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 app.command("round")(round_)
 app.command()(sql)
 app.command()(show)
+app.command()(gc)
+app.command()(verify)
