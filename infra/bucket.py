@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 from botocore.exceptions import ClientError
 
 from infra.conditions import mark_of
-from infra.s3 import CONFLICT, MISSING, TAKEN, ServerFailed, StoreDown, StoreError, code_of, explained
+from infra.s3 import CONFLICT, MISSING, TAKEN, StoreDown, StoreError, code_of, explained
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -24,7 +24,7 @@ WAY_OUT = "`cpl verify --drop` removes what cannot be read; then retry the flow 
 
 
 class Damaged(StoreError):
-    """An object whose bytes are gone, or are not those that were written."""
+    """An object that is there, and whose bytes are gone or are not those that were written."""
 
 
 class Head(NamedTuple):
@@ -38,8 +38,9 @@ class Head(NamedTuple):
 class Bucket:
     """A bucket, or a folder of one. Names are relative to it."""
 
-    def __init__(self, client: "S3Client", bucket: str, prefix: str) -> None:
+    def __init__(self, client: "S3Client", bucket: str, prefix: str, impatient: "S3Client | None" = None) -> None:
         self.client, self.bucket, self.prefix = client, bucket, prefix
+        self.impatient = impatient or client
         self.uri = f"s3://{bucket}/{prefix}"
 
     def put(self, name: str, data: bytes) -> None:
@@ -56,7 +57,10 @@ class Bucket:
             Damaged: when its bytes are gone or others.
             StoreError: when there is no such object.
         """
-        found, _ = self.read(name)
+        try:
+            found, _ = self.read(name)
+        except Damaged as problem:
+            raise Damaged(f"{problem}. {WAY_OUT}") from problem
         if found is None:
             raise StoreError(f"store {self.uri}: there is no object {name!r}")
         return found
@@ -103,6 +107,22 @@ class Bucket:
                     Delete={"Objects": [{"Key": key} for key in keys[start : start + 1000]]},
                 )
 
+    def uploads(self, before: datetime) -> list[tuple[str, str]]:
+        """Name and id of the uploads in parts that were begun before and did not end: they cost room unseen."""
+        with self._explained():
+            pages = self.client.get_paginator("list_multipart_uploads").paginate(Bucket=self.bucket, Prefix=self.prefix)
+            return [
+                (upload["Key"].removeprefix(self.prefix), upload["UploadId"])
+                for page in pages
+                for upload in page.get("Uploads", [])
+                if upload["Initiated"] < before
+            ]
+
+    def abort(self, name: str, upload: str) -> None:
+        """Gives up an upload in parts."""
+        with self._explained(name):
+            self.client.abort_multipart_upload(Bucket=self.bucket, Key=self.prefix + name, UploadId=upload)
+
     def create(self, name: str, data: bytes) -> bool:
         """Writes an object that must not exist yet; False when it does. Of any number of racing writers one wins."""
         return self.put_if(name, data, {"IfNoneMatch": "*"})
@@ -136,13 +156,17 @@ class Bucket:
         try:
             with self._explained(name):
                 self.client.download_fileobj(self.bucket, self.prefix + name, file)
-        except ServerFailed as problem:
+        except StoreDown as problem:
             if not self._is_gone(name):
                 raise
             raise Damaged(f"{self.uri}{name} cannot be read any more") from problem
 
     def read(self, name: str) -> tuple[bytes | None, Mapping[str, str]]:
-        """An object, or None, and the condition under which it is still that."""
+        """An object, or None, and the condition under which it is still that.
+
+        Raises:
+            Damaged: when its bytes are gone or others.
+        """
         try:
             with self._explained(name):
                 try:
@@ -152,12 +176,12 @@ class Bucket:
                     if code_of(problem) not in MISSING:
                         raise
                     return None, {"IfNoneMatch": "*"}
-        except ServerFailed as problem:
+        except StoreDown as problem:
             if not self._is_gone(name):
                 raise
-            raise Damaged(f"{self.uri}{name} is listed, and its bytes are gone. {WAY_OUT}") from problem
+            raise Damaged(f"{self.uri}{name} is listed, and its bytes are gone (a power loss?)") from problem
         if reply["Metadata"].get("sha256", sha256(data)) != sha256(data):
-            raise Damaged(f"{self.uri}{name} is not what was written. {WAY_OUT}")
+            raise Damaged(f"{self.uri}{name} is not what was written")
         return data, {"IfMatch": reply["ETag"]}
 
     def _is_gone(self, name: str) -> bool:
@@ -170,13 +194,14 @@ class Bucket:
             return False
         try:
             self._read_through(name)
-        except ServerFailed:
+        except StoreDown:
             return True
         return False
 
     def _read_through(self, name: str) -> None:
         with self._explained(name):
-            for _ in self.client.get_object(Bucket=self.bucket, Key=self.prefix + name)["Body"].iter_chunks(1 << 20):
+            reply = self.impatient.get_object(Bucket=self.bucket, Key=self.prefix + name)
+            for _ in reply["Body"].iter_chunks(1 << 20):
                 pass
 
     def as_it_is(self, name: str) -> Mapping[str, str]:

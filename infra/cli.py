@@ -7,6 +7,7 @@ import typer
 
 from infra.ask import list_rounds, remove, show, sql
 from infra.run import round_
+from infra.upkeep import gc, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
@@ -74,3 +75,5 @@ app.command()(sql)
 app.command()(show)
 app.command("rounds")(list_rounds)
 app.command()(remove)
+app.command()(gc)
+app.command()(verify)

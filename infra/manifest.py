@@ -119,6 +119,16 @@ class Manifest(BaseModel):
         return self.model_dump_json(indent=1).encode()
 
 
+class Pointer(BaseModel):
+    """Which publication is the latest, of a round or of a campaign."""
+
+    model_config = ConfigDict(frozen=True)
+
+    campaign: str
+    round: Count
+    manifest: Ref
+
+
 def place_of(sha256: str) -> str:
     """Where in the store the object of this digest lies, whichever stages it belongs to."""
     return f"objects/{sha256}"
@@ -134,7 +144,7 @@ def read_manifest(data: bytes, uri: str) -> tuple[Manifest, Ref]:
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as problem:
-        raise ManifestTorn(f"{uri} is no JSON ({problem}): it was torn or damaged. {WAY_OUT}") from problem
+        raise ManifestTorn(f"{uri} is no JSON document ({problem}), as after a power loss") from problem
     try:
         if not isinstance(document, dict):
             raise ValueError("it is no JSON object")

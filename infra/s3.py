@@ -43,10 +43,6 @@ class StoreDown(StoreError):
     """It does not answer, or not as it should: it may in a minute."""
 
 
-class ServerFailed(StoreDown):
-    """It answers that it failed."""
-
-
 def connect() -> tuple["S3Client", "S3Client"]:
     """Clients for the endpoint and keys of the environment now: one to work with, one that soon gives up."""
     session = boto3.Session()
@@ -80,7 +76,7 @@ def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
             f"{where}: no key is set. Set {KEYS}; or, for the local store, unset CPL_STORE and run `cpl up`"
         ) from problem
     except (ResponseStreamingError, IncompleteReadError, RetriesExceededError) as problem:
-        raise ServerFailed(f"{where}, {name!r}: the server broke off while it was read ({problem})") from problem
+        raise StoreDown(f"{where}, {name!r}: the server broke off while it was read ({problem})") from problem
     except (HTTPClientError, NoConnectionError) as problem:
         raise StoreDown(
             f"{where}: cannot be reached ({type(problem).__name__}). Is it running? `cpl status` tells, `cpl up` "
@@ -95,7 +91,7 @@ def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
         if problem.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
             reads = problem.operation_name in ("GetObject", "HeadObject", "ListObjectsV2")
             cause = "cannot read" if reads else "cannot write, as when its disk is full: make room there"
-            raise ServerFailed(
+            raise StoreDown(
                 f"{where}, {name!r}: the server failed ({code}); it {cause}. "
                 f"The local one tells in logs/s3.log of CPL_HOME; `cpl down` and `cpl up` start it anew"
             ) from problem

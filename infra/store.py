@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,16 +30,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Damaged", "Manifest", "Ref", "Store", "StoreError", "StoredObject"]
 
-FRESH = timedelta(minutes=30)
-"""An equal object that is older is written again: `cpl gc` removes what no manifest names once it is an hour old."""
 HEADS_AT_ONCE = 16
 
 
 class Store(Bucket):
     """Stages in a bucket, and verified copies of their objects in the cache of this machine's `home`."""
 
-    def __init__(self, client: "S3Client", bucket: str, prefix: str, home: Path) -> None:
-        super().__init__(client, bucket, prefix)
+    def __init__(
+        self, client: "S3Client", bucket: str, prefix: str, home: Path, impatient: "S3Client | None" = None
+    ) -> None:
+        super().__init__(client, bucket, prefix, impatient)
         self.cache = Cache(home.absolute() / "cache")
         self._manifests: dict[Ref, Manifest] = {}
 
@@ -74,26 +73,26 @@ class Store(Bucket):
                     raise
                 impatient._create()
             prove(impatient_client, bucket, prefix)
-        store = cls(client, bucket, prefix, home)
+        store = cls(client, bucket, prefix, home, impatient_client)
         store.cache.drop_abandoned()
         return store
 
     def add(self, name: str, data: bytes | Path, rows: int | None = None) -> StoredObject:
-        """Writes one payload object, unless an equal one is there, for the `objects` of a manifest.
+        """Writes one payload object, for the `objects` of a manifest.
+
+        An equal one is written over, so that it is whole and new: `cpl gc` removes old ones that no manifest names.
 
         Raises:
             StoreError: when the file was changed meanwhile; its digest would not be that of what was stored.
         """
         if isinstance(data, bytes):
             item = StoredObject(name=name, size=len(data), sha256=sha256(data), rows=rows)
-            if not self._is_there(item):
-                self.upload(place_of(item.sha256), io.BytesIO(data))
+            self.upload(place_of(item.sha256), io.BytesIO(data))
             return item
         before = data.stat()
         item = StoredObject(name=name, size=before.st_size, sha256=digest(data), rows=rows)
-        if not self._is_there(item):
-            with data.open("rb") as file:
-                self.upload(place_of(item.sha256), file)
+        with data.open("rb") as file:
+            self.upload(place_of(item.sha256), file)
         after = data.stat()
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
             raise StoreError(f"{data} was changed while it was stored as {name!r}: retry the flow run")
@@ -182,10 +181,6 @@ class Store(Bucket):
                 f"that made it: the step {manifest.step!r} makes it anew"
             ) from problem
 
-    def _is_there(self, item: StoredObject) -> bool:
-        found = self.head(place_of(item.sha256))
-        return found is not None and found.size == item.size and datetime.now(UTC) - found.modified < FRESH
-
     def _look(self, prefix: str, tell: Callable[[str], object]) -> tuple[Ref | None, Mapping[str, str]]:
         """The whole stage below `prefix`, if there is one, and the condition under which it is still so."""
         name = f"{prefix}/{MANIFEST}"
@@ -195,7 +190,7 @@ class Store(Bucket):
                 return None, condition
             manifest, ref = read_manifest(data, self.uri + name)
         except (Damaged, ManifestTorn) as problem:
-            tell(str(problem))
+            tell(f"{problem}: it counts as none, and the stage is made again")
             return None, self.as_it_is(name)
         if lost := self._lost(manifest):
             tell(f"{ref.uri} lists {lost}, which the store has lost: the stage is made again")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,9 @@ import time
 from prefect import flow
 from prefect.client.orchestration import get_client
 from infra.rounds import Title
+from infra.s3 import StoreDown
 from infra.settings import settings
+from infra.store import Store
 from tasks.record import recorded
 from tasks.sentence import tell_errors_in_a_sentence
 from tasks.step import Stage, step
@@ -29,13 +32,22 @@ Told.__module__ = "tasks.parts"
 
 @step("lose", version=1)
 def lose(stage: Stage) -> int:
-    raise {error}
+    {body}
+    return 0
+
+def away(*_):
+    raise StoreDown("the store is away")
+
+def lose_the_store():
+    for method in ("put", "get", "read"):
+        setattr(Store, method, away)
 
 @flow(persist_result=False)
 def round():
     tell_errors_in_a_sentence()
     with recorded(Title(campaign="mine", round=3)):
         lose()
+        {after}
 
 try:
     round()
@@ -56,9 +68,13 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         yield environment
 
 
+def told(prefect: dict[str, str], body: str = "pass", after: str = "pass") -> Any:
+    """Name and state of the flow run, its error messages, its artifacts."""
+    return json.loads(run_python(FLOW.format(body=body, after=after), prefect).splitlines()[-1])
+
+
 def test_a_failed_run_says_why_in_one_sentence(store: Store, prefect: dict[str, str]) -> None:
-    said = run_python(FLOW.format(error="Told('no question could be read; map the column')"), prefect)
-    name, state, logs, artifacts = json.loads(said.splitlines()[-1])
+    name, state, logs, artifacts = told(prefect, "raise Told('no question could be read; map the column')")
     assert (name, state) == ("mine-round-3", "FAILED")
     sentence = "Told: no question could be read; map the column"
     assert logs.count(sentence) == 1
@@ -72,7 +88,19 @@ def test_a_failed_run_says_why_in_one_sentence(store: Store, prefect: dict[str, 
 
 
 def test_an_error_that_surprises_keeps_its_trace(store: Store, prefect: dict[str, str]) -> None:
-    said = run_python(FLOW.format(error="KeyError('oops')"), prefect)
-    _, _, logs, artifacts = json.loads(said.splitlines()[-1])
+    _, _, logs, artifacts = told(prefect, "raise KeyError('oops')")
     assert any("Traceback" in message and "in lose" in message for message in logs)
     assert any("KeyError: 'oops'" in artifact for artifact in artifacts)
+
+
+def test_with_the_store_down_the_real_error_is_told(store: Store, prefect: dict[str, str]) -> None:
+    _, state, logs, _ = told(prefect, after="lose_the_store(); raise Told('the real one')")
+    assert state == "FAILED"
+    assert "Told: the real one" in logs
+    assert not any("away" in message for message in logs)
+
+
+def test_with_the_store_down_a_published_round_stays_one(store: Store, prefect: dict[str, str]) -> None:
+    _, state, logs, _ = told(prefect, after="lose_the_store()")
+    assert (state, logs) == ("COMPLETED", [])
+    assert rounds.last_run(store) is None
