@@ -34,8 +34,23 @@ def birth(pid: int) -> str | None:
         return None
     if state in ("Z", "X"):
         return None
-    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return f"{boot}/{fields[18]}"
+    return f"{_boot()}/{fields[18]}"
+
+
+def session(pid: int, born: str) -> list[psutil.Process]:
+    """What runs in the session of this process, which led it; also when the process itself is gone."""
+    if birth(pid) not in (None, born) or not born.startswith(f"{_boot()}/"):
+        return []  # a living session's number is not given out again: another process under it means all are gone
+    found = []
+    for process in psutil.process_iter():
+        with suppress(ProcessLookupError):
+            if os.getsid(process.pid) == pid:
+                found.append(process)
+    return found
+
+
+def _boot() -> str:
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def variables_of(pid: int) -> dict[str, str]:

@@ -42,8 +42,7 @@ SERVERS, CLIENTS = (STORE, SERVER), (*WORKERS, WATCH)
 """What listens, and what needs that."""
 VARIABLES = ("CPL_", "AWS_", "HF_", "CUDA_VISIBLE_DEVICES", "PREFECT_")
 """What workers, and with them flows, read of the environment that they started with. The S3 server reads none."""
-LEAN = {STORE: weed.LEAN, SERVER: {"MALLOC_ARENA_MAX": "2"}}
-"""Variables of the servers alone: glibc would keep memory for every thread that ever asked for some."""
+LEAN = {STORE: weed.LEAN, SERVER: variables.LEAN_SERVER}
 READS = dict.fromkeys(CLIENTS, VARIABLES) | {SERVER: ("PREFECT_",), STORE: ()}
 
 
@@ -163,7 +162,7 @@ class Stack:
                     f"delete {self.home / 'stack.json'} and run `cpl up`, which then chooses other ports."
                 )
         folder = self.home / "s3" if name == STORE else self.root
-        part.start(command, self.environment() | LEAN.get(name, {}), folder)
+        part.start(command, LEAN.get(name, {}) | self._environment_of(name), folder)
         self._keep(started=self.state.get("started", {}) | {name: self._makeup(name)})
         return True
 
@@ -205,10 +204,18 @@ class Stack:
         for name in outdated:
             self.parts[name].end(END_SECONDS[name])
 
+    def _environment_of(self, name: str) -> dict[str, str]:
+        """Of the variables only those that the part reads: weed would make keys of AWS an administrator of its own."""
+        found = self.environment()
+        return {
+            key: text for key, text in found.items() if key.startswith(READS[name]) or not key.startswith(VARIABLES)
+        }
+
     def _makeup(self, name: str) -> str:
         """A digest of the command and the variables that a part would start with."""
-        read = {key: text for key, text in self.environment().items() if key.startswith(READS[name] or "\0")}
-        return hashlib.sha256(json.dumps([self._command(name), read], sort_keys=True).encode()).hexdigest()
+        read = {key: text for key, text in self.environment().items() if key.startswith(READS[name])}
+        made_of = [self._command(name), LEAN.get(name, {}), read]
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
     def _command(self, name: str) -> list[str]:
         prefect = [sys.executable, "-m", "prefect"]

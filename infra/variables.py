@@ -11,10 +11,7 @@ from infra.settings import stack_variables
 
 OURS = "# Written by `cpl up`: `prefect` commands in this folder talk to the local stack.\n"
 
-LEAN = {
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "DO_NOT_TRACK": "1",
-    "PREFECT_WORKER_QUERY_SECONDS": "5",
+LEAN_SERVER = {
     "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "20",  # 60 by default: so long a new schedule shows no run
     "PREFECT_SERVER_SERVICES_SCHEDULER_RECENT_DEPLOYMENTS_LOOP_SECONDS": "20",
     "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "10",
@@ -23,8 +20,10 @@ LEAN = {
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "30",
     "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "30",
     "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "30",
+    "MALLOC_ARENA_MAX": "2",  # glibc would keep memory for every thread that ever asked for some
 }
-"""What an idle stack does without, on one machine: Prefect's own loops are set for a server of many users."""
+"""What an idle Prefect server does without on one machine, where the user sets nothing else: its own loops are set for
+a server of many."""
 
 
 def settle(home: Path, root: Path, ports: Mapping[str, int]) -> None:
@@ -45,7 +44,9 @@ def settle(home: Path, root: Path, ports: Mapping[str, int]) -> None:
         "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "cpl-results/cpl",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
-        **LEAN,
+        "PREFECT_WORKER_QUERY_SECONDS": "5",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{ports['s3']}",
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": known.get("AWS_ACCESS_KEY_ID") or secrets.token_hex(10),

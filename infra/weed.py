@@ -27,7 +27,6 @@ LEAN = {"GOGC": "50", "GOMEMLIMIT": "256MiB"}
 
 SECURITY = "".join(
     [
-        '[cors.allowed_origins]\nvalues = "http://127.0.0.1"\n',  # of no page: the default is all of them
         '[grpc]\nca = "certificate.pem"\n',
         *(f'[grpc.{role}]\ncert = "certificate.pem"\nkey = "key.pem"\n' for role in (*ROLES, "client")),
         *(
@@ -97,6 +96,7 @@ def command(folder: Path, ports: dict[str, int], key: str, secret: str) -> list[
         "-dir=data",
         "-s3",
         "-s3.config=identities.json",
+        f"-s3.allowedOrigins=http://127.0.0.1:{ports['s3']}",  # of no page: the default is every origin
         "-s3.iam=false",
         "-s3.localSocket=s3.sock",  # the default of both is the temporary folder
         "-filer.localSocket=filer.sock",
