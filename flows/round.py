@@ -89,7 +89,7 @@ def cpl(
         stages["benchmarks"] = load_benchmarks(source, contents, config.evaluation)
         stages["questions"] = sample_questions(round, content_of(source), config.questions)
         refuse_overlaps(stages["questions"], stages["benchmarks"])
-        notes.extend(facts(stages["questions"])["notes"])
+        notes.extend(note for stage in ("benchmarks", "questions") for note in facts(stages[stage])["notes"])
         stages["model"] = base = prepare_model(*locate(model))
         policy = policy_of(previous) if previous else base
 

@@ -10,9 +10,10 @@ from typing import Literal
 import polars as pl
 
 from tasks.micro import world
-from tasks.questions.rows import QuestionError
+from tasks.questions.rows import Loaded
 from tasks.questions.sampling import sample
 from tasks.questions.sources import load_questions
+from tasks.questions.values import QuestionError
 
 Domain = Literal["in_domain", "out_of_domain"]
 _MARK = "in_domain:"
@@ -35,23 +36,35 @@ def source_of(benchmark: str) -> tuple[str, str]:
     return (name, split or "test") if name in _BUILT_IN else (place, "test")
 
 
+def has_end(benchmark: str) -> bool:
+    """Whether it can be read whole: the micro world is generated without end; its splits share no question."""
+    return source_of(benchmark)[0] != "micro"
+
+
 def load_benchmark(
-    benchmark: str, *, count: int | None, seed: int, source: str, columns: Mapping[str, str] | None = None
-) -> pl.DataFrame:
+    benchmark: str,
+    *,
+    count: int | None,
+    seed: int,
+    source: str,
+    columns: Mapping[str, str] | None = None,
+    content: str | None = None,
+) -> Loaded:
     """Rows of `questions` whose `split` is in_domain or out_of_domain: a sample of `count`, or all (None).
 
     micro is generated without end, so it needs a count. The sample is stratified and the same for the same
-    seed.
+    seed. `columns` and `content` are those of `load_questions`.
 
     Raises:
         QuestionError: the benchmark is missing; the message names it, what was tried, and the way out.
     """
     place, split = source_of(benchmark)
     try:
-        if place == "micro" and count is None:
+        if count is None and not has_end(benchmark):
             raise QuestionError("micro has no end, so say how many questions")
-        loaded = load_questions(place, split=split, count=count or 0, seed=seed, columns=columns)
+        loaded = load_questions(place, split=split, count=count or 0, seed=seed, columns=columns, content=content)
     except QuestionError as problem:
         raise type(problem)(f"benchmark {benchmark!r}: {problem}") from problem
     rows = loaded.frame if count is None else sample(loaded.frame, count, seed)
-    return rows.with_columns(split=pl.lit(domain_of(benchmark, source)))
+    notes = tuple(f"benchmark {note}" for note in loaded.notes)
+    return Loaded(rows.with_columns(split=pl.lit(domain_of(benchmark, source))), notes)

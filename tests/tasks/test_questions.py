@@ -27,7 +27,8 @@ from tasks.questions import (
     source_of,
 )
 from tasks.questions.gsm8k import asks_percentage
-from tasks.questions.rows import Question, as_rows, fold
+from tasks.questions.folding import fold
+from tasks.questions.rows import Question, as_rows
 from tasks.questions.sampling import shares
 from tasks.records import QUESTIONS
 
@@ -62,8 +63,7 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object) -> Iterator[tuple[str, dict[str, Any]]]:
         raise places.HubUnreachable("the hub did not answer")
 
-    for module in ("gsm8k", "math_problems", "sources"):
-        monkeypatch.setattr(f"tasks.questions.{module}.hub_rows", unreachable)
+    monkeypatch.setattr(places, "hub_rows", unreachable)
 
 
 # --- sources
@@ -193,10 +193,10 @@ def test_columns_are_mapped(tmp_path: Path) -> None:
         ("q.jsonl", '{"question": "a?", "answer": 1}\n{"question": ', r"q\.jsonl, line 2: this is no JSON object"),
         ("q.jsonl", '["a?", 1]\n', r"line 1: expected a JSON object, found list"),
         ("q.jsonl", '{"question": "a?", "answer": "1"}\n{"question": "b?", "answer": " "}\n',
-         r"1 rows have a question but no answer: .*q\.jsonl, line 2"),
+         r"1 row has a question but no answer: .*q\.jsonl, line 2"),
         ("q.jsonl", '{"question": "a?", "answer": null}\n', r"no answer: .*line 1"),
-        ("q.jsonl", '{"question": "", "answer": "1"}\n', r"1 rows have no question: .*line 1"),
-        ("q.jsonl", '{"question": "a?", "answer": ["1"]}\n', "line 1: the answer is a list"),
+        ("q.jsonl", '{"question": "", "answer": "1"}\n', r"1 row has no question: .*line 1"),
+        ("q.jsonl", '{"question": "a?", "answer": ["1", "2"]}\n', "line 1: the answer is a list"),
         ("q.jsonl", '{"q": "a?", "answer": "1"}\n', r"line 1: .*no column 'question'.*columns are 'q', 'answer'"),
         ("q.csv", "question,answer\n", "there is no question"),
         ("q.csv", "question,answer\na?,1\nb?\n", r"q\.csv, line 3: expected 2 fields"),
@@ -376,7 +376,7 @@ def test_overlap_with_a_benchmark_is_refused_by_name(tmp_path: Path) -> None:
     source = jsonl(
         tmp_path / "mine.jsonl", [{"question": "What is 1+1?", "answer": 2}, {"question": "c?", "answer": 1}]
     )
-    exam = load_benchmark(asked, count=None, seed=1, source=source)
+    exam = load_benchmark(asked, count=None, seed=1, source=source).frame
     with pytest.raises(
         ContaminatedQuestions, match=r"1 of 2 questions occur in the benchmark exam: mine/train/\w+ \('What"
     ):
@@ -386,7 +386,7 @@ def test_overlap_with_a_benchmark_is_refused_by_name(tmp_path: Path) -> None:
 
 def test_micro_training_questions_are_in_no_benchmark() -> None:
     names = ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations")
-    benchmarks = {name: load_benchmark(name, count=50, seed=7, source="micro") for name in names}
+    benchmarks = {name: load_benchmark(name, count=50, seed=7, source="micro").frame for name in names}
     drawn = draw("micro", count=100, seed=1, held_out=0.1, benchmarks=benchmarks)
     assert drawn.frame.height == 100
     assert [benchmarks[name]["split"][0] for name in names] == ["in_domain"] + ["out_of_domain"] * 3
@@ -423,4 +423,4 @@ def test_real_gsm8k_has_its_known_size_and_no_overlap(tmp_path: Path, monkeypatc
     assert loaded.frame.height == 7473
     assert not loaded.frame["answer"].str.contains(",").any()
     assert loaded.frame["answer"].str.ends_with(r"\%").sum() == 86
-    refuse_overlap(loaded.frame, {"gsm8k/test": load_benchmark("gsm8k/test", count=None, seed=1, source="gsm8k")})
+    refuse_overlap(loaded.frame, {"gsm8k/test": load_benchmark("gsm8k/test", count=None, seed=1, source="gsm8k").frame})
