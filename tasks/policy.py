@@ -159,7 +159,7 @@ class SearchPolicy:
 
 def judge(checker: Checker, question: dict[str, Any]) -> Judge:
     """Judges answers to a row of `questions`. An undecided check (hung, crashed) is a `PolicyError`: never a reward."""
-    gold, exact = question["answer"], question["source"] == "micro"
+    gold, exact = question["answer"], question["is_exact"]
 
     async def is_right(answer: str) -> bool:
         verdict = await checker.check(gold, answer, exact=exact)

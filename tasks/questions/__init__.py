@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from tasks.questions.benchmarks import domain_of, has_end, load_benchmark, source_of
+from tasks.questions.benchmarks import domain_of, load_all, load_benchmark, source_of
 from tasks.questions.overlap import ContaminatedQuestions, refuse_overlap
 from tasks.questions.rows import Loaded
 from tasks.questions.sampling import hold_out, sample
@@ -18,7 +18,7 @@ __all__ = [
     "content_of",
     "domain_of",
     "draw",
-    "has_end",
+    "load_all",
     "hold_out",
     "load_benchmark",
     "load_questions",

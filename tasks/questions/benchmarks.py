@@ -5,7 +5,7 @@ source's own test set. A file is out of domain unless it is named in_domain:FILE
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
@@ -14,6 +14,7 @@ from tasks.questions.rows import Loaded
 from tasks.questions.sampling import sample
 from tasks.questions.sources import load_questions
 from tasks.questions.values import QuestionError
+from tasks.settings import Evaluation
 
 Domain = Literal["in_domain", "out_of_domain"]
 _MARK = "in_domain:"
@@ -68,3 +69,37 @@ def load_benchmark(
     rows = loaded.frame if count is None else sample(loaded.frame, count, seed)
     notes = tuple(f"benchmark {note}" for note in loaded.notes)
     return Loaded(rows.with_columns(split=pl.lit(domain_of(benchmark, source))), notes)
+
+
+class Benchmarks(NamedTuple):
+    """All benchmarks of a round: the rows that are scored, the texts of all that they ask, and notes."""
+
+    sampled: pl.DataFrame
+    asked: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+def load_all(source: str, contents: Mapping[str, str], settings: Evaluation) -> Benchmarks:
+    """The benchmarks of a round on `source`; `contents` has the `content_of` each, which must be what is read.
+
+    Raises:
+        QuestionError: a benchmark is missing, malformed or changed, or columns are given for one that is not there.
+    """
+    if unknown := settings.columns.keys() - set(settings.benchmarks):
+        raise QuestionError(f"evaluation.columns: {', '.join(sorted(unknown))} is no benchmark of this round")
+    sampled, asked, notes = [], [], list[str]()
+    for name in settings.benchmarks:
+        count = settings.count if domain_of(name, source) == "in_domain" else settings.out_of_domain_count
+        loaded = load_benchmark(
+            name,
+            count=None if has_end(name) else count,
+            seed=settings.seed,
+            source=source,
+            columns=settings.columns.get(name),
+            content=contents[name],
+        )
+        named = loaded.frame.with_columns(benchmark=pl.lit(name))
+        sampled.append(sample(named, count, settings.seed))
+        asked.append(named.select("question", "benchmark"))
+        notes.extend(loaded.notes)
+    return Benchmarks(pl.concat(sampled), pl.concat(asked), tuple(notes))

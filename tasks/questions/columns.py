@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from tasks.questions.golds import NoFinalAnswer, final_answer
+from tasks.questions.gsm8k import as_written
 from tasks.questions.options import (
     Options,
     choice_of,
@@ -22,8 +23,18 @@ from tasks.questions.options import (
     with_options,
 )
 from tasks.questions.published import recognised
-from tasks.questions.rows import LeftOut, Question
-from tasks.questions.values import QuestionError, Row, kinds_of, level_of, listed, short, solution_of, text_of
+from tasks.questions.rows import LeftOut, Mapped, Question
+from tasks.questions.values import (
+    QuestionError,
+    Row,
+    answer_of,
+    kinds_of,
+    level_of,
+    listed,
+    short,
+    solution_of,
+    text_of,
+)
 
 REQUIRED = ("question", "answer")
 OPTIONAL = ("kind", "level", "solution", "choices")
@@ -31,13 +42,6 @@ KNOWN = (*REQUIRED, *OPTIONAL)
 _PLUS = " + "
 _ABSENT = object()
 _WAY_OUT = 'with `columns`, e.g. {"question": "Body + Question"} (of a benchmark: in evaluation.columns, by its name)'
-
-
-class Mapped(NamedTuple):
-    """Questions of rows, and what a user should know of how they were read."""
-
-    questions: list[Question | LeftOut]
-    notes: tuple[str, ...] = ()
 
 
 class _Draft(NamedTuple):
@@ -86,13 +90,13 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
         raise QuestionError(f"{where}: the question has placeholders for its numbers, fill them in: {short(question)}")
     choices = values["choices"][0] if len(values["choices"]) == 1 else values["choices"]
     options = None
-    if "choices" in mapping or choices not in (None, "", []):
+    if "choices" in mapping or choices not in (None, "", [], {}):
         options = read_options(choices, where)
         if mapping.get("answer", "answer") in mapping.get("choices", "").split(_PLUS):
             options = in_any_order(options, question)
     if says_yes and not options:
         answer = {"true": "yes", "false": "no"}.get(str(answer).casefold(), answer)
-    gold = text_of(answer, where, "answer")
+    gold = answer_of(answer, where)
     if (
         not options
         and "choices" in row
@@ -133,13 +137,14 @@ def _with_golds(drafts: list[_Draft], notes: tuple[str, ...], first: int | None)
                 questions.append(LeftOut(one.where, why))
             else:
                 shown = with_options(one.question, options)
-                questions.append(replace(one, question=shown, answer=letter_of[number]))
+                questions.append(replace(one, question=shown, answer=letter_of[number], is_exact=True))
         else:
             try:
                 gold = final_answer(one.answer)
                 if misses_shown(one.question, gold.answer):
                     raise NoFinalAnswer("the answer is none of the options shown")
-                questions.append(replace(one, answer=gold.answer, solution=one.solution or gold.solution))
+                answer = as_written(gold.answer, one.question) if "####" in one.answer else gold.answer
+                questions.append(replace(one, answer=answer, solution=one.solution or gold.solution))
             except NoFinalAnswer as problem:
                 questions.append(LeftOut(one.where, str(problem)))
     return Mapped(questions, notes)

@@ -1,7 +1,7 @@
 r"""When two questions are one: the same text but for white space and the case and punctuation of prose.
 
-Whatever may bear meaning stays: digits, signs, operators, brackets, scripts, primes, a factorial, a variable's case. Two
-questions that are one and are not seen to be cost little; two that are not and are taken for one are lost.
+Whatever may bear meaning stays: digits, signs, operators, brackets, scripts, primes, a factorial, a variable's case.
+Two questions that are one and are not seen to be cost little; two that are not and are taken for one are lost.
 """
 
 import re
@@ -20,7 +20,7 @@ _WITHIN = re.compile(
     r"(?<=[^\W\d_]{2})'(?=(?i:s|t|d|m|ll|re|ve)\b)"  # Ann's
 )
 _BETWEEN = re.compile(
-    r"(?<=[^\W\d_]{2})(?:!(?!=)|')|"  # Wow! and James'; 5!, n!, f' mean something
+    r"(?<=[^\W\d_]{2})(?:[?!]+(?!=)|')|"  # Wow! and James'; 5!, n!, f' mean something
     r"(?<![\w)\]}'\"])['\"]|(?<=[^\W\d_])\"|"  # quotes; 5' and 5\" are lengths
     r"\\(?=\S)|[?;¿¡。、`$]|"
     r"(?<!\d):|:(?!\d)|"  # 3:5 is a ratio

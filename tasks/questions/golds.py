@@ -11,7 +11,7 @@ from tasks.check.equivalence import LONGEST, is_equal_at_sight
 from tasks.check.notation import boxed_contents
 
 _HASHES = re.compile(r"####(?!#)")
-_PHRASE = re.compile(r"\banswer\b\**(?:\s+is\b\s*:?|\s*[:=])[*\s]*", re.IGNORECASE)
+_PHRASE = re.compile(r"(?:\b(?:the|final|correct)\s+)*\banswer\b\**(?:\s+is\b\s*:?|\s*[:=])[*\s]*", re.IGNORECASE)
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _HOPE = re.compile(r"\s*I hope it is correct\.?\s*\Z")  # Minerva's few-shot prompt, and who learnt from it
 _NOTHING = {"", "proof", "notfound", "not found"}  # NuminaMath 1.5 has these words where it has no answer

@@ -10,10 +10,9 @@ given counts. They get the sign here, which an answer may leave out.
 import re
 from pathlib import Path
 
-from tasks.questions.columns import Mapped
 from tasks.questions.golds import NoFinalAnswer, final_answer
 from tasks.questions.places import BESIDE, File, HubSet, HubUnreachable, Read, data_folder, hub_commit
-from tasks.questions.rows import LeftOut, Question
+from tasks.questions.rows import LeftOut, Mapped, Question
 from tasks.questions.values import QuestionError, Row, listed, solution_of, text_of
 
 HUB = "openai/gsm8k"

@@ -10,10 +10,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from tasks.questions.columns import Mapped
 from tasks.questions.golds import NoFinalAnswer, final_answer
 from tasks.questions.places import BESIDE, File, HubSet, Place, Read, data_folder
-from tasks.questions.rows import LeftOut, Question
+from tasks.questions.rows import LeftOut, Mapped, Question
 from tasks.questions.tables import FORMATS, json_row
 from tasks.questions.values import QuestionError, Row, kinds_of, level_of, listed, text_of
 

@@ -20,7 +20,7 @@ class Question:
     """One question as a source gives it; `where` names its place ("train.jsonl, line 7") in messages.
 
     `level` is the difficulty in the source's own scale, 0 where it has none; `kinds` are operations or
-    subjects.
+    subjects. `is_exact`: a right answer is the same text, not another of the same value.
     """
 
     where: str
@@ -29,6 +29,7 @@ class Question:
     kinds: tuple[str, ...] = ()
     level: int = 0
     solution: str | None = None
+    is_exact: bool = False
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,13 @@ class LeftOut:
 
     where: str
     why: str
+
+
+class Mapped(NamedTuple):
+    """Questions of rows, and what a user should know of how they were read."""
+
+    questions: list[Question | LeftOut]
+    notes: tuple[str, ...] = ()
 
 
 class Loaded(NamedTuple):
@@ -81,7 +89,7 @@ def as_rows(questions: Iterable[Question | LeftOut], source: str, split: str, no
             said = " and ".join(f"{one.where} says {short(one.answer)}" for one in (first, *others))
             left_out["one question with several answers"].append(said)
     told = [f"{source}: {len(places)} questions left out: {why} ({_first(places)})" for why, places in left_out.items()]
-    if 2 * len(kept) < len(questions) - len(repeated) or not kept:  # the wrong column rather than a few bad rows
+    if sum(map(len, left_out.values())) > len(kept) or not kept:  # the wrong column rather than a few bad rows
         what = "most questions cannot be asked" if kept else f"there is no question in split {split!r}"
         raise QuestionError("; ".join([f"{source}: {what}", *told]))
     if repeated:
@@ -110,6 +118,7 @@ def _row(one: Question, source: str, split: str) -> dict[str, object]:
         "question": one.question.strip(),
         "answer": one.answer.strip(),
         "solution": one.solution,
+        "is_exact": one.is_exact,
         "is_held_out": False,
     }
 

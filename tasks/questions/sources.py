@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from tasks.micro import world
 from tasks.questions import gsm8k, math_problems
-from tasks.questions.columns import Mapped, map_rows
+from tasks.questions.columns import map_rows
 from tasks.questions.places import File, HubSet, Place, Read
-from tasks.questions.rows import Loaded, Question, as_rows, slug
+from tasks.questions.rows import Loaded, Mapped, Question, as_rows, slug
 from tasks.questions.tables import FORMATS
 from tasks.questions.values import QuestionError
 
@@ -122,6 +122,7 @@ def _micro(split: str, count: int, seed: int) -> list[Question]:
             kinds=tuple(problem.kinds),
             level=problem.level,
             solution="\n".join(problem.solution),
+            is_exact=True,
         )
         for number, problem in enumerate(problems, 1)
     ]

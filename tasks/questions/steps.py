@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import polars as pl
 
 from infra.store import Ref
-from tasks.questions import QuestionError, domain_of, draw, has_end, load_benchmark, refuse_overlap, sample
+from tasks.questions import draw, load_all, refuse_overlap
 from tasks.settings import Evaluation, Questions
 from tasks.step import Stage, step
 
@@ -17,29 +17,11 @@ from tasks.step import Stage, step
 @step("benchmarks", version=3)
 def load_benchmarks(stage: Stage, source: str, contents: dict[str, str], settings: Evaluation) -> int:
     """The questions of every benchmark: table `benchmarks`, and all of their texts in `asked`, to refuse overlaps."""
-    if unknown := settings.columns.keys() - set(settings.benchmarks):
-        raise QuestionError(f"evaluation.columns: {sorted(unknown)} is no benchmark of this round")
-    sampled, whole, notes = [], [], list[str]()
-    for name in settings.benchmarks:
-        domain = domain_of(name, source)
-        count = settings.count if domain == "in_domain" else settings.out_of_domain_count
-        loaded = load_benchmark(
-            name,
-            count=None if has_end(name) else count,
-            seed=settings.seed,
-            source=source,
-            columns=settings.columns.get(name),
-            content=contents[name],
-        )
-        sampled.append(sample(loaded.frame, count, settings.seed).with_columns(benchmark=pl.lit(name)))
-        whole.append(loaded.frame.select("question").with_columns(benchmark=pl.lit(name)))
-        notes.extend(loaded.notes)
-        stage.log.info("benchmark %s (%s): %d questions", name, domain, sampled[-1].height)
-    _tell(stage, notes)
-    benchmarks = pl.concat(sampled)
-    stage.write("benchmarks", benchmarks)
-    stage.write("asked", pl.concat(whole))
-    return benchmarks.height
+    loaded = load_all(source, contents, settings)
+    _tell(stage, loaded.notes)
+    stage.write("benchmarks", loaded.sampled)
+    stage.write("asked", loaded.asked)
+    return loaded.sampled.height
 
 
 @step("questions", version=3)

@@ -14,6 +14,7 @@ DIGITS = 1_000
 """Of a number before or after its point."""
 MOST_LEVEL = 2**31 - 1
 Row = dict[str, Any]
+_FLOAT = re.compile(r"-?\d+\.0|-?\d(?:\.\d+)?e[+-]?\d{1,4}", re.ASCII)
 
 
 class QuestionError(ValueError):
@@ -48,6 +49,12 @@ def text_of(value: Any, where: str, what: str) -> str:
     raise QuestionError(
         f"{where}: the {what} is a {type(value).__name__} ({short(value)}), expected one text or number"
     )
+
+
+def answer_of(value: Any, where: str) -> str:
+    """An answer as text; what a program wrote into a CSV file as 145.0 or 1e-07 is the number that it is in JSON."""
+    text = text_of(value, where, "answer")
+    return _number(Decimal(text), where, "answer") if _FLOAT.fullmatch(text) else text
 
 
 def level_of(value: Any, where: str) -> int:
