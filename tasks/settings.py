@@ -22,8 +22,8 @@ class Questions(StepSettings):
     source: str = Field(
         "micro",
         title="Source",
-        description="micro (embedded word problems), gsm8k, math, the path of a JSONL/Parquet/CSV file, or "
-        "hub:OWNER/NAME.",
+        description="micro (embedded word problems), gsm8k, math, the path of a JSONL/JSON/CSV/Parquet "
+        "file, or hub:OWNER/NAME.",
     )
     count: Positive = Field(300, title="Count", description="Questions in the round. CPL: 5,000, then 15,000.")
     seed: int = Field(1, title="Seed", description="The same seed gives the same questions.")

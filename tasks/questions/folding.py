@@ -37,7 +37,7 @@ def fold(text: str) -> str:
     text = _FRACTION.sub(" ", text)  # 3½ is no 31/2
     text = unicodedata.normalize("NFKC", text).translate(_SPELLINGS)
     tokens = _TOKEN.findall(_BETWEEN.sub(" ", _WITHIN.sub("", text)))
-    return " ".join(_folded(token, following) for token, following in zip(tokens, [*tokens[1:], ""], strict=True))
+    return " ".join(_folded(token, following) for token, following in zip(tokens, [*tokens[1:], ""], strict=False))
 
 
 def _folded(token: str, following: str) -> str:

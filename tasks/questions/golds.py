@@ -10,7 +10,6 @@ from typing import NamedTuple
 from tasks.check.equivalence import LONGEST, is_equal_at_sight
 from tasks.check.notation import boxed_contents
 
-_HASHES = re.compile(r"####(?!#)")
 _PHRASE = re.compile(r"(?:\b(?:the|final|correct)\s+)*\banswer\b\**(?:\s+is\b\s*:?|\s*[:=])[*\s]*", re.IGNORECASE)
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _HOPE = re.compile(r"\s*I hope it is correct\.?\s*\Z")  # Minerva's few-shot prompt, and who learnt from it
@@ -39,7 +38,7 @@ def final_answer(text: str) -> Gold:
     boxed = boxed_contents(text)
     if boxed and not boxed[-1]:
         raise NoFinalAnswer(r"empty \boxed answer")
-    if not all(is_equal_at_sight(boxed[-1], other) for other in boxed):
+    if not all(other == boxed[-1] or is_equal_at_sight(boxed[-1], other) for other in boxed):
         raise NoFinalAnswer(r"several \boxed answers that differ")
     start, stated = _stated(text)
     answers = boxed[-1:] + [one for one in stated if not boxed_contents(one)]
@@ -79,7 +78,7 @@ def _stated(text: str) -> tuple[int, list[str]]:
 def _mark(line: str) -> tuple[int, str]:
     """Where a line's last mark is, and what stands after it ("" where there is no mark)."""
     hashes = line.rfind("####")
-    phrase = list(_PHRASE.finditer(line))
+    phrase = list(_PHRASE.finditer(line)) if "answer" in line.casefold() else []
     if phrase and phrase[-1].start() > hashes:
         place, said = phrase[-1].start(), line[phrase[-1].end() :]
         place = hashes if hashes >= 0 else place

@@ -13,7 +13,7 @@ from pathlib import Path
 from tasks.questions.golds import NoFinalAnswer, final_answer
 from tasks.questions.places import BESIDE, File, HubSet, Place, Read, data_folder
 from tasks.questions.rows import LeftOut, Mapped, Question
-from tasks.questions.tables import FORMATS, json_row
+from tasks.questions.tables import FORMATS, json_row, read_file
 from tasks.questions.values import QuestionError, Row, kinds_of, level_of, listed, text_of
 
 _FIELDS = ("problem", "level", "type", "solution")
@@ -27,11 +27,14 @@ class Problems:
     split: str
 
     def content(self) -> str:
-        files = _problems(self.folder)
-        return _digest({path: path.read_bytes() for path in files}) if files else ""
+        try:
+            data = {path: path.read_bytes() for path in _problems(self.folder)}
+        except OSError:  # which `read` names
+            return ""
+        return _digest(data) if data else ""
 
     def read(self) -> Read:
-        data = {path: path.read_bytes() for path in _problems(self.folder)}
+        data = {path: read_file(path) for path in _problems(self.folder)}
         if not data:
             raise QuestionError(
                 f"MATH, split {self.split!r}, was not found in {self.folder}. It is yours to supply: a folder with "

@@ -40,7 +40,10 @@ class File:
     path: Path
 
     def content(self) -> str:
-        return digest(self.path) if self.path.is_file() else ""
+        try:
+            return digest(self.path) if self.path.is_file() else ""
+        except OSError:  # which `read` names
+            return ""
 
     def read(self) -> Read:
         data = read_file(self.path)
@@ -108,7 +111,8 @@ def hub_rows(name: str, config: str | None, split: str) -> Iterator[tuple[str, R
     reach_hub()
     try:
         rows = datasets.load_dataset(name, config, split=split, revision=hub_commit(name) or None)
-    except (ConnectionError, FileNotFoundError, ValueError, datasets.exceptions.DatasetsError) as problem:
-        raise HubUnreachable(f"{name}, split {split}: {str(problem).splitlines()[0]}") from problem
+    except Exception as problem:  # of every kind: no such set or split, a network that fails, a set that is a program
+        said = str(problem).strip().splitlines() or [type(problem).__name__]
+        raise HubUnreachable(f"{name}, split {split}: {said[0][:300]}") from problem
     for number, row in enumerate(rows, 1):
         yield f"{name}, split {split}, row {number}", dict(row)

@@ -6,8 +6,6 @@ cache key (`tasks.questions.content_of`): an edited file is another source, also
 
 from collections.abc import Iterable
 
-import polars as pl
-
 from infra.store import Ref
 from tasks.questions import draw, load_all, refuse_overlap
 from tasks.settings import Evaluation, Questions

@@ -200,9 +200,11 @@ def _repeated_bytes(array: pa.Array) -> int:
     if pa.types.is_dictionary(array.type):
         lengths = pc.binary_length(array.dictionary)
         return int(pc.sum(lengths.take(array.indices)).as_py() or 0)
-    if pa.types.is_struct(array.type) or pa.types.is_list(array.type) or pa.types.is_large_list(array.type):
-        return sum(map(_repeated_bytes, array.flatten() if pa.types.is_struct(array.type) else [array.flatten()]))
-    return 0
+    if pa.types.is_struct(array.type):
+        return sum(map(_repeated_bytes, array.flatten()))
+    if pa.types.is_map(array.type):
+        return _repeated_bytes(array.keys) + _repeated_bytes(array.items)
+    return _repeated_bytes(array.flatten()) if pa.types.is_nested(array.type) else 0
 
 
 def _limit(size: int) -> int:

@@ -254,10 +254,15 @@ def bomb(folder: Path, kind: str) -> Path:
         return parquet(folder / "q.parquet", question=["a"] * 3, answer=["1"] * 3, x=[[text] * (MEGABYTES // 3)] * 3)
     if kind == "in structs":
         return parquet(folder / "q.parquet", question=["a"] * MEGABYTES, x=[{"y": text}] * MEGABYTES)
+    if kind == "in maps":
+        maps = pa.array([[("y", text)]] * MEGABYTES, pa.map_(pa.string(), pa.string()))
+        return parquet(folder / "q.parquet", question=["a"] * MEGABYTES, x=maps)
     return parquet(folder / "q.parquet", question=pa.nulls(50_000_000, pa.int64()))
 
 
-@pytest.mark.parametrize("kind", ["gzip", "one value", "one text, again and again", "in lists", "in structs", "nulls"])
+@pytest.mark.parametrize(
+    "kind", ["gzip", "one value", "one text, again and again", "in lists", "in structs", "in maps", "nulls"]
+)
 def test_a_file_that_becomes_far_larger_in_memory_is_refused(tmp_path: Path, kind: str) -> None:
     path = bomb(tmp_path, kind)
     assert path.stat().st_size < 1_000_000

@@ -98,6 +98,10 @@ def test_white_space_at_the_ends_and_a_full_stop_are_no_difference(pieces: list[
     assert fold(text) == fold(f"  {text}. ") == fold(f"{text}?")
 
 
+def test_a_question_of_signs_alone_has_a_key() -> None:
+    assert fold("?!") != fold("?") == ""
+
+
 # --- what becomes of those that are one
 
 
