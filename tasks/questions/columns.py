@@ -40,6 +40,7 @@ REQUIRED = ("question", "answer")
 OPTIONAL = ("kind", "level", "solution", "choices")
 KNOWN = (*REQUIRED, *OPTIONAL)
 _PLUS = " + "
+_OPTIONS = {"options", "candidates", "alternatives", "endings"}
 _ABSENT = object()
 _WAY_OUT = 'with `columns`, e.g. {"question": "Body + Question"} (of a benchmark: in evaluation.columns, by its name)'
 
@@ -71,6 +72,11 @@ def map_rows(rows: Iterable[tuple[str, Row]], columns: Mapping[str, str]) -> Map
             if not _has(row, mapping.get(key, key)):
                 others = True if drafts else any(_has(other, mapping.get(key, key)) for _, other in rows)
                 raise QuestionError(f"{where}: {_missing(key, mapping.get(key, key), row, others)}")
+        unused = [name for name in row if name.casefold() in _OPTIONS]
+        if unused and "choices" not in mapping and "choices" not in row:
+            raise QuestionError(
+                f"{where}: the column {unused[0]!r} seems to hold options: map choices to it {_WAY_OUT}"
+            )
         drafts.append(_draft(where, row, mapping, says_yes=known is not None and known.says_yes))
     said = "; ".join(f"{key}: {column}" for key, column in (known.columns if known else {}).items())
     notes = (f"the columns are those of {known.name} ({said})",) if known else ()

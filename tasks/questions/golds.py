@@ -41,7 +41,7 @@ def final_answer(text: str) -> Gold:
     if not all(other == boxed[-1] or is_equal_at_sight(boxed[-1], other) for other in boxed):
         raise NoFinalAnswer(r"several \boxed answers that differ")
     start, stated = _stated(text)
-    answers = boxed[-1:] + [one for one in stated if not boxed_contents(one)]
+    answers = boxed[-1:] + stated
     if any(is_equal_at_sight(answers[0], other) is False for other in answers[1:]):
         raise NoFinalAnswer("a solution that ends with two answers that differ")
     answer = answers[0] if answers else text
@@ -84,8 +84,8 @@ def _mark(line: str) -> tuple[int, str]:
         place = hashes if hashes >= 0 else place
     else:
         place, said = hashes, line[hashes + 4 :] if hashes >= 0 else ""
-    said = _HOPE.sub("", said).strip().strip("*").strip()
-    return place, re.sub(r"(?<!\.\w)\.$", "", said).rstrip()
+    said = re.sub(r"(?<!\.\w)\.$", "", _HOPE.sub("", said).strip("* \r\n"))  # "at 6 a.m." keeps its full stop
+    return place, said.strip("* ")
 
 
 def _is_worked(text: str) -> bool:

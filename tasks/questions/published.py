@@ -5,6 +5,7 @@ belong to it, although a question and an answer could be read without them.
 """
 
 from collections.abc import Callable
+from string import ascii_uppercase
 from typing import NamedTuple
 
 
@@ -43,6 +44,8 @@ SETS = (
     Published("MetaMathQA", _questions("query", "response")),
     Published("OpenMathInstruct-1", _questions("question", "expected_answer", solution="generated_solution")),
     Published("OpenMathInstruct-2", _questions("problem", "expected_answer", solution="generated_solution")),
+    Published("an expected answer", _questions("question", "expected_answer")),
+    Published("an expected answer", _questions("problem", "expected_answer")),
     Published("MATH-500", _questions("problem", "answer")),
     Published("MATH", _questions("problem", "solution")),
     Published("AQuA-RAT", _questions("question", "correct", "options", "rationale")),
@@ -64,7 +67,10 @@ SETS = (
         ),
     ),
     Published("MedMCQA", _questions("question", "cop", "opa + opb + opc + opd"), first=0),
-    Published("MMLU in columns", _questions("question", "answer", "A + B + C + D")),
+    *(
+        Published("MMLU in columns", _questions("question", "answer", " + ".join(ascii_uppercase[:last])))
+        for last in range(10, 1, -1)
+    ),
     Published("MMLU-Pro", _questions("question", "answer", "options")),
     Published("OlympiadBench", _questions("question", "final_answer")),
     Published("DAPO", _questions("prompt", "reward_model.ground_truth")),

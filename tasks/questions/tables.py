@@ -82,11 +82,25 @@ def json_row(text: str | bytes, where: str) -> Row:
 
 def _parsed(text: str | bytes, where: str) -> Any:
     try:
-        return json.loads(text, parse_float=Decimal, parse_int=_integer)
+        return _loads(text)
     except json.JSONDecodeError as problem:
         raise QuestionError(f"{where}: this is no JSON object: {problem.msg} at column {problem.colno}") from problem
+    except KeyError as problem:
+        raise QuestionError(f"{where}: the JSON object has {short(problem.args[0])} twice") from problem
     except RecursionError as problem:
         raise QuestionError(f"{where}: the JSON is nested too deep") from problem
+
+
+def _loads(text: str | bytes) -> Any:
+    return json.loads(text, parse_float=Decimal, parse_int=_integer, object_pairs_hook=_object)
+
+
+def _object(members: list[tuple[str, Any]]) -> Row:
+    found = dict(members)
+    if len(found) < len(members):  # of two answers JSON would take the last
+        names = [name for name, _ in members]
+        raise KeyError(next(name for name in names if names.count(name) > 1))
+    return found
 
 
 def _integer(digits: str) -> int | Decimal:
@@ -112,8 +126,8 @@ def _json(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
 def _whole(text: str) -> Any:
     """The JSON array or object that the whole text is, None where it is none (lines of objects, perhaps)."""
     try:
-        whole = json.loads(text, parse_float=Decimal, parse_int=_integer)
-    except (ValueError, RecursionError):
+        whole = _loads(text)
+    except (ValueError, KeyError, RecursionError):
         return None
     return whole if isinstance(whole, list | dict) else None
 

@@ -177,6 +177,7 @@ def test_a_number_is_written_out(tmp_path: Path, number: str, text: str) -> None
         ("q.jsonl", '{"question": "a?", "answer": 1, "level": 2147483648}', "line 1: the level is 2147483648"),
         ("q.jsonl", ROW + '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "line 2: the JSON is nested too deep"),
         ("q.json", '{"a": ' + "[" * 100_000 + "]" * 100_000 + "}", "line 1: the JSON is nested too deep"),
+        ("q.jsonl", ROW + '{"question": "b?", "answer": 1, "answer": 2}', "line 2: the JSON object has 'answer' twice"),
         ("q.json", "[1, 2]", "row 1: expected a JSON object, found int"),
         ("q.json", "[]", "there is no question"),
         ("q.json", "7", "line 1: expected a JSON object, found int"),

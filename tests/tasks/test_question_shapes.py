@@ -64,6 +64,7 @@ OLYMPIAD = {"question": "How many?", "solution": ["First way.", "Second way."], 
         (NUMINA, "Find x.", "4"),
         (NUMINA_15, "Find x.", "4"),
         (OPEN_MATH, "Find x.", "4"),
+        ({"problem": "Find x.", "expected_answer": "4"}, "Find x.", "4"),
         (AQUA, "How far?\nA. 21\nB. 21.5\nC. 22", "B"),
         (MATHQA, "how far ?\nA. 21\nB. rs . 5\nC. 22", "B"),
         (ARC, "Why?\nA. x\nB. y", "B"),
@@ -79,6 +80,7 @@ OLYMPIAD = {"question": "How many?", "solution": ["First way.", "Second way."], 
         ({"question": "is it", "meta": {"passage": "It is."}, "answer": "yes"}, "It is.\nis it", "yes"),
         (MMLU, "3*3?\nA. 6\nB. 7\nC. 9\nD. 12", "C"),
         (MMLU_CSV, "3*3?\nA. 6\nB. 7\nC. 9\nD. 12", "C"),
+        (MMLU_CSV | {"E": "10", "answer": "E"}, "3*3?\nA. 6\nB. 7\nC. 9\nD. 12\nE. 10", "E"),
         (MMLU_PRO, "3*3?\nA. 6\nB. 7\nC. 9", "C"),
         (RACE, "It rained.\nWhy?\nA. x\nB. y", "A"),
         (SVAMP, "A pack costs 145 dollars.\nHow much?", "145"),
@@ -139,6 +141,22 @@ def test_columns_are_joined_and_members_of_columns_found(load: Any) -> None:
         ("<think>It is 7 or 8.</think>\n<answer> 8 </answer>", "8"),
         ("3.50", "3.50"),
         ("145.0", "145"),
+        ("#### 7\n\nThe answer is: 7", "7"),
+        ("####72", "72"),
+        ("#### The answer is 72", "72"),
+        ("The answer is #### 72", "72"),
+        ("The answer is: 5\nNo, wait, the answer is: 8", "8"),
+        ("**Answer: 72**", "72"),
+        ("The answer is **72.**", "72"),
+        ("He gets up. The answer is 6 a.m.", "6 a.m."),
+        ("The answer is **72** .", "72"),
+        ("<answer>7</answer> or rather <answer>8</answer>", "8"),
+        (r"So it is \fbox{7}", "7"),
+        (r"So the answer is $\boxed{4}$ apples.", "4"),
+        ("It is so. No more", "It is so. No more"),
+        ("Here are eight words now. And no more", "Here are eight words now. And no more"),
+        ("one long answer that is not of many sentences", "one long answer that is not of many sentences"),
+        ("x" * 1000, "x" * 1000),
         ("St. John's College", "St. John's College"),
         ("at 6 a.m.", "at 6 a.m."),
     ],
@@ -154,6 +172,10 @@ def test_a_file_in_the_form_of_gsm8k_is_read_as_gsm8k_is(load: Any) -> None:
 def test_the_solution_is_kept_apart(load: Any) -> None:
     assert load(GSM8K).frame["solution"].item() == "48/2 = <<48/2=24>>24.\n48+24 = <<48+24=72>>72."
     assert load(NUMINA).frame["solution"].item() == NUMINA["solution"]
+    assert load(META).frame["solution"].item() == "3 + 4 = 7."
+    assert load(META_MATH).frame["solution"].item() == META_MATH["response"]
+    for text in ("Add.\nIt is 7 #### 7", "Add.\nIt is 7 #### The answer is 7"):
+        assert load({"question": "a?", "answer": text}).frame["solution"].item() == "Add.\nIt is 7"
     assert load(OPEN_MATH).frame["solution"].item() == OPEN_MATH["generated_solution"]
     assert load({"question": "a?", "answer": r"$\boxed{72}$"}).frame["solution"].item() is None
     assert load({"question": "a?", "answer": "The answer is: 72"}).frame["solution"].item() is None
@@ -169,6 +191,11 @@ def test_the_solution_is_kept_apart(load: Any) -> None:
         ("#### Conclusion\nSeven are left", "no final answer"),
         ("x" * 1001, "no final answer"),
         ("proof", "no final answer"),
+        ("notfound", "no final answer"),
+        ("Not Found", "no final answer"),
+        ("####", "no final answer"),
+        ("Here are nine words in all. And no more", "no final answer"),
+        ("#### 7\n\nThe answer is: 8", "two answers that differ"),
         (r"So it is \boxed{}.", "empty"),
         (r"\boxed{1} or \boxed{2}", "several .* that differ"),
         (r"So it is \boxed{1}. The answer is: 2", "two answers that differ"),
@@ -322,6 +349,7 @@ def test_the_right_answer_of_a_set_with_distractors_has_no_place_of_its_own(load
         (DROP | {"answers_spans": {"spans": ["4", "5"]}}, "line 1: the answer is a list"),
         ({"Question": "He has N_00 nuts and N_01 more?", "Numbers": "3 4", "Answer": 7}, "line 1: .*placeholders"),
         ({"prompt": "def f():", "canonical_solution": "    pass", "test": "x"}, "there is no column 'question'"),
+        ({"Question": "a?", "Options": ["x", "y"], "Answer": "B"}, "the column 'Options' seems to hold options"),
         ({"q": "a?", "a": 1}, r"""columns are 'q', 'a'. Map the question .*\{"question": "Body \+ Question"\}"""),
     ],
 )  # fmt: skip
