@@ -94,7 +94,6 @@ def cpl(
         stages["benchmarks"] = load_benchmarks(source, contents, config.evaluation)
         stages["questions"] = sample_questions(title.round, content_of(source), config.questions)
         refuse_overlaps(stages["questions"], stages["benchmarks"])
-        notes.extend(facts(stages["questions"])["notes"])
         stages["model"] = base = prepare_model(*base_source)
         policy = policy_of(previous) if previous else base
         judge = value_of(previous) if previous else None
@@ -119,6 +118,7 @@ def cpl(
             if judging is not None:
                 stages[f"rank_values_{name}"] = rank_values(judging, name, stages["search"])
 
+        notes.extend(note for stage in stages.values() for note in facts(stage).get("notes", ()))
         stages["warehouse"] = build_warehouse(title, config, dict(stages), previous)
         published = publish(title, dict(stages), policy, previous, notes, value_model)
         point_to(title, published)

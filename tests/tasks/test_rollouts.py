@@ -15,7 +15,7 @@ from tasks.search.grow import ContextFull, PolicyError
 from tasks.settings import Rollouts
 from tests.tasks.scripted import step_text
 
-QUESTION = {"question_id": "q", "question": "How many?", "answer": "7", "source": "mine"}
+QUESTION = {"question_id": "q", "question": "How many?", "answer": "7", "is_exact": False}
 SETTINGS = Rollouts(samples=2, trials=4)
 
 
