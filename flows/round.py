@@ -16,6 +16,7 @@ from tasks.publish import build_warehouse, facts, library_of, point_to, policy_o
 from tasks.questions import content_of, source_of
 from tasks.questions.steps import load_benchmarks, refuse_overlaps, sample_questions
 from tasks.record import recorded
+from tasks.report import show_result
 from tasks.rollouts import roll_out
 from tasks.search_plans import search_plans
 from tasks.sentence import tell_errors_in_a_sentence
@@ -122,6 +123,7 @@ def cpl(
         stages["warehouse"] = build_warehouse(title, config, dict(stages), previous)
         published = publish(title, dict(stages), policy, previous, notes, value_model)
         point_to(title, published)
+    show_result(title)
     return published
 
 

@@ -10,7 +10,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from infra.summary import Row, accuracy_grid, comparison_grid, engine_grid, ranking_grid
+from infra.summary import Row, headline, sections
 from infra.warehouse import Answer
 
 ROWS_SHOWN = 100
@@ -92,31 +92,11 @@ def print_listing(relations: list[Row], examples: list[tuple[str, str]]) -> None
 
 def print_summary(summary: Row) -> None:
     out = console()
-    made_of = ", ".join(part for part in (summary["recipe"], summary["model"]) if part)
-    out.print(
-        f"Round {summary['round']} of {summary['campaign']}: {summary['state']} in {summary['seconds']:.1f} s"
-        + (f" ({made_of})" if made_of else "")
-    )
+    out.print(headline(summary))
     if summary["error"]:
         out.print(f"\n{_visible(summary['error'])}\n")
-    if summary["stages"]:
-        stages = [
-            [stage["step"], f"{stage['seconds']:.1f}", "yes" if stage["cached"] else ""] for stage in summary["stages"]
-        ]
-        out.print(_table(["stage", "seconds", "reused"], stages))
-    if summary["counts"]:
-        out.print(_table(["table", "rows"], [[name, f"{rows:,}"] for name, rows in summary["counts"].items()]))
-    if summary["evaluations"]:
-        grid = accuracy_grid(summary["evaluations"], summary["models"])
-        out.print(_table(*grid, title="Accuracy ± standard error, or its 95 % interval"))
-    if summary["comparisons"]:
-        title = "Which model is better, question by question (McNemar's test, 95 %)"
-        out.print(_table(*comparison_grid(summary["comparisons"]), title=title))
-    if summary["value_rankings"]:
-        title = "How V ranks siblings of held-out trees"
-        out.print(_table(*ranking_grid(summary["value_rankings"]), title=title))
-    if summary["engine"]:
-        out.print(_table(*engine_grid(summary["engine"]), title="The engine"))
+    for section in sections(summary):
+        out.print(_table(section.header, section.rows, title=section.title))
     for note in summary["notes"]:
         out.print(f"Note: {_visible(note)}")
 
