@@ -56,7 +56,7 @@ def as_formula(text: str) -> str:
     text = re.sub(r"(\d+(?:\.\d+)?)\s*\^\s*\{?\s*\\circ\s*\}?", r"{\\frac{\\pi}{180}\\cdot \1}", text)
     text = _MIXED_SLASH.sub(_as_sum, _MIXED.sub(_as_sum, text))
     text = _RECURRING.sub(lambda match: _fraction(_repeating(match[1], match[2], match[3] or match[4])), text)
-    return squeeze(re.sub(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])", _as_fraction, text))
+    return squeeze(re.sub(r"(?<![\d.])(?<!\d )(\d*)\.(\d+)(?![\d.])", _as_fraction, text))
 
 
 def degrees(text: str) -> Fraction | None:

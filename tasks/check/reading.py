@@ -65,7 +65,7 @@ def read(text: str) -> Answer:
     exactly, *nearly = split_outside(text, r"\\approx(?![A-Za-z])") or [text]
     if nearly:
         return _named(exactly, nearly[-1]) if _is_name(exactly) else read(exactly)
-    if r"\approx" in text:
+    if exactly != text.strip():
         return read(exactly)
     return _bracketed(text) or _relation(text) or _region(text) or read_scalar(text)
 
