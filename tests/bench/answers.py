@@ -35,7 +35,8 @@ Case = tuple[str, str, bool]
 
 def golds(folder: Path, name: str) -> list[str]:
     """The different answers of a set, as stored and as published."""
-    rows = [json.loads(line) for line in gzip.open(folder / f"{name}.jsonl.gz", "rt")]
+    with gzip.open(folder / f"{name}.jsonl.gz", "rt") as lines:
+        rows = [json.loads(line) for line in lines]
     raw = (row.get("meta", {}).get("answer_raw") for row in rows)
     return list(dict.fromkeys([row["answer"] for row in rows] + [one for one in raw if one]))
 
