@@ -64,7 +64,7 @@ def read(text: str) -> Answer:
 def _set(text: str) -> Answer | None:
     """Members between braces, also without their backslashes, or all x with a condition."""
     escaped = text.startswith(r"\{") and text.endswith(r"\}")
-    if not escaped and not text.startswith("{") or matching(text, int(escaped)) != len(text) - 1:
+    if (not escaped and not text.startswith("{")) or matching(text, int(escaped)) != len(text) - 1:
         return None
     inside = text[2:-2] if escaped else text[1:-1]
     condition = split_outside(inside, r"\\mid(?![A-Za-z])|\||(?<!\d)\s*:")

@@ -113,7 +113,7 @@ def test_a_polynomial_is_its_expansion(a: int, b: int, letter: str) -> None:
 
 SCRAPS = re.findall(
     r"\S+",
-    r"""1 2 12 345 . , - + / \frac { } ( ) [ ] x y \pi \sqrt ^ _ = < > \le \in \cup $ % \% \text{ ° ' ½ ² ₁ ≈ ： : ! ** *
+    r"""1 2 12 345 . , - + / \frac { } ( ) [ ] x y \pi \sqrt ^ _ = < > \le \in \cup $ % \% \text{ ° ' ½ ² ₁ ≈ ： : ! **
     and or to \pm \ldots ... \overline{3} 0. \begin{matrix} \end{matrix} & \\ A (A) B. e i p.m. 7:00 3-4 € \$ cm ~
     \binom \log_2 f(2) {,} Answer: \mathbb{R} \{ \} \mid \infty 5 apples""",
 )
