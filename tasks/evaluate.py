@@ -28,7 +28,7 @@ Row = dict[str, Any]
 BOOTSTRAP_RESAMPLES = 200
 
 
-@step("evaluate", version=4, task_run_name="evaluate-{name}")
+@step("evaluate", version=5, task_run_name="evaluate-{name}")
 def evaluate(stage: Stage, model: Ref, name: str, benchmarks: Ref, settings: Evaluation) -> int:
     """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`."""
     asked = {question["question_id"]: question for question in stage.read(benchmarks, "benchmarks").to_dicts()}
@@ -123,7 +123,10 @@ async def searched(question: Row, place: int, policy: ServedPolicy, settings: Ev
     if grown.error is not None:
         raise PolicyError(grown.error)
     (tree,) = grown.trees
-    chosen = majority_solution(tree) if settings.decoding == "majority" else best_solution(tree)
+    if settings.decoding.startswith("majority"):
+        chosen = majority_solution(tree, by_value=settings.decoding == "majority_by_value")
+    else:
+        chosen = best_solution(tree)
     if chosen is None:
         return Answer("", None, tree.cost.generated_tokens)
     path = [node.action.text for node in chosen.lineage()][-2::-1]

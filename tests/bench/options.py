@@ -131,6 +131,7 @@ async def run(seed: int, count: int, simulations: int) -> dict[str, Any]:
         earlier = await search(served, others, plain)
         library = Library(
             pl.DataFrame({"question_id": [t.question_id for t in others], "question": [t.question for t in others]}),
+            frame("trees", [row for one in earlier for row in one.tree_rows]),
             frame("nodes", [row for one in earlier for row in one.node_rows]),
         )
         options: dict[str, Any] = {}
