@@ -6,7 +6,7 @@
 A change that no test can notice, for nothing that anybody sees depends on it, stands in `equivalent_mutants.toml` with
 the reason. The exit status is 1 while other survivors are left, or while that file lists one that is none.
 
-Which test reaches what is measured once and kept in `mutants/`; remove that folder when tests reach other code than before.
+Which test reaches what is measured once and kept in `mutants/`; remove that folder when tests reach other code.
 What mutmut leaves as it is: decorated functions (properties, steps), module constants, and the text of errors and logs.
 """
 
@@ -59,9 +59,8 @@ def report(modules: list[str]) -> int:
         print(f"{name} ({status})\n  - {change.line}\n  + {change.changed}")
     for change in sorted(stale):
         print(f"{EQUIVALENT.name} lists no survivor: {change.module}\n  - {change.line}\n  + {change.changed}")
-    print(
-        f"{tried} mutants, {len(survivors) - len(left)} of them equivalent; {len(left)} survivors that change behaviour"
-    )
+    known = len(survivors) - len(left)
+    print(f"{tried} mutants, {known} of them equivalent; survivors that change behaviour: {len(left)}")
     return 1 if left or stale else 0
 
 

@@ -27,6 +27,7 @@ class LocalStage(Stage):
         self.folder = folder
         self.kept = folder / "kept"
         self.facts = {}
+        self.code = "this code"
         self.log = logging.getLogger("stage")
         self.folder.mkdir(parents=True, exist_ok=True)
 
