@@ -89,8 +89,8 @@ async def each_part(
         await asyncio.to_thread(progress.show, len(made), note())
 
     await _together(one(name) for name in items if name not in made)
-    again = [*lost, *_strangers(made, stage.code)]
-    if again:
+    strangers = _strangers(made, stage.code)
+    if again := [name for name in items if name in lost or name in strangers]:
         stage.log.info("%s: %d are tried once more, %s", what, len(again), ", ".join(again[:3]))
         lost.clear()
         await _together(one(name) for name in again)
@@ -127,10 +127,10 @@ async def _together(work: Iterable[Awaitable[None]]) -> None:
         raise failed.exceptions[0] from None  # a user reads why, not "unhandled errors in a TaskGroup"
 
 
-def _strangers(made: Mapping[str, Kept], code: str) -> list[str]:
+def _strangers(made: Mapping[str, Kept], code: str) -> set[str]:
     """Kept parts that have other tables than those of this code."""
     own = next((part.tables for part in made.values() if part.code == code), None)
-    return [name for name, part in made.items() if own is not None and part.tables != own]
+    return {name for name, part in made.items() if own is not None and part.tables != own}
 
 
 def _notes(what: str, items: int, lost: Mapping[str, str], codes: Mapping[str, int], code: str) -> Iterator[str]:

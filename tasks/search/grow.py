@@ -184,21 +184,24 @@ async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tup
         return ask, [too_deep(sum(draw.n for draw in ask.draws))]
     state_ids = ask.tree.state_ids(ask.node)
 
-    async def one(draw: Draw) -> list[Child] | None:
+    async def one(draw: Draw) -> list[Child] | ContextFull:
         try:
             reply = await policy.sample(state_ids, draw, session=task.question_id, priority=task.priority)
-        except ContextFull:
-            if position:
-                return None
-            raise  # the question alone is too long: nothing can be learnt of it
+        except ContextFull as full:
+            return full
         except PolicyError as problem:
             ask.tree.cost.add(problem.spent)
             raise
         ask.tree.cost.add(reply.cost)
         return [await judged(sample, draw, position, task.judge, settings.max_depth) for sample in reply.samples]
 
-    answers = [answer for answer in await _each([one(draw) for draw in ask.draws]) if answer is not None]
-    return ask, [child for answer in answers for child in answer] if answers else None
+    replies = await _each([one(draw) for draw in ask.draws])
+    children = [child for reply in replies if not isinstance(reply, ContextFull) for child in reply]
+    if not children and isinstance(full := replies[0], ContextFull):
+        if not position:
+            raise full  # the question alone is too long: nothing can be learnt of it
+        return ask, None
+    return ask, children
 
 
 async def _each(answers: Sequence[Coroutine[Any, Any, T]]) -> Sequence[T]:
