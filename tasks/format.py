@@ -30,13 +30,14 @@ PLAN_OPEN, PLAN_CLOSE = "<plan>\n", "</plan>\n"
 SOLUTION_OPEN, SOLUTION_CLOSE = "<solution>\n", "</solution>"
 REFLECTION_CLOSE = "</reflection>\n"
 
+_SOLUTION_START = PLAN_CLOSE + SOLUTION_OPEN
+
 ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
 """An action is complete at the first of these; the model's own end of sequence ends it unfinished."""
 
-_PLAN_STEP = re.compile(r"<step>\nPlan (\d+): *(\S.*?)\n?</step>\n", re.DOTALL)
+_PLAN_STEP = re.compile(r"<step>\nPlan (\d{1,6}): *(\S.*?)\n?</step>\n", re.DOTALL)
 _TAG = re.compile(r"</?(?:question|plan|step|solution)>")
 _BACK_REFERENCE = re.compile(r"Plan (\d+)")
-_SOLUTION = re.compile(r"</plan>\n<solution>\n(.*\S.*?)</solution>", re.DOTALL)
 
 
 class Kind(StrEnum):
@@ -47,6 +48,8 @@ class Kind(StrEnum):
     SOLUTION = "solution"
     MALFORMED = "malformed"
     TOO_DEEP = "too_deep"
+    UNDECIDED = "undecided"
+    """A solution whose answer the check cannot decide: closed, without a reward and without a visit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,17 +70,23 @@ def parse_action(text: str, position: int) -> Action:
 
     A plan step is "Plan k: …" between step tags; k must be the next number, and it may refer back to earlier
     steps only (CPL's `step_unwrap`, methods.md 1.2). It holds no tag of the format; other uses of "<" are
-    mathematics. A solution without a boxed answer is malformed.
+    mathematics. A solution without a boxed answer is malformed. Never raises: any text is an action.
     """
     if match := _PLAN_STEP.fullmatch(text):
         number, body = int(match[1]), match[2]
-        refers_back = all(int(k) < number for k in _BACK_REFERENCE.findall(body))
+        refers_back = all(_is_earlier(k, number) for k in _BACK_REFERENCE.findall(body))
         well_formed = number == position + 1 and refers_back and not _TAG.search(body)
         return Action(Kind.PLAN if well_formed else Kind.MALFORMED)
-    if match := _SOLUTION.fullmatch(text):
-        answer = extract_answer(match[1])
+    if text.startswith(_SOLUTION_START) and text.endswith(SOLUTION_CLOSE):
+        answer = extract_answer(text[len(_SOLUTION_START) : -len(SOLUTION_CLOSE)])
         return Action(Kind.SOLUTION, answer) if answer else Action(Kind.MALFORMED)
     return Action(Kind.MALFORMED)
+
+
+def _is_earlier(digits: str, number: int) -> bool:
+    """Whether a step's number is below `number`. Python refuses to read more than 4,300 digits."""
+    digits = digits.lstrip("0")
+    return len(digits) <= len(str(number)) and int(digits or "0") < number
 
 
 def parse_ending(text: str, position: int, max_depth: int) -> Action:

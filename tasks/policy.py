@@ -22,7 +22,7 @@ from tasks.check import Checker, Verdict
 from tasks.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
 from tasks.format import ACTION_STOP, SOLUTION_CLOSE, question_prompt
 from tasks.records import frame
-from tasks.search.grow import ContextFull, Expansion, Judge, PolicyError, Sample
+from tasks.search.grow import ContextFull, Expansion, Judge, PolicyError, Sample, Undecided
 from tasks.search.method import Draw
 from tasks.settings import Search
 from tasks.step import Stage
@@ -184,12 +184,12 @@ async def verdict_on(answer: str, question: dict[str, Any], checker: Checker) ->
 
 
 def judge(checker: Checker, question: dict[str, Any]) -> Judge:
-    """Judges answers to a row of `questions`. An undecided check (hung, crashed) is a `PolicyError`: never a reward."""
+    """Judges answers to a row of `questions`. An undecided check (hung, crashed) is `Undecided`: never a reward."""
 
     async def is_right(answer: str) -> bool:
         verdict = await verdict_on(answer, question, checker)
         if verdict is Verdict.UNDECIDED:
-            raise PolicyError(f"the answer check could not decide whether {answer!r} equals {question['answer']!r}")
+            raise Undecided(f"the answer check could not decide whether {answer!r} equals {question['answer']!r}")
         return verdict is Verdict.RIGHT
 
     return is_right

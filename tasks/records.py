@@ -66,6 +66,7 @@ TREES = _schema(
         "nodes": pl.Int32,
         "visits": pl.Int32,
         "value": pl.Float64,
+        "undecided": pl.Int32,
         "is_solved": pl.Boolean,
         "is_held_out": pl.Boolean,
         "pass_rate": pl.Float64,

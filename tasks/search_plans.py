@@ -67,13 +67,7 @@ def search_plans(
 
     asyncio.run(run())
     trees = stage.written("trees")
-    stage.facts |= {
-        "expansions": int(trees["expansions"].sum()),
-        "generated_tokens": int(trees["generated_tokens"].sum()),
-        "solved": int(trees["is_solved"].sum()),
-        "failed": int((trees["state"] == "failed").sum()),
-        "skipped": int((trees["state"] == "skipped").sum()),
-    }
+    stage.facts |= counted(trees)
     return trees.height
 
 
@@ -91,5 +85,23 @@ def budget(question: Row, pass_rate: float | None, settings: Search) -> int:
     return settings.simulations if question["is_held_out"] else settings.budget(pass_rate)
 
 
+def counted(trees: pl.DataFrame) -> dict[str, int]:
+    """What a search did, by its table `trees`: questions solved and skipped, trees failed, answers undecided, the cost.
+
+    A stepwise search has several trees a question.
+    """
+    return {
+        "expansions": int(trees["expansions"].sum()),
+        "generated_tokens": int(trees["generated_tokens"].sum()),
+        "undecided": int(trees["undecided"].sum()),
+        "solved": trees.filter("is_solved")["question_id"].n_unique(),
+        "failed": trees.filter(state="failed").height,
+        "skipped": trees.filter(state="skipped")["question_id"].n_unique(),
+    }
+
+
 def _library(stage: Stage, source: dict[str, Ref]) -> Library:
-    return Library(stage.read(source["questions"], "questions"), stage.read(source["search"], "nodes"))
+    searched = source["search"]
+    return Library(
+        stage.read(source["questions"], "questions"), stage.read(searched, "trees"), stage.read(searched, "nodes")
+    )

@@ -10,6 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Repeat = Annotated[
+    int,
+    Field(
+        ge=0,
+        title="Repeat",
+        description="Another number draws other samples: it is part of the step's key, and changes nothing else.",
+    ),
+]
 
 
 class StepSettings(BaseModel):
@@ -55,6 +63,7 @@ class Rollouts(StepSettings):
     max_depth: Positive = Field(
         6, title="Depth", description="Actions of an attempt at most, its solution counts: the format of the search."
     )
+    repeat: Repeat = 0
 
 
 class Search(StepSettings):
@@ -89,11 +98,12 @@ class Search(StepSettings):
     temperature: float = Field(0.7, gt=0, le=2, title="Temperature", description="Of sampled actions. CPL: 0.7.")
     max_step_tokens: Positive = Field(1500, title="Step tokens", description="Limit of one action. CPL: 1500.")
     seed: int = Field(1234, title="Seed", description="Breaks ties of PUCT. CPL: 1234.")
+    repeat: Repeat = 0
     leaves: Annotated[int, Field(ge=1, le=64)] = Field(
-        4,
+        1,
         title="Leaves",
-        description="Leaves of a tree that may be out at once, under a virtual loss, while the engine has room; while "
-        "its queue is full it is always 1, as in the papers.",
+        description="puct: leaves of a tree that may be out at once, under a virtual loss, while the engine has room. "
+        "1: as in the papers. More: faster where few trees are left, and trees then depend on the machine's load.",
     )
     enough_right: Annotated[int, Field(ge=0)] = Field(
         0, title="Enough right", description="puct: a tree with so many right solutions is stopped. 0: never (CPL)."
@@ -270,14 +280,16 @@ class Evaluation(StepSettings):
     out_of_domain_count: Positive = Field(250, title="OOD count", description="Of an out-of-domain one at most.")
     seed: int = Field(7, title="Seed", description="Chooses the questions.")
     max_tokens: Positive = Field(2048, title="Tokens", description="Limit of plan and solution together.")
-    decoding: Literal["greedy", "beam", "best_of_n", "majority"] = Field(
+    repeat: Repeat = 0
+    decoding: Literal["greedy", "beam", "best_of_n", "majority", "majority_by_value"] = Field(
         "greedy",
         title="Decoding",
         description="greedy: one completion. beam: step-level beam search by V (AlphaMath, SVPO). best_of_n: the "
-        "sampled solution with the highest V. majority: a vote of the sampled answers, weighed by V.",
+        "sampled solution with the highest V. majority: a vote of the sampled answers (maj@k). majority_by_value: that "
+        "vote, each weighed by (1 + V) / 2.",
     )
     samples: Positive = Field(
-        5, title="Samples", description="best_of_n, majority: trajectories. beam: B2, samples a step. AlphaMath: 5."
+        5, title="Samples", description="best_of_n, majority…: trajectories. beam: B2, samples a step. AlphaMath: 5."
     )
     beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
     temperature: float = Field(

@@ -1,7 +1,9 @@
 """The search on several machines: shards of the questions, each searched by a run of its own, and put together again.
 
-The trees of a question do not depend on the shard that it is in, so a search in shards is the step *search* done in
-another way: the same name, version and key. A round finds it done whatever the number of shards was.
+A question's tree is drawn from the policy alone, whatever shard the question is in, so a search in shards is the step
+*search* done in another way: the same name, version and key. A round finds it done whatever the number of shards was.
+With `search.leaves` above 1 that is true of the tree's distribution no more: how many of its leaves are out at once
+depends on how busy the engine is, and so on the shards.
 """
 
 from collections.abc import Mapping, Sequence
@@ -94,7 +96,11 @@ def added(uses: Sequence[pl.DataFrame]) -> pl.DataFrame:
     return rows.select(ENGINE_USE.names()).cast(ENGINE_USE)
 
 
-def total(facts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """The sums of what shards counted; what is no count (a rate, a name) is true of one shard only and left out."""
+def total(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the shards say together: counts are added up and notes are told one after the other.
+
+    What is neither (a rate, a name) is true of one shard only, and left out.
+    """
     names = dict.fromkeys(name for one in facts for name, value in one.items() if type(value) is int)
-    return {name: sum(one.get(name, 0) for one in facts) for name in names}
+    counts = {name: sum(one.get(name, 0) for one in facts) for name in names}
+    return counts | {"notes": [note for one in facts for note in one.get("notes", ())]}

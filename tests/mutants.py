@@ -59,9 +59,8 @@ def report(modules: list[str]) -> int:
         print(f"{name} ({status})\n  - {change.line}\n  + {change.changed}")
     for change in sorted(stale):
         print(f"{EQUIVALENT.name} lists no survivor: {change.module}\n  - {change.line}\n  + {change.changed}")
-    print(
-        f"{tried} mutants, {len(survivors) - len(left)} of them equivalent; {len(left)} survivors that change behaviour"
-    )
+    known = len(survivors) - len(left)
+    print(f"{tried} mutants, {known} of them equivalent; survivors that change behaviour: {len(left)}")
     return 1 if left or stale else 0
 
 

@@ -7,10 +7,7 @@ with searched as (
         count(*) filter (where state <> 'skipped') as trees,
         count(distinct question_id) filter (where state = 'skipped') as skipped,
         count(*) filter (where state = 'failed') as failed,
-        -- stepwise search: its right rollouts are no nodes, but without any, all that was backed up is -1
-        count(distinct question_id) filter (
-            where is_solved or (method = 'stepwise' and visits > 0 and value > -1)
-        ) as solved,
+        count(distinct question_id) filter (where is_solved) as solved,
         sum(simulations)::bigint as simulations,
         sum(expansions)::bigint as expansions,
         sum(nodes)::bigint as nodes,

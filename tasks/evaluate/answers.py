@@ -135,7 +135,10 @@ async def searched(
     if grown.error is not None:
         raise PolicyError(grown.error)
     (tree,) = grown.trees
-    chosen = majority_solution(tree) if settings.decoding == "majority" else best_solution(tree)
+    if settings.decoding.startswith("majority"):
+        chosen = majority_solution(tree, by_value=settings.decoding == "majority_by_value")
+    else:
+        chosen = best_solution(tree)
     if chosen is None:
         return Answer("", None, tree.cost.generated_tokens)
     path = [node.action.text for node in chosen.lineage()][-2::-1]

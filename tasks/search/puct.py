@@ -58,6 +58,10 @@ class Puct:
     def take(self, ask: Ask, children: Sequence[Child]) -> None:
         self.expand(ask.node, children)
 
+    def close(self, ask: Ask) -> None:
+        self.asked -= 1
+        _bring_back(ask.node, visits=0, total=0.0, closed=True)
+
     @property
     def is_solved(self) -> bool:
         return 0 < self.enough_right <= self.right
@@ -119,22 +123,26 @@ class Puct:
         total = 0.0 if node.parent is None else node.action.value or 0.0
         closed = True
         for child in self.tree.add(node, children):
-            if (reward := child.action.reward) is None:
-                closed = False
-            else:
-                child.is_closed = True
-                child.visits, child.total = 1, reward
-                visits += 1
-                total += reward
+            child.is_closed = child.is_terminal
+            closed = closed and child.is_closed
+            if (reward := child.action.reward) is not None:
+                child.visits, child.total = child.action.times, child.action.times * reward
+                visits += child.visits
+                total += child.total
                 self.right += reward > 0
-        node.is_busy, node.is_closed = False, closed
-        above: Node | None = node
-        while above is not None:
-            above.visits += visits
-            above.total += total
-            above.pending -= 1
-            above = above.parent
-        _propagate(node)
+        _bring_back(node, visits, total, closed)
+
+
+def _bring_back(node: Node, visits: int, total: float, closed: bool) -> None:
+    """A leaf that was out is back, with values that sum to `total`: its path's virtual loss goes."""
+    node.is_busy, node.is_closed = False, closed
+    above: Node | None = node
+    while above is not None:
+        above.visits += visits
+        above.total += total
+        above.pending -= 1
+        above = above.parent
+    _propagate(node)
 
 
 def _propagate(node: Node) -> None:

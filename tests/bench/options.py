@@ -132,13 +132,8 @@ async def run(seed: int, count: int, simulations: int) -> dict[str, Any]:
         others = [task for task in tasks(seed + 1000, 2 * count) if task.question not in known]
         earlier = await search(served, others, plain)
         library = Library(
-            pl.DataFrame(
-                {
-                    "question_id": [task.question_id for task in others],
-                    "question": [task.question for task in others],
-                    "is_held_out": False,
-                }
-            ),
+            pl.DataFrame({"question_id": [t.question_id for t in others], "question": [t.question for t in others]}),
+            frame("trees", [row for one in earlier for row in one.tree_rows]),
             frame("nodes", [row for one in earlier for row in one.node_rows]),
         )
         options: dict[str, Any] = {}

@@ -85,6 +85,7 @@ def tree(tree_id: str, question_id: str, state: str, **figures: Any) -> Row:
         "state": state,
         "steps": 0,
         "simulations": 4,
+        "undecided": 0,
         "is_solved": False,
         "is_held_out": False,
         "pass_rate": 0.5,

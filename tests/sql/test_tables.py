@@ -203,11 +203,11 @@ def test_a_model_that_changed_nothing_is_compared_by_the_answers_of_the_one_it_i
 
 
 def test_a_search_is_counted_in_questions(tmp_path: Path) -> None:
-    """Stepwise search grows a tree for every step, and its right rollouts are no nodes."""
+    """Stepwise search grows a tree for every step."""
     grown = [
-        tree("q1", "q1", "finished", steps=0, visits=4, value=-0.5),
+        tree("q1", "q1", "finished", steps=0, visits=4, value=-0.5, is_solved=True),
         tree("q1/step-1", "q1", "finished", steps=1, visits=4, value=0.5, is_solved=True),
-        tree("q2", "q2", "finished", steps=0, visits=4, value=-0.5),
+        tree("q2", "q2", "finished", steps=0, visits=4, value=-0.5, is_solved=True),
         tree("q3", "q3", "finished", steps=0, visits=4, value=-1.0),
     ]
     rows = [{"expansions": 1, "nodes": 2, "method": "stepwise"} | row | {"method": "stepwise"} for row in grown]

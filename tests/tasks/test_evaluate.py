@@ -211,13 +211,15 @@ class Sampling:
         )
 
 
-BALLOTS = [("5", 0.0), ("5", 0.0), ("7", 0.2), ("6", -0.5)]
+BALLOTS = [*[("5", -0.9)] * 3, *[("7", 0.2)] * 2, ("6", 0.9)]
 VOTES = {"": [(step_text(1, "a"), 0.0)], "a": [(solution_text(answer), v) for answer, v in BALLOTS]}
 
 
-@pytest.mark.parametrize(("decoding", "answer"), [("majority", "5"), ("best_of_n", "7")])
-def test_the_most_votes_are_one_answer_and_the_highest_value_another(decoding: Any, answer: str) -> None:
-    row, _ = asked(Sampling(VOTES), Evaluation(decoding=decoding, samples=4))
+@pytest.mark.parametrize(("decoding", "answer"), [("majority", "5"), ("majority_by_value", "7"), ("best_of_n", "6")])
+def test_the_most_votes_are_one_answer_the_most_value_another_and_the_highest_a_third(
+    decoding: Any, answer: str
+) -> None:
+    row, _ = asked(Sampling(VOTES), Evaluation(decoding=decoding, samples=6))
     assert row["answer"] == answer
     assert row["output"] == step_text(1, "a") + solution_text(answer)
     assert row["generated_tokens"] > 0

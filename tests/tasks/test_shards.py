@@ -1,5 +1,7 @@
 """Shards of questions hold every question once, in order, and what they counted is added up."""
 
+from typing import Any
+
 import polars as pl
 import pytest
 
@@ -31,4 +33,10 @@ def test_the_value_models_engines_are_a_row_of_their_own() -> None:
 
 def test_counts_are_summed_and_rates_are_not() -> None:
     first = {"solved": 2, "rows": 5, "tokens_per_second": 3.5, "note": "few"}
-    assert total([first, {"solved": 1, "rows": 4, "retries": 1}]) == {"solved": 3, "rows": 9, "retries": 1}
+    told = {"solved": 3, "rows": 9, "retries": 1, "notes": []}
+    assert total([first, {"solved": 1, "rows": 4, "retries": 1}]) == told
+
+
+def test_what_each_shard_has_to_say_is_told_in_their_order() -> None:
+    said: list[dict[str, Any]] = [{"notes": ["2 were lost"]}, {"rows": 3}, {"notes": ["1 was lost", "other code"]}]
+    assert total(said) == {"rows": 3, "notes": ["2 were lost", "1 was lost", "other code"]}
