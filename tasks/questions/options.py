@@ -121,7 +121,7 @@ def letters_of(choices: Sequence[Choice], first: int | None = None) -> tuple[lis
 
 def _by_label(choice: Choice) -> int | None:
     match = _LABEL.fullmatch(choice.gold)
-    gold = match[1].upper() if match else choice.gold.upper()
+    gold = match[1].upper() if match else ""
     labels = [label.upper() for label in choice.options.labels]
     if gold in labels:
         return labels.index(gold)

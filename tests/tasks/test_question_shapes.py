@@ -233,6 +233,8 @@ def choice(choices: Any, answer: Any, question: str = "Which?") -> Row:
         (["x", "y"], "B.", "A. x\nB. y", "B"),
         (["x", "y"], "B) y", "A. x\nB. y", "B"),
         (["x", "y"], "y", "A. x\nB. y", "B"),
+        (["Yes", "No"], "NO", "A. Yes\nB. No", "B"),
+        ([f"x{n}" for n in range(26)], "Z", "\n".join(f"{chr(65 + n)}. x{n}" for n in range(26)), "Z"),
         (["Yes", "No"], "no", "A. Yes\nB. No", "B"),
         (["x", "y"], "It is so. Thus the answer is (B).", "A. x\nB. y", "B"),
         (["x", "y"], 0, "A. x\nB. y", "A"),
@@ -279,6 +281,8 @@ def test_how_golds_name_options_is_decided_for_the_whole_file(load: Any) -> None
     [
         ([choice(["x", "y"], "C")], r"line 1: the answer 'C' is none of the options A to B"),
         ([choice(["x", "y"], "B"), choice(["x", "y"], "z", "b?")], r"line 2: the answer 'z' is none .* by its label"),
+        ([choice({"text": ["x", "y"], "label": ["F", "G"]}, "B")], "line 1: the answer 'B' is none of the options"),
+        ([choice(["x", "y"], "It may be x. Or it may be y. Who knows what it is?")], "line 1: the answer 'It may be x."),
         ([choice(["x", "y"], 0), choice(["x", "y"], 2, "b?")], r"line \d: the answer '\d' is none of the options"),
         ([choice(["x", "y"], -1)], "line 1: the answer '-1' is none"),
         ([choice(["1", "2", "3"], 2)], r"line 1: the answer '2' is option B by its text and C by an index from 0"),
