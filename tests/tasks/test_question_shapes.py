@@ -107,6 +107,9 @@ def test_a_note_says_as_what_a_set_is_read(load: Any) -> None:
 def test_what_is_mapped_counts_more_than_what_is_known(load: Any) -> None:
     mapped = load(BOOLQ | {"answer": "yes"}, columns={"question": "question", "answer": "answer"})
     assert mapped.frame["question"].item() == "is it"
+    assert mapped.notes == ()
+    mapped = load(BOOLQ | {"key": "no"}, columns={"answer": "key"})
+    assert mapped.frame.select("question", "answer").row(0) == ("is it", "no")
     mapped = load(BOOLQ | {"topic": "law", "answer": "yes"}, columns={"kind": "topic"})
     assert mapped.frame.select("question", "kinds").row(0) == ("It is.\nis it", ["law"])
 
@@ -197,6 +200,7 @@ def test_the_solution_is_kept_apart(load: Any) -> None:
         ("Here are nine words in all. And no more", "no final answer"),
         ("#### 7\n\nThe answer is: 8", "two answers that differ"),
         (r"So it is \boxed{}.", "empty"),
+        (rf"\boxed{{{'1' * 5000}.5}} or \boxed{{{'2' * 5000}.5}}", "no final answer"),
         (r"\boxed{1} or \boxed{2}", "several .* that differ"),
         (r"So it is \boxed{1}. The answer is: 2", "two answers that differ"),
         ("7\n#### 7\nThe answer is: 8", "two answers that differ"),
