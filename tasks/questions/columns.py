@@ -94,21 +94,12 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
     question = "\n".join(text for one in asked if (text := text_of(one, where, "question")))
     if "Numbers" in row and re.search(r"\b(?:N_\d\d|number\d)\b", question):  # MAWPS
         raise QuestionError(f"{where}: the question has placeholders for its numbers, fill them in: {short(question)}")
-    choices = values["choices"][0] if len(values["choices"]) == 1 else values["choices"]
-    options = None
-    if "choices" in mapping or choices not in (None, "", [], {}):
-        options = read_options(choices, where)
-        if mapping.get("answer", "answer") in mapping.get("choices", "").split(_PLUS):
-            options = in_any_order(options, question)
+    options = _options(where, values["choices"], question, mapping)
     if says_yes and not options:
         answer = {"true": "yes", "false": "no"}.get(str(answer).casefold(), answer)
     gold = answer_of(answer, where)
-    if (
-        not options
-        and "choices" in row
-        and re.fullmatch(r"\(?[A-Z]\)?", gold)
-        and gold.strip("()") + ")" not in question
-    ):
+    is_letter = re.fullmatch(r"\(?([A-Z])\)?", gold)
+    if is_letter and not options and "choices" in row and f"{is_letter[1]})" not in question:
         raise QuestionError(f"{where}: the answer is {gold} and there are no choices")
     return _Draft(
         Question(
@@ -121,6 +112,16 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
         ),
         options,
     )
+
+
+def _options(where: str, given: list[Any], question: str, mapping: Mapping[str, str]) -> Options | None:
+    """Options of a row: they may be missing where nobody said that they are there."""
+    choices = given[0] if len(given) == 1 else given
+    if "choices" not in mapping and choices in (None, "", [], {}):
+        return None
+    options = read_options(choices, where)
+    is_first = mapping.get("answer", "answer") in mapping.get("choices", "").split(_PLUS)
+    return in_any_order(options, question) if is_first else options
 
 
 def _with_golds(drafts: list[_Draft], notes: tuple[str, ...], first: int | None) -> Mapped:

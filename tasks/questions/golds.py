@@ -36,19 +36,20 @@ def final_answer(text: str) -> Gold:
     """
     text = text.strip()
     boxed = boxed_contents(text)
-    if boxed and not boxed[-1]:
-        raise NoFinalAnswer(r"empty \boxed answer")
-    if not all(other == boxed[-1] or is_equal_at_sight(boxed[-1], other) for other in boxed):
-        raise NoFinalAnswer(r"several \boxed answers that differ")
     start, stated = _stated(text)
     answers = boxed[-1:] + stated
-    if any(is_equal_at_sight(answers[0], other) is False for other in answers[1:]):
-        raise NoFinalAnswer("a solution that ends with two answers that differ")
     answer = answers[0] if answers else text
-    if answer.casefold() in _NOTHING or (not answers and _is_worked(text)) or len(answer) > LONGEST:
+    if boxed and not boxed[-1]:
+        raise NoFinalAnswer(r"empty \boxed answer")
+    is_none = answer.casefold() in _NOTHING or (not answers and _is_worked(text))
+    if is_none or max(map(len, [answer, *boxed, *stated])) > LONGEST:
         raise NoFinalAnswer(
             r"no final answer (it stands alone, or ends a solution as '#### 72', \boxed{72} or 'The answer is: 72')"
         )
+    if not all(other == answer or is_equal_at_sight(answer, other) for other in boxed):
+        raise NoFinalAnswer(r"several \boxed answers that differ")
+    if any(is_equal_at_sight(answer, other) is False for other in stated):
+        raise NoFinalAnswer("a solution that ends with two answers that differ")
     if boxed:
         start = text.rindex("\\boxed" if "\\boxed" in text else "\\fbox")
     leads = text[:start].strip() if text.startswith("####", start) else text

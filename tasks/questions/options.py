@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import Any
 
@@ -120,21 +120,14 @@ def letters_of(choices: Sequence[Choice], first: int | None = None) -> tuple[lis
 
 
 def _by_label(choice: Choice) -> int | None:
-    match = _LABEL.fullmatch(choice.gold)
-    gold = match[1].upper() if match else choice.gold.upper()
-    labels = [label.upper() for label in choice.options.labels]
-    if gold in labels:
-        return labels.index(gold)
-    if (
-        not any(label.isalpha() for label in labels)
-        and len(gold) == 1
-        and gold in ascii_uppercase[: len(choice.options.texts)]
-    ):
-        return ascii_uppercase.index(gold)
-    prefix = _LABELLED.match(choice.gold)  # "B) 21"
-    label = next(filter(None, prefix.groups())) if prefix else ""
-    rest = Choice(choice.where, choice.options, choice.gold[prefix.end() :] if prefix else "")
-    return _by_label(Choice(choice.where, choice.options, label)) if label and _by_text(rest) is not None else None
+    if match := _LABEL.fullmatch(choice.gold):
+        labels = [label.upper() for label in choice.options.labels]
+        letters = [] if any(map(str.isalpha, labels)) else list(ascii_uppercase[: len(choice.options.texts)])
+        return next((names.index(match[1].upper()) for names in (labels, letters) if match[1].upper() in names), None)
+    if prefix := _LABELLED.match(choice.gold):  # "B) 21"
+        place = _by_label(replace(choice, gold=next(filter(None, prefix.groups()))))
+        return place if place == _by_text(replace(choice, gold=choice.gold[prefix.end() :])) else None
+    return None
 
 
 def _by_text(choice: Choice) -> int | None:

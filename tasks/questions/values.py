@@ -43,8 +43,8 @@ def text_of(value: Any, where: str, what: str) -> str:
     found = value if isinstance(value, list | tuple) else []
     if said := _one_turn(found):
         return text_of(said["content"], where, what)
-    members = {text_of(one, where, what) for one in found if not isinstance(one, list | tuple | dict)}
-    if len(members) == 1 and not any(isinstance(one, list | tuple | dict) for one in found):
+    members = {text_of(one, where, what) for one in found}
+    if len(members) == 1:
         return members.pop()
     raise QuestionError(
         f"{where}: the {what} is a {type(value).__name__} ({short(value)}), expected one text or number"

@@ -107,6 +107,9 @@ def test_a_note_says_as_what_a_set_is_read(load: Any) -> None:
 def test_what_is_mapped_counts_more_than_what_is_known(load: Any) -> None:
     mapped = load(BOOLQ | {"answer": "yes"}, columns={"question": "question", "answer": "answer"})
     assert mapped.frame["question"].item() == "is it"
+    assert mapped.notes == ()
+    mapped = load(BOOLQ | {"key": "no"}, columns={"answer": "key"})
+    assert mapped.frame.select("question", "answer").row(0) == ("is it", "no")
     mapped = load(BOOLQ | {"topic": "law", "answer": "yes"}, columns={"kind": "topic"})
     assert mapped.frame.select("question", "kinds").row(0) == ("It is.\nis it", ["law"])
 
@@ -197,6 +200,7 @@ def test_the_solution_is_kept_apart(load: Any) -> None:
         ("Here are nine words in all. And no more", "no final answer"),
         ("#### 7\n\nThe answer is: 8", "two answers that differ"),
         (r"So it is \boxed{}.", "empty"),
+        (rf"\boxed{{{'1' * 5000}.5}} or \boxed{{{'2' * 5000}.5}}", "no final answer"),
         (r"\boxed{1} or \boxed{2}", "several .* that differ"),
         (r"So it is \boxed{1}. The answer is: 2", "two answers that differ"),
         ("7\n#### 7\nThe answer is: 8", "two answers that differ"),
@@ -233,6 +237,10 @@ def choice(choices: Any, answer: Any, question: str = "Which?") -> Row:
         (["x", "y"], "B.", "A. x\nB. y", "B"),
         (["x", "y"], "B) y", "A. x\nB. y", "B"),
         (["x", "y"], "y", "A. x\nB. y", "B"),
+        ({"first": "x", "second": "y"}, "B", "A. x\nB. y", "B"),
+        (["A) x", "y"], "B", "A. A) x\nB. y", "B"),
+        (["Yes", "No"], "NO", "A. Yes\nB. No", "B"),
+        ([f"x{n}" for n in range(26)], "Z", "\n".join(f"{chr(65 + n)}. x{n}" for n in range(26)), "Z"),
         (["Yes", "No"], "no", "A. Yes\nB. No", "B"),
         (["x", "y"], "It is so. Thus the answer is (B).", "A. x\nB. y", "B"),
         (["x", "y"], 0, "A. x\nB. y", "A"),
@@ -279,6 +287,9 @@ def test_how_golds_name_options_is_decided_for_the_whole_file(load: Any) -> None
     [
         ([choice(["x", "y"], "C")], r"line 1: the answer 'C' is none of the options A to B"),
         ([choice(["x", "y"], "B"), choice(["x", "y"], "z", "b?")], r"line 2: the answer 'z' is none .* by its label"),
+        ([choice({"text": ["x", "y"], "label": ["F", "G"]}, "B")], "line 1: the answer 'B' is none of the options"),
+        ([choice(["x", "y"], "It may be x. Or it may be y. Who knows what it is?")], "line 1: the answer 'It may be"),
+        ([choice(["x", "y"], "A) y")], r"line 1: the answer 'A\) y' is none of the options"),
         ([choice(["x", "y"], 0), choice(["x", "y"], 2, "b?")], r"line \d: the answer '\d' is none of the options"),
         ([choice(["x", "y"], -1)], "line 1: the answer '-1' is none"),
         ([choice(["1", "2", "3"], 2)], r"line 1: the answer '2' is option B by its text and C by an index from 0"),

@@ -375,6 +375,16 @@ def test_overlap_with_a_benchmark_is_refused_by_name(tmp_path: Path) -> None:
     refuse_overlap(load(source).filter(pl.col("question") == "c?"), {"exam": exam})
 
 
+def test_another_sign_is_no_overlap(tmp_path: Path) -> None:
+    mine = load(jsonl(tmp_path / "mine.jsonl", [{"question": "What is 12 ÷ 4?", "answer": 3}]))
+    for text in ("What is 12 × 4?", "What is 12 − 4?", "What is 12/4!?"):
+        refuse_overlap(mine, {"exam": load(jsonl(tmp_path / "exam.jsonl", [{"question": text, "answer": 1}]))})
+    with pytest.raises(ContaminatedQuestions):
+        refuse_overlap(
+            mine, {"exam": load(jsonl(tmp_path / "exam.jsonl", [{"question": "what is 12/4", "answer": 3}]))}
+        )
+
+
 def test_micro_training_questions_are_in_no_benchmark() -> None:
     names = ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations")
     benchmarks = {name: load_benchmark(name, count=50, seed=7, source="micro").frame for name in names}
