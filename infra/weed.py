@@ -24,7 +24,7 @@ IDENTITY_ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 
 LEAN = {"GOGC": "50", "GOMEMLIMIT": "512MiB"}
 """Variables of its process: it collects garbage sooner, so that it keeps less of what it needed once. After 600 MB
-through it 256 MiB of its own instead of 411 and 471, in the same time; with a limit of 256 MiB 31, in twice the time."""
+through it 256 MiB are its own, not 411 or 471, in no more time; with a limit of 256 MiB 31, twice as slowly."""
 
 SECURITY = "".join(
     [
