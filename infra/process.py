@@ -7,7 +7,7 @@ stack's home in its environment, as does all that it starts in turn: whatever lo
 import json
 import os
 import subprocess
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -147,6 +147,23 @@ def end(processes: Iterable[psutil.Process], patience: float) -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(alive, timeout=patience)
+
+
+def end_belonging(home: Path, but: Collection[int], say: Callable[[str], None]) -> None:
+    """Ends what belongs to the home's stack, apart from these pids; `say` gets a line for each.
+
+    Those that started others go first: they end these themselves, and a flow whose engine or trainer went before it
+    would take that for an accident.
+    """
+    for _ in range(5):  # who is ended may have started another just before
+        rest = {process.pid: process for process in belonging_to(home) if process.pid not in but}
+        first = []
+        for process in rest.values():
+            with suppress(psutil.NoSuchProcess):
+                if process.ppid() not in rest:
+                    say(f"{' '.join(process.cmdline())[:100]} (pid {process.pid})")
+                    first.append(process)
+        end(first, PATIENCE)
 
 
 def trim(log: Path) -> None:

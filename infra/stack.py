@@ -11,7 +11,6 @@ import fcntl
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -24,7 +23,8 @@ import httpx
 from pydantic import BaseModel
 
 from infra import api, disk, variables, weed
-from infra.process import PATIENCE, Part, belonging_to, end, trim
+from infra.deploying import Deploy, deploying
+from infra.process import Part, belonging_to, end_belonging, trim
 from infra.settings import add_stack, stack_variables
 
 Say = Callable[[str], None]
@@ -86,11 +86,11 @@ class Stack:
             variables.settle(self.home, self.root, self.state["ports"])
             self._end_outdated(say)
             new = [name for name in SERVERS if self._start(name, say)]
-            with self._deploying(say) as deploy:
+            with deploying(self.root, self.environment(), self.home / "logs", self.state.get("deployed")) as deploy:
                 for name in SERVERS:
                     self._wait_for(name, say if name in new else _silent)
                 new = [name for name in CLIENTS if self._start(name, say)]
-                deploy()
+                self._deploy(deploy, say)
                 for name in CLIENTS:
                     self._wait_for(name, say if name in new else _silent)
             self.trim_logs()
@@ -171,15 +171,9 @@ class Stack:
         say(f"{name}: {'ended' if ended else 'was not running'}")
 
     def _end_rest(self, say: Say, but: Collection[str] = ()) -> None:
-        """Ends what belongs to the stack and to none of the parts in `but`, and says so. Those that started others
-        go first: they end these themselves, and a flow would take the end of its engine for an accident."""
+        """Ends what belongs to the stack and to none of the parts in `but`, and says so."""
         kept = {process.pid for name in but if (process := self.parts[name].process())}
-        for _ in range(5):  # who is ended may have started another just before
-            rest = {process.pid: process for process in belonging_to(self.home) if process.pid not in kept}
-            first = [process for process in rest.values() if process.ppid() not in rest]
-            for process in first:
-                say(f"left by its parent, ended: {' '.join(process.cmdline())[:100]} (pid {process.pid})")
-            end(first, PATIENCE)
+        end_belonging(self.home, kept, lambda lost: say(f"left by its parent, ended: {lost}"))
 
     def _end_outdated(self, say: Say) -> None:
         """Ends the parts that were started with another command or other variables, if no flow runs; otherwise says
@@ -232,6 +226,16 @@ class Stack:
             self.home / "s3", self.state["ports"], keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]
         )
 
+    def _deploy(self, deploy: Deploy | None, say: Say) -> None:
+        if deploy is None:
+            return
+        say("deployments: writing")
+        try:
+            self._keep(deployed=deploy(START_SECONDS))
+        except RuntimeError as problem:
+            raise StackError(str(problem)) from problem
+        say("deployments: ready")
+
     def _wait_for(self, name: str, say: Say) -> None:
         part, begun = self.parts[name], time.monotonic()
         while not self._answers(name):
@@ -260,37 +264,6 @@ class Stack:
         workers = api.ask(self.home, "POST", f"/work_pools/{POOL}/workers/filter", {})
         heard = [datetime.fromisoformat(one["last_heartbeat_time"]) for one in workers if one["name"] == worker.name]
         return any(moment.timestamp() > process.create_time() for moment in heard)
-
-    @contextmanager
-    def _deploying(self, say: Say) -> Iterator[Callable[[], None]]:
-        """Begins to deploy, if flows or deployments changed since the last time; gives what waits for the end."""
-        digest, log = _digest(self.root), self.home / "logs" / "deploy.log"
-        if self.state.get("deployed") == digest:
-            yield lambda: None
-            return
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "infra.deploy"],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=self.environment(),
-                cwd=self.root,
-            )
-
-        def wait() -> None:
-            say("deployments: writing")
-            if process.wait(START_SECONDS) != 0:
-                end = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-                raise StackError(f"Deploying prefect.yaml failed. The end of {log}:\n{end}")
-            self._keep(deployed=digest)
-            say("deployments: ready")
-
-        try:
-            yield wait
-        finally:
-            process.kill()
-            process.wait()
 
     def _status(self, name: str, address: str | None) -> PartStatus:
         part = self.parts[name]
@@ -322,13 +295,3 @@ class Stack:
 
 def _silent(_: str) -> None:
     pass
-
-
-def _digest(root: Path) -> str:
-    """Of everything that a deployment is made from: prefect.yaml and the code that its parameter forms come from."""
-    files = [root / "prefect.yaml", Path(__file__).with_name("deploy.py")]
-    files += [*(file for folder in ("flows", "tasks") for file in (root / folder).rglob("*.*"))]
-    digest = hashlib.sha256()
-    for file in sorted(file for file in files if file.suffix in {".yaml", ".toml", ".py"}):
-        digest.update(f"{file}\n".encode() + file.read_bytes())
-    return digest.hexdigest()

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from infra import api, variables, weed
 from infra.cli import app
-from infra.settings import stack_variables
+from infra.settings import add_stack, stack_variables
 from infra.stack import POOL, SEARCHER, SERVER, STORE, WATCH, WORKER, Stack, StackError
 from tests.infra.stacks import (
     in_repository,
@@ -229,3 +229,22 @@ def test_a_home_may_have_any_name(name: str, tmp_path: Path) -> None:
     assert stack_variables(home)["PREFECT_HOME"] == str(home / "prefect")
     script = ["bash", "-c", 'set -a; source "$1"; set +a; printf %s "$PREFECT_HOME"', "bash", str(home / "stack.env")]
     assert subprocess.run(script, capture_output=True, text=True, check=True).stdout == str(home / "prefect")
+
+
+def test_the_login_is_sent_to_no_other_server() -> None:
+    stack = {"PREFECT_API_URL": "http://127.0.0.1:1/api", "PREFECT_API_AUTH_STRING": "cpl:secret"}
+    environment: dict[str, str] = {}
+    add_stack(environment, stack)
+    assert environment == stack
+    add_stack(elsewhere := {"PREFECT_API_URL": "https://prefect.example/api"}, stack)
+    assert elsewhere == {"PREFECT_API_URL": "https://prefect.example/api"}
+
+
+def test_the_store_is_told_no_keys_but_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """weed would make whatever keys it finds in AWS_* those of an administrator."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-a-real-account")
+    monkeypatch.setenv("HF_TOKEN", "a-token")
+    stack = Stack(tmp_path, tmp_path)
+    assert not [name for name in stack._environment_of(STORE) if name.startswith(("AWS_", "HF_", "PREFECT_"))]
+    assert not [name for name in stack._environment_of(SERVER) if name.startswith(("AWS_", "HF_"))]
+    assert stack._environment_of(WORKER)["HF_TOKEN"] == "a-token"
