@@ -44,7 +44,7 @@ def outer():
     return ref
 
 print(outer().rows)
-assert not any(one.persist_result for one in (cpl, cpl_search, cpl_campaign))
+assert all(one.persist_result is False for one in (cpl, cpl_search, cpl_campaign))
 """
 
 
