@@ -9,6 +9,8 @@ import asyncio
 import time
 from typing import Any
 
+import polars as pl
+
 from infra.store import Ref
 from tasks.check import Checker, extract_answer
 from tasks.format import (
@@ -31,10 +33,14 @@ Question = dict[str, Any]
 Attempt = dict[str, Any]
 
 
-@step("rollouts", version=3)
+@step("rollouts", version=4)
 def roll_out(stage: Stage, questions: Ref, policy: Ref, settings: Rollouts) -> int:
-    """Attempts of every question, with their reflections: table `rollouts`."""
-    asked = {question["question_id"]: question for question in stage.read(questions, "questions").to_dicts()}
+    """Attempts of every question that is learnt from, with their reflections: table `rollouts`.
+
+    Held-out questions need none: their trees get the plain budget, and teach nothing.
+    """
+    learnt = stage.read(questions, "questions").filter(~pl.col("is_held_out"))
+    asked = {question["question_id"]: question for question in learnt.to_dicts()}
 
     async def run() -> None:
         async with serve(stage, policy) as served, Checker() as checker:

@@ -8,6 +8,12 @@ from tasks.settings import Search
 
 
 @pytest.mark.parametrize("recipe", [path.stem for path in RECIPES.glob("*.toml")])
+def test_arms_are_the_recipes_unless_they_are_named() -> None:
+    assert configure("cpl").arms == ("step_apo",)
+    assert set(configure("cpl-micro").arms) == {"step_apo", "step_dpo", "sft_more"}
+    assert configure("cpl-micro", arms=[]).arms == ()
+
+
 def test_every_recipe_loads(recipe: str) -> None:
     assert recipe in list(Recipe)
     assert isinstance(configure(recipe), Round)
