@@ -227,9 +227,7 @@ def test_a_model_that_training_did_not_change_is_said_to_be_so_and_not_evaluated
     assert [note for note in summary["notes"] if note.startswith("step_dpo: ") and "same as sft" in note]
 
 
-def test_without_a_right_path_the_policy_stays_what_it_was_and_the_value_is_trained(
-    shell: Shell, tmp_path: Path
-) -> None:
+def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: Shell, tmp_path: Path) -> None:
     asked = shell.sql("select question from questions limit 6", "first")
     rows = [{"question": row["question"], "answer": "no number at all"} for row in asked]
     mine = tmp_path / "unanswerable.jsonl"

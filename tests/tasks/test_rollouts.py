@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, cast
 
+import polars as pl
+
 from tasks.check import Checker, Verdict
 from tasks.policy import ServedPolicy, Written
-from tasks.rollouts import attempts
+from tasks.rollouts import attempts, rolled_out
 from tasks.search.grow import ContextFull, PolicyError
 from tasks.settings import Rollouts
 
@@ -88,3 +90,8 @@ def test_no_room_to_reflect_keeps_the_attempts() -> None:
 def test_a_policy_that_fails_gives_a_row_that_counts_in_no_pass_rate() -> None:
     (lost,) = tried(Scripted("5", "6", at_reflection=PolicyError("the engine is gone")))
     assert (lost["error"], lost["is_correct"]) == ("the engine is gone", None)
+
+
+def test_held_out_questions_are_not_rolled_out() -> None:
+    rows = [{"question_id": name, "is_held_out": name == "b"} for name in "abc"]
+    assert list(rolled_out(pl.DataFrame(rows))) == ["a", "c"]
