@@ -91,3 +91,9 @@ def test_the_pass_rate_sets_the_budget() -> None:
     search = Search(simulations=100, adaptive=True, skip_above=1.0, more_below=0.25, more_factor=2.0)
     assert [search.budget(rate) for rate in (None, 0.0, 0.25, 0.5, 1.0)] == [100, 200, 100, 100, 0]
     assert search.model_copy(update={"adaptive": False}).budget(1.0) == 100
+
+
+def test_arms_are_the_recipes_unless_they_are_named() -> None:
+    assert configure("cpl").arms == ("step_apo",)
+    assert set(configure("cpl-micro").arms) == {"step_apo", "step_dpo", "sft_more"}
+    assert configure("cpl-micro", arms=[]).arms == ()
