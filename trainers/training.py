@@ -19,6 +19,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from trainers import model_folder
 from trainers.config import ConfigError, TrainingConfig, write_whole
+from trainers.device import device
 from trainers.progress import Progress, last_checkpoint
 
 
@@ -51,7 +52,7 @@ def rows(
 
 def arguments(config: TrainingConfig) -> dict[str, Any]:
     """Keyword arguments of TRL's SFTConfig and DPOConfig."""
-    on_cuda = torch.cuda.is_available()
+    on_cuda = device().type == "cuda"
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     return {
         "output_dir": str(config.output / "checkpoints"),
