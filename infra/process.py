@@ -18,6 +18,21 @@ PATIENCE = 10.0
 """Seconds that a process gets to end after it was asked to."""
 
 
+def birth(pid: int) -> str | None:
+    """When a process was born: the boot of the machine, and clock ticks since then. None when it does not run.
+
+    Not a moment: `create_time` and whatever else is told in seconds since 1970 moves when the wall clock is set.
+    """
+    try:
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()  # the name may hold blanks
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    if state in ("Z", "X"):
+        return None
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return f"{boot}/{fields[18]}"
+
+
 class Part:
     """One process of the stack by name, with its pid file and log below the stack's folder."""
 

