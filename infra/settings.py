@@ -8,6 +8,7 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import Literal
 
+from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -30,6 +31,8 @@ class Settings(BaseSettings):
     """The same for the engines that serve a separate value model while the policy searches."""
     engine_memory: float = 0.85
     """Share of a GPU's memory that the factory's own engines take; two that run side by side share it."""
+    engine_key: SecretStr | None = None
+    """Key that those engines ask for (vLLM's `--api-key`)."""
     engine_python: Path = Path(".venv-engine/bin/python")
     """Interpreter of the engine's environment."""
     device: Literal["auto", "cpu", "cuda"] = "auto"

@@ -36,7 +36,7 @@ ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
 """An action is complete at the first of these; the model's own end of sequence ends it unfinished."""
 
 _PLAN_STEP = re.compile(r"<step>\nPlan (\d{1,6}): *(\S.*?)\n?</step>\n", re.DOTALL)
-_TAG = re.compile(r"</?(?:question|plan|step|solution)>")
+_TAG = re.compile(r"</?(?:question|plan|step|solution|verdict|reflection)>")
 _BACK_REFERENCE = re.compile(r"Plan (\d+)")
 
 
@@ -61,8 +61,11 @@ class Action:
 
 
 def question_prompt(question: str) -> str:
-    """The text of the root state: everything up to where the first plan step begins."""
-    return f"{QUESTION_OPEN}\n{question.strip()}\n</question>\n{PLAN_OPEN}"
+    """The text of the root state: everything up to where the first plan step begins.
+
+    Tags of the format in the question are taken apart ("< step>"): a question cannot end itself and begin a plan.
+    """
+    return f"{QUESTION_OPEN}\n{_tagless(question.strip())}\n</question>\n{PLAN_OPEN}"
 
 
 def parse_action(text: str, position: int) -> Action:
@@ -148,4 +151,9 @@ def is_plan(plan: str, max_depth: int) -> bool:
 
 def verdict(gold: str) -> str:
     """What follows a failed attempt to ask for LEPA's self-reflection, which is shown the desired answer (4.2)."""
-    return f"\n<verdict>\nThe answer is wrong. The desired correct final answer is {gold}.\n</verdict>\n<reflection>\n"
+    desired = f"The answer is wrong. The desired correct final answer is {_tagless(gold)}."
+    return f"\n<verdict>\n{desired}\n</verdict>\n<reflection>\n"
+
+
+def _tagless(text: str) -> str:
+    return _TAG.sub(lambda tag: f"< {tag[0][1:]}", text)

@@ -44,6 +44,8 @@ class ServedPolicy:
         self.engine = engine
         self.gpus = gpus
         self.tokenizer = tokenizer
+        # "<s>" or "<|good|>" in a question is text like any other. What the model itself samples may be special.
+        tokenizer.encode_special_tokens = True
         self.start: list[int] = list(tokenizer.encode("").ids)
         self.prefix = self.start + ([] if knows_format else self.encode(DEMONSTRATIONS))
         self.reflection_prefix = self.start + ([] if knows_format else self.encode(REFLECTION_DEMONSTRATION))
@@ -54,7 +56,7 @@ class ServedPolicy:
         return self.start + self.encode(question_prompt(question))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text that goes on."""
+        """Token ids of a text that goes on; special tokens in it are no special tokens."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def ends_of(self, mark: str, token_ids: Sequence[int]) -> list[int]:

@@ -116,7 +116,10 @@ def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
         process = subprocess.Popen(
             [*accelerate(devices), "-m", f"trainers.{trainer}", str(config_path)],
             cwd=ROOT,
-            env=os.environ | ({"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}),
+            env=os.environ
+            | {"CPL_DEVICE": device()}
+            | ({"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}),
+            stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=[stage.lock.fileno()],  # a trainer whose flow was killed goes on: the retry waits for its end
