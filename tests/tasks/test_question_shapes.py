@@ -316,6 +316,16 @@ def test_mapped_choices_must_be_there(load: Any, choices: Any) -> None:
     assert load({"question": "Which?", "choices": choices, "answer": "yes"}).frame["answer"].item() == "yes"
 
 
+def test_options_without_an_answer_are_a_row_without_an_answer(load: Any) -> None:
+    with pytest.raises(QuestionError, match=r"1 row has a question but no answer: .*line 2"):
+        load(choice(["x", "y"], "A"), choice(["x", "y"], "", "b?"))
+
+
+def test_a_letter_may_name_an_option_that_the_question_shows(load: Any) -> None:
+    row = {"question": "Which? A) x B) y", "choices": None, "answer": "B"}
+    assert load(row).frame.select("question", "answer").row(0) == ("Which? A) x B) y", "B")
+
+
 def test_wrong_options_may_repeat(load: Any) -> None:
     assert load(choice(["x", "y", "y"], "A")).frame["answer"].item() == "A"
 
