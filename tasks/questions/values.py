@@ -4,6 +4,7 @@ JSON's NaN, null and an absent value are one: missing. A number is written out a
 """
 
 import re
+import reprlib
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
@@ -43,9 +44,10 @@ def text_of(value: Any, where: str, what: str) -> str:
     found = value if isinstance(value, list | tuple) else []
     if said := _one_turn(found):
         return text_of(said["content"], where, what)
-    members = {text_of(one, where, what) for one in found}
-    if len(members) == 1:
-        return members.pop()
+    if not any(isinstance(one, list | tuple | dict) for one in found):
+        members = {text_of(one, where, what) for one in found}
+        if len(members) == 1:
+            return members.pop()
     raise QuestionError(
         f"{where}: the {what} is a {type(value).__name__} ({short(value)}), expected one text or number"
     )
@@ -81,9 +83,11 @@ def solution_of(value: Any, where: str) -> str | None:
 
 
 def short(value: Any, most: int = 60) -> str:
-    """A value for a message: of a huge one its beginning."""
-    cut = repr(value[:most]) if isinstance(value, str) else repr(value)[:most]
-    return cut + ("..." if len(value if isinstance(value, str) else repr(value)) > most else "")
+    """A value for a message: of a huge or deep one a part."""
+    cut = reprlib.Repr()
+    cut.maxstring = cut.maxother = most
+    cut.maxlevel = 2
+    return cut.repr(value)
 
 
 def listed(names: Any, most: int = 20) -> str:

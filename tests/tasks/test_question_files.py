@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from tasks.questions import QuestionError, load_questions
 
+DEEP = "[" * 600 + "]" * 600
 ROW = '{"question": "a?", "answer": 1}\n'
 
 
@@ -167,6 +168,9 @@ def test_a_number_is_written_out(tmp_path: Path, number: str, text: str) -> None
         ("q.jsonl", '{"question": "a?", "answer": true}', "line 1: the answer is True"),
         ("q.jsonl", '{"question": "a?", "answer": ["1", "2"]}\n', "line 1: the answer is a list"),
         ("q.jsonl", '{"question": "a?", "answer": []}\n', "line 1: the answer is a list"),
+        ("q.jsonl", '{"question": "a?", "answer": ' + DEEP + "}", "line 1: the answer is a list"),
+        ("q.jsonl", '{"question": "a?", "choices": ' + DEEP + ', "answer": 1}', "line 1: the option 1 is"),
+        ("q.jsonl", '{"question": "a?", "answer": 1, "kind": ' + DEEP + "}", "line 1: the kind is a list"),
         ("q.jsonl", '{"q": "a?", "answer": "1"}\n', r"line 1: .*no column 'question'.*columns are 'q', 'answer'"),
         ("q.jsonl", ROW + '{"question": "b \\ud83d", "answer": 2}', "line 2: the question holds a broken character"),
         ("q.jsonl", ROW + '{"question": "b", "answer": "\\u0000"}', "line 2: the answer holds a broken character"),

@@ -91,6 +91,7 @@ OLYMPIAD = {"question": "How many?", "solution": ["First way.", "Second way."], 
         (BBH, BBH["input"], "(B)"),
         (CHAT, "How many?", "7"),
         (SHARE_GPT, "How?", "7"),
+        ({"messages": [{"role": "system", "content": "Be brief."}, *CHAT["messages"]]}, "How many?", "7"),
         (DAPO, "How many?", "34"),
         (OLYMPIAD, "How many?", "$7$"),
     ],
@@ -314,6 +315,16 @@ def test_mapped_choices_must_be_there(load: Any, choices: Any) -> None:
     with pytest.raises(QuestionError, match="line 1: "):
         load({"question": "Which?", "opts": choices, "answer": "yes"}, columns={"choices": "opts"})
     assert load({"question": "Which?", "choices": choices, "answer": "yes"}).frame["answer"].item() == "yes"
+
+
+def test_options_without_an_answer_are_a_row_without_an_answer(load: Any) -> None:
+    with pytest.raises(QuestionError, match=r"1 row has a question but no answer: .*line 2"):
+        load(choice(["x", "y"], "A"), choice(["x", "y"], "", "b?"))
+
+
+def test_a_letter_may_name_an_option_that_the_question_shows(load: Any) -> None:
+    row = {"question": "Which? A) x B) y", "choices": None, "answer": "B"}
+    assert load(row).frame.select("question", "answer").row(0) == ("Which? A) x B) y", "B")
 
 
 def test_wrong_options_may_repeat(load: Any) -> None:
