@@ -26,6 +26,7 @@ class StandIn(ThreadingHTTPServer):
 
 class Request(BaseHTTPRequestHandler):
     server: StandIn
+    protocol_version = "HTTP/1.1"  # which answers "Expect: 100-continue" at once
 
     def log_message(self, format: str, *words: object) -> None:
         pass

@@ -18,7 +18,7 @@ from flows.campaign import cpl_campaign
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
-from tasks.step import Stage, step
+from tasks.step import Stage, _run, step
 
 @step("make_squares", version=1, task_run_name="squares-{name}")
 def make_squares(stage: Stage, count: int, name: str) -> int:
@@ -44,7 +44,7 @@ def outer():
     return ref
 
 print(outer().rows)
-assert all(one.persist_result is False for one in (cpl, cpl_search, cpl_campaign))
+assert all(one.persist_result is False for one in (cpl, cpl_search, cpl_campaign, _run))
 """
 
 
