@@ -24,8 +24,12 @@ def round_(
     recipe: Annotated[
         str | None, typer.Option(help="A file of flows/recipes/. Default: the one for the model.")
     ] = None,
-    campaign: Annotated[str | None, typer.Option(help="Rounds of one campaign build on each other.")] = None,
-    round: Annotated[int | None, typer.Option(help="Number of the round. Default: 1.")] = None,
+    campaign: Annotated[
+        str | None, typer.Option(help="Its rounds build on each other. Default: named after the model.")
+    ] = None,
+    round: Annotated[
+        int | None, typer.Option(help="Number of the round. Default: the next that is not published.")
+    ] = None,
     shards: Annotated[int | None, typer.Option(help="Machines that search at once, one engine each.")] = None,
     settings: Setting = None,
 ) -> None:
@@ -66,7 +70,7 @@ def round_(
         console.print(f"{state.name}: {state.message}", style="red", markup=False)
         console.print(f"When the cause is gone, retry it where it stopped: prefect flow-run retry {run.id}")
         raise typer.Exit(1)
-    show(parameters.get("round", 1), parameters.get("campaign", "demo"), as_json=False)
+    show()
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -1,7 +1,7 @@
 """What a round came to, as one JSON document: the pure half of `cpl show`."""
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 Row = dict[str, Any]
 
@@ -93,6 +93,44 @@ def publication(facts: Mapping[str, Any], run_id: str, stages: Mapping[str, tupl
             for step, (seconds, made_by) in stages.items()
         ],
     }
+
+
+class Section(NamedTuple):
+    """A table that people read."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+
+def headline(summary: Row) -> str:
+    """What round it is, and what became of it."""
+    made_of = ", ".join(part for part in (summary["recipe"], summary["model"]) if part)
+    state = f"Round {summary['round']} of {summary['campaign']}: {summary['state']} in {summary['seconds']:.1f} s"
+    return f"{state} ({made_of})" if made_of else state
+
+
+def sections(summary: Row) -> list[Section]:
+    """The tables of a summary, those without rows left out."""
+    stages = [
+        [stage["step"], f"{stage['seconds']:.1f}", "yes" if stage["cached"] else ""] for stage in summary["stages"]
+    ]
+    counts = [[name, f"{rows:,}"] for name, rows in summary["counts"].items()]
+    every = [
+        Section("What was done", ["stage", "seconds", "reused"], stages),
+        Section("What there is", ["table", "rows"], counts),
+        Section(
+            "Accuracy ± standard error, or its 95 % interval",
+            *accuracy_grid(summary["evaluations"], summary["models"]),
+        ),
+        Section(
+            "Which model is better, question by question (McNemar's test, 95 %)",
+            *comparison_grid(summary["comparisons"]),
+        ),
+        Section("How V ranks siblings of held-out trees", *ranking_grid(summary["value_rankings"])),
+        Section("The engine", *engine_grid(summary["engine"])),
+    ]
+    return [section for section in every if section.rows]
 
 
 def _reservations(evaluation: Row) -> list[str]:

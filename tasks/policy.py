@@ -179,8 +179,8 @@ class SearchPolicy:
 
 
 async def verdict_on(answer: str, question: dict[str, Any], checker: Checker) -> Verdict:
-    """Whether an answer to a row of `questions` or `benchmarks` is right. Micro's are compared by their text."""
-    return await checker.check(question["answer"], answer, exact=question["source"] == "micro")
+    """Whether an answer to a row of `questions` or `benchmarks` is right."""
+    return await checker.check(question["answer"], answer, exact=question["is_exact"])
 
 
 def judge(checker: Checker, question: dict[str, Any]) -> Judge:

@@ -27,6 +27,7 @@ QUESTIONS = _schema(
         "question": pl.String,
         "answer": pl.String,
         "solution": pl.String,
+        "is_exact": pl.Boolean,
         "is_held_out": pl.Boolean,
     }
 )

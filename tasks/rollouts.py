@@ -30,7 +30,7 @@ from tasks.format import (
 from tasks.leak import leaks_answer
 from tasks.parts import Part, each_part
 from tasks.policy import ServedPolicy, Written, serve, verdict_on
-from tasks.records import ROLLOUTS
+from tasks.records import ROLLOUTS, frame
 from tasks.search.grow import ContextFull, PolicyError
 from tasks.settings import Rollouts
 from tasks.step import Stage, step
@@ -41,8 +41,8 @@ Attempt = dict[str, Any]
 
 @step("rollouts", version=4)
 def roll_out(stage: Stage, questions: Ref, policy: Ref, settings: Rollouts) -> int:
-    """Attempts of every question, with their reflections: table `rollouts`."""
-    asked = {question["question_id"]: question for question in stage.read(questions, "questions").to_dicts()}
+    """Attempts of every question that is learnt from, with their reflections: table `rollouts`."""
+    asked = rolled_out(stage.read(questions, "questions"))
 
     async def run() -> None:
         async with serve(stage, policy) as served, Checker() as checker:
@@ -53,7 +53,10 @@ def roll_out(stage: Stage, questions: Ref, policy: Ref, settings: Rollouts) -> i
             await each_part(stage, asked, work, what="Rollouts", note=served.account)
             stage.write("engine_use", served.use("rollouts", len(asked)))
 
-    asyncio.run(run())
+    if asked:
+        asyncio.run(run())
+    else:
+        stage.write("rollouts", frame("rollouts", []))
     rollouts = stage.written("rollouts")
     right = rollouts.filter(pl.col("is_correct"))
     stage.facts |= {
@@ -63,6 +66,11 @@ def roll_out(stage: Stage, questions: Ref, policy: Ref, settings: Rollouts) -> i
         "leaked": int(rollouts["is_leaked"].sum()),
     }
     return rollouts.height
+
+
+def rolled_out(questions: pl.DataFrame) -> dict[str, Question]:
+    """By id, the questions that are learnt from. Others need no rollouts: their trees get the plain budget."""
+    return {question["question_id"]: question for question in questions.filter(~pl.col("is_held_out")).to_dicts()}
 
 
 async def attempts(question: Question, place: int, policy: ServedPolicy, checker: Checker, settings: Rollouts) -> Part:

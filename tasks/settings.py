@@ -30,15 +30,16 @@ class Questions(StepSettings):
     source: str = Field(
         "micro",
         title="Source",
-        description="micro (embedded word problems), gsm8k, math, the path of a JSONL/Parquet/CSV file, or "
-        "hub:OWNER/NAME.",
+        description="micro (embedded word problems), gsm8k, math, the path of a JSONL/JSON/CSV/Parquet "
+        "file, or hub:OWNER/NAME.",
     )
     count: Positive = Field(300, title="Count", description="Questions in the round. CPL: 5,000, then 15,000.")
     seed: int = Field(1, title="Seed", description="The same seed gives the same questions.")
     columns: dict[str, str] = Field(
         {},
         title="Columns",
-        description="Where a file or hub set has other names: {question, answer, kind, level} -> its column.",
+        description="Where a file or hub set has names that are not known: {question, answer, kind, level, solution, "
+        'choices} -> its column, e.g. {"question": "Body + Question", "kind": "meta.subject"}.',
     )
     held_out: Share = Field(
         0.1,
@@ -269,6 +270,11 @@ class Evaluation(StepSettings):
         ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations"),
         title="Benchmarks",
         description="Question sets, in domain and out of it: micro/SPLIT, gsm8k/test, or a file.",
+    )
+    columns: dict[str, dict[str, str]] = Field(
+        {},
+        title="Columns",
+        description='By benchmark (a file or hub set): names of its columns, e.g. {"exam.csv": {"answer": "key"}}.',
     )
     count: Positive = Field(500, title="Count", description="Questions of an in-domain benchmark at most.")
     out_of_domain_count: Positive = Field(250, title="OOD count", description="Of an out-of-domain one at most.")

@@ -15,11 +15,15 @@ from pydantic_core import to_jsonable_python
 from infra.fan_out import run_each
 from infra.store import Ref
 from tasks.records import ENGINE_USE
-from tasks.search_plans import VERSION
+from tasks.search_plans import VERSION, search_plans
 from tasks.settings import Search
 from tasks.step import Progress, Stage, step
 
 DEPLOYMENT = "cpl-search/shard"
+
+
+class ShardMissing(RuntimeError):
+    """A shard's run completed, and its stage is not where the round looks for it."""
 
 
 @step("shard", version=1)
@@ -41,24 +45,38 @@ def search_in_shards(
     value: Ref | None,
     shards: int,
 ) -> int:
-    """The step *search* as `shards` runs of the deployment `cpl-search/shard`, on whichever workers take them."""
+    """The step *search* as `shards` runs of the deployment `cpl-search/shard`, on whichever workers take them.
+
+    A shard is a search of its own, so its stage has a key: those that are in the store are not searched again.
+    """
     shards = max(1, min(shards, questions.rows))
+    taken = [take_shard(questions, number, shards) for number in range(1, shards + 1)]
+
+    def searched() -> list[Ref | None]:
+        return [search_plans.find(stage.store, one, rollouts, policy, settings, library, value) for one in taken]
+
     inputs: dict[str, Any] = {"questions": questions, "rollouts": rollouts, "policy": policy}
     inputs |= {"search": settings, "library": library, "value": value}
     given = to_jsonable_python(inputs | {"shards": shards})
+    missing = [number for number, ref in enumerate(searched(), 1) if ref is None]
     progress = Progress(stage, "Shards of the search", total=shards)
-    results = run_each(
+    run_each(
         DEPLOYMENT,
-        {f"shard {number} of {shards}": given | {"shard": number} for number in range(1, shards + 1)},
+        {f"shard {number} of {shards}": given | {"shard": number} for number in missing},
         stage.log,
-        progress.show,
+        lambda done: progress.show(shards - len(missing) + done),
     )
-    searched = [Ref.model_validate(result) for result in results]
+    found = [ref for ref in searched() if ref is not None]
+    if len(found) < shards:
+        raise ShardMissing(
+            f"{shards - len(found)} of {shards} shards of the search completed, but their stages are not in the store "
+            f"{stage.store.uri}: do their workers use the same CPL_STORE and the same version of the factory?"
+        )
     for table in ("trees", "nodes"):
-        stage.write(table, (group for ref in searched for group in stage.groups(ref, table)))
-    stage.write("engine_use", added([stage.read(ref, "engine_use") for ref in searched]))
-    stage.facts |= total([stage.store.manifest(ref).facts for ref in searched]) | {"shards": shards}
-    return sum(ref.rows for ref in searched)
+        stage.write(table, (group for ref in found for group in stage.groups(ref, table)))
+    stage.write("engine_use", added([stage.read(ref, "engine_use") for ref in found]))
+    stage.facts |= total([stage.store.manifest(ref).facts for ref in found]) | {"shards": shards}
+    return sum(ref.rows for ref in found)
 
 
 def share(questions: pl.DataFrame, shard: int, shards: int) -> pl.DataFrame:

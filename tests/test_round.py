@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 import polars as pl
 import psutil
 import pytest
 
+from infra import api
 from infra.run import nested
-from infra.settings import Settings
+from infra.settings import Settings, stack_variables
 from infra.store import Store
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
@@ -32,6 +32,7 @@ SMALL = {
     "evaluation.count": 30,
     "evaluation.out_of_domain_count": 10,
     "sft.epochs": 1,
+    "value.epochs": 1,
     "step_apo.epochs": 1,
 }
 
@@ -69,18 +70,11 @@ class Shell:
 
     def store(self) -> Store:
         """The stack's store, without reading this process's environment."""
-        from dotenv import dotenv_values
-
-        os.environ.update({k: v for k, v in dotenv_values(self.home / "stack.env").items() if v is not None})
+        os.environ.update(stack_variables(self.home))
         return Store.open(Settings(home=self.home, store="s3://cpl"))
 
     def api(self, path: str, **document: Any) -> Any:
-        from dotenv import dotenv_values
-
-        url = dotenv_values(self.home / "stack.env")["PREFECT_API_URL"]
-        reply = httpx.post(f"{url}{path}", json=document, timeout=30) if document else httpx.get(f"{url}{path}")
-        reply.raise_for_status()
-        return reply.json()
+        return api.ask(self.home, "POST", path, document) if document else api.ask(self.home, "GET", path)
 
 
 @pytest.fixture(scope="module")
@@ -105,12 +99,22 @@ def test_a_round_is_published_and_can_be_asked(shell: Shell) -> None:
     summary = shell.show("first")
     assert (summary["round"], summary["state"]) == (1, "completed")
     assert not any(cached(summary).values())
-    assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "sft_more", "step_apo"}
+    assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "sft_more", "step_dpo", "step_apo"}
     assert {row["split"] for row in summary["evaluations"]} == {"in_domain", "out_of_domain"}
     assert all(row["n"] in (30, 10) and 0 <= row["accuracy"] <= 1 for row in summary["evaluations"])
     counted = shell.sql("select count(*) as n from trees", "first")
     assert counted == [{"n": 40}]
     assert summary["counts"]["step_pairs"] > 0
+    parents = shell.sql("select model, parent from models", "first")
+    assert {row["model"]: row["parent"] for row in parents} == {
+        "base": None,
+        "sft": "base",
+        "value": "base",
+        "step_apo": "sft",
+        "step_dpo": "sft",
+        "sft_more": "sft",
+    }
+    assert [row["model"] for row in shell.sql("select model from value_rankings", "first")] == ["value"]
 
 
 def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell) -> None:
@@ -208,7 +212,15 @@ def _worker(shell: Shell) -> psutil.Process:
     return psutil.Process(pid)
 
 
-def test_without_a_right_path_the_value_is_trained_and_the_round_says_so(shell: Shell, tmp_path: Path) -> None:
+def test_a_model_that_training_did_not_change_is_said_to_be_so_and_not_evaluated(shell: Shell) -> None:
+    """At a rate below what float32 can add to a weight, beside arms that are trained."""
+    shell.round("still", step_dpo__learning_rate=1e-30)
+    summary = shell.show("still")
+    assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "sft_more", "step_apo"}
+    assert [note for note in summary["notes"] if note.startswith("step_dpo: ") and "same as sft" in note]
+
+
+def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: Shell, tmp_path: Path) -> None:
     asked = shell.sql("select question from questions limit 6", "first")
     rows = [{"question": row["question"], "answer": "no number at all"} for row in asked]
     mine = tmp_path / "unanswerable.jsonl"
@@ -217,7 +229,9 @@ def test_without_a_right_path_the_value_is_trained_and_the_round_says_so(shell: 
     summary = shell.show("unsolved")
     assert any("No right path" in note for note in summary["notes"])
     assert any("No preference pair" in note for note in summary["notes"])
-    assert {row["model"] for row in summary["evaluations"]} == {"base", "sft"}
+    assert {row["model"] for row in summary["evaluations"]} == {"base"}
+    models = shell.sql("select model, uri from models", "unsolved")
+    assert {row["model"] for row in models} == {"base", "value"}
     assert summary["counts"]["trees"] == 6
     assert summary["counts"]["step_pairs"] == 0
 
@@ -232,6 +246,10 @@ def test_a_campaign_chains_its_rounds_and_finds_the_first_one_done(shell: Shell)
     rounds = shell.sql("select round, count(*) as trees from trees group by round order by round", "first")
     assert rounds == [{"round": 1, "trees": 40}, {"round": 2, "trees": 40}]
     assert summary["evaluations"]
+    asked = {row["step"]: row for row in shell.sql("select * from engine_use where round = 2", "first")}
+    assert asked["search_value"]["generated_tokens"] > 0  # the value model of round 1 judged the steps of round 2
+    judged = shell.sql("select stddev(value) as spread from nodes where round = 2 and value is not null", "first")
+    assert judged[0]["spread"] > 0
     first = json.loads(shell.run("cpl", "show", "1", "--campaign", "first", "--json"))
     assert all(cached(first).values())
 

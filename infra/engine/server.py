@@ -7,7 +7,6 @@ one before in `engine.previous.log`.
 
 import asyncio
 import fcntl
-import os
 import re
 import socket
 import subprocess
@@ -24,6 +23,7 @@ from infra import disk
 from infra.engine.launch import arguments, environment, launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
+from infra.process import birth, session
 from infra.settings import Settings
 
 START_SECONDS = 900.0
@@ -35,22 +35,19 @@ Progress = Callable[[str], None]
 
 
 class LocalEngine(BaseModel):
-    """A started engine, as kept in engine.json. `created`: its process's start time, which makes the pid unambiguous.
+    """A started engine, as kept in engine.json. `born`: its process's birth, which makes the pid unambiguous.
 
     `signature`: of the model folder (architecture and tokenizer), with the arguments that can not change in place.
     """
 
     pid: int
-    created: float
+    born: str
     url: str
     signature: str
 
     @property
     def is_alive(self) -> bool:
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(self.pid)
-            return process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
-        return False
+        return birth(self.pid) == self.born
 
 
 def local_engine(settings: Settings) -> LocalEngine | None:
@@ -87,7 +84,7 @@ async def start_local_engine(
     try:
         engine = LocalEngine(
             pid=process.pid,
-            created=psutil.Process(process.pid).create_time(),
+            born=str(birth(process.pid)),
             url=f"http://127.0.0.1:{port}",
             signature=launch_signature(folder, settings),
         )
@@ -174,7 +171,7 @@ def end_local_engine(settings: Settings) -> None:
     engine = _recorded(settings)
     if engine is None:
         return
-    processes = _processes(engine)
+    processes = session(engine.pid, engine.born)  # it leads one: workers that outlived it are found as well
     if engine.is_alive:
         with suppress(psutil.NoSuchProcess):
             psutil.Process(engine.pid).terminate()
@@ -231,17 +228,6 @@ def _recorded(settings: Settings) -> LocalEngine | None:
         return LocalEngine.model_validate_json(_state(settings).read_text())
     except (FileNotFoundError, ValidationError):
         return None
-
-
-def _processes(engine: LocalEngine) -> list[psutil.Process]:
-    """The engine and its workers. It leads a session of its own, so workers that outlived it are found as well."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess, ProcessLookupError):
-            if os.getsid(process.pid) == engine.pid and process.create_time() >= engine.created:
-                found.append(process)
-    # The number of a living session's leader is not given out again: another process under it means all are gone.
-    return [] if any(one.pid == engine.pid and one.create_time() != engine.created for one in found) else found
 
 
 def _free_port() -> int:

@@ -16,7 +16,7 @@ _LATEX = {
     r"\langle ": "⟨〈", r"\rangle ": "⟩〉", r"\approx ": "≈≃≅≒", r"\sum ": "∑", r"\prod ": "∏", r"\int ": "∫",
     r"\land ": "∧", r"\lor ": "∨", r"\to ": "→", r"\angle ": "∠", r"\therefore ": "∴", r"\lfloor ": "⌊",
     r"\rfloor ": "⌋", r"\lceil ": "⌈", r"\rceil ": "⌉", r"\ldots ": "…", ":": "∶", "|": "∣", "'": "’′", ",": "、",
-    ".": "。", "[": "【", "]": "】", "": "“”\"",
+    ".": "。", "[": "【", "]": "】", " ": "“”\"",
 }  # fmt: skip
 _OF_CHARACTER = {character: latex for latex, characters in _LATEX.items() for character in characters}
 _GREEK_CAPITALS = "ΓΔΘΛΞΠΣΦΨΩ"
@@ -36,7 +36,7 @@ _OVERLINED = re.compile("(?:\\d[\u0305\u0304\u0307])+")
 def to_latex(text: str) -> str:
     r"""The text in ASCII and LaTeX commands: `10⁻³` is `10^{-3}`, `5½` is `5\frac{1}{2}`, `－５` is `-5`."""
     if text.isascii():
-        return text.replace('"', "")
+        return text.replace('"', " ")
     text = _FRACTION.sub(lambda match: rf"\frac{{{_plain(match[1])}}}{{{_plain(match[2])}}}", text)
     text = re.sub(f"[{_RAISED}]+", lambda match: f"^{{{_plain(match[0])}}}", text)
     text = re.sub(f"[{_LOWERED}]+", lambda match: f"_{{{_plain(match[0])}}}", text)

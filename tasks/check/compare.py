@@ -44,7 +44,7 @@ def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
         case Choice(), _:
             return _is_letter(gold.letter, answer) or same(gold.option, answer, algebra)
         case _, Choice():
-            return _is_letter(answer.letter, gold) or same(gold, answer.option, algebra)
+            return _is_letter(answer.letter, gold) or (not _are_choices([gold]) and same(gold, answer.option, algebra))
         case Quantity(), Quantity():
             return _quantities(gold, answer, algebra)
         case Listing(), Listing():
@@ -110,8 +110,6 @@ def _values(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
         return gold.exact == answer.exact
     if gold.formula == answer.formula:
         return True
-    if len(gold.formula) == 1 and len(answer.formula) == 1:
-        return False  # two letters; to math-verify the choice E is Euler's number
     return algebra(gold.formula, answer.formula)
 
 

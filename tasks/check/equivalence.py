@@ -1,10 +1,7 @@
-r"""Do two answers state the same thing? The conventions of the data's ANSWERS.md on top of math-verify.
+r"""Do two answers state the same thing? The conventions stand in tasks/check/__init__.py.
 
-normalise (notation.py) -> typed answer (reading.py) -> comparison by type (compare.py) -> algebra
-(symbolic.py) for what is left. A terminating decimal equals its fraction and nothing rounded is equal; what
-the gold answer has and the other leaves out (a unit, a currency, a percent or degree sign, a base, a name
-before "=") is supplied from the gold answer; what both give must agree; a percent or degree sign that is
-given counts.
+normalise (characters.py, notation.py) -> typed answer (reading.py) -> comparison by type (compare.py) -> algebra
+(symbolic.py, enclosure.py) for what is left.
 """
 
 import re

@@ -154,7 +154,8 @@ def quote_text(text: str) -> str:
         end = closing_brace(text, match.end())
         end = len(text) if end is None else end
         content = text[match.end() : end].replace('"', "")
-        text = f'{text[: match.start()]}"{content}"{text[end + 1 :]}'
+        quoted = f'"{content}"' if content.strip() else " "
+        text = f"{text[: match.start()]}{quoted}{text[end + 1 :]}"
     return text
 
 

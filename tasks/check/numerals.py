@@ -8,6 +8,7 @@ from tasks.check.notation import squeeze
 _DECIMAL = r"(?:\d+\.?\d*|\.\d+)"
 _MIXED = re.compile(r"(?<![\d.^_}A-Za-z])(\d{1,99})\s*\\frac\{(\d{1,99})\}\{(\d{1,99})\}")
 _MIXED_SLASH = re.compile(r"(?<![\d./^_}A-Za-z])(\d{1,99})\s+(\d{1,99})\s*/\s*(\d{1,99})(?![\d.])")
+_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d /])")  # thousands
 _RECURRING = re.compile(r"(?<![\d.])(\d{0,99})\.(\d{0,99}?)(?:\\overline\{(\d{1,99})\}|\((\d{1,99})\))(?:\s*\\ldots)?")
 _SEXAGESIMAL = re.compile(rf"(\d{{1,9}})\s*\^\s*\\circ\s*(?:({_DECIMAL})\s*')?\s*(?:({_DECIMAL})\s*'')?")
 _LONGEST = 400  # digits; Python refuses to read integers of more than 4300
@@ -50,13 +51,12 @@ def as_formula(text: str) -> str:
 
     `1\frac{2}{3}\pi` -> `(1+\frac{2}{3})\pi`, `2.5x` -> `{\frac{5}{2}}x`.
     """
-    text = re.sub(
-        r"(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d ])", lambda match: match[0].replace(" ", ""), text.replace('"', "")
-    )
+    text = text.replace('"', "")
     text = re.sub(r"(\d+(?:\.\d+)?)\s*\^\s*\{?\s*\\circ\s*\}?", r"{\\frac{\\pi}{180}\\cdot \1}", text)
     text = _MIXED_SLASH.sub(_as_sum, _MIXED.sub(_as_sum, text))
+    text = _GROUPED.sub(lambda match: match[0].replace(" ", ""), text)
     text = _RECURRING.sub(lambda match: _fraction(_repeating(match[1], match[2], match[3] or match[4])), text)
-    return squeeze(re.sub(r"(?<![\d.])(\d*)\.(\d+)(?![\d.])", _as_fraction, text))
+    return squeeze(re.sub(r"(?<![\d.])(?<!\d )(\d*)\.(\d+)(?![\d.])", _as_fraction, text))
 
 
 def degrees(text: str) -> Fraction | None:

@@ -9,7 +9,7 @@ import re
 
 from tasks.check.answers import Answer, Choice, Listing, Matrix, Named, Ordered, Quantity, Region, Relation
 from tasks.check.notation import matching, split_outside, squeeze, unwrap
-from tasks.check.numerals import as_formula
+from tasks.check.numerals import as_formula, exact_value
 from tasks.check.scalar import read_scalar
 from tasks.check.units import is_unit
 
@@ -29,6 +29,7 @@ _UNIT_IN_BRACKETS = re.compile(r"(.*[\d)}!])\s+\(\s*([A-Za-z%$°¢][A-Za-z%.\s/^
 _AFTER_UNIT = re.compile(
     r"(?<=\d)(\s*\"?\s*([A-Za-z]+)\.?\s*\"?)\s+\"?(?=\d)|(?<=\d)(\s*\"\s*([A-Za-z]+)\.?\s*\")(?=\d)"
 )
+_AFTER_EQUATION = re.compile(r"(?<=[\d)}])\s+(?=[A-Za-z](?:_\{\w+\})?\s*=)")
 _CHOICE = re.compile(
     r"(?:\(([A-Z])\)|\"?\(?([A-Z])\)?[.):](?=\s))\"?\s*(?![+*/^=<>]|\\(?:cdot|times|cup|cap))(\S.*)", re.DOTALL
 )
@@ -38,23 +39,13 @@ _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb
 def read(text: str) -> Answer:
     """The typed answer of a normalised text. Total: what it cannot make out is a formula."""
     text = unwrap(text)
-    if text.startswith(r"\{") and text.endswith(r"\}") and matching(text, 1) == len(text) - 1:
-        inside = text[2:-2]
-        condition = split_outside(inside, r"\\mid(?![A-Za-z])|\||(?<!\d)\s*:")
-        if len(condition) == 2:
-            return read(condition[1])
-        return Listing(_flat([read(member) for member in split_outside(inside, "[,;]")]), is_set=True)
-    if text.startswith("{") and text.endswith("}") and matching(text, 0) == len(text) - 1:
-        return Listing(_flat([read(member) for member in split_outside(text[1:-1], "[,;]")]), is_set=True)
-    if match := re.fullmatch(r"\(?([A-Z])[).]", text):
-        return read_scalar(match[1])
-    if match := _CHOICE.fullmatch(text.replace('"', "")):
-        return Choice(match[1] or match[2], read(match[3]))
+    if (found := _set(text) or _choice(text)) is not None:
+        return found
     if (match := _UNIT_IN_BRACKETS.fullmatch(text)) and (
         len(match[2].strip()) > 1 or match[2] in "%$°¢" or is_unit(match[2])
     ):
         text = f"{match[1]} {match[2]}"  # 9 (apples)
-    text = _AFTER_UNIT.sub(_apart, text)
+    text = _AFTER_EQUATION.sub(", ", _AFTER_UNIT.sub(_apart, text))
     if not text.startswith(("(", "[")):  # between brackets a comma separates: (22,500) is a point
         text = _THOUSANDS.sub(lambda match: match[1] + match[2].replace(",", ""), text)
     members = split_outside(text, _SEPARATOR)
@@ -65,9 +56,30 @@ def read(text: str) -> Answer:
     exactly, *nearly = split_outside(text, r"\\approx(?![A-Za-z])") or [text]
     if nearly:
         return _named(exactly, nearly[-1]) if _is_name(exactly) else read(exactly)
-    if r"\approx" in text:
+    if exactly != text.strip():
         return read(exactly)
     return _bracketed(text) or _relation(text) or _region(text) or read_scalar(text)
+
+
+def _set(text: str) -> Answer | None:
+    """Members between braces, also without their backslashes, or all x with a condition."""
+    escaped = text.startswith(r"\{") and text.endswith(r"\}")
+    if (not escaped and not text.startswith("{")) or matching(text, int(escaped)) != len(text) - 1:
+        return None
+    inside = text[2:-2] if escaped else text[1:-1]
+    condition = split_outside(inside, r"\\mid(?![A-Za-z])|\||(?<!\d)\s*:")
+    if len(condition) == 2:
+        return read(condition[1])
+    return Listing(_flat([read(member) for member in split_outside(inside, "[,;]")]), is_set=True)
+
+
+def _choice(text: str) -> Answer | None:
+    """The letter of an option, alone or before its text."""
+    if match := re.fullmatch(r"\(?([A-Z])[).]", text):
+        return read_scalar(match[1])
+    if match := _CHOICE.fullmatch(text.replace('"', "")):
+        return Choice(match[1] or match[2], read(match[3]))
+    return None
 
 
 def _apart(match: re.Match[str]) -> str:
@@ -139,15 +151,18 @@ def _relation(text: str) -> Answer | None:
     if len(parts := split_outside(text, r"\\in(?![A-Za-z])")) == 2 and _is_name(parts[0]):
         return _named(parts[0], parts[1])
     parts = split_outside(text, "=")
-    if len(parts) == 2 and re.fullmatch(r"[PE]\(.*\)", squeeze(parts[0])) and _is_name(parts[0]):
-        return _named(parts[0], parts[1])
+    is_probability = (
+        len(parts) == 2 and parts[0][:1] in ("P", "E") and _is_name(parts[0])
+    )  # "<" may stand in its brackets
     order = [mark for mark in _ORDER.split(text) if mark]
-    if len(order) > 1:
-        parts, marks = [squeeze(part) for part in order[0::2]], order[1::2]
-        return _inequality(parts, marks) or Relation(as_formula(text))
-    parts = split_outside(text, "=")
+    if len(order) > 1 and not is_probability:
+        sides, marks = [squeeze(part) for part in order[0::2]], order[1::2]
+        return _inequality(sides, marks) or Relation(as_formula(text))
     if len(parts) < 2:
         return None
+    numbers = {value for part in parts if (value := exact_value(part)) is not None}
+    if len(numbers) > 1:
+        return Relation(as_formula(text))  # x = 4 = 5 states nothing
     if _is_name(parts[0]):
         return _named(parts[0], parts[-1])
     if _is_name(parts[-1]) and len(parts) == 2:

@@ -16,7 +16,7 @@ _RATIO = r':|"\s*to\s*"|\\to(?![A-Za-z])|(?<=\d)\s+to\s+(?=\d)'
 _NO_NUMBER = re.compile(
     r"\d+(?:\.\d+){2,}"  # a version
     r"|\d+([-/])\d+\1\d+"  # a date
-    r"|.*\d\s+[\d.].*"  # digits apart
+    r"|.*[\d.]\s+[\d.].*"  # digits apart
 )
 _BASE = re.compile(r"\s*_\{\s*(?:base)?\s*(\w+)\s*\}|,?\s*\(?\bbase\s+(\w+)\)?\Z")
 _PLAIN_UNIT = re.compile(r"(.*?(?:[\d)}!]|\\pi))\s*([A-Za-z][A-Za-z\s/^.\d{}-]*)", re.DOTALL)
@@ -60,9 +60,7 @@ def _quantity(text: str, plain: str) -> Answer:
     if is_worded and not re.search(rf"[\\^_{{}}=]|\d|\A(?:{_MATH_WORD})(?![A-Za-z])", number):
         return Words(re.sub(r"\A(?:an?|the)\s+", "", number.casefold().strip(" .!")))
     exact = exact_value(number)
-    if exact is None and (
-        _NO_NUMBER.fullmatch(number) or _NO_NUMBER.fullmatch(as_formula(number)) or _is_range(number)
-    ):
+    if exact is None and (_NO_NUMBER.fullmatch(as_formula(number)) or _is_range(number)):
         return Words(plain.casefold())
     if factor == 1:
         return Quantity(as_formula(number), exact, unit)

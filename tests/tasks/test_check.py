@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from fractions import Fraction
 from multiprocessing import forkserver
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 
 from tasks.check import Checker, Verdict, extract_answer, is_equal, pool
 from tasks.check.equivalence import is_equal_at_sight, is_same_text
+from tasks.check.numerals import exact_value
 from tasks.questions.places import BESIDE, data_folder
 
 CASES = Path(__file__).with_name("answer_cases.txt").read_text()
@@ -106,6 +108,25 @@ def test_rubbish_is_wrong_and_quickly_so(answer: str) -> None:
     started = time.monotonic()
     assert is_equal_at_sight("5", answer) in (False, None)
     assert time.monotonic() - started < 2.0
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("12", Fraction(12)), ("-12", Fraction(-12)), ("- 12", Fraction(-12)), ("+12", Fraction(12)), ("--12", None),
+        ("1,234", Fraction(1234)), ("12 345", Fraction(12345)), ("1,234.5", Fraction(2469, 2)), ("12,34", None),
+        (".5", Fraction(1, 2)), ("2.", Fraction(2)), ("3/4", Fraction(3, 4)), ("3/-4", Fraction(-3, 4)), ("3/0", None),
+        (r"\frac{3}{4}", Fraction(3, 4)), (r"\frac{-3}{4}", Fraction(-3, 4)), (r"\frac{3}{0}", None),
+        (r"1\frac{2}{3}", Fraction(5, 3)), ("1 2/3", Fraction(5, 3)), ("-1 2/3", Fraction(-5, 3)), ("1 3/2", None),
+        ("1 3/3", None), ("1 2/0", None), ("1 2", None), (r"0.\overline{3}", Fraction(1, 3)), ("0.(3)", Fraction(1, 3)),
+        (r".1\overline{6}", Fraction(1, 6)), (r"2.\overline{09}", Fraction(23, 11)), (r"0.333\ldots", Fraction(1, 3)),
+        (r"0.12\ldots", None), (r"0.1666\ldots", Fraction(1, 6)), (r"1.5\times 10^{3}", Fraction(1500)),
+        ("1.5e3", Fraction(1500)), ("2E-2", Fraction(1, 50)), (r"3\cdot 10^{-2}", Fraction(3, 100)), ("1e1000", None),
+        ("1e999", Fraction(10**999)), ("7" * 400, Fraction(int("7" * 400))), ("7" * 401, None), ("x", None), ("", None),
+    ],
+)  # fmt: skip
+def test_a_plain_number_is_read_exactly(text: str, value: Fraction | None) -> None:
+    assert exact_value(text) == value
 
 
 def test_exact_compares_text() -> None:

@@ -5,17 +5,18 @@ import re
 from collections.abc import Sequence
 from typing import Any, cast
 
+import polars as pl
 import pytest
 
 from tasks.check import Checker, Verdict
 from tasks.format import STEP_CLOSE
 from tasks.policy import ServedPolicy, Written
-from tasks.rollouts import attempts
+from tasks.rollouts import attempts, rolled_out
 from tasks.search.grow import ContextFull, PolicyError
 from tasks.settings import Rollouts
 from tests.tasks.scripted import step_text
 
-QUESTION = {"question_id": "q", "question": "How many?", "answer": "7", "source": "mine"}
+QUESTION = {"question_id": "q", "question": "How many?", "answer": "7", "is_exact": False}
 SETTINGS = Rollouts(samples=2, trials=4)
 
 
@@ -154,3 +155,8 @@ def test_an_attempt_tells_where_its_steps_end() -> None:
 @pytest.mark.parametrize("said", ["It is 7.0.", "It is seven.", "It is $7.00."])
 def test_the_answer_is_recognised_in_another_notation(said: str) -> None:
     assert [one["is_leaked"] for one in tried(Scripted("5", "6", "4", plan=said))] == [False, False, True, False, True]
+
+
+def test_held_out_questions_are_not_rolled_out() -> None:
+    rows = [{"question_id": name, "is_held_out": name == "b"} for name in "abc"]
+    assert list(rolled_out(pl.DataFrame(rows))) == ["a", "c"]
