@@ -66,8 +66,7 @@ def rollout_examples(question: SearchedTree, attempts: Sequence[Row], paths: int
             rewards.setdefault(state, []).append(1.0 if attempt["is_correct"] else -1.0)
     right = list({_text(attempt): attempt for attempt in _to_imitate(attempts)}.values())
     imitated = random.Random(seed).sample(right, min(paths, len(right)))
-    said = {_text(attempt) for attempt in imitated}
-    others = {_text(one): one for one in first if one["answer"] is not None and _text(one) not in said}
+    others = {_text(attempt): attempt for attempt in first if attempt["answer"] is not None}
     targeted: set[str] = set()
     examples = []
     for chosen, is_policy in ((imitated, True), (others.values(), False)):
@@ -135,7 +134,7 @@ def _tree_example(
     end = len(given_ids)
     for node in steps:
         end += len(node["token_ids"])
-        if (key := (tree.tree_id, node["node_id"])) not in targeted and node["node_id"] in tree.outcomes:
+        if (key := (tree.tree_id, node["node_id"])) not in targeted:
             targeted.add(key)
             positions.append(end - 1)
             targets.append(node["q"])

@@ -65,7 +65,7 @@ def learnt(rollouts: pl.DataFrame, trees: pl.DataFrame, nodes: pl.DataFrame, set
     because its rollouts were right, from as many of these as a tree would give paths.
     """
     nodes_of = nodes.partition_by("tree_id", as_dict=True)
-    rollouts_of = rollouts.filter(pl.col("error").is_null()).partition_by("question_id", as_dict=True)
+    rollouts_of = rollouts.partition_by("question_id", as_dict=True)
     pairs: list[Row] = []
     examples: list[Row] = []
     dropped: Counter[str] = Counter()

@@ -54,7 +54,7 @@ class SearchedTree:
         totals: dict[int, float] = {}
         counts: dict[int, int] = {}
         for terminal in self.nodes.values():
-            if terminal["reward"] is None or not terminal["visits"]:
+            if terminal["reward"] is None:
                 continue
             for node in self.path(terminal["node_id"]):
                 totals[node["node_id"]] = totals.get(node["node_id"], 0.0) + terminal["visits"] * terminal["reward"]

@@ -31,6 +31,7 @@ QUESTION = {
     "answer": "5",
     "kinds": ["add"],
     "source": "micro",
+    "is_exact": True,
 }
 
 
@@ -223,6 +224,10 @@ def test_the_most_votes_are_one_answer_the_most_value_another_and_the_highest_a_
     assert row["answer"] == answer
     assert row["output"] == step_text(1, "a") + solution_text(answer)
     assert row["generated_tokens"] > 0
+    assert {name: row[name] for name in ("benchmark", "split", "question_id", "question", "kinds")} == {
+        name: QUESTION[name] for name in ("benchmark", "split", "question_id", "question", "kinds")
+    }
+    assert row["model"] == "base"
 
 
 def test_so_many_samples_are_drawn_and_so_many_beams_kept() -> None:
@@ -363,6 +368,12 @@ def test_siblings_are_compared_pair_by_pair() -> None:
     assert found["sibling_auc"] == pytest.approx((0.5 + 1 + 0) / 3)
     # of two questions, one is drawn twice, or both once: 3/4, 3/4, 0, 1/2
     assert found["sibling_auc_stderr"] == pytest.approx(np.std([1.5 / 2, 0.0, 0.5, 0.5]), abs=0.02)
+
+
+def test_steps_of_two_trees_of_a_question_are_no_siblings() -> None:
+    """Stepwise search grows a tree for every step."""
+    ranked = [Ranked("q", "q", 0, "plan", 1.0, []), Ranked("q", "q/step-1", 0, "plan", -1.0, [])]
+    assert sibling_auc(ranked, np.array([0.5, 0.1]))["sibling_pairs"] == 0
 
 
 def test_plan_steps_and_solutions_are_ranked_apart() -> None:

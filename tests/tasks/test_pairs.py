@@ -325,6 +325,7 @@ def test_a_right_reflection_is_imitated_where_the_trees_hold_no_right_path() -> 
     assert examples[0]["prompt_ids"] == [1, 2]
     assert (examples[0]["value_positions"], examples[0]["value_targets"]) == ([4], [1.0]), "its steps have a tree"
     assert examples[1:] == taught(), "the trees still teach the value"
+    assert [example["value_targets"] for example in taught()] == [[-1.0, -1.0]]
 
 
 def test_the_first_success_is_imitated_a_first_attempt_before_a_reflection() -> None:

@@ -1,13 +1,18 @@
 """What the warehouse says of a round's models: where they come from, and which of them are one and the same."""
 
+import hashlib
 from datetime import UTC, datetime
 
 from infra.store import Manifest, Ref, StoredObject
 from tasks.publish import _model_rows
 
 
+def digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
 def stage(name: str) -> Ref:
-    return Ref(uri=f"s3://cpl/{name}/manifest.json", sha256=name.ljust(64, "0"), rows=0)
+    return Ref(uri="s3://cpl/stages/manifest.json", sha256=digest(name), rows=0)
 
 
 def manifest(name: str, weights: str, **inputs: Ref) -> Manifest:
@@ -15,14 +20,14 @@ def manifest(name: str, weights: str, **inputs: Ref) -> Manifest:
     return Manifest(
         step=name,
         version=1,
-        key="k",
+        key="0" * 32,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         seconds=1.0,
         run_id="run",
         code="0",
         config={},
         inputs=inputs,
-        objects=[StoredObject(name=file, size=1, sha256=digest) for file, digest in files.items()],
+        objects=[StoredObject(name=file, size=1, sha256=digest(content)) for file, content in files.items()],
         facts={"updates": 3, "examples": 9, "rows": 0},
     )
 
