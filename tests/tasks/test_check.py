@@ -16,6 +16,7 @@ import pytest
 from tasks.check import Checker, Verdict, extract_answer, is_equal, pool
 from tasks.check.equivalence import is_equal_at_sight, is_same_text
 from tasks.check.numerals import exact_value
+from tasks.check.scalar import in_base
 from tasks.questions.places import BESIDE, data_folder
 
 CASES = Path(__file__).with_name("answer_cases.txt").read_text()
@@ -127,6 +128,20 @@ def test_rubbish_is_wrong_and_quickly_so(answer: str) -> None:
 )  # fmt: skip
 def test_a_plain_number_is_read_exactly(text: str, value: Fraction | None) -> None:
     assert exact_value(text) == value
+
+
+@pytest.mark.parametrize(
+    ("digits", "base", "value"),
+    [
+        ("101", 2, Fraction(5)), ("-101", 2, Fraction(-5)), ("+1.1", 2, Fraction(3, 2)), ("-0.01", 2, Fraction(-1, 4)),
+        ("2", 2, None), ("z", 36, Fraction(35)), ("10", 1, None), ("10", 37, None),
+        ("1" * 200, 10, Fraction(int("1" * 200))),
+        ("1" * 201, 10, None), (".", 10, None), ("", 10, None), ("1/2", 10, None),
+    ],
+)  # fmt: skip
+def test_digits_are_read_in_their_base(digits: str, base: int, value: Fraction | None) -> None:
+    found = in_base(digits, base)
+    assert (found and (found.value, found.base)) == (None if value is None else (value, base))
 
 
 def test_exact_compares_text() -> None:
