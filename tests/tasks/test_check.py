@@ -144,7 +144,26 @@ def test_digits_are_read_in_their_base(digits: str, base: int, value: Fraction |
     assert (found and (found.value, found.base)) == (None if value is None else (value, base))
 
 
+def test_too_long_and_too_deep_answers_are_wrong_unread() -> None:
+    assert is_equal("5", " " * 999 + "5")
+    assert not is_equal("5", " " * 1000 + "5")
+    assert is_equal("7" * 600, " " * 600 + "7" * 600)  # twice as long as the gold answer
+    assert not is_equal("7" * 600, " " * 601 + "7" * 600)
+    assert is_equal("5", "(" * 40 + "5" + ")" * 40)
+    assert not is_equal("5", "(" * 41 + "5" + ")" * 41)
+    assert is_equal("(" * 41 + "5" + ")" * 41, "(" * 41 + "5" + ")" * 41)
+    assert not any(is_equal(gold, answer) for gold, answer in [("", ""), ("5", " "), (" ", "5")])
+
+
+def test_a_long_gold_answer_is_compared_as_text_at_sight_only() -> None:
+    assert is_equal_at_sight("w" * 1000, "6") is False
+    assert is_equal_at_sight("w" * 1001, "6") is None
+    assert is_equal_at_sight("7" * 1001, "$" + "7" * 1001 + "$") is True
+
+
 def test_exact_compares_text() -> None:
+    assert is_same_text("(B)", "B")
+    assert not any(is_same_text(one, "B") for one in ("(B", "B)", "(B]", "[B)", "(BB)", "((B"))
     assert is_same_text("18", " 18. ")
     assert is_same_text("18", "$18$")
     assert is_same_text("B", "(B)")
