@@ -8,7 +8,7 @@ from tasks.check.notation import split_outside, squeeze, unwrap
 from tasks.check.numerals import as_formula, degrees, exact_value
 from tasks.check.units import NUMBER_WORDS, SCALES, canonical, is_unit
 
-_MATH_WORD = r"sin|cos|tan|cot|sec|csc|log|exp|sqrt|pi|arcsin|arccos|arctan|frac|infty"
+_MATH_WORD = r"sin|cos|tan|cot|sec|csc|log|exp|sqrt|pi|arcsin|arccos|arctan|frac|infty|mod|bmod|max|min|gcd|lcm|det|lim"
 
 
 _CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?([ap])\.?m\.?", re.IGNORECASE)
@@ -113,7 +113,11 @@ def _split_unit(text: str, plain: str) -> tuple[str, str]:
     if match := _PLAIN_UNIT.fullmatch(plain):
         first, *_ = words = re.findall(r"[A-Za-z]+", match[2])
         is_known = is_unit(first) and (len(first) > 1 or plain[match.end(1)].isspace())
-        is_noun = len(first) > 1 and any(len(word) > 3 for word in words) and not re.fullmatch(_MATH_WORD, first)
+        is_noun = any(len(word) > 3 for word in words) or (
+            plain[match.end(1)].isspace() and re.fullmatch(r"[A-Za-z]{3}", first) and re.search("[aeiou]", first)
+        )
+        is_noun = is_noun and len(first) > 1 and not re.fullmatch(_MATH_WORD, first)
+        is_noun = is_noun and not re.search(r"(?<!\^)(?<!\^\{)\d", match[2])  # "7 maybe 8" is no number of things
         if is_known or is_noun:
             return match[1], match[2]
     return plain, ""

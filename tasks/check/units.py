@@ -61,6 +61,7 @@ def canonical(text: str) -> str:
     Of counted things only the last word decides: "red apples" are apples.
     """
     text = re.sub(r"\\(?:frac|cdot)|[\"{}()\\]", " ", text.lower().replace("^{2}", "^2").replace("^{3}", "^3"))
+    text = re.sub(r"\bin (?:total|all|each|the)\b.*|\baltogether\b", " ", text)
     text = re.sub(r"\^\s*([23])", r" ^\1 ", text.replace("/", " per ").replace(".", " "))
     names: list[str] = []
     power = ""
@@ -71,7 +72,7 @@ def canonical(text: str) -> str:
                 power = "^2" if name == "square" else "^3"
             elif part in ("squared", "^2", "cubed", "^3"):
                 names[-1:] = [f"{names[-1]}^{'2' if part in ('squared', '^2') else '3'}"] if names and names[-1] else []
-            elif name not in ("of", "the", "a", "an", "in", "each", "total"):
+            elif name not in ("of", "the", "a", "an", "each", "total"):
                 names.append(name + power if name else "")
                 power = ""
     known = [name for name in names if name.split("^")[0] in _SAME]

@@ -16,6 +16,7 @@ import pytest
 from tasks.check import Checker, Verdict, extract_answer, is_equal, pool
 from tasks.check.equivalence import is_equal_at_sight, is_same_text
 from tasks.check.numerals import exact_value
+from tasks.check.scalar import in_base
 from tasks.questions.places import BESIDE, data_folder
 
 CASES = Path(__file__).with_name("answer_cases.txt").read_text()
@@ -129,7 +130,40 @@ def test_a_plain_number_is_read_exactly(text: str, value: Fraction | None) -> No
     assert exact_value(text) == value
 
 
+@pytest.mark.parametrize(
+    ("digits", "base", "value"),
+    [
+        ("101", 2, Fraction(5)), ("-101", 2, Fraction(-5)), ("+1.1", 2, Fraction(3, 2)), ("-0.01", 2, Fraction(-1, 4)),
+        ("2", 2, None), ("z", 36, Fraction(35)), ("10", 1, None), ("10", 37, None),
+        ("1" * 200, 10, Fraction(int("1" * 200))),
+        ("1" * 201, 10, None), (".", 10, None), ("", 10, None), ("1/2", 10, None),
+    ],
+)  # fmt: skip
+def test_digits_are_read_in_their_base(digits: str, base: int, value: Fraction | None) -> None:
+    found = in_base(digits, base)
+    assert (found and (found.value, found.base)) == (None if value is None else (value, base))
+
+
+def test_too_long_and_too_deep_answers_are_wrong_unread() -> None:
+    assert is_equal("5", " " * 999 + "5")
+    assert not is_equal("5", " " * 1000 + "5")
+    assert is_equal("7" * 600, " " * 600 + "7" * 600)  # twice as long as the gold answer
+    assert not is_equal("7" * 600, " " * 601 + "7" * 600)
+    assert is_equal("5", "(" * 40 + "5" + ")" * 40)
+    assert not is_equal("5", "(" * 41 + "5" + ")" * 41)
+    assert is_equal("(" * 41 + "5" + ")" * 41, "(" * 41 + "5" + ")" * 41)
+    assert not any(is_equal(gold, answer) for gold, answer in [("", ""), ("5", " "), (" ", "5")])
+
+
+def test_a_long_gold_answer_is_compared_as_text_at_sight_only() -> None:
+    assert is_equal_at_sight("w" * 1000, "6") is False
+    assert is_equal_at_sight("w" * 1001, "6") is None
+    assert is_equal_at_sight("7" * 1001, "$" + "7" * 1001 + "$") is True
+
+
 def test_exact_compares_text() -> None:
+    assert is_same_text("(B)", "B")
+    assert not any(is_same_text(one, "B") for one in ("(B", "B)", "(B]", "[B)", "(BB)", "((B"))
     assert is_same_text("18", " 18. ")
     assert is_same_text("18", "$18$")
     assert is_same_text("B", "(B)")
