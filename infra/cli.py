@@ -78,8 +78,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
             table.add_row(part.name, part.state, str(part.pid or ""), since, part.address or "")
         console = Console()
         console.print(table)
-        ui = f"UI: {stack.ui} (`cpl login` prints what it asks for)"
-        console.print(ui if stack.state else "The stack was never started here: `cpl up` starts it.", soft_wrap=True)
+        if stack.state:
+            console.print(f"UI: {stack.ui} (`cpl login` prints what it asks for)", soft_wrap=True)
+        else:
+            console.print("The stack was never started here: `cpl up` starts it.")
         console.print(f"logs: {stack.home / 'logs'}", soft_wrap=True)
     if any(part.state != "running" for part in parts):
         raise typer.Exit(1)

@@ -248,3 +248,12 @@ def test_the_store_is_told_no_keys_but_its_own(tmp_path: Path, monkeypatch: pyte
     assert not [name for name in stack._environment_of(STORE) if name.startswith(("AWS_", "HF_", "PREFECT_"))]
     assert not [name for name in stack._environment_of(SERVER) if name.startswith(("AWS_", "HF_"))]
     assert stack._environment_of(WORKER)["HF_TOKEN"] == "a-token"
+
+
+def test_where_nothing_was_started_every_command_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPL_HOME", str(tmp_path / "home"))
+    status = CliRunner().invoke(app, ["status"])
+    assert (status.exit_code, "never started" in status.stdout) == (1, True)
+    login = CliRunner().invoke(app, ["login"])
+    assert (login.exit_code, "`cpl up` makes it" in login.output) == (1, True)
+    assert CliRunner().invoke(app, ["down"]).exit_code == 0
