@@ -156,10 +156,9 @@ def cpl(
                 notes.append(f"{name}: training changed no weight: same as {same}, and not evaluated again.")
             else:
                 stages[f"evaluate_{name}"] = evaluate(trained, name, stages["benchmarks"], config.evaluation, by_value)
-        ranked = {"value": judge} if own_value else {name: models.get(name) for name in ("sft", "step_apo")}
-        for name, judging in ranked.items():
-            if judging is not None:
-                stages[f"rank_values_{name}"] = rank_values(judging, name, stages["search"])
+        for name in ("value",) if own_value else ("sft", "step_apo"):
+            if name in stages:
+                stages[f"rank_values_{name}"] = rank_values(stages[name], name, stages["search"])
 
         title = Title(campaign=campaign, round=round, recipe=recipe_name, model=model)
         stages["warehouse"] = build_warehouse(title, config, dict(stages), previous)
