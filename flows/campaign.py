@@ -18,6 +18,7 @@ def cpl_campaign(
     model: str = "micro",
     recipe: Recipe = BY_MODEL,
     arms: list[Arm] = [],
+    repeat: Annotated[int, Field(ge=0)] = 0,
     shards: Annotated[int, Field(ge=1, le=100)] = 1,
     questions: Annotated[dict[str, Any], Changes("questions")] = {},
     rollouts: Annotated[dict[str, Any], Changes("rollouts")] = {},
@@ -39,6 +40,7 @@ def cpl_campaign(
         recipe: A file of flows/recipes/, for every round. By model: as in the flow cpl.
         arms: What is trained from the SFT model: step_apo, the same pairs without margin (step_dpo), and the control
             (sft_more), which learns from as many sequences as Step-APO. Empty: the recipe's.
+        repeat: Another number draws the round again: the same questions, other samples. At least 0.
         shards: Machines that search at once, in every round. From 1 to 100.
     """
     settings = {
@@ -54,6 +56,15 @@ def cpl_campaign(
         "evaluation": evaluation,
     }
     return [
-        cpl(campaign=campaign, round=number, model=model, recipe=recipe, arms=arms, shards=shards, **settings)
+        cpl(
+            campaign=campaign,
+            round=number,
+            model=model,
+            recipe=recipe,
+            arms=arms,
+            repeat=repeat,
+            shards=shards,
+            **settings,
+        )
         for number in range(1, rounds + 1)
     ]

@@ -91,12 +91,14 @@ class Changes:
         return changed
 
 
-def configure(recipe: str, arms: Sequence[Arm] = (), **changes: Mapping[str, Any]) -> Round:
+def configure(recipe: str, arms: Sequence[Arm] = (), repeat: int = 0, **changes: Mapping[str, Any]) -> Round:
     """The recipe's settings with the changed fields in their place; a field that is None keeps the recipe's value.
 
-    `arms`: in place of the recipe's, if there are any.
+    `arms`: in place of the recipe's, if there are any. `repeat`: of all steps that sample.
     """
     settings = dict(_recipe(recipe))
+    for step in ("rollouts", "search", "evaluation"):
+        settings[step] = {**settings.get(step, {}), "repeat": repeat}
     if arms:
         settings["arms"] = arms
     for step, fields in changes.items():

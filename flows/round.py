@@ -32,6 +32,7 @@ def cpl(
     model: str = "micro",
     recipe: Recipe = BY_MODEL,
     arms: list[Arm] = [],
+    repeat: Annotated[int, Field(ge=0)] = 0,
     shards: Annotated[int, Field(ge=1, le=100)] = 1,
     questions: Annotated[dict[str, Any], Changes("questions")] = {},
     rollouts: Annotated[dict[str, Any], Changes("rollouts")] = {},
@@ -59,6 +60,7 @@ def cpl(
             cpl-smollm2 for smollm2, cpl for any other.
         arms: What is trained from the SFT model: step_apo, the same pairs without margin (step_dpo), and the control
             (sft_more), which learns from as many sequences as Step-APO. Empty: the recipe's.
+        repeat: Another number draws the round again: the same questions, other samples. At least 0.
         shards: Machines that search at once, one engine each: runs of cpl-search/shard on its work pool. From 1 to 100.
     """
     tell_errors_in_a_sentence()
@@ -66,6 +68,7 @@ def cpl(
     config = configure(
         recipe_name,
         arms,
+        repeat,
         questions=questions,
         rollouts=rollouts,
         search=search,
@@ -105,7 +108,8 @@ def cpl(
         stages["search"] = search_plans(*searched) if shards == 1 else search_in_shards(*searched, shards)
         stages["pairs"] = make_pairs(stages["rollouts"], stages["search"], policy, config.pairs)
 
-        models, value_model = learn(config, stages, base, policy, notes)
+        models, new_value = learn(config, stages, base, policy, notes)
+        value_model = (new_value or judge) if config.value.separate else None
         policy = models.get("step_apo") or models.get("sft") or policy
 
         by_value = value_model if config.evaluation.decoding != "greedy" else None
@@ -114,10 +118,9 @@ def cpl(
                 notes.append(f"{name}: training changed no weight, so it is the model that it started from.")
             else:
                 stages[f"evaluate_{name}"] = evaluate(trained, name, stages["benchmarks"], config.evaluation, by_value)
-        ranked = {"value": value_model} if config.value.separate else {n: models.get(n) for n in ("sft", "step_apo")}
-        for name, judging in ranked.items():
-            if judging is not None:
-                stages[f"rank_values_{name}"] = rank_values(judging, name, stages["search"])
+        for name in ("value",) if config.value.separate else ("sft", "step_apo"):
+            if name in stages:
+                stages[f"rank_values_{name}"] = rank_values(stages[name], name, stages["search"])
 
         notes.extend(note for stage in stages.values() for note in facts(stage).get("notes", ()))
         stages["warehouse"] = build_warehouse(title, config, dict(stages), previous)

@@ -50,7 +50,7 @@ def search_alone(count: int, shards: int, policy: str, search: Search):
     with tenant(settings()):
         questions = sample_questions(1, content_of("micro"), Questions(count=count))
         model = questions if policy == "none" else prepare_model(*locate(policy))
-        return search_in_shards(questions, no_rollouts(), model, search, None, shards)
+        return search_in_shards(questions, no_rollouts(), model, search, None, None, shards)
 
 search_alone(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Search.model_validate_json(sys.argv[4]))
 """

@@ -32,6 +32,12 @@ def test_a_blank_field_means_the_recipes_value() -> None:
     assert filled.search.max_step_tokens == configure("cpl-micro").search.max_step_tokens
 
 
+def test_another_repeat_is_one_of_all_steps_that_sample_unless_one_says_otherwise() -> None:
+    again = configure("cpl-micro", repeat=3, search={"repeat": 5})
+    assert (again.rollouts.repeat, again.search.repeat, again.evaluation.repeat) == (3, 5, 3)
+    assert configure("cpl-micro").rollouts.repeat == 0
+
+
 WRONG = [
     ({"search": {"simulations": 0}}, "simulations"),
     ({"search": {"simulation": 5}}, "simulation"),

@@ -73,6 +73,7 @@ def test_help_lists_every_field(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_no_trainer_imports_torch_before_its_config_is_read() -> None:
-    code = "import sys, json, trainers.prepare, trainers.sft, trainers.step_apo\nprint(json.dumps(list(sys.modules)))"
+    code = "import sys, json, trainers.prepare, trainers.sft, trainers.step_apo, trainers.value\n"
+    code += "print(json.dumps(list(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "transformers", "trl", "datasets"} & set(json.loads(done.stdout))
