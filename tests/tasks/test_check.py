@@ -136,7 +136,8 @@ def test_a_plain_number_is_read_exactly(text: str, value: Fraction | None) -> No
     [
         ("sq. ft", "foot^2"), ("square feet", "foot^2"), ("ft^2", "foot^2"), ("cubic inches", "inch^3"),
         ("red apples", "apple"), ("cherries", "cherry"), ("pies", "pie"), ("boxes", "box"), ("dishes", "dish"),
-        ("in.", "inch"), ("branches", "branch"), ("glasses", "glass"), ("glass", "glass"), ("men", "man"), ("units", ""), ("", ""),
+        ("in.", "inch"), ("branches", "branch"), ("glasses", "glass"), ("glass", "glass"), ("men", "man"), ("", ""),
+        ("units", ""),
         ("miles per hour", "mile per hour"), ("mph", "mile per hour"), ("m/s", "meter per second"), ("in total", ""),
         ("cm squared", "centimeter^2"), ("years old", "year"), ("ft of rope", "foot"), ("apples in the box", "apple"),
         ("apples altogether", "apple"), ("of the", ""),
