@@ -286,7 +286,7 @@ class Evaluation(StepSettings):
         title="Decoding",
         description="greedy: one completion. beam: step-level beam search by V (AlphaMath, SVPO). best_of_n: the "
         "sampled solution with the highest V. majority: a vote of the sampled answers (maj@k). majority_by_value: that "
-        "vote, each weighed by (1 + V) / 2.",
+        "vote, each weighed by 1 + V.",
     )
     samples: Positive = Field(
         5, title="Samples", description="best_of_n, majority…: trajectories. beam: B2, samples a step. AlphaMath: 5."

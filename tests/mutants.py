@@ -44,6 +44,7 @@ def main() -> int:
     patterns = [f"{module}.*" for module in asked.modules] or ["*"]  # named mutants are tried again, others are not
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(asked.processes), *patterns]
     environment = os.environ | {"CI": "1"}  # Hypothesis then tries the same examples every time
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # tests are compiled once, and not for every mutant
     if subprocess.run(command, env=environment).returncode:
         return 2
     return report(asked.modules)

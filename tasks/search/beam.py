@@ -9,11 +9,14 @@ Rewards and values are backed up as in PUCT, so that the tables mean the same; t
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from tasks.check.equivalence import is_equal_at_sight
 from tasks.format import Kind
 from tasks.search.method import Ask, Draw
 from tasks.search.tree import Child, Node, Tree, back_up
+
+BY_VALUE = attrgetter("value")
 
 
 class Beam:
@@ -43,11 +46,11 @@ class Beam:
     def take(self, ask: Ask, children: Sequence[Child]) -> None:
         self.out -= 1
         added = self.tree.add(ask.node, children)
-        back_up(ask.node, 0.0 if ask.node.parent is None else ask.node.action.value or 0.0)
+        back_up(ask.node, ask.node.value)
         for node in added:
             node.is_closed = node.is_terminal
             if node.action.reward is not None:
-                back_up(node, node.action.times * node.action.reward, visits=node.action.times)
+                back_up(node, node.action.reward, times=node.action.times)
         self.candidates += added
         self._narrow()
 
@@ -61,7 +64,7 @@ class Beam:
         if self.out or self.to_ask:
             return
         valid = [node for node in self.candidates if node.action.kind in (Kind.PLAN, Kind.SOLUTION)]
-        kept = sorted(valid, key=lambda node: (-_value(node), node.node_id))[: self.width]
+        kept = sorted(valid, key=lambda node: (-node.value, node.node_id))[: self.width]
         self.to_ask = [node for node in kept if not node.is_terminal]
         self.finished += [node for node in kept if node.is_terminal]
         self.width -= len(kept) - len(self.to_ask)
@@ -70,26 +73,26 @@ class Beam:
 
 def best_solution(tree: Tree) -> Node | None:
     """The solution with the highest V: best-of-n over a sampled tree; of a beam's finished paths, its answer."""
-    return max(_solutions(tree), key=_value, default=None)
+    return max(_solutions(tree), key=BY_VALUE, default=None)
 
 
 def majority_solution(tree: Tree, *, by_value: bool = False) -> Node | None:
     """The best solution of the answer with most votes, one a trajectory: maj@k, the papers' baseline.
 
-    `by_value`: a vote weighs (1 + V) / 2 of its solution (AlphaMath). Answers that are equal at sight are one, named by
+    `by_value`: a vote weighs 1 + V of its solution (AlphaMath). Answers that are equal at sight are one, named by
     the first of them; of answers with equal votes the one that was found first wins.
     """
     votes: dict[str, list[Node]] = {}
     for node in _solutions(tree):
         answer = (node.action.answer or "").strip()
-        same = answer if answer in votes else next((one for one in votes if _agree(one, answer)), answer)
+        same = next((one for one in votes if one == answer or _agree(one, answer)), answer)
         votes.setdefault(same, []).append(node)
 
     def weight(nodes: list[Node]) -> float:
-        return sum(node.visits * ((1 + _value(node)) / 2 if by_value else 1) for node in nodes)
+        return sum(node.visits * (1 + by_value * node.value) for node in nodes)
 
     winner = max(votes.values(), key=weight, default=[])
-    return max(winner, key=_value, default=None)
+    return max(winner, key=BY_VALUE, default=None)
 
 
 def _agree(one: str, other: str) -> bool:
@@ -99,7 +102,3 @@ def _agree(one: str, other: str) -> bool:
 
 def _solutions(tree: Tree) -> list[Node]:
     return [node for node in (tree.nodes if tree.kept is None else tree.kept) if node.action.kind is Kind.SOLUTION]
-
-
-def _value(node: Node) -> float:
-    return node.action.value or 0.0

@@ -115,33 +115,30 @@ class Puct:
     def expand(self, node: Node, children: Sequence[Child]) -> None:
         """Brings a selected leaf back: backs up its V, adds its distinct children, backs up the terminal ones.
 
-        The root's own estimate is 0: no step leads to it, so no V is defined there (design D2), and a constant at the
-        root changes no choice.
+        The root's own estimate is 0: a constant there changes no choice.
         """
         self.expansions += 1
         visits = 1
-        total = 0.0 if node.parent is None else node.action.value or 0.0
+        total = node.value
         closed = True
         for child in self.tree.add(node, children):
             child.is_closed = child.is_terminal
             closed = closed and child.is_closed
             if (reward := child.action.reward) is not None:
-                child.visits, child.total = child.action.times, child.action.times * reward
+                child.visits, child.total = child.action.times, reward * child.action.times
                 visits += child.visits
                 total += child.total
-                self.right += reward > 0
+                self.right += reward == 1.0
         _bring_back(node, visits, total, closed)
 
 
 def _bring_back(node: Node, visits: int, total: float, closed: bool) -> None:
     """A leaf that was out is back, with values that sum to `total`: its path's virtual loss goes."""
     node.is_busy, node.is_closed = False, closed
-    above: Node | None = node
-    while above is not None:
+    for above in node.lineage():
         above.visits += visits
         above.total += total
         above.pending -= 1
-        above = above.parent
     _propagate(node)
 
 
@@ -150,15 +147,10 @@ def _propagate(node: Node) -> None:
     none of them can be searched now."""
     parent = node.parent
     while parent is not None:
-        closed, busy = True, True
-        for child in parent.children:
-            if not child.is_closed:
-                closed = False
-                if not child.is_busy:
-                    busy = False
-                    break
-        busy = busy and not closed
-        if closed == parent.is_closed and busy == parent.is_busy:
+        unsearched = [child for child in parent.children if not child.is_closed]
+        closed = not unsearched
+        busy = not closed and all(child.is_busy for child in unsearched)
+        if (closed, busy) == (parent.is_closed, parent.is_busy):
             return
         parent.is_closed, parent.is_busy = closed, busy
         parent = parent.parent

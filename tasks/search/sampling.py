@@ -31,14 +31,14 @@ class Sampling:
         trajectories: Counter[str] = Counter()
         for child in children:
             trajectories[child.text.strip()] += child.times
-        back_up(ask.node, 0.0 if ask.node.parent is None else ask.node.action.value or 0.0)
+        back_up(ask.node, ask.node.value)
         for node in self.tree.add(ask.node, children):
             n = trajectories[node.action.text.strip()]
             node.is_closed = node.is_terminal
             if not node.is_closed:
                 self.to_ask.append((node, n))
             elif (reward := node.action.reward) is not None:
-                back_up(node, n * reward, visits=n)
+                back_up(node, reward, times=n)
 
     def close(self, ask: Ask) -> None:
         ask.node.is_closed = True

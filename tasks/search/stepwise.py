@@ -108,9 +108,9 @@ class Stepwise:
         return self.root_children if node.parent is None else self.children
 
     def _ucb(self, node: Node) -> float:
+        """But for the half by which the mean of 1 and 0 is above that of +1 and -1, halved: it is the same for all."""
         assert node.parent is not None
-        wins = (node.q + 1) / 2
-        return wins + self.c * math.sqrt(math.log(node.parent.visits) / node.visits)
+        return node.q / 2 + self.c * math.sqrt(math.log(node.parent.visits) / node.visits)
 
     def _next_step(self) -> None:
         """Scores the root's children and starts a tree below the best, if the trajectory goes on there."""

@@ -76,6 +76,11 @@ class Node:
         return self.total / self.visits if self.visits else 0.0
 
     @property
+    def value(self) -> float:
+        """V of its state; 0 where there is none, as at the root: no step leads to it (design D2)."""
+        return self.action.value or 0.0
+
+    @property
     def is_terminal(self) -> bool:
         """Whether it ends a trajectory, with a reward or undecided."""
         return self.action.kind not in (Kind.ROOT, Kind.PLAN)
@@ -175,10 +180,8 @@ class Tree:
         ]
 
 
-def back_up(node: Node, total: float, visits: int = 1) -> None:
-    """Adds values that sum to `total` to the node and all of its ancestors."""
-    above: Node | None = node
-    while above is not None:
-        above.visits += visits
-        above.total += total
-        above = above.parent
+def back_up(node: Node, value: float, times: int = 1) -> None:
+    """Adds so many values to the node and all of its ancestors."""
+    for above in node.lineage():
+        above.visits += times
+        above.total += times * value

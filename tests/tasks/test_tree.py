@@ -95,7 +95,10 @@ def test_an_undecided_answer_is_closed_and_nothing_is_known_of_it() -> None:
 
 
 def test_a_leaf_whose_state_fills_the_context_is_closed_and_its_simulation_goes_to_another() -> None:
-    search = new_search(simulations=2)
+    search = new_search(simulations=3)
+    ask = search.ask()
+    assert ask is not None
+    search.take(ask, [plan("only")])
     ask = search.ask()
     assert ask is not None
     search.take(ask, [plan("a", logprob=-0.1), plan("b", logprob=-5.0)])
@@ -104,7 +107,7 @@ def test_a_leaf_whose_state_fills_the_context_is_closed_and_its_simulation_goes_
     assert long.node.action.text == "a"
     search.close(long)
     assert (long.node.is_closed, long.node.is_expanded, long.node.visits, long.node.pending) == (True, False, 0, 0)
-    assert (search.tree.root.visits, search.tree.root.pending, search.expansions) == (1, 0, 1)
+    assert (search.tree.root.visits, search.tree.root.pending, search.expansions) == (2, 0, 2)
     other = search.ask()
     assert other is not None
     assert other.node.action.text == "b"
