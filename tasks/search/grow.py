@@ -139,11 +139,11 @@ async def grow(task: Task, policy: Policy, settings: Search) -> Grown:
             one.cancel()
         await asyncio.gather(*out, return_exceptions=True)
     state = "failed" if error else search.state if task.simulations else "skipped"
-    names = [_tree_id(task, tree) for tree in search.trees]
+    named = [(_tree_id(task, tree), tree) for tree in search.trees]
     return Grown(
         search.trees,
-        [_row(task, tree, name, state, settings, error) for tree, name in zip(search.trees, names, strict=True)],
-        [row for tree, name in zip(search.trees, names, strict=True) for row in tree.rows(name)],
+        [_row(task, tree, name, state, settings, error) for name, tree in named],
+        [row for name, tree in named for row in tree.rows(name)],
         error,
     )
 

@@ -31,8 +31,8 @@ class Puct:
         simulations: int,
         c: float,
         seed: str,
-        enough_right: int = 0,
-        hopeless_after: int = 0,
+        enough_right: int,
+        hopeless_after: int,
     ) -> None:
         self.trees = [tree]
         self.tree = tree
@@ -94,23 +94,17 @@ class Puct:
     def _best_child(self, node: Node) -> Node:
         """PUCT over the children that can still be searched; ties are broken uniformly by the tree's seed."""
         exploration = self.c * math.sqrt(node.visits + node.pending - 1)  # less the leaf that is being selected
-        best: Node | None = None
-        ties: list[Node] = []
-        best_score = -math.inf
+        scores = {}
         for child in node.children:
             if child.is_closed or child.is_busy:
                 continue
             pending = child.pending
             visits = child.visits + pending
-            score = exploration * child.prior / (1 + visits)
+            scores[child] = exploration * child.prior / (1 + visits)
             if visits:
-                score += (child.total - pending) / visits
-            if score > best_score:
-                best, best_score, ties = child, score, []
-            elif score == best_score:
-                ties.append(child)
-        assert best is not None, "a node that is neither closed nor busy has a child to select"
-        return self.random.choice([best, *ties]) if ties else best
+                scores[child] += (child.total - pending) / visits
+        best = max(scores.values())
+        return self.random.choice([child for child, score in scores.items() if score == best])
 
     def expand(self, node: Node, children: Sequence[Child]) -> None:
         """Brings a selected leaf back: backs up its V, adds its distinct children, backs up the terminal ones.

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from tasks.format import Kind
-from tasks.search.grow import Expansion, Grown, Sample, Task, grow, judged, method
+from tasks.search.grow import Expansion, Grown, Sample, Task, grow, judged, method, too_deep
 from tasks.search.method import Draw
 from tasks.search.puct import Puct
 from tasks.search.stepwise import Stepwise
-from tasks.search.tree import Origin
+from tasks.search.tree import Child, Origin
 from tasks.settings import Search
 from tests.tasks.scripted import ScriptedPolicy, is_even, solution_text, step_text
 
@@ -213,6 +213,11 @@ def test_a_solution_after_the_most_steps_is_rewarded_and_one_step_more_is_not() 
     assert {node["depth"] for one in found for node in one.node_rows if node["kind"] == "too_deep"} == {4}
 
 
+def test_one_child_stands_for_all_samples_that_would_be_too_deep() -> None:
+    child = Child(Kind.TOO_DEEP, "", (), logprob=0.0, prior=1.0, value=None, reward=-1.0, times=3)
+    assert too_deep(3) == child
+
+
 def child_of(text: str, draw: Draw, position: int = 0, max_depth: int = 6) -> Any:
     sample = Sample(text, (4, 5, 6), logprob=-2.0, value=0.5, sampled=2)
     return asyncio.run(judged(sample, draw, position, is_even, max_depth))
@@ -290,10 +295,31 @@ def test_with_room_in_the_engine_a_tree_has_several_leaves_out_and_its_counts_ho
 
 def test_a_failure_calls_back_what_else_is_out() -> None:
     policy = Watched(seed=3, has_room=True, fails_at=9)
-    lost = grown(policy, 40, leaves=4)
+
+    async def failed() -> Grown:
+        lost = await grow(a_task(40), policy, Search(leaves=4))
+        assert policy.out == 0, "nobody waits for an answer any more"
+        return lost
+
+    lost = asyncio.run(failed())
     assert lost.error == "the engine is gone"
-    assert policy.out == 0
     assert row_of(lost)["failed_requests"] == 1
+
+
+def test_a_reply_is_taken_in_as_it_comes_and_does_not_wait_for_the_others() -> None:
+    class Stuck(ScriptedPolicy):
+        """Its second reply comes after ten others."""
+
+        async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
+            is_second = self.requests == 1
+            reply = await super().sample(state_ids, draw, session=session, priority=priority)
+            while is_second and self.requests < 12:
+                await asyncio.sleep(0)
+            return reply
+
+    search = grow(a_task(20), Stuck(has_room=True), Search(leaves=2))
+    found = asyncio.run(asyncio.wait_for(search, timeout=20))
+    assert row_of(found)["expansions"] == 20
 
 
 def test_visits_are_those_of_the_children_and_the_nodes_own() -> None:

@@ -102,6 +102,8 @@ def test_every_sample_is_asked_where_ucb_leads(
         assert search.ask() is None, "one simulation at a time"
         if len(search.trees) > trees:
             assert reference.select(rollouts) is None
+            assert reference.best(()) not in reference.terminal
+            assert search.tree.steps == trees
             trees, reference = trees + 1, Reference(c, root_children, children)
         expected = reference.select(rollouts)
         assert expected is not None
@@ -129,6 +131,8 @@ def test_every_sample_is_asked_where_ucb_leads(
             rewards = reference.rewards(path_of(node))
             assert (node.visits, node.total) == (len(rewards), sum(2 * reward - 1 for reward in rewards))
     assert reference.select(rollouts) is None
+    known = reference.below(())
+    assert not known or reference.best(()) in reference.terminal or search.tree.steps == 4
     assert search.ask() is None
     assert search.state == "finished"
 
@@ -213,6 +217,13 @@ def test_a_right_rollout_solves_its_question_though_no_node_is_right() -> None:
 
 
 def test_where_nothing_can_be_decided_the_search_ends() -> None:
+    search = Stepwise(Tree("q", (7,)), rollouts=2, root_children=1, children=1, c=1.0, max_steps=3)
+    for _ in range(2):
+        ask = search.ask()
+        assert ask is not None
+        search.take(ask, [a_child(Kind.UNDECIDED, "x")])
+    assert search.ask() is None
+    assert len(search.trees) == 1
     trees = grown(ScriptedPolicy(1, undecided=1.0, branching=1), 20).trees
     assert all(tree.root.visits < 20 for tree in trees)
     assert sum(tree.undecided_rollouts for tree in trees) > 0

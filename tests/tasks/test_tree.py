@@ -33,7 +33,8 @@ def too_deep(times: int) -> Child:
 
 
 def new_search(c: float = 1.5, simulations: int = 1000, seed: str = "test") -> Puct:
-    return Puct(Tree("q", (7,)), lambda leaf: (), simulations=simulations, c=c, seed=seed)
+    tree = Tree("q", (7,))
+    return Puct(tree, lambda leaf: (), simulations=simulations, c=c, seed=seed, enough_right=0, hopeless_after=0)
 
 
 def take(search: Puct) -> Node:
