@@ -20,7 +20,7 @@ LEAN_SERVER = {
     "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS": "30",
     "PREFECT_SERVER_SERVICES_FOREMAN_LOOP_SECONDS": "30",
     "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "30",
-    "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # SQLite has one writer: after 10 s of a busy disk a click would answer 503
+    "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # SQLite has one writer; after 10 s of a busy disk it answered 503
     "MALLOC_ARENA_MAX": "2",  # glibc would keep memory for every thread that ever asked for some
 }
 """What an idle Prefect server does without on one machine, where the user sets nothing else: its own loops are set for
