@@ -43,7 +43,10 @@ def cpl_campaign(
         repeat: Another number draws the round again: the same questions, other samples. At least 0.
         shards: Machines that search at once, in every round. From 1 to 100.
     """
-    settings = {
+    settings: dict[str, Any] = {
+        "arms": arms,
+        "repeat": repeat,
+        "shards": shards,
         "questions": questions,
         "rollouts": rollouts,
         "search": search,

@@ -200,7 +200,7 @@ def round_tables(path: Path, campaign: str, round: int) -> Tables:
     of_round = {"campaign": campaign, "round": round}
     by_model = "list_position(['base', 'sft', 'value', 'sft_more', 'step_dpo', 'step_apo'], model)"
     models = (
-        "select model, parent, same_as, updates, examples, seconds from models "
+        "select model, uri, parent, same_as, updates, examples, seconds from models "
         f"where (campaign, round) = ($campaign, $round) order by {by_model}"
     )
     evaluations = (

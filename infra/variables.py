@@ -41,7 +41,6 @@ def settle(home: Path, root: Path, ports: Mapping[str, int]) -> None:
         "PREFECT_SERVER_API_AUTH_STRING": login,
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{server},http://localhost:{ports['prefect']}",
         "PREFECT_HOME": str(home / "prefect"),
-        "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "cpl-results/cpl",
         "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
         "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
         "PREFECT_WORKER_QUERY_SECONDS": "5",

@@ -4,13 +4,11 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-import httpx
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from infra.ask import round_summary
 from infra.rounds import Title
-from infra.s3 import StoreError
 from infra.settings import settings as environment
 from infra.store import Store
 from infra.summary import Row, Section, headline, sections
@@ -26,8 +24,8 @@ def show_result(title: Title) -> None:
     try:
         summary = round_summary(Store.open(environment()), title.campaign, title.round)
         create_markdown_artifact(report(summary), key="result", description=headline(summary))
-    except (StoreError, OSError, httpx.HTTPError) as problem:
-        log.warning("the result could not be shown here; `cpl show` shows it: %s", problem)
+    except Exception as problem:
+        log.warning("the result could not be shown here; `cpl show` shows it: %r", problem)
 
 
 def report(summary: Row) -> str:

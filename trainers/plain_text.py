@@ -47,12 +47,11 @@ def plain(tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedTokenizerFast":
         _check(backend, together)
     named = {
         name: str(token)
-        for name in ("bos_token", "eos_token", "unk_token", "pad_token")
+        for name in ("bos_token", "eos_token", "unk_token", "pad_token", "chat_template")
         if (token := getattr(tokenizer, name)) is not None
     }
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
-        chat_template=tokenizer.chat_template,
         model_max_length=tokenizer.model_max_length,
         clean_up_tokenization_spaces=False,
         **named,

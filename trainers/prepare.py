@@ -126,9 +126,9 @@ def _refusing(model: str, part: str = "") -> Iterator[None]:
 
 def refuse_rowless_tokens(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
     """The tokenizer is the model's: every token that a text can become, its start and its end have a row of weights."""
-    rows = model.get_output_embeddings().weight.shape[0]
-    needed = set(tokenizer.get_vocab()) - set(tokenizer.get_added_vocab()) | {tokenizer.eos_token}
-    ids = {tokenizer.get_vocab()[token] for token in needed} | set(tokenizer("")["input_ids"])
+    rows, vocabulary = model.get_output_embeddings().weight.shape[0], tokenizer.get_vocab()
+    needed = vocabulary.keys() - tokenizer.get_added_vocab().keys() | {tokenizer.eos_token}
+    ids = {vocabulary[token] for token in needed} | set(tokenizer("")["input_ids"])
     if beyond := [number for number in ids if number >= rows]:
         raise ConfigError(
             f"its tokenizer has ids up to {max(beyond)}, its weights only {rows} rows: {len(beyond)} tokens have none; "

@@ -88,16 +88,19 @@ def _apart(match: re.Match[str]) -> str:
 
 
 def _plus_minus(text: str) -> Answer:
-    """Every choice of signs: independent for several plus-minus signs, opposite for a minus-plus."""
+    """Every choice of signs: independent for several plus-minus signs, opposite for a minus-plus. The signs stand
+    apart: 1-2 would be a range."""
     joint = r"\mp" in text
     variants = [text]
     while any(r"\pm" in one or r"\mp" in one for one in variants):
         if joint:
             variants = [
-                one.replace(r"\pm", plus).replace(r"\mp", minus) for one in variants for plus, minus in ("+-", "-+")
+                one.replace(r"\pm", plus).replace(r"\mp", minus)
+                for one in variants
+                for plus, minus in ((" + ", " - "), (" - ", " + "))
             ]
         else:
-            variants = [one.replace(r"\pm", sign, 1) for one in variants for sign in "+-"]
+            variants = [one.replace(r"\pm", sign, 1) for one in variants for sign in (" + ", " - ")]
         if len(variants) > 16:
             return Quantity(text, None)
     return _listing_of([read(re.sub(r"(^|[=(,])\s*\+", r"\1", one)) for one in variants])

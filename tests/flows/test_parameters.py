@@ -102,4 +102,5 @@ def test_the_pass_rate_sets_the_budget() -> None:
 def test_arms_are_the_recipes_unless_they_are_named() -> None:
     assert configure("cpl").arms == ("step_apo",)
     assert set(configure("cpl-micro").arms) == {"step_apo", "step_dpo", "sft_more"}
-    assert configure("cpl-micro", arms=[]).arms == ()
+    assert configure("cpl-micro", arms=["sft_more"]).arms == ("sft_more",)
+    assert configure("cpl-micro", arms=[]).arms == configure("cpl-micro").arms

@@ -21,7 +21,7 @@ import os, subprocess, sys, time
 from prefect import flow
 from flows.words import WORD
 
-@flow(name="cpl", persist_result=True, result_serializer="json")
+@flow(name="cpl")
 def cpl(seconds: float = 0) -> str:
     if seconds:
         child = subprocess.Popen(

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from infra import ask, rounds
 from infra.store import Store
 from infra.warehouse import build
+from tasks.report import report
 from tests.sql.handmade import ROUND, parquet
 from tests.stages import commit
 
@@ -221,3 +222,11 @@ def test_a_round_is_removed_but_not_from_under_one_that_builds_on_it(store: Stor
     assert json.loads(run("show", "--json").output)["campaign"] == "demo"
     assert "no campaign 'other'" in run("remove", "other", "--yes").output
     assert "Nothing is published" not in run("show").output
+
+
+def test_the_page_in_the_ui_is_made_of_what_was_published(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    page = report(ask.round_summary(store, "demo", 1))
+    assert "> **Note:** By hand." in page
+    assert "data:image/svg+xml" in page
+    assert "- step_apo: `s3://" in page

@@ -53,3 +53,11 @@ def test_nobody_without_the_key_is_served(folder: ModelFolder, tmp_path: Path, m
     assert environment(folder, settings, "k")["PYTHONPATH"] == f"{INSIDE}{os.pathsep}/mine"
     assert "k" not in given
     assert guard in launch_signature(folder, settings)  # an engine without it is not taken over
+
+
+def test_the_cuda_lock_holds_no_file_twice() -> None:
+    """cuda-python was a wheel with the files of cuda-bindings; from 13 on it only asks for the same version of it."""
+    lock = (Path(__file__).parents[2] / "infra" / "locks" / "engine-cuda.txt").read_text()
+    versions = dict(line.split("==") for line in lock.splitlines() if "==" in line and ";" not in line)
+    assert int(versions["cuda-python"].split(".")[0]) >= 13
+    assert versions["cuda-python"] == versions["cuda-bindings"]

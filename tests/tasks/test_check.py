@@ -17,6 +17,7 @@ from tasks.check import Checker, Verdict, extract_answer, is_equal, pool
 from tasks.check.equivalence import is_equal_at_sight, is_same_text
 from tasks.check.numerals import exact_value
 from tasks.check.scalar import in_base
+from tasks.check.units import canonical
 from tasks.questions.places import BESIDE, data_folder
 
 CASES = Path(__file__).with_name("answer_cases.txt").read_text()
@@ -128,6 +129,22 @@ def test_rubbish_is_wrong_and_quickly_so(answer: str) -> None:
 )  # fmt: skip
 def test_a_plain_number_is_read_exactly(text: str, value: Fraction | None) -> None:
     assert exact_value(text) == value
+
+
+@pytest.mark.parametrize(
+    ("written", "unit"),
+    [
+        ("sq. ft", "foot^2"), ("square feet", "foot^2"), ("ft^2", "foot^2"), ("cubic inches", "inch^3"),
+        ("red apples", "apple"), ("cherries", "cherry"), ("pies", "pie"), ("boxes", "box"), ("dishes", "dish"),
+        ("in.", "inch"), ("branches", "branch"), ("glasses", "glass"), ("glass", "glass"), ("men", "man"), ("", ""),
+        ("units", ""),
+        ("miles per hour", "mile per hour"), ("mph", "mile per hour"), ("m/s", "meter per second"), ("in total", ""),
+        ("cm squared", "centimeter^2"), ("years old", "year"), ("ft of rope", "foot"), ("apples in the box", "apple"),
+        ("apples altogether", "apple"), ("of the", ""),
+    ],
+)  # fmt: skip
+def test_a_unit_has_one_name(written: str, unit: str) -> None:
+    assert canonical(written) == unit
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,7 @@ TEXTS = [
     "The final answer is \\boxed{72}.\n</solution>",
     " Tom has 2 apples and buys 3 more.  How many does he have? $x^2 + y$\n\tdef f(x): return x",
 ]
-WIDTH = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
+WIDTH = {"hidden_size": 64, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
 LLAMA_3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
     r"|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -194,21 +194,21 @@ FAMILIES = {
     ),
     "qwen3": Family(
         tokenizer=lambda: byte_level(regex=LLAMA_3, nfc=True),
-        config=_llama_like(Qwen3Config, head_dim=16),
+        config=_llama_like(Qwen3Config, head_dim=32),
         special={"eos_token": "<|endoftext|>"},
         has_bos=False,
         markup=[*CHAT, *THINK],
     ),
     "gemma": Family(
         tokenizer=lambda: sentencepiece(style="plain"),
-        config=_llama_like(GemmaConfig, num_key_value_heads=1, head_dim=16, tie_word_embeddings=True),
+        config=_llama_like(GemmaConfig, num_key_value_heads=1, head_dim=32, tie_word_embeddings=True),
         special=TEXT,
         markup=[AddedToken("<h1>", normalized=False), AddedToken("\n\n", normalized=False)],
     ),
     "gpt-2": Family(
         tokenizer=lambda: byte_level(prefix=True),
         config=lambda size: GPT2Config(
-            vocab_size=size, n_positions=512, n_embd=32, n_layer=2, n_head=2, initializer_range=0.2
+            vocab_size=size, n_positions=512, n_embd=64, n_layer=2, n_head=2, initializer_range=0.2
         ),
         special={"bos_token": "<|endoftext|>", "eos_token": "<|endoftext|>"},
         has_bos=False,

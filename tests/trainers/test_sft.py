@@ -184,6 +184,17 @@ def test_without_a_right_path_the_value_is_learnt_and_the_format_is_not(config: 
     assert not Policy.read(config.output / "model").knows_format
 
 
+def test_an_update_without_a_value_target_has_a_value_loss_of_0(config: SFT, tmp_path: Path) -> None:
+    rows = pl.read_parquet(config.examples).filter("is_policy")
+    nothing: dict[str, Any] = {"value_positions": [[]] * rows.height, "value_targets": [[]] * rows.height}
+    untargeted = rows.with_columns(**{name: pl.Series(v, dtype=rows.schema[name]) for name, v in nothing.items()})
+    untargeted.write_parquet(tmp_path / "rows.parquet")
+    train(dataclasses.replace(config, examples=tmp_path / "rows.parquet"))
+    (line,) = lines(config.output / "progress.jsonl")
+    assert line["value_loss"] == line["value_deviation"] == 0
+    assert line["loss"] == pytest.approx(line["lm_loss"])
+
+
 def test_rows_whose_prompt_fills_max_length_are_left_out(
     config: SFT, tmp_path: Path, encode: Callable[[str], list[int]]
 ) -> None:
