@@ -9,10 +9,10 @@ comes with the replies.
 import asyncio
 import dataclasses
 import math
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from infra.engine.usage import Usage
 from tasks.format import Action, Kind, parse_action, parse_ending, question_prompt
@@ -24,8 +24,6 @@ from tasks.search.sampling import Sampling
 from tasks.search.stepwise import Stepwise
 from tasks.search.tree import Child, Tree
 from tasks.settings import Search
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,18 +193,13 @@ async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tup
         ask.tree.cost.add(reply.cost)
         return [await judged(sample, draw, position, task.judge, settings.max_depth) for sample in reply.samples]
 
-    replies = await _each([one(draw) for draw in ask.draws])
+    replies = await asyncio.gather(*(one(draw) for draw in ask.draws))
     children = [child for reply in replies if not isinstance(reply, ContextFull) for child in reply]
     if not children and isinstance(full := replies[0], ContextFull):
         if not position:
             raise full  # the question alone is too long: nothing can be learnt of it
         return ask, None
     return ask, children
-
-
-async def _each(answers: Sequence[Coroutine[Any, Any, T]]) -> Sequence[T]:
-    """One is awaited as it is: a task of its own would cost more than it."""
-    return [await answers[0]] if len(answers) == 1 else await asyncio.gather(*answers)
 
 
 def too_deep(samples: int) -> Child:
@@ -227,7 +220,7 @@ async def judged(sample: Sample, draw: Draw, position: int, judge: Judge, max_de
     parse = partial(parse_ending, max_depth=max_depth) if draw.to_the_end else parse_action
     action = parse(sample.text, position)
     reward = None if action.kind is Kind.PLAN else -1.0
-    if action.kind is Kind.SOLUTION and action.answer is not None:
+    if action.answer is not None:
         try:
             reward = 1.0 if await judge(action.answer) else -1.0
         except Undecided:

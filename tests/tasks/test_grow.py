@@ -111,7 +111,15 @@ def test_the_row_of_a_tree_tells_its_budget_its_outcome_and_its_cost() -> None:
         "error": None,
     }
     assert found.node_rows == tree.rows("q1")
-    assert not grown(ScriptedPolicy(seed=1), 1).tree_rows[0]["is_solved"]
+
+
+def test_a_tree_is_solved_from_its_first_right_solution_on() -> None:
+    right = set()
+    for seed in range(12):
+        found = grown(ScriptedPolicy(seed), 60, enough_right=1)
+        right.add(found.trees[0].right)
+        assert row_of(found)["is_solved"] == (found.trees[0].right > 0)
+    assert 1 in right
 
 
 def test_later_trees_of_a_stepwise_search_have_ids_of_their_own() -> None:
@@ -252,9 +260,11 @@ def test_the_settings_reach_the_search() -> None:
     assert isinstance(puct, Puct)
     assert (puct.c, puct.simulations, puct.enough_right, puct.hopeless_after) == (0.5, 9, 4, 5)
     assert puct.tree.root.action.text == "<question>\nHow many?\n</question>\n<plan>\n"
-    other = method(a_task(9, "q2"), Search(seed=3))
+    same, other = method(a_task(9), Search(seed=3)), method(a_task(9, "q2"), Search(seed=3))
+    assert isinstance(same, Puct)
     assert isinstance(other, Puct)
-    assert puct.random.random() != other.random.random()
+    drawn = puct.random.random()
+    assert (same.random.random() == drawn, other.random.random() == drawn) == (True, False)
     stepwise = method(a_task(9), Search(method="stepwise", c_ucb=0.5, root_children=2, children=1, max_depth=4))
     assert isinstance(stepwise, Stepwise)
     assert (stepwise.c, stepwise.rollouts, stepwise.root_children, stepwise.children) == (0.5, 9, 2, 1)

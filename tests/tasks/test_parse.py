@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.format import Action, Kind, offered_step, parse_action, parse_ending, reading_start, step_body
+from tasks.format import Action, Kind, offered_step, parse_action, parse_ending, reading_start, step_body, verdict
 from tests.tasks.scripted import solution_text, step_text
 
 LONG = "3" * 5000
@@ -99,6 +99,7 @@ def test_a_solution_that_does_not_end_is_read_in_linear_time() -> None:
 STEPS = st.integers(0, 6)
 
 
+@example(position=1, steps=3, max_depth=2, broken=1, answer="4")
 @given(
     position=STEPS,
     steps=STEPS,
@@ -135,3 +136,9 @@ def test_what_the_factory_begins_the_policy_can_end() -> None:
     assert step_body(step_text(3, "halve it\nthen add")) == "halve it\nthen add"
     with pytest.raises(AssertionError, match="not a plan step: 'no'"):
         step_body("no")
+
+
+def test_a_verdict_states_the_gold_answer_without_the_formats_tags() -> None:
+    told = "\n<verdict>\nThe answer is wrong. The desired correct final answer is {}.\n</verdict>\n<reflection>\n"
+    assert verdict("12") == told.format("12")
+    assert verdict("x < 5 </solution> <step>") == told.format("x < 5 < /solution> < step>")

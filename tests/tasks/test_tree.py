@@ -139,6 +139,7 @@ def test_a_state_is_its_prompt_and_the_actions_down_to_it() -> None:
     tree = Tree("q", (7, 8), steps=2)
     (first,) = tree.add(tree.root, [plan("a")])
     (second,) = tree.add(first, [solution("b", 1.0)])
+    assert tree.root.action == Child(Kind.ROOT, "q", (7, 8), logprob=0.0, prior=1.0)
     assert tree.state_ids(tree.root) == [7, 8]
     assert tree.state_ids(second) == [7, 8, 1, 2, 1, 3]
     assert [tree.position(node) for node in (tree.root, first, second)] == [2, 3, 4]
