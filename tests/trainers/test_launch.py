@@ -20,7 +20,7 @@ from tasks.train import accelerate, reason, shared_out
 from tests.tasks.local_stage import Silent
 from tests.trainers.conftest import write_config
 from tests.trainers.launched import stage
-from trainers.config import TrainingConfig
+from trainers.config import ConfigError, TrainingConfig
 from trainers.progress import lines
 
 UPDATES = 200
@@ -130,6 +130,14 @@ def test_a_micro_batch_is_the_largest_that_divides_a_devices_share(
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", str(devices))
     assert TrainingConfig(**settings | {"batch_size": batch, "micro_batch_size": micro}).rows_at_once == rows
+
+
+def test_a_batch_that_the_processes_cannot_share_evenly_is_refused(
+    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(ConfigError, match=r"batch_size \(8\) cannot be shared out evenly to 3 processes"):
+        TrainingConfig(**settings)
 
 
 RANKS = (

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,8 +51,11 @@ def test_its_loss_is_the_value_loss_alone_and_it_tells_how_v_spreads(config: Val
     assert line["value_deviation"] == pytest.approx(of_start.std(correction=0).item(), rel=1e-4)
 
 
-def test_it_learns_the_targets_and_is_a_model_folder_that_needs_no_examples(config: Value) -> None:
-    train(dataclasses.replace(config, epochs=80, learning_rate=3e-3))
+def test_it_learns_the_targets_and_is_a_model_folder_that_needs_no_examples(config: Value, tmp_path: Path) -> None:
+    foreign = shutil.copytree(config.model, tmp_path / "foreign")
+    words = json.loads((foreign / "policy.json").read_text())
+    (foreign / "policy.json").write_text(json.dumps(words | {"knows_format": False}))
+    train(dataclasses.replace(config, model=foreign, epochs=80, learning_rate=3e-3))
     pairs = values(config.output / "model", config.examples)
     assert sum((v - target) ** 2 for v, target in pairs) / len(pairs) < 0.02
     summary = json.loads((config.output / "summary.json").read_text())
