@@ -11,8 +11,18 @@ import duckdb
 import typer
 
 from infra import rounds
-from infra.display import ROWS_SHOWN, print_answer, print_csv, print_json, print_listing, print_rounds, print_summary
-from infra.query import Limits, QueryFailed, QueryRefused, answered, asked
+from infra.display import (
+    ROWS_SHOWN,
+    complain,
+    print_answer,
+    print_csv,
+    print_json,
+    print_listing,
+    print_records,
+    print_rounds,
+    print_summary,
+)
+from infra.query import Limits, QueryFailed, QueryRefused, answered, answers, asked
 from infra.rounds import NoSuchRound, Publication
 from infra.s3 import StoreError
 from infra.settings import settings
@@ -57,14 +67,14 @@ def sql(
         found = _published(store, campaign, round, publication_id)
         most = None if as_csv or as_json else ROWS_SHOWN + 1
         with asked(_warehouse(store, found), text, most, Limits(seconds=seconds)) as batches:
-            answer = answered(batches)
-    if as_csv:
-        print_csv(answer)
-    elif as_json:
-        print_json(answer.records())
-    else:
-        typer.echo(f"Campaign {found.campaign}, up to round {found.round}")
-        print_answer(answer)
+            if as_csv:
+                print_csv(answers(batches))
+            elif as_json:
+                print_records(answers(batches))
+            else:
+                answer = answered(batches)
+                typer.echo(f"Campaign {found.campaign}, up to round {found.round}")
+                print_answer(answer)
 
 
 def show(
@@ -267,6 +277,8 @@ def _plain_errors() -> Iterator[None]:
     """A wrong query, a missing round, a store that is down, a full disk: told in words, with exit status 1."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # who reads has enough: typer ends quietly
     except (duckdb.Error, QueryRefused, QueryFailed, NoSuchRound, StoreError, OSError) as problem:
-        typer.echo(str(problem), err=True)
+        complain(problem)
         raise typer.Exit(1) from problem

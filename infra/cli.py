@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from infra.ask import list_rounds, remove, show, sql
+from infra.display import visible
 from infra.run import round_
 from infra.upkeep import gc, verify
 
@@ -25,7 +26,7 @@ def up() -> None:
         stack.up(typer.echo)
         Store.open(settings())
     except (StackError, StoreError, OSError) as problem:
-        typer.secho(str(problem), err=True, fg=typer.colors.RED)
+        typer.secho(visible(str(problem)), err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from problem
     typer.echo(f"The stack is up. UI: {stack.ui} (`cpl login` prints what it asks for)")
 
@@ -37,7 +38,7 @@ def down() -> None:
     from infra.settings import Settings
     from infra.stack import Stack
 
-    Stack(Settings().home, Path.cwd()).down(typer.echo)
+    Stack(Settings().home, Path.cwd()).down(lambda line: typer.echo(visible(line)))
     if not stop_local_engine(Settings()):
         typer.echo("engine: left running, a flow uses it that was not started by this stack")
 

@@ -4,8 +4,10 @@ import csv
 import json
 import re
 import sys
+from collections.abc import Iterable
 from typing import Any
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -29,20 +31,42 @@ def console() -> Console:
     return Console(width=width, markup=False, highlight=False, emoji=False)
 
 
+def complain(problem: object) -> None:
+    """What went wrong, in words, on standard error. They may quote a question, a model or a name in the store."""
+    typer.echo(visible(str(problem)), err=True)
+
+
 def print_json(document: Any) -> None:
+    print(_json(document))
+
+
+def print_records(answers: Iterable[Answer]) -> None:
+    """The rows of all of them as one JSON list, printed as they come."""
+    before = "["
+    for answer in answers:
+        for record in answer.records():
+            print(before + _json([record])[1:-2], end="")
+            before = ","
+    print("[]" if before == "[" else "\n]")
+
+
+def _json(document: Any) -> str:
     """Characters that a terminal would obey are escaped, as JSON allows for any."""
     text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
-    print(CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text))
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-def print_csv(answer: Answer) -> None:
-    """Lists and structs are written as JSON, nulls as nothing. For a terminal, control characters are made visible."""
-    visible = _visible if sys.stdout.isatty() else str
+def print_csv(answers: Iterable[Answer]) -> None:
+    """The rows of all of them, as they come. Lists and structs are written as JSON, nulls as nothing. For a terminal,
+    control characters are made visible."""
+    shown = visible if sys.stdout.isatty() else str
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow([visible(name) for name in answer.columns])
-    for row in answer.rows:
-        texts = (json.dumps(cell, default=str) if isinstance(cell, (list, dict)) else cell for cell in row)
-        writer.writerow([visible(text) if isinstance(text, str) else text for text in texts])
+    for number, answer in enumerate(answers):
+        if number == 0:
+            writer.writerow([shown(name) for name in answer.columns])
+        for row in answer.rows:
+            texts = (json.dumps(cell, default=str) if isinstance(cell, (list, dict)) else cell for cell in row)
+            writer.writerow([shown(text) if isinstance(text, str) else text for text in texts])
 
 
 def print_answer(answer: Answer) -> None:
@@ -52,7 +76,7 @@ def print_answer(answer: Answer) -> None:
     if not shown:
         out.print("No rows.")
         return
-    columns = [_visible(name) for name in answer.columns]
+    columns = [visible(name) for name in answer.columns]
     cells = [[_cell(cell, CELL_WIDTH) for cell in row] for row in shown]
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     if sum(widths) + 3 * len(widths) <= out.width:
@@ -92,22 +116,23 @@ def print_listing(relations: list[Row], examples: list[tuple[str, str]]) -> None
 
 def print_summary(summary: Row) -> None:
     out = console()
-    out.print(headline(summary))
+    out.print(visible(headline(summary)))
     if summary["error"]:
-        out.print(f"\n{_visible(summary['error'])}\n")
+        out.print(f"\n{visible(summary['error'])}\n")
     for section in sections(summary):
         out.print(_table(section.header, section.rows, title=section.title))
     for note in summary["notes"]:
-        out.print(f"Note: {_visible(note)}")
+        out.print(f"Note: {visible(note)}")
 
 
 def _table(header: list[str], rows: list[list[str]], title: str | None = None) -> Table:
     """Columns whose every cell reads as a number are set flush right."""
     table = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False)
+    rows = [[visible(cell) for cell in row] for row in rows]
     for index, name in enumerate(header):
         cells = [row[index] for row in rows if row[index]]
         numeric = bool(cells) and all(cell.replace(",", "").lstrip("-").replace(".", "", 1).isdigit() for cell in cells)
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(visible(name), justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         table.add_row(*row)
     return table
@@ -126,13 +151,13 @@ def _cell(value: Any, width: int) -> str:
     """One line of at most `width` characters. A long list is its beginning and its length."""
     if value is None or isinstance(value, bool):
         return "" if value is None else str(value).lower()
-    text = _visible(f"{value:.6g}" if isinstance(value, float) else str(value)).replace("\n", "⏎")
+    text = visible(f"{value:.6g}" if isinstance(value, float) else str(value)).replace("\n", "⏎")
     if len(text) <= width:
         return text
     end = f"… {len(value)} items]" if isinstance(value, list) else "…"
     return text[: width - len(end)] + end
 
 
-def _visible(text: str) -> str:
+def visible(text: str) -> str:
     """Text of models and questions is anybody's: what a terminal would obey is shown and not sent."""
     return CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

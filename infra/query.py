@@ -11,6 +11,7 @@ import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -41,7 +42,8 @@ class QueryFailed(RuntimeError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one query may take. `gib`: of address space, DuckDB's own memory included; `spill_gib`: of disk."""
+    """What one query may take. `seconds`: that are waited for it; `gib`: of address space, DuckDB's own memory
+    included; `spill_gib`: of disk."""
 
     seconds: float = 300.0
     gib: float = 6.0
@@ -72,27 +74,55 @@ def asked(
         )
         assert process.stdin is not None
         assert process.stdout is not None
-        overdue = Timer(limits.seconds, process.kill)
-        overdue.start()
         try:
             request = {"path": str(path), "sql": statement, "most": most, "spill": spill, **asdict(limits)}
             with process.stdin:
                 process.stdin.write(json.dumps(request).encode())
-            yield _batches(process, errors, overdue, limits)
+            yield _batches(process, errors, _Patience(process, limits.seconds), limits)
         finally:
-            overdue.cancel()
             process.kill()
             process.wait()
             process.stdout.close()
 
 
+class _Patience:
+    """Ends a process after so many seconds of waiting for it. What its reader does meanwhile does not count."""
+
+    def __init__(self, process: subprocess.Popen[bytes], seconds: float) -> None:
+        self.process, self.left = process, seconds
+
+    def __enter__(self) -> None:
+        self.began, self.timer = time.monotonic(), Timer(self.left, self.process.kill)
+        self.timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.timer.cancel()
+        self.left = max(0.0, self.left - (time.monotonic() - self.began))
+
+
+def answers(batches: Iterator[pa.RecordBatch]) -> Iterator[Answer]:
+    """Each batch in Python values, as it comes: all rows at once may not fit into memory. A column whose name occurred
+    before gets a number.
+
+    Raises:
+        QueryFailed: for a value that Python does not know.
+    """
+    for batch in batches:
+        try:
+            rows = list(zip(*(_values(column) for column in batch.columns), strict=True))
+        except (pa.ArrowException, ValueError, OverflowError) as problem:
+            raise QueryFailed(
+                f"the answer holds a value that cannot be shown ({problem}): cast it to varchar"
+            ) from None
+        yield Answer(_unique(batch.schema.names), rows)
+
+
 def answered(batches: Iterator[pa.RecordBatch]) -> Answer:
-    """All batches as one answer of Python values; a column whose name occurred before gets a number."""
+    """All batches as one answer."""
     columns: list[str] = []
     rows: list[tuple[Any, ...]] = []
-    for batch in batches:
-        columns = columns or _unique(batch.schema.names)
-        rows += zip(*(_values(column) for column in batch.columns), strict=True)
+    for columns, more in answers(batches):  # noqa: B007  the first has them, also without rows
+        rows += more
     return Answer(columns, rows)
 
 
@@ -132,21 +162,36 @@ def one_statement(sql: str) -> str:
     return found[0].query
 
 
-def _batches(process: subprocess.Popen[bytes], errors: Any, overdue: Timer, limits: Limits) -> Iterator[pa.RecordBatch]:
-    try:
-        with pa.ipc.open_stream(process.stdout) as stream:
-            yield pa.RecordBatch.from_pylist([], schema=stream.schema)
-            yield from stream
-    except (pa.ArrowInvalid, OSError):
-        pass  # it ended before it began, or in the middle: its exit status says why
-    if status := process.wait():
+def _batches(
+    process: subprocess.Popen[bytes], errors: Any, patience: _Patience, limits: Limits
+) -> Iterator[pa.RecordBatch]:
+    yield from _received(process, patience)
+    with patience:
+        status = process.wait()
+    if status:
         errors.seek(0)
         said = errors.read().decode(errors="replace").strip()
-        if not overdue.is_alive():
+        if not patience.left:
             raise QueryFailed(f"The query was stopped after {limits.seconds:g} seconds; --seconds gives it more.")
         if status == OUT_OF_MEMORY or status < 0:
             raise QueryFailed(f"The query needed more than {limits.gib:g} GiB of memory; ask for less at once.")
         raise QueryFailed(said or f"the query's process ended with status {status}")
+
+
+def _received(process: subprocess.Popen[bytes], patience: _Patience) -> Iterator[pa.RecordBatch]:
+    """What comes, until it ends: where that is before it began, or in the middle, the exit status says why."""
+    try:
+        with patience:
+            stream = pa.ipc.open_stream(process.stdout)
+        yield pa.RecordBatch.from_pylist([], schema=stream.schema)
+        while True:
+            with patience:
+                batch = stream.read_next_batch()
+            yield batch
+    except (pa.ArrowInvalid, StopIteration, OSError):
+        return
+    except pa.ArrowException as problem:
+        raise QueryFailed(f"the answer is of a type that cannot be shown ({problem}): cast it to varchar") from None
 
 
 def _answer(request: dict[str, Any]) -> None:
@@ -170,5 +215,5 @@ if __name__ == "__main__":
         _answer(json.load(sys.stdin))
     except (MemoryError, duckdb.OutOfMemoryException, pa.ArrowMemoryError):
         sys.exit(OUT_OF_MEMORY)
-    except duckdb.Error as problem:
+    except (duckdb.Error, pa.ArrowException) as problem:
         sys.exit(str(problem))

@@ -281,7 +281,7 @@ class Stack:
     @contextmanager
     def _locked(self, patiently: bool = True) -> Iterator[bool]:
         """One `up` or `down` at a time; the lock goes with the process that holds it. False: another holds it."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)  # copies of the store's objects lie there
         with (self.home / "stack.lock").open("w") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | (0 if patiently else fcntl.LOCK_NB))

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from infra.display import complain, visible
+
 
 def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without this it is only told.")] = False) -> None:
     """Tell what is left over in the store and on this machine, and remove it with --yes."""
@@ -52,7 +54,7 @@ def verify(
     for fault in found:
         needed = f" [needed by the rounds {', '.join(fault.rounds)}]" if fault.rounds else ""
         removed = " Removed." if drop and fault.is_useless else ""
-        typer.echo(f"{fault.name}: {fault.problem}{needed}{removed}")
+        typer.echo(visible(f"{fault.name}: {fault.problem}{needed}{removed}"))
     if not found:
         typer.echo("All that was published is there" + (", byte for byte." if deep else " (--deep reads it)."))
         return
@@ -67,5 +69,5 @@ def _plain_errors() -> Iterator[None]:
     try:
         yield
     except (StoreError, OSError) as problem:
-        typer.echo(str(problem), err=True)
+        complain(problem)
         raise typer.Exit(1) from problem

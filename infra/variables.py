@@ -30,14 +30,17 @@ a server of many."""
 def settle(home: Path, root: Path, ports: Mapping[str, int]) -> None:
     """Writes `home`/stack.env, and prefect.toml in `root` unless that is the user's own. Both are the owner's to read.
 
-    Keys and login are made once. The login is a header that no browser sends by itself, so a page of another origin has
-    nothing to ride on; and only the UI's own pages may read what the server answers.
+    Keys are made once, and so is the login of an address: while the server was away another program may have listened
+    there, and was sent what was meant for the server. The login is a header that no browser sends by itself, so a page
+    of another origin has nothing to ride on; and only the UI's own pages may read what the server answers.
     """
     known = stack_variables(home)
     server = f"127.0.0.1:{ports['prefect']}"
-    login = known.get("PREFECT_API_AUTH_STRING") or f"cpl:{secrets.token_urlsafe(24)}"
+    address = f"http://{server}/api"
+    login = known["PREFECT_API_AUTH_STRING"] if known.get("PREFECT_API_URL") == address else None
+    login = login or f"cpl:{secrets.token_urlsafe(24)}"
     variables = {
-        "PREFECT_API_URL": f"http://{server}/api",
+        "PREFECT_API_URL": address,
         "PREFECT_API_AUTH_STRING": login,
         "PREFECT_SERVER_API_AUTH_STRING": login,
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{server},http://localhost:{ports['prefect']}",

@@ -24,6 +24,7 @@ from infra.rounds import Title
 from infra.s3 import StoreError
 from infra.settings import settings as environment
 from infra.store import Ref, Store
+from tasks.report import words
 from tasks.step import in_the_ui
 
 
@@ -77,8 +78,8 @@ def _record(
 def _say_why(error: str) -> None:
     """The sentence by itself: the state's page shows it below a log of many lines."""
     create_markdown_artifact(
-        f"## The round failed\n\n{error}\n\nWhat was finished is kept. When the cause is gone, press **Retry**: the "
-        "round goes on where it stopped.\n",
+        f"## The round failed\n\n{words(error)}\n\nWhat was finished is kept. When the cause is gone, press **Retry**: "
+        "the round goes on where it stopped.\n",
         key="why-it-failed",
         description="Why the round failed",
     )

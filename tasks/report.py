@@ -1,5 +1,6 @@
 """What a round came to, for the page of its flow run in the UI: notes first, a picture of the scores, the tables."""
 
+import re
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -31,13 +32,13 @@ def show_result(title: Title) -> None:
 def report(summary: Row) -> str:
     """The summary of `cpl show` as Markdown."""
     asked = f"--campaign {summary['campaign']} --round {summary['round']}"
-    notes = [f"> **Note:** {_text(note)}\n" for note in summary["notes"]]
+    notes = [f"> **Note:** {words(note)}\n" for note in summary["notes"]]
     picture = [as_image(scores_svg(summary["evaluations"]), "accuracy of each model")] if summary["evaluations"] else []
     tables = sorted(sections(summary), key=lambda section: section.title.startswith("What"))  # scores before counts
-    models = [f"- {model['model']}: `{model['uri']}`" for model in summary["models"]]
+    models = [f"- {words(model['model'])}: `{words(model['uri'])}`" for model in summary["models"]]
     return "\n".join(
         [
-            f"# {headline(summary)}\n",
+            f"# {words(headline(summary))}\n",
             *notes,
             *picture,
             *(_table(section) for section in tables),
@@ -85,10 +86,11 @@ def _across(share: float) -> float:
 
 def _table(section: Section) -> str:
     rows = [section.header, ["---"] * len(section.header), *section.rows]
-    lines = ["| " + " | ".join(_text(cell) for cell in row) + " |" for row in rows]
+    lines = ["| " + " | ".join(words(cell) for cell in row) + " |" for row in rows]
     return "\n".join([f"## {section.title}\n", *lines, ""])
 
 
-def _text(anything: Any) -> str:
-    """Names and notes may hold anybody's words: no HTML, no end of the cell."""
-    return escape(str(anything), quote=False).replace("|", "\\|").replace("\n", " ")
+def words(anything: Any) -> str:
+    """Names, notes and errors may hold anybody's words: no HTML, no link, no picture, no end of the cell."""
+    marks = re.sub(r"([\\`\[\]|])", r"\\\1", escape(str(anything), quote=False))
+    return marks.replace("\n", " ")

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import duckdb
 import psutil
 import pytest
 
-from infra.query import Limits, QueryFailed, QueryRefused, answered, asked, one_statement
+from infra.query import Limits, QueryFailed, QueryRefused, answered, answers, asked, one_statement
 from infra.warehouse import Answer
 
 
@@ -116,6 +117,29 @@ def test_a_query_ends_when_its_time_is_up(warehouse: Path, sql: str) -> None:
 def test_a_query_that_wants_too_much_memory_is_told_so(warehouse: Path) -> None:
     with pytest.raises(QueryFailed, match="3 GiB"):
         answer(warehouse, "select repeat('x', 4000000000) as x, repeat('y', 4000000000) as y", gib=3)
+
+
+def test_an_answer_of_any_length_is_read_in_little_memory(warehouse: Path) -> None:
+    sql = "select range, [range, range] as pair, 'row ' || range as text from range(1000000)"
+    with asked(warehouse, sql) as batches:
+        tracemalloc.start()
+        assert sum(len(answer.rows) for answer in answers(batches)) == 1_000_000
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    assert peak < 32 << 20, "all at once would be some 400 MiB"
+
+
+def test_the_time_in_which_an_answer_is_read_is_not_the_querys(warehouse: Path) -> None:
+    with asked(warehouse, "from range(1000000)", limits=Limits(seconds=4)) as batches:
+        rows = next(batches).num_rows
+        time.sleep(5)
+        assert rows + sum(batch.num_rows for batch in batches) == 1_000_000
+
+
+def test_a_value_that_python_does_not_know_is_told_in_words(warehouse: Path) -> None:
+    for sql in ("from test_all_types()", "select timestamp '290000-01-01' as t", "select date '-infinity' as d"):
+        with pytest.raises(QueryFailed, match="cast it"):
+            answer(warehouse, sql)
 
 
 def test_ctrl_c_ends_a_query_that_duckdb_would_not_end(warehouse: Path) -> None:

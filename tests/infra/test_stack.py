@@ -231,6 +231,25 @@ def test_a_home_may_have_any_name(name: str, tmp_path: Path) -> None:
     assert subprocess.run(script, capture_output=True, text=True, check=True).stdout == str(home / "prefect")
 
 
+def test_a_new_address_gets_a_new_login_for_another_program_may_have_heard_the_old_one(tmp_path: Path) -> None:
+    def settled(port: int) -> tuple[str, str]:
+        variables.settle(tmp_path, tmp_path, dict.fromkeys(("prefect", *weed.ROLES), port))
+        known = stack_variables(tmp_path)
+        assert known["PREFECT_SERVER_API_AUTH_STRING"] == known["PREFECT_API_AUTH_STRING"]
+        return known["PREFECT_API_AUTH_STRING"], known["AWS_SECRET_ACCESS_KEY"]
+
+    (login, key), again, (elsewhere, kept) = settled(1), settled(1), settled(2)
+    assert again == (login, key)
+    assert elsewhere != login
+    assert kept == key, "the store's key is never sent, only what was signed with it"
+
+
+def test_what_lies_in_the_home_is_the_owners_to_read(tmp_path: Path) -> None:
+    home = tmp_path / ".cpl"
+    Stack(home, tmp_path).down(print)
+    assert home.stat().st_mode & 0o777 == 0o700
+
+
 def test_the_login_is_sent_to_no_other_server() -> None:
     stack = {"PREFECT_API_URL": "http://127.0.0.1:1/api", "PREFECT_API_AUTH_STRING": "cpl:secret"}
     environment: dict[str, str] = {}

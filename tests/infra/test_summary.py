@@ -215,7 +215,7 @@ def test_answers_print_as_table_csv_and_json(capsys: pytest.CaptureFixture[str])
     answer = Answer(["text", "ids", "q"], [("[bold]a, b", [1, 2], 1 / 3), (None, None, None)])
     print_answer(answer)
     assert "[bold]a, b" in capsys.readouterr().out
-    print_csv(answer)
+    print_csv([answer])
     assert capsys.readouterr().out == 'text,ids,q\n"[bold]a, b","[1, 2]",0.3333333333333333\n,,\n'
     print_json(answer.records()[1:])
     assert capsys.readouterr().out == '[\n  {\n    "text": null,\n    "ids": null,\n    "q": null\n  }\n]\n'

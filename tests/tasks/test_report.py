@@ -59,6 +59,16 @@ def test_words_of_others_are_no_markup() -> None:
     assert "rows &lt;b&gt;were&lt;/b&gt; left out." in page
 
 
+def test_nowhere_on_the_page_do_words_of_others_make_a_tag_a_link_or_a_picture() -> None:
+    hostile = "<img src=x onerror=steal()> [press](javascript:steal()) ![](http://evil.example/seen) `"
+    models = [{"model": hostile, "same_as": None, "uri": "s3://`<b>`"}]
+    page = report(SUMMARY | {"model": hostile, "recipe": hostile, "models": models, "notes": [hostile]})
+    assert "<img" not in page
+    assert "<b>" not in page
+    assert page.count("javascript") == page.count("\\[press\\](javascript") == 4
+    assert "![](" not in page
+
+
 def test_the_picture_places_every_score_and_its_interval_on_one_scale() -> None:
     svg = scores_svg(SCORES)
     shapes = ElementTree.fromstring(svg)
