@@ -19,8 +19,9 @@ from typing import Any, TypeVar
 
 import polars as pl
 
+from tasks.progress import Progress
 from tasks.records import TABLES, frame
-from tasks.step import Progress, Stage
+from tasks.step import Stage
 
 Item = TypeVar("Item")
 

@@ -24,8 +24,8 @@ from infra.rounds import Title
 from infra.s3 import StoreError
 from infra.settings import settings as environment
 from infra.store import Ref, Store
+from tasks.progress import in_the_ui
 from tasks.report import words
-from tasks.step import in_the_ui
 
 
 @contextmanager

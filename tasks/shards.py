@@ -14,10 +14,11 @@ from pydantic_core import to_jsonable_python
 
 from infra.fan_out import run_each
 from infra.store import Ref
+from tasks.progress import Progress
 from tasks.records import ENGINE_USE
 from tasks.search_plans import VERSION, search_plans
 from tasks.settings import Search
-from tasks.step import Progress, Stage, step
+from tasks.step import Stage, step
 
 DEPLOYMENT = "cpl-search/shard"
 

@@ -24,8 +24,9 @@ from infra.settings import device, gpus
 from infra.settings import settings as environment
 from infra.store import Ref
 from tasks.curve import show_curve
+from tasks.progress import Progress, in_the_ui
 from tasks.settings import Control, Sft, StepApo, Value
-from tasks.step import Progress, Stage, in_the_ui, step
+from tasks.step import Stage, step
 
 ROOT = Path(__file__).parent.parent
 POLL_SECONDS = 0.5

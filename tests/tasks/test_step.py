@@ -11,6 +11,7 @@ import pytest
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
+import tasks.progress
 import tasks.step
 from infra.disk import DiskFull
 from infra.s3 import StoreDown, StoreError
@@ -140,15 +141,15 @@ def test_a_progress_bar_that_cannot_be_drawn_ends_no_work(monkeypatch: pytest.Mo
     drawn: list[float] = []
     stage = LocalStage(tmp_path)
     stage.name = "squares"
-    monkeypatch.setattr(tasks.step, "create_progress_artifact", away)
-    progress = tasks.step.Progress(stage, "Squares", total=2)
+    monkeypatch.setattr(tasks.progress, "create_progress_artifact", away)
+    progress = tasks.progress.Progress(stage, "Squares", total=2)
 
     def draw(share: float, **about: object) -> str:
         drawn.append(share)
         return "bar"
 
-    monkeypatch.setattr(tasks.step, "create_progress_artifact", draw)
-    monkeypatch.setattr(tasks.step, "update_progress_artifact", away)
+    monkeypatch.setattr(tasks.progress, "create_progress_artifact", draw)
+    monkeypatch.setattr(tasks.progress, "update_progress_artifact", away)
     assert progress.show(2)
     assert progress.show(2)
     assert drawn == [100.0]

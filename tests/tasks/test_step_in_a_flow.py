@@ -69,7 +69,8 @@ def test_a_step_that_is_done_is_told_as_cached_and_prefect_keeps_no_result(
 BARS = """
 from prefect import flow, task
 from prefect.client.orchestration import get_client
-from tasks.step import Progress, Stage, step
+from tasks.progress import Progress
+from tasks.step import Stage, step
 
 attempts = []
 
