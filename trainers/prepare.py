@@ -127,7 +127,8 @@ def _refusing(model: str, part: str = "") -> Iterator[None]:
 def refuse_rowless_tokens(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
     """The tokenizer is the model's: every token that a text can become, its start and its end have a row of weights."""
     rows, vocabulary = model.get_output_embeddings().weight.shape[0], tokenizer.get_vocab()
-    needed = vocabulary.keys() - tokenizer.get_added_vocab().keys() | {tokenizer.eos_token}
+    unread = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    needed = vocabulary.keys() - unread | {tokenizer.eos_token}
     ids = {vocabulary[token] for token in needed} | set(tokenizer("")["input_ids"])
     if beyond := [number for number in ids if number >= rows]:
         raise ConfigError(

@@ -51,10 +51,12 @@ def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
             return _unordered(gold, answer, algebra)
         case (Listing(), Ordered()) if _are_choices(gold.members) and _are_choices(answer.members):
             return _unordered(gold, Listing(answer.members), algebra)
-        case Listing(members=[only], is_set=True), _:
+        case (Listing(members=[only], is_set=True), _) if not _is_set(only):
             return same(only, answer, algebra)
-        case _, Listing(members=[only], is_set=True):
+        case (_, Listing(members=[only], is_set=True)) if not _is_set(only):
             return same(gold, only, algebra)
+        case (Region(), Words()) | (Words(), Region()):
+            return _empty(gold) and _empty(answer)
         case Ordered(), Ordered():
             return gold.brackets == answer.brackets and _pairwise(gold.members, answer.members, algebra)
         case (Ordered(), Listing()) | (Listing(), Ordered()):
@@ -126,8 +128,12 @@ def _radians(quantity: Quantity) -> Quantity:
 def _unordered(gold: Listing, answer: Listing, algebra: Algebra) -> bool:
     """Every member has its partner; in a set written with braces repeats do not count."""
     if gold.is_set or answer.is_set:
-        return all(any(same(one, other, algebra) for other in answer.members) for one in gold.members) and all(
-            any(same(one, other, algebra) for one in gold.members) for other in answer.members
+
+        def alike(one: Answer, other: Answer) -> bool:  # {{1}} holds a set, {1} a number
+            return _is_set(one) == _is_set(other) and same(one, other, algebra)
+
+        return all(any(alike(one, other) for other in answer.members) for one in gold.members) and all(
+            any(alike(one, other) for one in gold.members) for other in answer.members
         )
     left = list(answer.members)
     if len(gold.members) != len(left):
@@ -156,6 +162,10 @@ def _named(gold: Named, answer: Named, algebra: Algebra) -> bool:
 
 def _is_variable(name: str) -> bool:
     return len(name) == 1 or name.startswith("\\")
+
+
+def _is_set(answer: Answer) -> bool:
+    return isinstance(answer, Region) or (isinstance(answer, Listing) and answer.is_set)
 
 
 def _coordinates(answer: Answer) -> Answer:
@@ -273,4 +283,4 @@ def _set_formula(answer: Answer) -> str:
 
 
 def _empty(answer: Answer) -> bool:
-    return answer in (Listing((), is_set=True), Region((), r"\emptyset"))
+    return answer in (Listing((), is_set=True), Region((), r"\emptyset"), Words("no solution"))

@@ -19,8 +19,9 @@ _RESPELL = [
     (r",\\!\s*(?=\d{3})", "{,}"),  # TeX's thousands comma
     (r"(?<=\d)\{,\}(?=\d{3})", ""),
     (r"(?<=\d)\\[,;:! ]\s*(?=\d{3}(?!\d))", ""),  # thin space between groups of three digits
+    (r"(?<=\d)'(?=\d{3}(?!\d))", ""),  # thousands, as the Swiss write them
     (r"\\begin\{array\}\s*\{[^}]*\}", r"\\begin{matrix}"),
-    (r"\\(begin|end)\{(?:[pbvBV]?|small)matrix\}|\\(end)\{array\}", r"\\\1\2{matrix}"),
+    (r"\\(begin|end)\{(?:[pbB]?|small)matrix\}|\\(end)\{array\}", r"\\\1\2{matrix}"),
     (r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])\s*\.?", ""),
     (r"\\(?:displaystyle|textstyle|limits|rm|bf|mathrm(?!\s*\{))(?![A-Za-z])", ""),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
@@ -31,7 +32,7 @@ _RESPELL = [
     (r"\\lt(?![A-Za-z])", "<"),
     (r"\\gt(?![A-Za-z])", ">"),
     (r"\\colon(?![A-Za-z])", ":"),
-    (r"\\(?:varnothing|O)(?![A-Za-z])", r"\\emptyset "),
+    (r"\\(?:varnothing|O)(?![A-Za-z])|\A[\"\s]*(?:the )?(?:empty|null) set[\"\s.]*\Z", r"\\emptyset "),
     (r"\\(?:l|)dots(?![A-Za-z])|\\cdots(?![A-Za-z])|\.\.\.", r"\\ldots "),
     (r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}"),
     (r"\\(?:bar|dot|overline)\s*\{?(\d+)\}?", r"\\overline{\1}"),
@@ -39,8 +40,15 @@ _RESPELL = [
     (r"\\(?:lbrace|lbrack)(?![A-Za-z])", r"\\{"),
     (r"\\(?:rbrace|rbrack)(?![A-Za-z])", r"\\}"),
     (r"\\mathbb\s*R(?![A-Za-z])|\\(?:reals|Reals|R)(?![A-Za-z])", r"\\mathbb{R}"),
+    (r"\\mathbb\{R\}\s*(?:\^|_)\s*(?:\{\s*\+\s*\}|\+)", r"(0,\\infty)"),
+    (r"(?<=[)\]}])\s*U\s*(?=[(\[{\\])", r"\\cup "),
+    (r"\A\]([^][]*)\[\Z", r"(\1)"),  # open intervals as ISO 31-11 writes them
+    (r"\A\]([^][]*,[^][]*)\]\Z", r"(\1]"),
+    (r"\A\[([^][]*,[^][]*)\[\Z", r"[\1)"),
+    (r"\{?([^{}]+)\\choose(?![A-Za-z])\s*([^{}]+)\}?", r"\\binom{\1}{\2}"),
+    (r"\\lg(?![A-Za-z])", r"\\log_{10}"),
     (r"\\backslash(?![A-Za-z])", r"\\setminus "),
-    (r"\\(?:approx|approxeq|simeq|cong)(?![A-Za-z])", r"\\approx "),
+    (r"\\(?:approx|approxeq|simeq)(?![A-Za-z])", r"\\approx "),
     (r"\\therefore(?![A-Za-z])", " "),
     (r"\^\s*\{?\s*\\prime\s*\}?", "'"),
     (r"\\langle(?![A-Za-z])", "("),
@@ -54,6 +62,9 @@ _RESPELL = [
     (r"(?<=[\d)])\s+[xX]\s+(?=\d)|(?<=[\d)])\s*[xX]\s*(?=10\s*\^)", r"\\times "),
     (r"\\bmod(?![A-Za-z])|(?<=[\d)}])\s+mod\s+(?=\d)", r"\\mod "),
     (r"\A([\d.]+)\s*''\Z", r"\1 in"),
+    (r"\A([\d.]+)\s*'\Z", r"\1 ft"),
+    (r"\A(\d+)\s*'\s*(\d{1,2})\s*(?:'')?\Z", r"\1 ft \2 in"),
+    (r"\A(?:negative|minus)\s+(?=[\d.\\$])", "-"),
     (r"\*|\\ast(?![A-Za-z])", r"\\cdot "),
     (r"\+\s*/\s*-", r"\\pm "),
     (r"(?<![A-Za-z\\])(?:infinity|inf|oo)(?![A-Za-z])", r"\\infty "),
@@ -67,6 +78,7 @@ _RESPELL = [
 ]
 _RESPELL_COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in _RESPELL]
 _TEXT = re.compile(r"\\(?:text(?:rm|bf|it|sf|tt|normal)?|mbox|hbox|mathrm|mathsf|mathit|operatorname)\s*\{")
+_STYLE = re.compile(r"\\(?:boldsymbol|bm|pmb|underline|(?:text)?color\s*\{[^{}]*\}|mathbf(?=\s*\{[^{}A-Za-z]*\}))\s*\{")
 _DOLLAR, _DELIMITER = re.compile(r"(?<!\\)\$"), re.compile(r"(?<!\\)\\[()\[\]]")
 _SAID = re.compile(
     r"\A\W{0,2}(?:(?:so|thus|hence|therefore),?\s+)?(?:the\s+)?(?:(?:final|correct)\s+)?(?:answer|option|choice|ans)"
@@ -88,6 +100,7 @@ def normalise(text: str) -> str:
         text = boxed.strip()
     if len(_DOLLAR.findall(text)) % 2 == 0:  # a single one is a currency
         text = _DOLLAR.sub(" ", text)
+    text = unstyled(text)
     text = quote_text(to_latex(_DELIMITER.sub(" ", text)).strip())
     text = _SAID.sub("", text)
     for pattern, replacement in _RESPELL_COMPILED:
@@ -157,6 +170,15 @@ def quote_text(text: str) -> str:
         content = text[match.end() : end].replace('"', "")
         quoted = f'"{content}"' if content.strip() else " "
         text = f"{text[: match.start()]}{quoted}{text[end + 1 :]}"
+    return text
+
+
+def unstyled(text: str) -> str:
+    r"""\boldsymbol{5}, \underline{5}, \color{red}{5}: what is written, without how it looks."""
+    while match := _STYLE.search(text):
+        end = closing_brace(text, match.end())
+        end = len(text) if end is None else end
+        text = f"{text[: match.start()]}{text[match.end() : end]}{text[end + 1 :]}"
     return text
 
 
@@ -252,7 +274,9 @@ def unwrap(text: str) -> str:
     while True:
         if text[:1] == '"' and text.find('"', 1) == len(text) - 1 and len(text) > 1:
             inner = text[1:-1].strip()
-        elif text[:1] in ("(", "{") and matching(text, 0) == len(text) - 1 and len(split_outside(text[1:-1], ",")) < 2:
+        elif (
+            text[:1] in ("(", "{") and matching(text, 0) == len(text) - 1 and len(split_outside(text[1:-1], "[,;]")) < 2
+        ):
             if text[-1] not in ")}":
                 return text
             inner = text[1:-1].strip()

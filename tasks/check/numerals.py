@@ -8,6 +8,8 @@ from tasks.check.notation import squeeze
 _DECIMAL = r"(?:\d+\.?\d*|\.\d+)"
 _MIXED = re.compile(r"(?<![\d.^_}A-Za-z])(\d{1,99})\s*\\frac\{(\d{1,99})\}\{(\d{1,99})\}")
 _MIXED_SLASH = re.compile(r"(?<![\d./^_}A-Za-z])(\d{1,99})\s+(\d{1,99})\s*/\s*(\d{1,99})(?![\d.])")
+_SLASH = re.compile(r"(?<![\d./^_}A-Za-z)])(\d{1,99})\s*/\s*(\d{1,99})(?=\s*[A-Za-z\\])")
+"""1/2x is half of x, and 1/2\\pi half of \\pi: the parser would take all that follows for the denominator."""
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d /])")  # thousands
 _RECURRING = re.compile(r"(?<![\d.])(\d{0,99})\.(\d{0,99}?)(?:\\overline\{(\d{1,99})\}|\((\d{1,99})\))(?:\s*\\ldots)?")
 _SEXAGESIMAL = re.compile(rf"(\d{{1,9}})\s*\^\s*\\circ\s*(?:({_DECIMAL})\s*')?\s*(?:({_DECIMAL})\s*'')?")
@@ -56,6 +58,7 @@ def as_formula(text: str) -> str:
     text = _MIXED_SLASH.sub(_as_sum, _MIXED.sub(_as_sum, text))
     text = _GROUPED.sub(lambda match: match[0].replace(" ", ""), text)
     text = _RECURRING.sub(lambda match: _fraction(_repeating(match[1], match[2], match[3] or match[4])), text)
+    text = _SLASH.sub(r"{\\frac{\1}{\2}}", text)
     return squeeze(re.sub(r"(?<![\d.])(?<!\d )(\d*)\.(\d+)(?![\d.])", _as_fraction, text))
 
 

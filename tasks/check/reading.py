@@ -31,8 +31,13 @@ _AFTER_UNIT = re.compile(
 )
 _AFTER_EQUATION = re.compile(r"(?<=[\d)}])\s+(?=[A-Za-z](?:_\{\w+\})?\s*=)")
 _CHOICE = re.compile(
-    r"(?:\(([A-Z])\)|\"?\(?([A-Z])\)?[.):](?=\s))\"?\s*(?![+*/^=<>]|\\(?:cdot|times|cup|cap))(\S.*)", re.DOTALL
+    r"(?:\(([A-Z])\)|\"?\(?([A-Z])\)?[.):](?=\s))\"?\s*(?![+*/^=<>,;&|]|\\(?:cdot|times|cup|cap)|(?:and|or|nor|but|not)\b|is\s+(?:not|wrong|incorrect|false)\b"
+    r"|.*\([A-Z]\))(\S.*)",
+    re.DOTALL,
 )
+"""Not where another option is named too, or this one is denied: (A), (B) and "(A) or (B)" choose nothing."""
+_CHAIN = re.compile(r"[a-z](?:_\{\w+\})?")
+_ROWS = re.compile(r"\\begin\{(cases|aligned|gathered)\}(.*)\\end\{\1\}", re.DOTALL)
 _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb\{R\}", re.IGNORECASE)
 
 
@@ -41,6 +46,8 @@ def read(text: str) -> Answer:
     text = unwrap(text)
     if (found := _set(text) or _choice(text)) is not None:
         return found
+    if (rows := _ROWS.fullmatch(text)) and "&" not in (lines := re.sub(r"&\s*=|=\s*&", "=", rows[2])):
+        text = ", ".join(line for row in lines.split(r"\\") if (line := row.strip(" ,")))
     if (match := _UNIT_IN_BRACKETS.fullmatch(text)) and (
         len(match[2].strip()) > 1 or match[2] in "%$°¢" or is_unit(match[2])
     ):
@@ -166,6 +173,8 @@ def _relation(text: str) -> Answer | None:
     numbers = {value for part in parts if (value := exact_value(part)) is not None}
     if len(numbers) > 1:
         return Relation(as_formula(text))  # x = 4 = 5 states nothing
+    if len(parts) > 2 and all(_CHAIN.fullmatch(squeeze(part)) for part in parts[:-1]):
+        return Listing(tuple(_named(part, parts[-1]) for part in parts[:-1]))  # x = y = z = 1 names all three
     if _is_name(parts[0]):
         return _named(parts[0], parts[-1])
     if _is_name(parts[-1]) and len(parts) == 2:

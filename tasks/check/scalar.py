@@ -58,7 +58,8 @@ def _quantity(text: str, plain: str) -> Answer:
         r"[A-Za-z]{4}|[A-Za-z]{2}\s+[A-Za-z]{2}|\A(?:yes|no)\Z", number, re.IGNORECASE
     ) or re.fullmatch(r'"[^"]*[A-Za-z]{2}[^"]*"', text)
     if is_worded and not re.search(rf"[\\^_{{}}=]|\d|\A(?:{_MATH_WORD})(?![A-Za-z])", number):
-        return Words(re.sub(r"\A(?:an?|the)\s+", "", number.casefold().strip(" .!")))
+        words = re.sub(r"\A(?:an?|the|there (?:is|are))\s+", "", " ".join(number.casefold().split()).strip(" .!"))
+        return Words(re.sub(r"\bsolutions\Z", "solution", words))
     exact = exact_value(number)
     if exact is None and (_NO_NUMBER.fullmatch(as_formula(number)) or _is_range(number)):
         return Words(plain.casefold())
@@ -79,6 +80,7 @@ def _is_range(text: str) -> bool:
 
 def _take_unit(text: str, plain: str) -> tuple[str, str, Fraction]:
     """The number's own text, the unit's one name, and the factor of a scale word ("million")."""
+    text = re.sub(r"(?<=\d)\s*¢\Z", ' "cents"', text)
     text = re.sub(r"\A(.*\d)\s*([$£€¥₹])\Z", r"\2\1", re.sub(r"\AUSD?(?=\s*[\d$])", "$", text), flags=re.DOTALL)
     currency = re.match(r"(-?)\s*([$£€¥₹])[\s$]*", text)
     if currency:
@@ -110,7 +112,7 @@ def _split_unit(text: str, plain: str) -> tuple[str, str]:
     if re.search(r"[A-Za-z0-9)}]\s*(?:\\cdot)?\s*(?:\\frac\{)?\Z", text[: max(quote, 0)]):
         number = re.sub(r"(?:\\cdot)?\s*(?:\\frac\{)?\Z", "", text[:quote].rstrip())
         return number, text[quote:]
-    if match := _PLAIN_UNIT.fullmatch(plain):
+    if (match := _PLAIN_UNIT.fullmatch(plain)) and not re.fullmatch(r"\([A-Z]\)", match[1]):  # an option's letter
         first, *_ = words = re.findall(r"[A-Za-z]+", match[2])
         is_known = is_unit(first) and (len(first) > 1 or plain[match.end(1)].isspace())
         is_noun = any(len(word) > 3 for word in words) or (

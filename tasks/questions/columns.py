@@ -41,6 +41,7 @@ OPTIONAL = ("kind", "level", "solution", "choices")
 KNOWN = (*REQUIRED, *OPTIONAL)
 _PLUS = " + "
 _OPTIONS = {"options", "candidates", "alternatives", "endings"}
+_IMAGES = ("image", "images", "decoded_image", "image_1")
 _ABSENT = object()
 _WAY_OUT = 'with `columns`, e.g. {"question": "Body + Question"} (of a benchmark: in evaluation.columns, by its name)'
 
@@ -50,6 +51,7 @@ class _Draft(NamedTuple):
 
     question: Question
     options: Options | None
+    needs_image: bool = False
 
 
 def map_rows(rows: Iterable[tuple[str, Row]], columns: Mapping[str, str]) -> Mapped:
@@ -99,7 +101,12 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
         answer = {"true": "yes", "false": "no"}.get(str(answer).casefold(), answer)
     gold = answer_of(answer, where)
     is_letter = re.fullmatch(r"\(?([A-Z])\)?", gold)
-    if is_letter and not options and "choices" in row and f"{is_letter[1]})" not in question:
+    if (
+        is_letter
+        and not options
+        and ("choices" in row or {"A", "B"} <= row.keys())
+        and f"{is_letter[1]})" not in question
+    ):
         raise QuestionError(f"{where}: the answer is {gold} and there are no choices")
     return _Draft(
         Question(
@@ -111,6 +118,7 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
             solution=solution_of(values["solution"][0], where),
         ),
         options,
+        needs_image=any(row.get(name) not in (None, "", [], {}) for name in _IMAGES),
     )
 
 
@@ -136,9 +144,11 @@ def _with_golds(drafts: list[_Draft], notes: tuple[str, ...], first: int | None)
     if "index" in how:
         notes = (*notes, f"the answers name their options {how}")
     questions: list[Question | LeftOut] = []
-    for number, (one, options) in enumerate(drafts):
+    for number, (one, options, needs_image) in enumerate(drafts):
         if not one.question or not one.answer:  # refused with all others of its kind, when the rows are validated
             questions.append(one)
+        elif needs_image:
+            questions.append(LeftOut(one.where, "it has an image, which a language model doesn't see"))
         elif options:
             if why := unjudgeable(options, letter_of[number]):
                 questions.append(LeftOut(one.where, why))

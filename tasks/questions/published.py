@@ -71,7 +71,9 @@ SETS = (
         Published("MMLU in columns", _questions("question", "answer", " + ".join(ascii_uppercase[:last])))
         for last in range(10, 1, -1)
     ),
+    Published("CMMLU", _questions("Question", "Answer", "A + B + C + D")),
     Published("MMLU-Pro", _questions("question", "answer", "options")),
+    Published("MGSM", _questions("question", "answer_number")),
     Published("OlympiadBench", _questions("question", "final_answer")),
     Published("DAPO", _questions("prompt", "reward_model.ground_truth")),
     Published("Alpaca", _questions("instruction + input", "output")),

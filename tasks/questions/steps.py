@@ -12,7 +12,7 @@ from tasks.settings import Evaluation, Questions
 from tasks.step import Stage, step
 
 
-@step("benchmarks", version=3)
+@step("benchmarks", version=4)
 def load_benchmarks(stage: Stage, source: str, contents: dict[str, str], settings: Evaluation) -> int:
     """The questions of every benchmark: table `benchmarks`, and all of their texts in `asked`, to refuse overlaps."""
     loaded = load_all(source, contents, settings)
@@ -22,7 +22,7 @@ def load_benchmarks(stage: Stage, source: str, contents: dict[str, str], setting
     return loaded.sampled.height
 
 
-@step("questions", version=3)
+@step("questions", version=4)
 def sample_questions(stage: Stage, round: int, content: str, settings: Questions) -> int:
     """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
     drawn = draw(

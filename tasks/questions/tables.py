@@ -201,12 +201,19 @@ def _parquet(path: Path, data: bytes) -> Iterator[tuple[str, Row]]:
         if size > limit:
             raise _too_large(path, limit)
         for place, field in enumerate(table.schema):
-            if pa.types.is_float32(field.type) or pa.types.is_float16(field.type):  # 0.1 is not 0.10000000149011612
-                table = table.set_column(place, field.name, table.column(place).cast(pa.string()))
+            if (written := _written(field.type)) != field.type:
+                table = table.set_column(place, field.name, table.column(place).cast(written))
         for batch in table.to_batches(max_chunksize=1024):
             for row in batch.to_pylist():
                 number += 1
                 yield f"{path}, row {number}", row
+
+
+def _written(kind: pa.DataType) -> pa.DataType:
+    """The type in which short floats, also those of a list, are texts: 0.1 is not 0.10000000149011612."""
+    if pa.types.is_float32(kind) or pa.types.is_float16(kind):
+        return pa.string()
+    return pa.list_(_written(kind.value_type)) if pa.types.is_list(kind) else kind
 
 
 def _repeated_bytes(array: pa.Array) -> int:

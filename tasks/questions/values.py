@@ -3,6 +3,7 @@
 JSON's NaN, null and an absent value are one: missing. A number is written out as people write it: 145.0 is "145".
 """
 
+import html
 import re
 import reprlib
 from collections.abc import Mapping
@@ -15,7 +16,16 @@ DIGITS = 1_000
 """Of a number before or after its point."""
 MOST_LEVEL = 2**31 - 1
 Row = dict[str, Any]
+_MISSING = ("nan", "NaN", "<NA>", "#N/A", r"\N")
+"""What pandas, Excel and databases write for a missing value."""
 _FLOAT = re.compile(r"-?\d+\.0|-?\d(?:\.\d+)?e[+-]?\d{1,4}", re.ASCII)
+
+
+_EATEN = re.compile(
+    r"[\b]|\f(?=rac|orall|lat)|\t(?=ext[a-z]*\{|imes\b|heta\b|frac|riangle\b)|\r(?=ight\b|angle\b|ho\b)|\n(?=eq\b|abla\b)"
+)
+"""Of LaTeX commands (\\beta, \\frac, \\text, \\right, \\neq) what JSON makes without the second backslash."""
+_ENTITY = re.compile(r"&(?:lt|gt|le|ge|amp|nbsp|times|minus|#\d{2,5});")
 
 
 class QuestionError(ValueError):
@@ -56,6 +66,8 @@ def text_of(value: Any, where: str, what: str) -> str:
 def answer_of(value: Any, where: str) -> str:
     """An answer as text; what a program wrote into a CSV file as 145.0 or 1e-07 is the number that it is in JSON."""
     text = text_of(value, where, "answer")
+    if _ENTITY.search(text):
+        text = html.unescape(text).strip()  # taken from a web page
     return _number(Decimal(text), where, "answer") if _FLOAT.fullmatch(text) else text
 
 
@@ -97,12 +109,17 @@ def listed(names: Any, most: int = 20) -> str:
 
 
 def _sound(text: str, where: str, what: str) -> str:
+    if found := _EATEN.search(text):
+        raise QuestionError(
+            f"{where}: the {what} holds {found[0]!r}, which a backslash became that was not doubled in JSON: "
+            f"{short(text)}"
+        )
     text = text.strip()
     if len(text) > LONGEST_TEXT:
         raise QuestionError(f"{where}: the {what} has {len(text)} characters, at most {LONGEST_TEXT} can be asked")
     if re.search("[\ud800-\udfff\0]", text):
         raise QuestionError(f"{where}: the {what} holds a broken character (a lone surrogate or NUL): {short(text)}")
-    return "" if text in ("nan", "NaN") else text  # what pandas makes of a missing value
+    return "" if text in _MISSING else text
 
 
 def _number(value: int | float | Decimal, where: str, what: str) -> str:

@@ -119,6 +119,7 @@ def test_parquet_columns_of_every_type_are_read_as_people_write_them(tmp_path: P
         "dictionary": (pa.array(["x"]).dictionary_encode(), "x"),
         "large": (pa.array(["x"], pa.large_string()), "x"),
         "list": (pa.array([["7"]]), "7"),
+        "list of float32": (pa.array([[0.1]], pa.list_(pa.float32())), "0.1"),
     }
     for name, (answer, text) in types.items():
         path = parquet(tmp_path / f"{name}.parquet", question=pa.array([b"What is it?"]), answer=answer)
@@ -194,7 +195,13 @@ def test_a_number_is_written_out(tmp_path: Path, number: str, text: str) -> None
         ("q.csv", "question,answer,answer\na?,1,2\n", r"line 1: the header names 'answer' twice"),
         ("q.csv", "question,answer\na?,\n", r"no answer: .*line 2"),
         ("q.csv", "question,answer\na?,NaN\n", r"no answer: .*line 2"),
+        ("q.csv", "question,answer\na?,<NA>\nb?,#N/A\nc?,\\N\n", r"3 rows have .* no answer: .*line 2; .*3; .*line 4"),
         ("q.csv", b"question,answer\na?,\0\n", r"q\.csv, line 2: "),
+        ("q.jsonl", r'{"question": "a?", "answer": "\frac{1}{2}"}', r"line 1: the answer holds '.x0c', which"),
+        ("q.jsonl", r'{"question": "a?", "answer": "\beta"}', r"line 1: the answer holds '.x08', which a backslash"),
+        ("q.jsonl", r'{"question": "Is 2 \times 3 it?", "answer": 6}', r"line 1: the question holds '.t', which"),
+        ("q.jsonl", r'{"question": "a?", "answer": "\text{yes}"}', r"line 1: the answer holds '.t', which"),
+        ("q.jsonl", r'{"question": "Is a \neq b?", "answer": "yes"}', r"line 1: the question holds '.n', which"),
         ("q.jsonl", ROW.encode("utf-16-le"), "line 1: this is no JSON object"),
         ("q.jsonl", ROW.encode() + b'{"question": "\xff\xfe"}', "line 2: this is not UTF-8"),
         ("q.parquet", "no parquet", r"q\.parquet: this is no Parquet file"),

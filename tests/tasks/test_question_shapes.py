@@ -41,6 +41,8 @@ SOCIAL = {"context": "He fell.", "question": "Why?", "answerA": "x", "answerB": 
 BOOLQ = {"question": "is it", "passage": "It is.", "answer": True}
 MMLU = {"question": "3*3?", "subject": "maths", "choices": ["6", "7", "9", "12"], "answer": 2}
 MMLU_CSV = {"question": "3*3?", "A": "6", "B": "7", "C": "9", "D": "12", "answer": "C"}
+CMMLU = {"Question": "3*3?", "A": "6", "B": "9", "C": "10", "D": "12", "Answer": "B"}
+MGSM = {"question": "How many?", "answer": None, "answer_number": 11, "equation_solution": None}
 MMLU_PRO = {"question": "3*3?", "options": ["6", "7", "9"], "answer": "C", "answer_index": 2}
 RACE = {"article": "It rained.", "question": "Why?", "options": ["x", "y"], "answer": "A"}
 SVAMP = {"ID": "c-1", "Body": "A pack costs 145 dollars.", "Question": "How much?", "Answer": 145.0, "Type": "x"}
@@ -81,6 +83,10 @@ OLYMPIAD = {"question": "How many?", "solution": ["First way.", "Second way."], 
         (MMLU, "3*3?\nA. 6\nB. 7\nC. 9\nD. 12", "C"),
         (MMLU_CSV, "3*3?\nA. 6\nB. 7\nC. 9\nD. 12", "C"),
         (MMLU_CSV | {"E": "10", "answer": "E"}, "3*3?\nA. 6\nB. 7\nC. 9\nD. 12\nE. 10", "E"),
+        (CMMLU, "3*3?\nA. 6\nB. 9\nC. 10\nD. 12", "B"),
+        (MGSM, "How many?", "11"),
+        ({"question": "a?", "answer": "x &lt; 4"}, "a?", "x < 4"),
+        ({"question": "a\te?\n\ne = 1", "answer": "1"}, "a\te?\n\ne = 1", "1"),
         (MMLU_PRO, "3*3?\nA. 6\nB. 7\nC. 9", "C"),
         (RACE, "It rained.\nWhy?\nA. x\nB. y", "A"),
         (SVAMP, "A pack costs 145 dollars.\nHow much?", "145"),
@@ -341,6 +347,21 @@ def test_options_that_stand_in_the_question_are_not_shown_twice(load: Any) -> No
 def test_a_gold_that_is_none_of_the_options_in_the_question_is_left_out(load: Any, gold: str) -> None:
     with pytest.raises(QuestionError, match=r"none of the options shown .*line 1"):
         load({"question": "Which?\nOptions:\n(A) Monsters\n(B) Inc", "answer": gold})
+
+
+def test_a_question_about_an_image_is_left_out_by_line(load: Any) -> None:
+    rows = [{"question": f"{n}?", "answer": n, "image": {"bytes": "x"} if n == 1 else None} for n in range(3)]
+    loaded = load(*rows)
+    assert loaded.frame["answer"].to_list() == ["0", "2"]
+    assert "1 questions left out: it has an image" in loaded.notes[0]
+    assert "set.jsonl, line 2" in loaded.notes[0]
+
+
+def test_letters_are_no_golds_where_the_options_are_not_mapped(load: Any) -> None:
+    row = {"q": "Which?", "A": "x", "B": "y", "key": "B"}
+    with pytest.raises(QuestionError, match="line 1: the answer is B and there are no choices"):
+        load(row, columns={"question": "q", "answer": "key"})
+    assert load(row, columns={"question": "q", "answer": "key", "choices": "A + B"}).frame["answer"].item() == "B"
 
 
 def test_a_question_of_parts_is_no_question_of_options(load: Any) -> None:

@@ -237,6 +237,15 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path, capsys: pytest.
     assert f"ids up to {LETTERS - 1}, its weights only {LETTERS - 10} rows: 10 tokens have none" in message
 
 
+def test_words_of_text_that_have_no_row_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Added to the tokenizer and never to the model: "plan" in a question would be a row of zeros."""
+    folder = saved(tmp_path / "base", llama())
+    tokenizer = character_tokenizer()
+    tokenizer.add_tokens(["plan", "the"])
+    tokenizer.save_pretrained(folder)
+    assert f"its weights only {LETTERS} rows: 2 tokens have none" in refused(folder, tmp_path / "out", capsys)
+
+
 def test_no_row_is_left_random(tmp_path: Path) -> None:
     """Tokens that were added to a tokenizer, and never to its model, get rows of zeros like the value words."""
     folder = saved(tmp_path / "base", llama())
