@@ -192,7 +192,7 @@ def test_a_kept_part_that_is_none_of_this_codes_is_named_and_done_again(
     with caplog.at_level("INFO"):
         do(again, work, "abc")
     assert work.done == ["b"]
-    assert "the part b that was kept is not this code's" in caplog.text
+    assert "Work: the part b that was kept is not this code's" in caplog.text
     assert "2 of 3 were finished before and are kept" in caplog.text
     assert (tmp_path / "artifacts.parquet").read_bytes() == whole
     assert again.facts["notes"] == []
@@ -233,7 +233,7 @@ def test_the_work_is_shown_as_it_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
 
     class Shown(Silent):
         def __init__(self, stage: Stage, what: str, total: int) -> None:
-            assert (what, total) == ("Work", 3)
+            assert (stage.code, what, total) == ("this code", "Work", 3)
 
         def show(self, done: int, note: str = "") -> bool:
             shown.append((done, note))
@@ -242,6 +242,32 @@ def test_the_work_is_shown_as_it_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(parts, "Progress", Shown)
     asyncio.run(each_part(LocalStage(tmp_path), dict.fromkeys("abc", ""), Worker(), what="Work", note=lambda: "busy"))
     assert sorted(shown) == [(1, "busy"), (2, "busy"), (3, "busy")]
+
+
+def test_a_part_without_rows_adds_none(tmp_path: Path) -> None:
+    class Sparse(Worker):
+        async def __call__(self, name: str, place: int) -> Part:
+            part = await super().__call__(name, place)
+            return Part({"artifacts": []}) if name == "b" else part
+
+    stage = LocalStage(tmp_path)
+    do(stage, Sparse(), "abc")
+    assert stage.written("artifacts")["name"].to_list() == ["a", "c"]
+    assert {path.name for path in (tmp_path / "parts").iterdir()} == set("abc")
+
+
+def test_no_items_are_no_failure(tmp_path: Path) -> None:
+    stage = LocalStage(tmp_path)
+    do(stage, Worker(), "")
+    assert stage.facts == {"failed_parts": 0, "notes": []}
+
+
+def test_three_lost_ones_are_all_named(tmp_path: Path) -> None:
+    stage = LocalStage(tmp_path)
+    names = {f"{number:02}": f"{number:02}" for number in range(30)}
+    asyncio.run(each_part(stage, names, Worker(dict.fromkeys(("07", "11", "23"), 2)), what="Work"))
+    told = "07 (07 is gone); 11 (11 is gone); 23 (23 is gone)."
+    assert stage.facts["notes"] == [f"Work: 3 of 30 were lost, though tried twice: {told}"]
 
 
 def test_large_work_is_written_a_batch_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,7 +304,8 @@ def test_a_cancelled_stage_keeps_what_was_finished(tmp_path: Path) -> None:
 def test_a_store_that_fails_in_the_middle_is_told_in_its_own_words(tmp_path: Path) -> None:
     class NoRoom(LocalStage):
         def keep_part(self, name: str, data: bytes) -> None:
-            raise StoreError(f"{name}: the server failed")
+            if name == "c":
+                raise StoreError(f"{name}: the server failed")
 
     async def work(name: str, place: int) -> Part:
         return Part({"artifacts": []})
