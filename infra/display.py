@@ -99,7 +99,7 @@ def print_rounds(listed: list[Row]) -> None:
         out.print("No round ran yet. Make one: `make round`, or run cpl/round in the UI.")
         return
     header = [name.replace("_", " ") for name in listed[0]]
-    out.print(_table(header, [[_cell(cell, CELL_WIDTH) for cell in row.values()] for row in listed]))
+    out.print(_table(header, [[_cell(cell, CELL_WIDTH) for cell in map(row.get, listed[0])] for row in listed]))
     out.print("One of them: cpl show ROUND --campaign NAME; cpl sql … --round ROUND --campaign NAME.")
 
 

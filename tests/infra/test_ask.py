@@ -171,8 +171,12 @@ def test_every_round_is_listed_and_a_replaced_one_can_still_be_asked(store: Stor
     (first,) = (row for row in json.loads(run("rounds", "demo", "--json").output))
     assert (first["campaign"], first["round"], first["state"]) == ("demo", 1, "published")
     publish(store, tmp_path, "demo", 1, run_id="again", notes=["By hand, again."])
-    rounds.write_record(store, {"campaign": "demo", "round": 2, "state": "failed", "error": "no room"})
+    failed = {"campaign": "demo", "round": 2, "state": "failed", "error": "no room", "recipe": "cpl-micro"}
+    rounds.write_record(store, failed)
 
+    header, _, *table = run("rounds").output.splitlines()[1:5]
+    places = [line.index("cpl-micro") for line in table if "cpl-micro" in line]
+    assert places == [header.index("recipe")] * 2, "each cell stands below its name, of failed rounds too"
     listed = [(row["campaign"], row["round"], row["state"]) for row in json.loads(run("rounds", "--json").output)]
     assert listed == [("demo", 1, "published"), ("demo", 2, "failed"), ("other", 1, "published")]
     everything = json.loads(run("rounds", "--all", "--json").output)
