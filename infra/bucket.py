@@ -100,7 +100,11 @@ class Bucket:
 
     def delete(self, names: Iterable[str]) -> None:
         keys = [self.prefix + name for name in names]
+        unprintable = [key for key in keys if not key.isprintable()]  # a list of names in XML cannot hold them
+        keys = [key for key in keys if key.isprintable()]
         with self._explained():
+            for key in unprintable:
+                self.client.delete_object(Bucket=self.bucket, Key=key)
             for start in range(0, len(keys), 1000):
                 self.client.delete_objects(
                     Bucket=self.bucket,

@@ -7,9 +7,13 @@
     runs/last.json                                            the round that ran last, and the last that completed
 
 A published round is immutable; only pointers move. Every other module names rounds and knows no path.
+
+Whoever can write to the store can write here. A pointer that is none is an error, for it stands for work; a record that
+is none counts as none, and names that are not made so are passed over.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -17,9 +21,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from infra.manifest import Manifest, Ref, Word
 from infra.s3 import StoreError
-from infra.store import Store
+from infra.store import Damaged, Store
 
 Record = dict[str, Any]
+
+POINTER = re.compile(r"rounds/([0-9A-Za-z_.-]+)/([0-9]{4})/latest\.json")
+RECORD = re.compile(r"runs/latest/([0-9A-Za-z_.-]+)/([0-9]{4})\.json")
+Number = Annotated[int, Field(strict=True, ge=1, le=9999)]
+Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class Title(BaseModel):
@@ -45,13 +54,45 @@ class Publication(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     campaign: Word
-    round: Annotated[int, Field(ge=1, le=9999)]
+    round: Number
     manifest: Ref
 
     @property
     def publication(self) -> str:
         """The name by which one of several publications of a round is asked for."""
         return self.manifest.sha256[:12]
+
+
+class _Ran(BaseModel):
+    campaign: Word
+    round: Number
+
+
+class _Last(BaseModel):
+    """runs/last.json."""
+
+    ran: _Ran | None = None
+    completed: _Ran | None = None
+
+
+class _Stage(BaseModel):
+    step: str
+    seconds: Seconds
+    cached: bool
+
+
+class _Recorded(BaseModel):
+    """What readers of a record want of it."""
+
+    state: str
+    run_id: str = ""
+    seconds: Seconds = 0.0
+    stages: list[_Stage] = []
+    notes: list[str] = []
+    error: str | None = None
+    recipe: str | None = None
+    model: str | None = None
+    source: str | None = None
 
 
 class NoSuchRound(LookupError):
@@ -73,15 +114,14 @@ def publish(store: Store, campaign: str, round: int, manifest: Ref) -> None:
 
 def campaigns(store: Store) -> list[str]:
     """Those that have a published round."""
-    return [name.split("/")[1] for name in store.names("campaigns/")]
+    found = (re.fullmatch(r"campaigns/([0-9A-Za-z_.-]+)/latest\.json", name) for name in store.names("campaigns/"))
+    return [one[1] for one in found if one]
 
 
 def publications(store: Store, campaign: str = "") -> Iterator[tuple[Publication, bool]]:
     """Every publication, and whether it is its round's newest; by campaign and round."""
     names = store.names(f"rounds/{campaign}/" if campaign else "rounds/")
-    newest = {
-        name.removesuffix("/latest.json"): _read(store.get(name)) for name in names if name.endswith("/latest.json")
-    }
+    newest = {name.removesuffix("/latest.json"): _read(store.get(name)) for name in names if POINTER.fullmatch(name)}
     for folder, latest in newest.items():
         replaced = [
             name
@@ -144,14 +184,13 @@ def remove(store: Store, campaign: str, round: int | None = None) -> list[int]:
 
 
 def _without(last: bytes | None, campaign: str, gone: list[int]) -> bytes:
-    known = {} if last is None else json.loads(last)
-    kept = {what: ran for what, ran in known.items() if ran["campaign"] != campaign or ran["round"] not in gone}
-    return json.dumps(kept).encode()
+    known = _last(last)
+    kept = {what: ran for what, ran in known if ran and (ran.campaign != campaign or ran.round not in gone)}
+    return _Last(**kept).model_dump_json().encode()
 
 
 def _published_numbers(store: Store) -> list[tuple[str, int]]:
-    places = [name.split("/") for name in store.names("rounds/") if name.endswith("/latest.json")]
-    return [(campaign, int(number)) for _, campaign, number, _ in places]
+    return _numbered(store, "rounds/", POINTER)
 
 
 def next_round(store: Store, campaign: str) -> int:
@@ -168,35 +207,55 @@ def title_of(manifest: Manifest) -> Title:
 def write_record(store: Store, record: Record) -> None:
     """Keeps what a run did: `campaign`, `round`, `state` (completed, failed), and what else there is to say."""
     campaign, round = record["campaign"], record["round"]
-    ran = {"campaign": campaign, "round": round}
+    ran = _Ran(campaign=campaign, round=round)
 
     def last(old: bytes | None) -> bytes:
-        known = {} if old is None else json.loads(old)
         completed = {"completed": ran} if record["state"] == "completed" else {}
-        return json.dumps(known | {"ran": ran} | completed).encode()
+        return _last(old).model_copy(update={"ran": ran} | completed).model_dump_json().encode()
 
     store.put(_record_name(campaign, round), json.dumps(record, indent=2).encode())
     store.swap("runs/last.json", last)
 
 
 def read_record(store: Store, campaign: str, round: int) -> Record | None:
-    """The record of a round's last run; None for a round that never ran here."""
-    name = _record_name(campaign, round)
-    return json.loads(store.get(name)) if name in store.names(name) else None
+    """The record of a round's last run; None for a round that never ran here, or whose record cannot be read."""
+    try:
+        return _Recorded.model_validate_json(_known(store, _record_name(campaign, round)) or b"").model_dump()
+    except ValidationError:
+        return None
 
 
 def recorded(store: Store) -> list[tuple[str, int]]:
     """Campaign and number of every round that ever ran here, published or not."""
-    names = [name.removesuffix(".json").split("/")[2:] for name in store.names("runs/latest/")]
-    return [(campaign, int(number)) for campaign, number in names]
+    return _numbered(store, "runs/latest/", RECORD)
+
+
+def _numbered(store: Store, prefix: str, made_so: re.Pattern[str]) -> list[tuple[str, int]]:
+    found = (made_so.fullmatch(name) for name in store.names(prefix))
+    return [(one[1], int(one[2])) for one in found if one]
 
 
 def last_run(store: Store, *, completed: bool = False) -> tuple[str, int] | None:
     """Campaign and number of the round that ran last, or of the last that completed, found in the cache or not."""
-    name = "runs/last.json"
-    last = json.loads(store.get(name)) if name in store.names(name) else {}
-    found = last.get("completed" if completed else "ran")
-    return (found["campaign"], found["round"]) if found else None
+    last = _last(_known(store, "runs/last.json"))
+    found = last.completed if completed else last.ran
+    return (found.campaign, found.round) if found else None
+
+
+def _last(document: bytes | None) -> _Last:
+    """What is no such document counts as none: the next run writes it anew."""
+    try:
+        return _Last.model_validate_json(document or b"{}")
+    except ValidationError:
+        return _Last()
+
+
+def _known(store: Store, name: str) -> bytes | None:
+    """An object that only tells what happened: one that was lost or torn counts as none."""
+    try:
+        return store.read(name)[0]
+    except Damaged:
+        return None
 
 
 def _folder(campaign: str, round: int) -> str:

@@ -228,6 +228,44 @@ def test_a_round_is_removed_but_not_from_under_one_that_builds_on_it(store: Stor
     assert "Nothing is published" not in run("show").output
 
 
+JUNK = [b"", b"null", b"[]", b'{"ran": 1}', b'{"ran": {"campaign": "../x", "round": "1"}}', b"[" * 100_000, b"\xff"]
+STRANGE = [
+    "rounds/latest.json",
+    "rounds/demo/x/latest.json",
+    "runs/latest/q",
+    "runs/latest/a/b/c.json",
+    "campaigns/x/y/z",
+]
+
+
+def test_a_record_that_is_none_counts_as_none_and_the_next_run_writes_it(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    record = {"campaign": "demo", "round": 1, "run_id": "r", "state": "completed", "seconds": 7.0}
+    for junk in JUNK:
+        store.put("runs/last.json", junk)
+        store.put("runs/latest/demo/0001.json", junk)
+        summary = json.loads(run("show", "--json").output)
+        assert (summary["campaign"], summary["notes"]) == ("demo", ["By hand."])
+        assert run("sql", "from trees").exit_code == run("rounds").exit_code == 0
+        rounds.write_record(store, record)
+        assert rounds.last_run(store) == ("demo", 1)
+        assert json.loads(run("show", "--json").output)["seconds"] == 7.0
+
+
+def test_names_that_the_factory_did_not_make_are_passed_over_and_can_go(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    strange = [*STRANGE, "campaigns/\x1b]0;owned/latest.json", "objects/\x1b]0;owned"]
+    for name in strange:
+        store.put(name, b"{}")
+    assert rounds.campaigns(store) == ["demo"]
+    assert rounds.next_round(store, "demo") == 2
+    assert json.loads(run("show", "--json").output)["campaign"] == "demo"
+    assert [row["round"] for row in json.loads(run("rounds", "--json").output)] == [1]
+    assert run("remove", "demo", "--yes").exit_code == 0
+    store.delete(strange)
+    assert not set(strange) & set(store.names(""))
+
+
 def test_the_page_in_the_ui_is_made_of_what_was_published(store: Store, tmp_path: Path) -> None:
     publish(store, tmp_path, "demo", 1)
     page = report(ask.round_summary(store, "demo", 1))
