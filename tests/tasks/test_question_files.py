@@ -67,7 +67,7 @@ def test_what_is_written_to_any_container_is_read_from_it(
         load(path)
         for path in (
             written(tmp_path, "q.jsonl", lines),
-            written(tmp_path, "q.jsonl.gz", gzip.compress(lines.replace("\n", "\r\n").encode("utf-8-sig"))),
+            written(tmp_path, "q.jsonl.gz", gzip.compress(lines.replace("\n", "\r\n").encode("utf-8-sig"), mtime=0)),
             written(tmp_path, "q.json", json.dumps(rows, ensure_ascii=False, indent=1)),
             written(tmp_path, "q.csv", table.getvalue()),
             tmp_path / "q.parquet",
@@ -101,7 +101,10 @@ def test_text_is_read_in_the_encodings_that_say_what_they_are(tmp_path: Path, en
 )
 def test_a_json_file_holds_lines_or_an_array(tmp_path: Path, content: str) -> None:
     assert load(written(tmp_path, "q.json", content))["answer"].to_list() == ["1", "2"]
-    assert load(written(tmp_path, "q.json.gz", gzip.compress(content.encode())))["answer"].to_list() == ["1", "2"]
+    assert load(written(tmp_path, "q.json.gz", gzip.compress(content.encode(), mtime=0)))["answer"].to_list() == [
+        "1",
+        "2",
+    ]
 
 
 def test_one_object_with_a_list_is_a_row(tmp_path: Path) -> None:
@@ -207,8 +210,8 @@ def test_a_number_is_written_out(tmp_path: Path, number: str, text: str) -> None
         ("q.parquet", "no parquet", r"q\.parquet: this is no Parquet file"),
         ("q.parquet", "PAR1" + "x" * 90 + "PAR1", r"q\.parquet: this is no Parquet file"),
         ("q.jsonl.gz", "no gzip", r"q\.jsonl\.gz: this is no complete gzip file"),
-        ("q.jsonl.gz", gzip.compress(ROW.encode() * 99)[:-20], r"q\.jsonl\.gz: this is no complete gzip file"),
-        ("q.jsonl.gz", gzip.compress(ROW.encode())[:12] + b"\xff" * 30, r"gz: this is no complete gzip file"),
+        ("q.jsonl.gz", gzip.compress(ROW.encode() * 99, mtime=0)[:-20], r"q\.jsonl\.gz: this is no complete gzip file"),
+        ("q.jsonl.gz", gzip.compress(ROW.encode(), mtime=0)[:12] + b"\xff" * 30, r"gz: this is no complete gzip file"),
         ("q.txt", "a?", r"q\.txt: unknown format; give one of \*\.jsonl"),
     ],
 )  # fmt: skip
