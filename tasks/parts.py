@@ -179,7 +179,6 @@ def _batches(table: str, paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
 
 def _fetch(stage: Stage, folder: Path, names: Collection[str], what: str) -> dict[str, Kept]:
     """The parts that an earlier attempt kept, on any machine, now on this one; those that this code can use."""
-    folder.mkdir(parents=True, exist_ok=True)
     kept = {}
     for name, data in stage.parts():
         if name not in names:

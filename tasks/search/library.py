@@ -66,7 +66,7 @@ def on_right_paths(nodes: pl.DataFrame) -> pl.DataFrame:
         while above is not None and (tree_id, above) not in right:
             right.add((tree_id, above))
             above = parents[tree_id, above]
-    is_right = [(tree_id, node_id) in right for tree_id, node_id, _ in _columns(nodes, "kind")]
+    is_right = [place in right for place in nodes.select("tree_id", "node_id").iter_rows()]
     return nodes.filter(pl.Series(is_right, dtype=pl.Boolean), pl.col("kind") == Kind.PLAN)
 
 

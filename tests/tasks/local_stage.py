@@ -43,7 +43,7 @@ class LocalStage(Stage):
         os.replace(path.with_suffix(".part"), path)
 
     def parts(self) -> Iterator[tuple[str, bytes]]:
-        for path in self.kept.rglob("*"):
+        for path in sorted(self.kept.rglob("*")):
             if path.is_file() and path.suffix != ".part":
                 yield path.relative_to(self.kept).as_posix(), path.read_bytes()
 

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from tasks.search.library import Library, on_right_paths
+from tasks.search.library import Library, _masked, on_right_paths
 
 QUESTIONS = pl.DataFrame(
     {
@@ -28,6 +28,7 @@ TREES = pl.DataFrame(
         tree("apples", "apples"),
         tree("apples/step-1", "apples", steps=1),
         tree("trains", "trains"),
+        tree("wrong", "trains"),
         tree("held", "held", held_out=True),
         tree("lost", "lost", state="failed"),
     ]
@@ -89,6 +90,9 @@ NODES = pl.DataFrame(
         root("trains"),
         step("trains", 1, 0, 1, "Divide the way by the time.", -0.2),
         end("trains", 2, 1, 1.0),
+        root("wrong"),
+        step("wrong", 1, 0, 1, "Guess.", 0.9),
+        end("wrong", 2, 1, -1.0),
         root("held"),
         step("held", 1, 0, 1, "Take it away.", 1.0),
         end("held", 2, 1, 1.0),
@@ -109,6 +113,7 @@ def test_a_step_worked_where_a_right_solution_lies_below_it() -> None:
     assert right.filter(tree_id="apples")["node_id"].to_list() == [1, 2, 5]
     assert right.filter(tree_id="trains")["node_id"].to_list() == [1], "its Q says nothing against that"
     assert set(right["kind"]) == {"plan"}
+    assert right.filter(tree_id="wrong").height == 0, "a step of the same number in another tree"
     assert on_right_paths(NODES.clear()).height == 0
 
 
@@ -142,6 +147,37 @@ def test_a_step_is_offered_once_however_many_questions_had_it() -> None:
         .otherwise("text")
     )
     assert Library(QUESTIONS, TREES, twice).offers("A boat.", most=3)(0) == ["Sum both.", "Add the apples."]
+
+
+def one_step_each(*asked: str) -> Library:
+    """A right step for every question, named like it."""
+    names = [f"{number:03}" for number in range(len(asked))]
+    rows = [
+        row for name in names for row in (root(name), step(name, 1, 0, 1, f"Step {name}.", 0.5), end(name, 2, 1, 1.0))
+    ]
+    questions = pl.DataFrame({"question_id": names, "question": asked})
+    return Library(
+        questions, pl.DataFrame([tree(name, name) for name in names]), pl.DataFrame(rows, infer_schema_length=None)
+    )
+
+
+def test_that_there_are_numbers_is_part_of_the_likeness() -> None:
+    assert one_step_each("b", "a 1 2.5 3,000").offers("c 7 8 9", most=1)(0) == ["Step 001."]
+    assert _masked("Ann has 3 apples at 4.50, or 1,000.") == "ann has  #  apples at  # , or  # ."
+
+
+def test_equally_like_questions_are_offered_in_their_order() -> None:
+    names = [f"{number:03}" for number in range(200)]
+    offered = one_step_each(*(f"name{name}" for name in names)).offers("nobody", most=200)(0)
+    assert offered == [f"Step {name}." for name in names]
+
+
+def test_steps_of_the_same_q_are_offered_in_the_order_of_their_trees() -> None:
+    steps = [step("apples", number, 0, 1, f"Way {number}.", 0.5) for number in range(1, 101)]
+    ends = [end("apples", 100 + number, number, 1.0) for number in range(1, 101)]
+    nodes = pl.DataFrame([root("apples"), *steps, *ends], infer_schema_length=None)
+    offered = Library(QUESTIONS, TREES, nodes).offers("Ann?", most=100)(0)
+    assert offered == [f"Way {number}." for number in range(1, 101)]
 
 
 def test_an_empty_library_offers_nothing() -> None:

@@ -205,6 +205,14 @@ def packed(code: str | None = "this code", rows: int = 1, **tables: list[dict[st
     return buffer.getvalue()
 
 
+def test_a_part_of_no_item_is_passed_over(tmp_path: Path) -> None:
+    stage, work = LocalStage(tmp_path), Worker()
+    do(stage, Worker(), "abc")
+    stage.keep_part("Another", b"garbage")
+    do(LocalStage(tmp_path), work, "abc")
+    assert work.done == []
+
+
 def test_parts_of_other_code_are_used_and_a_note_says_so(tmp_path: Path) -> None:
     """A retry after an upgrade keeps hours of work; where a step's output changes, its version and so its key does."""
     before = LocalStage(tmp_path, code="0.1.0+old")
