@@ -71,6 +71,10 @@ format: install ## Format the code
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
+.PHONY: mutants
+mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.pairs"
+	.venv/bin/python -m tests.mutants $(ARGS)
+
 .PHONY: bench-search bench-options bench-tree
 bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (15 minutes)
 	.venv/bin/python -m tests.bench.search $(ARGS)
@@ -96,4 +100,4 @@ micro-base: .venv/installed ## Make the micro base model anew (about 10 minutes 
 
 .PHONY: clean
 clean: ## Remove the environments and builds; .cpl (your data) stays
-	rm -rf .venv .venv-engine build *.egg-info
+	rm -rf .venv .venv-engine build mutants *.egg-info

@@ -16,7 +16,7 @@ from tasks.settings import Search
 from tasks.shards import take_shard
 
 
-@flow(name="cpl-search", flow_run_name="shard {shard} of {shards}", persist_result=True, result_serializer="json")
+@flow(name="cpl-search", flow_run_name="shard {shard} of {shards}", persist_result=False)
 def cpl_search(
     questions: Annotated[Ref, Field(description="The stage `questions` of a round.")],
     rollouts: Annotated[Ref, Field(description="The stage `rollouts`, whose pass rates set the budgets.")],

@@ -5,15 +5,17 @@ from typing import Annotated
 
 import typer
 
-from infra.ask import show, sql
+from infra.ask import list_rounds, remove, show, sql
+from infra.display import visible
 from infra.run import round_
+from infra.upkeep import gc, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command()
 def up() -> None:
-    """Start the local stack, or what is missing of it: Prefect server, worker, S3. Deploy the flows."""
+    """Start the local stack, or what is missing of it: Prefect server, workers, S3, watch. Deploy the flows."""
     from infra.s3 import StoreError
     from infra.settings import Settings, settings
     from infra.stack import Stack, StackError
@@ -24,20 +26,34 @@ def up() -> None:
         stack.up(typer.echo)
         Store.open(settings())
     except (StackError, StoreError, OSError) as problem:
-        typer.secho(str(problem), err=True, fg=typer.colors.RED)
+        typer.secho(visible(str(problem)), err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from problem
-    typer.echo(f"The stack is up. UI: {stack.ui}")
+    typer.echo(f"The stack is up. UI: {stack.ui} (`cpl login` prints what it asks for)")
 
 
 @app.command()
 def down() -> None:
-    """End the local stack, and the engine if one still runs. Data stays."""
+    """End the local stack and all that it started: flows, trainers, an engine. Data stays."""
     from infra.engine import stop_local_engine
-    from infra.settings import settings
+    from infra.settings import Settings
     from infra.stack import Stack
 
-    stop_local_engine(settings())
-    Stack(settings().home, Path.cwd()).down(typer.echo)
+    Stack(Settings().home, Path.cwd()).down(lambda line: typer.echo(visible(line)))
+    if not stop_local_engine(Settings()):
+        typer.echo("engine: left running, a flow uses it that was not started by this stack")
+
+
+@app.command()
+def login() -> None:
+    """Print what the UI asks for when it is opened first. It is made at the first `cpl up`; keep it to yourself."""
+    from infra import api
+    from infra.settings import Settings
+
+    try:
+        typer.echo(api.login(Settings().home))
+    except KeyError:
+        typer.secho("There is no login yet: `cpl up` makes it.", err=True, fg=typer.colors.RED)
+        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -63,7 +79,10 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
             table.add_row(part.name, part.state, str(part.pid or ""), since, part.address or "")
         console = Console()
         console.print(table)
-        console.print(f"UI: {stack.ui}" if stack.state else "The stack was never started here: `cpl up` starts it.")
+        if stack.state:
+            console.print(f"UI: {stack.ui} (`cpl login` prints what it asks for)", soft_wrap=True)
+        else:
+            console.print("The stack was never started here: `cpl up` starts it.")
         console.print(f"logs: {stack.home / 'logs'}", soft_wrap=True)
     if any(part.state != "running" for part in parts):
         raise typer.Exit(1)
@@ -72,3 +91,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 app.command("round")(round_)
 app.command()(sql)
 app.command()(show)
+app.command("rounds")(list_rounds)
+app.command()(remove)
+app.command()(gc)
+app.command()(verify)

@@ -1,4 +1,4 @@
-"""What `cpl up` puts on a fresh Prefect server: work pool, result block, crash detection, the deployments.
+"""What `cpl up` puts on a fresh Prefect server: work pool and deployments.
 
 Runs as a process of its own, `python -m infra.deploy` in the folder of prefect.yaml, so that importing Prefect
 and waiting for the server overlap. Every part of it may be done again.
@@ -6,38 +6,27 @@ and waiting for the server overlap. Every part of it may be done again.
 
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import httpx
 import yaml
-from prefect.automations import Automation
 from prefect.cli import app
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.objects import StateType
-from prefect.events.actions import ChangeFlowRunState
-from prefect.events.schemas.automations import EventTrigger, Posture
-from prefect.events.schemas.events import ResourceSpecification
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.settings import PREFECT_API_URL
 from prefect.utilities.importtools import import_object
 from prefect.workers.process import ProcessWorker
 
-from infra.results import register
-
 POOL = "cpl"
 SERVER_SECONDS = 120.0
-SILENCE = timedelta(seconds=90)
-"""A run whose process sends a heartbeat every 30 s (PREFECT_FLOWS_HEARTBEAT_FREQUENCY) is dead after this."""
 
 
 def main() -> None:
     import_flows(Path("prefect.yaml"))
     wait_for_server()
     create_pool()
-    register()
-    crash_silent_runs()
+    drop_silence_automation()
     sys.argv = ["prefect", "--no-prompt", "deploy", "--all"]
     app()
 
@@ -52,7 +41,7 @@ def wait_for_server() -> None:
     health, deadline = f"{PREFECT_API_URL.value()}/health", time.monotonic() + SERVER_SECONDS
     while True:
         try:
-            httpx.get(health, timeout=5).raise_for_status()
+            httpx.get(health, timeout=5, trust_env=False).raise_for_status()
             return
         except httpx.HTTPError as problem:
             if time.monotonic() > deadline:
@@ -75,31 +64,11 @@ def create_pool() -> None:
         client.update_work_queue(rounds.id, concurrency_limit=1)
 
 
-def crash_silent_runs() -> None:
-    """Marks a run as crashed when its process and its worker are gone: nobody else would, and it could never be
-    retried. A run that waits for a person (suspended, paused) is silent by right."""
-    name = "Crash runs whose process is gone"
-    ends = ["Completed", "Failed", "Cancelled", "Crashed", "Suspended", "Paused"]
-    automation = Automation(
-        name=name,
-        trigger=EventTrigger(
-            after={"prefect.flow-run.heartbeat"},
-            expect={"prefect.flow-run.heartbeat", *(f"prefect.flow-run.{end}" for end in ends)},
-            match=ResourceSpecification({"prefect.resource.id": ["prefect.flow-run.*"]}),
-            for_each={"prefect.resource.id"},
-            posture=Posture.Proactive,
-            threshold=1,
-            within=SILENCE,
-        ),
-        actions=[
-            ChangeFlowRunState(
-                state=StateType.CRASHED, message=f"No heartbeat for {SILENCE.seconds} s: its process is gone."
-            )
-        ],
-    )
+def drop_silence_automation() -> None:
+    """An earlier version's, which took a run for crashed after an outage of the server: `infra.watch` asks first."""
     with get_client(sync_client=True) as client:
-        if not client.read_automations_by_name(name):
-            automation.create(_sync=True)  # type: ignore[call-arg]
+        for automation in client.read_automations_by_name("Crash runs whose process is gone"):
+            client.delete_automation(automation.id)
 
 
 if __name__ == "__main__":

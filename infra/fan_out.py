@@ -55,11 +55,11 @@ class _Child:
 
 def run_each(
     deployment: str, parameters: Mapping[str, dict[str, Any]], log: Log, progress: Callable[[int], object]
-) -> list[Any]:
-    """The results (JSON) of a run of `deployment` (flow/name) for each of the `parameters` (JSON), by name, in order.
+) -> None:
+    """Waits for a run of `deployment` (flow/name) with each of the `parameters` (JSON), by name, to complete.
 
     Called again after it was interrupted, it joins the runs that still go instead of starting others beside them.
-    `progress` gets the number of finished runs when it has grown.
+    `progress` gets the number of finished runs when it has grown. What the runs made, the caller finds in the store.
 
     Raises:
         RunFailed: as soon as one failed. The others go on, and what they finish is there for the next call.
@@ -85,7 +85,6 @@ def run_each(
                 _look_after(client, child, deployment, log)
             if any(child.is_done for child in waiting):
                 progress(sum(child.is_done for child in children))
-    return [child.run.state.result() for child in children if child.run.state]
 
 
 def _look_after(client: SyncPrefectClient, child: _Child, deployment: str, log: Log) -> None:

@@ -4,7 +4,9 @@ The run itself lives on the Prefect server and its worker; ending this command d
 """
 
 import time
+from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
@@ -29,39 +31,62 @@ def start(deployment: str, parameters: dict[str, Any]) -> FlowRun:
 
 
 def follow(run: FlowRun, console: Console) -> State[Any]:
-    """Prints a line when a step starts, ends, or has gone on for a while; returns the run's final state."""
-    shown: dict[Any, str] = {}
-    told: dict[Any, float] = {}
+    """Prints a line when a step starts or ends, and now and then how far it is; returns the run's final state."""
+    told: dict[UUID, _Told] = {}
+    is_late = False
     with get_client(sync_client=True) as client:
         while True:
             state = client.read_flow_run(run.id).state
-            if state is not None and state.name == "Late" and run.id not in shown:
-                shown[run.id] = state.name
-                console.print(f"{time.strftime('%H:%M:%S')}  waits for its turn: one round runs at a time")
+            if state is not None and state.name == "Late" and not is_late:
+                is_late = True
+                _say(console, "waits for its turn: one round runs at a time")
             for task in _tasks(client, run):
-                _tell(client, task, shown, told, console)
+                _tell(client, task, told, console)
             if state is not None and state.is_final():
                 return state
             time.sleep(POLL_SECONDS)
 
 
+@dataclass
+class _Told:
+    """What was said of a task: its state, when, and the share that was done when its bar was first seen."""
+
+    state: str
+    at: float
+    since: float
+    first: tuple[float, float] | None = None
+
+
+def _tell(client: SyncPrefectClient, task: TaskRun, told: dict[UUID, _Told], console: Console) -> None:
+    state, now = task.state_name or "Pending", time.monotonic()
+    last = told.get(task.id)
+    if last is None or last.state != state:
+        told[task.id] = _Told(state, now, now)
+        took = f"{task.total_run_time.total_seconds():6.1f} s" if state in ("Completed", "Cached") else ""
+        _say(console, f"{task.name:<20} {state.lower():<10} {took}")
+    elif state == "Running" and now - last.at > PROGRESS_EVERY_SECONDS:
+        last.at = now
+        of_task = ArtifactFilter(task_run_id=ArtifactFilterTaskRunId(any_=[task.id]))
+        bars = [float(one.data) for one in client.read_artifacts(artifact_filter=of_task) if one.type == "progress"]  # type: ignore[arg-type]
+        if not bars:
+            _say(console, f"{task.name:<20} has run for {now - last.since:.0f} s")
+            return
+        last.first = last.first or (now, bars[0])
+        _say(console, f"{task.name:<20} {bars[0]:5.1f} %{remaining(*last.first, now, bars[0])}")
+
+
+def remaining(then: float, done_then: float, now: float, done: float) -> str:
+    """What is left at the pace since `then`, in words; nothing before there is a pace. Times in s, shares in %."""
+    if done <= done_then:
+        return ""
+    seconds = (now - then) * (100 - done) / (done - done_then)
+    return f", about {seconds:.0f} s left" if seconds < 120 else f", about {seconds / 60:.0f} minutes left"
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(f"{time.strftime('%H:%M:%S')}  {line}".rstrip())
+
+
 def _tasks(client: SyncPrefectClient, run: FlowRun) -> list[TaskRun]:
     of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
     return client.read_task_runs(flow_run_filter=of_run, sort=TaskRunSort.EXPECTED_START_TIME_ASC)
-
-
-def _tell(
-    client: SyncPrefectClient, task: TaskRun, shown: dict[Any, str], told: dict[Any, float], console: Console
-) -> None:
-    state, now = task.state_name or "Pending", time.monotonic()
-    if shown.get(task.id) != state:
-        shown[task.id], told[task.id] = state, now
-        seconds = task.total_run_time.total_seconds()
-        took = f"{seconds:6.1f} s" if state == "Completed" else ""
-        console.print(f"{time.strftime('%H:%M:%S')}  {task.name:<14} {state.lower():<10} {took}")
-    elif state == "Running" and now - told[task.id] > PROGRESS_EVERY_SECONDS:
-        told[task.id] = now
-        of_task = ArtifactFilter(task_run_id=ArtifactFilterTaskRunId(any_=[task.id]))
-        bars = [a for a in client.read_artifacts(artifact_filter=of_task) if a.type == "progress"]
-        if bars:
-            console.print(f"{time.strftime('%H:%M:%S')}  {task.name:<14} {bars[0].data:5.1f} %")

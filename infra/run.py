@@ -24,8 +24,12 @@ def round_(
     recipe: Annotated[
         str | None, typer.Option(help="A file of flows/recipes/. Default: the one for the model.")
     ] = None,
-    campaign: Annotated[str | None, typer.Option(help="Rounds of one campaign build on each other.")] = None,
-    round: Annotated[int | None, typer.Option(help="Number of the round. Default: 1.")] = None,
+    campaign: Annotated[
+        str | None, typer.Option(help="Its rounds build on each other. Default: named after the model.")
+    ] = None,
+    round: Annotated[
+        int | None, typer.Option(help="Number of the round. Default: the next that is not published.")
+    ] = None,
     shards: Annotated[int | None, typer.Option(help="Machines that search at once, one engine each.")] = None,
     settings: Setting = None,
 ) -> None:
@@ -33,6 +37,7 @@ def round_(
     from rich.console import Console
 
     from infra.ask import show
+    from infra.display import visible
     from infra.settings import Settings
     from infra.settings import settings as environment
     from infra.stack import Stack, StackError
@@ -47,7 +52,7 @@ def round_(
     try:
         stack.up(console.print)
     except (StackError, OSError) as problem:
-        console.print(str(problem), style="red", markup=False)
+        console.print(visible(str(problem)), style="red", markup=False)
         raise typer.Exit(1) from problem
     environment()  # reads what `up` wrote; Prefect reads its settings when it is imported, so that comes after
 
@@ -58,15 +63,15 @@ def round_(
     try:
         run = start("cpl/round", parameters)
     except PrefectHTTPStatusError as problem:
-        console.print(f"The round was not accepted: {problem.response.text}", style="red", markup=False)
+        console.print(visible(f"The round was not accepted: {problem.response.text}"), style="red", markup=False)
         raise typer.Exit(1) from problem
     console.print(f"flow run {run.name}: {stack.ui}/runs/flow-run/{run.id}")
     state = follow(run, console)
     if not state.is_completed():
-        console.print(f"{state.name}: {state.message}", style="red", markup=False)
+        console.print(visible(f"{state.name}: {state.message}"), style="red", markup=False)
         console.print(f"When the cause is gone, retry it where it stopped: prefect flow-run retry {run.id}")
         raise typer.Exit(1)
-    show(parameters.get("round", 1), parameters.get("campaign", "demo"), as_json=False)
+    show()
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -6,9 +6,16 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import boto3
-from boto3.exceptions import Boto3Error
+from boto3.exceptions import Boto3Error, RetriesExceededError
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    ResponseStreamingError,
+)
 from botocore.exceptions import ConnectionError as NoConnectionError
 
 if TYPE_CHECKING:
@@ -68,6 +75,8 @@ def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
         raise StoreError(
             f"{where}: no key is set. Set {KEYS}; or, for the local store, unset CPL_STORE and run `cpl up`"
         ) from problem
+    except (ResponseStreamingError, IncompleteReadError, RetriesExceededError) as problem:
+        raise StoreDown(f"{where}, {name!r}: the server broke off while it was read ({problem})") from problem
     except (HTTPClientError, NoConnectionError) as problem:
         raise StoreDown(
             f"{where}: cannot be reached ({type(problem).__name__}). Is it running? `cpl status` tells, `cpl up` "
@@ -80,9 +89,11 @@ def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
         if code == "NoSuchBucket":
             raise StoreError(f"{where}: no such bucket. CPL_STORE names it") from problem
         if problem.response["ResponseMetadata"]["HTTPStatusCode"] >= 500:
+            reads = problem.operation_name in ("GetObject", "HeadObject", "ListObjectsV2")
+            cause = "cannot read" if reads else "cannot write, as when its disk is full: make room there"
             raise StoreDown(
-                f"{where}, {name!r}: the server failed ({code}), as it does when its disk is full: make room there. "
-                f"The local one tells in logs/s3.log of CPL_HOME; `cpl down` and `cpl up` make it write again"
+                f"{where}, {name!r}: the server failed ({code}); it {cause}. "
+                f"The local one tells in logs/s3.log of CPL_HOME; `cpl down` and `cpl up` start it anew"
             ) from problem
         if code in MISSING:
             raise StoreError(f"{where}: there is no object {name!r}") from problem

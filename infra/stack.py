@@ -2,8 +2,8 @@
 
 Everything it keeps is below one folder (CPL_HOME, `.cpl`):
 
-    stack.json   ports, chosen once; what was deployed; a digest of the variables that each worker started with
-    stack.env    addresses and keys (mode 600)
+    stack.json   ports, chosen once; what was deployed; a digest of what each part started with
+    stack.env    addresses, keys and the login (mode 600; infra.variables)
     pids/ logs/  one file a part                             prefect/ s3/   data of the servers
 """
 
@@ -11,37 +11,39 @@ import fcntl
 import hashlib
 import json
 import os
-import secrets
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import httpx
-from dotenv import dotenv_values
 from pydantic import BaseModel
 
-from infra import disk, weed
-from infra.process import Part
-from infra.settings import add_stack
+from infra import api, disk, variables, weed
+from infra.deploying import Deploy, deploying
+from infra.process import Part, belonging_to, end_belonging, trim
+from infra.settings import add_stack, stack_variables
 
 Say = Callable[[str], None]
 
-SERVER, STORE, WORKER, SEARCHER = "Prefect server", "S3 server", "worker", "search worker"
+SERVER, STORE, WORKER, SEARCHER, WATCH = "Prefect server", "S3 server", "worker", "search worker", "watch"
+SHORT = {SERVER: "prefect", STORE: "s3", WORKER: "worker", SEARCHER: "searcher", WATCH: "watch"}
 START_SECONDS = 120.0
-END_SECONDS = {SERVER: 10.0, STORE: 2.0, WORKER: 20.0, SEARCHER: 20.0}
+END_SECONDS = {SERVER: 10.0, STORE: 2.0, WORKER: 20.0, SEARCHER: 20.0, WATCH: 5.0}
 """What each part gets to end by itself. weed would wait 15 s for its own streams; what it acknowledged survives a
 kill. A worker reports the flow runs that it ends."""
 POOL = "cpl"
 WORKERS = {WORKER: ["--work-queue", "default"], SEARCHER: ["--work-queue", "shards", "--limit", "1"]}
 """Shards wait for each other and never for the rounds that wait for them, nor a round for another's shards."""
-VARIABLES = ("CPL_", "AWS_", "HF_", "CUDA_VISIBLE_DEVICES")
-"""What flows read of the environment that their worker started with."""
-OURS = "# Written by `cpl up`: `prefect` commands in this folder talk to the local stack.\n"
+SERVERS, CLIENTS = (STORE, SERVER), (*WORKERS, WATCH)
+"""What listens, and what needs that."""
+VARIABLES = ("CPL_", "AWS_", "HF_", "CUDA_VISIBLE_DEVICES", "PREFECT_")
+"""What workers, and with them flows, read of the environment that they started with. The S3 server reads none."""
+LEAN = {STORE: weed.LEAN, SERVER: variables.LEAN_SERVER}
+READS = dict.fromkeys(CLIENTS, VARIABLES) | {SERVER: ("PREFECT_",), STORE: ()}
 
 
 class StackError(RuntimeError):
@@ -62,15 +64,14 @@ class Stack:
 
     def __init__(self, home: Path, root: Path) -> None:
         self.home, self.root = home.absolute(), root.absolute()
-        names = {SERVER: "prefect", STORE: "s3", WORKER: "worker", SEARCHER: "searcher"}
-        self.parts = {name: Part(short, self.home) for name, short in names.items()}
+        self.parts = {name: Part(short, self.home) for name, short in SHORT.items()}
         kept = self.home / "stack.json"
         self.state: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
 
     def up(self, say: Say) -> None:
         """Starts what does not run and deploys what changed; does nothing where nothing is missing.
 
-        Workers whose variables changed start anew, unless that would end a flow run.
+        Parts whose variables or command changed start anew, unless that would end a flow run.
 
         Raises:
             StackError: when a part does not come up; what did come up stays.
@@ -79,23 +80,44 @@ class Stack:
         if not (self.root / "prefect.yaml").exists():
             raise StackError(f"There is no prefect.yaml in {self.root}: run `cpl up` in the root of the repository.")
         with disk.room_in(self.home), self._locked():
-            self._settle()
-            new = [name for name in (STORE, SERVER) if self._start(name, say)]
-            with self._deploying(say) as deploy:
-                for name in (STORE, SERVER):
+            if "ports" not in self.state:
+                roles = ("prefect", *weed.ROLES)
+                self._keep(ports=dict(zip(roles, weed.free_ports(len(roles)), strict=True)))
+            variables.settle(self.home, self.root, self.state["ports"])
+            self._end_outdated(say)
+            new = [name for name in SERVERS if self._start(name, say)]
+            with deploying(self.root, self.environment(), self.home / "logs", self.state.get("deployed")) as deploy:
+                for name in SERVERS:
                     self._wait_for(name, say if name in new else _silent)
-                self._end_outdated(say)
-                new = [name for name in WORKERS if self._start(name, say)]
-                deploy()
-                for name in WORKERS:
+                new = [name for name in CLIENTS if self._start(name, say)]
+                self._deploy(deploy, say)
+                for name in CLIENTS:
                     self._wait_for(name, say if name in new else _silent)
+            self.trim_logs()
 
     def down(self, say: Say) -> None:
-        """Ends the parts and what the worker started. Data, keys and ports stay for the next `up`."""
+        """Ends the parts, and whatever they started that still runs: flows, trainers, an engine, also those whose
+        worker is gone. Data, keys and ports stay for the next `up`."""
         with self._locked():
-            for name in (*WORKERS, SERVER, STORE):
-                ended = self.parts[name].end(END_SECONDS[name])
-                say(f"{name}: {'ended' if ended else 'was not running'}")
+            for name in (WATCH, *WORKERS):
+                self._end(name, say)
+            self._end_rest(say, but=SERVERS)  # before the server, to which flows report that they were ended
+            for name in (SERVER, STORE):
+                self._end(name, say)
+            self._end_rest(say)
+
+    def mend(self, say: Say) -> list[str]:
+        """Starts again what ended though nobody asked it to; the names. Nothing while `up` or `down` is at work."""
+        with self._locked(patiently=False) as is_ours:
+            parts = self.parts.items() if is_ours else ()
+            dead = [name for name, part in parts if part.pid_file.exists() and not part.process()]
+            if set(dead) - set(SERVERS) and not api.answers(self.home):
+                dead = [name for name in dead if name in SERVERS]  # the others end at once while it is away
+            return [name for name in dead if self._start(name, say)]
+
+    def trim_logs(self) -> None:
+        for part in self.parts.values():
+            trim(part.log)
 
     def status(self) -> list[PartStatus]:
         addresses = {SERVER: self.ui, STORE: self.store} if self.state else {}
@@ -111,38 +133,13 @@ class Stack:
 
     def environment(self) -> dict[str, str]:
         """What the parts find in their environment, and with them the flows that the worker starts."""
-        environment, stack = dict(os.environ), dotenv_values(self.home / "stack.env")
-        environment |= {name: str(value) for name, value in stack.items() if name.startswith("PREFECT_")}
+        environment, stack = dict(os.environ), stack_variables(self.home)
+        environment |= {name: value for name, value in stack.items() if name.startswith("PREFECT_")}
         add_stack(environment, stack)
+        environment["CPL_HOME"] = str(self.home)
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # every flow run is a fresh interpreter
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
         return environment
-
-    def _settle(self) -> None:
-        """Chooses ports and keys where that was not done yet, and writes down what others need to find the stack."""
-        if "ports" not in self.state:
-            roles = ("prefect", *weed.ROLES)
-            self._keep(ports=dict(zip(roles, weed.free_ports(len(roles)), strict=True)))
-        known = dotenv_values(self.home / "stack.env")
-        variables = {
-            "PREFECT_API_URL": f"{self.ui}/api",
-            "PREFECT_HOME": self.home / "prefect",
-            "PREFECT_DEFAULT_RESULT_STORAGE_BLOCK": "cpl-results/cpl",
-            "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
-            "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": 30,
-            "PREFECT_WORKER_QUERY_SECONDS": 2,
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": 1,
-            "AWS_ENDPOINT_URL": self.store,
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": known.get("AWS_ACCESS_KEY_ID") or secrets.token_hex(10),
-            "AWS_SECRET_ACCESS_KEY": known.get("AWS_SECRET_ACCESS_KEY") or secrets.token_hex(20),
-        }
-        lines = "".join(f"{name}='{value}'\n" for name, value in variables.items())
-        disk.write(self.home / "stack.env", lines, mode=0o600)
-        for_prefect = self.root / "prefect.toml"
-        if not for_prefect.exists() or for_prefect.read_text().startswith(OURS):
-            for_prefect.write_text(f'{OURS}[api]\nurl = "{self.ui}/api"\n')
 
     def _keep(self, **facts: Any) -> None:
         self.state |= facts
@@ -150,9 +147,13 @@ class Stack:
 
     def _start(self, name: str, say: Say) -> bool:
         """Starts a part unless it runs; whether it did."""
-        part = self.parts[name]
+        part, command = self.parts[name], self._command(name)
         if part.process() is not None:
             return False
+        for process in belonging_to(self.home):
+            if process.cmdline() == command:  # `up` was killed before it could write this down
+                part.remember(process.pid)
+                return False
         say(f"{name}: starting")
         for role in {SERVER: ("prefect",), STORE: weed.ROLES}.get(name, ()):
             if not weed.is_free(port := self.state["ports"][role]):
@@ -160,45 +161,55 @@ class Stack:
                     f"{name}: port {port} of 127.0.0.1 is taken by another program. End that, or run `cpl down`, "
                     f"delete {self.home / 'stack.json'} and run `cpl up`, which then chooses other ports."
                 )
-        part.start(self._command(name), self.environment(), self.root)
-        if name in WORKERS:
-            self._keep(variables=self.state.get("variables", {}) | {name: self._variables()})
+        folder = self.home / "s3" if name == STORE else self.root
+        part.start(command, LEAN.get(name, {}) | self._environment_of(name), folder)
+        self._keep(started=self.state.get("started", {}) | {name: self._makeup(name)})
         return True
 
+    def _end(self, name: str, say: Say) -> None:
+        ended = self.parts[name].end(END_SECONDS[name])
+        say(f"{name}: {'ended' if ended else 'was not running'}")
+
+    def _end_rest(self, say: Say, but: Collection[str] = ()) -> None:
+        """Ends what belongs to the stack and to none of the parts in `but`, and says so."""
+        kept = {process.pid for name in but if (process := self.parts[name].process())}
+        end_belonging(self.home, kept, lambda lost: say(f"left by its parent, ended: {lost}"))
+
     def _end_outdated(self, say: Say) -> None:
-        """Ends the workers that were started with other variables, if no flow runs; otherwise says that they stay."""
-        known, now = self.state.get("variables", {}), self._variables()
-        outdated = [name for name in WORKERS if self.parts[name].process() and known.get(name, now) != now]
+        """Ends the parts that were started with another command or other variables, if no flow runs; otherwise says
+        that they stay."""
+        known = self.state.get("started", {})
+        outdated = [
+            name
+            for name in (*CLIENTS, SERVER, STORE)
+            if self.parts[name].process() and known.get(name) != self._makeup(name)
+        ]
         if not outdated:
             return
         names = ", ".join(f"{name}*" if name.endswith("_") else name for name in VARIABLES)
-        if self._is_busy():
+        if api.is_busy(self.home, POOL):
             say(
-                f"Variables changed since the workers started ({names}), and flows are running: these and new ones "
-                "keep the old variables. `cpl up` applies yours when no flow runs; `cpl down`, `cpl up` do it now, and "
-                "end what runs."
+                f"Variables changed since {', '.join(outdated)} started ({names}), or the factory itself, and flows "
+                "are running: these and new ones keep the old variables. `cpl up` applies yours when no flow runs; "
+                "`cpl down`, `cpl up` do it now, and end what runs."
             )
             return
-        say(f"Variables changed since the workers started ({names}): they start anew")
+        say(f"Variables changed since they started ({names}), or the factory itself: {', '.join(outdated)} start anew")
         for name in outdated:
             self.parts[name].end(END_SECONDS[name])
 
-    def _variables(self) -> str:
-        """A digest of the variables that a worker would start with. CPL_HOME is this stack's, however it is written."""
-        found = {
-            name: text for name, text in self.environment().items() if name.startswith(VARIABLES) and name != "CPL_HOME"
+    def _environment_of(self, name: str) -> dict[str, str]:
+        """Of the variables only those that the part reads: weed would make keys of AWS an administrator of its own."""
+        found = self.environment()
+        return {
+            key: text for key, text in found.items() if key.startswith(READS[name]) or not key.startswith(VARIABLES)
         }
-        return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()
 
-    def _is_busy(self) -> bool:
-        """Whether a flow run of the pool has a process or is about to; also where the server does not say."""
-        alive = {"any_": ["PENDING", "RUNNING", "PAUSED", "CANCELLING"]}
-        runs = {"flow_runs": {"state": {"type": alive}}, "work_pools": {"name": {"any_": [POOL]}}}
-        try:
-            reply = httpx.post(f"{self.ui}/api/flow_runs/count", json=runs, timeout=5)
-        except httpx.HTTPError:
-            return True
-        return not reply.is_success or reply.json() > 0
+    def _makeup(self, name: str) -> str:
+        """A digest of the command and the variables that a part would start with."""
+        read = {key: text for key, text in self.environment().items() if key.startswith(READS[name])}
+        made_of = [self._command(name), LEAN.get(name, {}), read]
+        return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
     def _command(self, name: str) -> list[str]:
         prefect = [sys.executable, "-m", "prefect"]
@@ -208,13 +219,22 @@ class Stack:
         if name in WORKERS:
             worker = ["worker", "start", "--pool", POOL, "--type", "process", "--name", self.parts[name].name]
             return [*prefect, *worker, *WORKERS[name]]
-        keys = dotenv_values(self.home / "stack.env")
+        if name == WATCH:
+            return [sys.executable, "-m", "infra.watch"]
+        keys = stack_variables(self.home)
         return weed.command(
-            self.home / "s3",
-            self.state["ports"],
-            str(keys["AWS_ACCESS_KEY_ID"]),
-            str(keys["AWS_SECRET_ACCESS_KEY"]),
+            self.home / "s3", self.state["ports"], keys["AWS_ACCESS_KEY_ID"], keys["AWS_SECRET_ACCESS_KEY"]
         )
+
+    def _deploy(self, deploy: Deploy | None, say: Say) -> None:
+        if deploy is None:
+            return
+        say("deployments: writing")
+        try:
+            self._keep(deployed=deploy(START_SECONDS))
+        except RuntimeError as problem:
+            raise StackError(str(problem)) from problem
+        say("deployments: ready")
 
     def _wait_for(self, name: str, say: Say) -> None:
         part, begun = self.parts[name], time.monotonic()
@@ -230,54 +250,20 @@ class Stack:
     def _answers(self, name: str) -> bool:
         try:
             if name == STORE:
-                return weed.is_ready(self.state["ports"])
+                return weed.is_ready(self.home / "s3", self.state["ports"])
             if name == SERVER:
-                return httpx.get(f"{self.ui}/api/health", timeout=5).is_success
-            return self._polls(self.parts[name])
+                return api.answers(self.home)
+            return name == WATCH or self._polls(self.parts[name])
         except httpx.HTTPError:
             return False
 
     def _polls(self, worker: Part) -> bool:
         """Whether the server has heard from this very worker, not only from one before it."""
-        process = worker.process()
-        reply = httpx.post(f"{self.ui}/api/work_pools/{POOL}/workers/filter", json={}, timeout=5)
-        if process is None or not reply.is_success:
+        if (process := worker.process()) is None:
             return False
-        heard = [
-            datetime.fromisoformat(one["last_heartbeat_time"]) for one in reply.json() if one["name"] == worker.name
-        ]
+        workers = api.ask(self.home, "POST", f"/work_pools/{POOL}/workers/filter", {})
+        heard = [datetime.fromisoformat(one["last_heartbeat_time"]) for one in workers if one["name"] == worker.name]
         return any(moment.timestamp() > process.create_time() for moment in heard)
-
-    @contextmanager
-    def _deploying(self, say: Say) -> Iterator[Callable[[], None]]:
-        """Begins to deploy, if flows or deployments changed since the last time; gives what waits for the end."""
-        digest, log = _digest(self.root), self.home / "logs" / "deploy.log"
-        if self.state.get("deployed") == digest:
-            yield lambda: None
-            return
-        with log.open("wb") as output:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "infra.deploy"],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=self.environment(),
-                cwd=self.root,
-            )
-
-        def wait() -> None:
-            say("deployments: writing")
-            if process.wait(START_SECONDS) != 0:
-                end = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-                raise StackError(f"Deploying prefect.yaml failed. The end of {log}:\n{end}")
-            self._keep(deployed=digest)
-            say("deployments: ready")
-
-        try:
-            yield wait
-        finally:
-            process.kill()
-            process.wait()
 
     def _status(self, name: str, address: str | None) -> PartStatus:
         part = self.parts[name]
@@ -293,24 +279,19 @@ class Stack:
         )
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One `up` or `down` at a time; the lock goes with the process that holds it."""
-        self.home.mkdir(parents=True, exist_ok=True)
+    def _locked(self, patiently: bool = True) -> Iterator[bool]:
+        """One `up` or `down` at a time; the lock goes with the process that holds it. False: another holds it."""
+        self.home.mkdir(mode=0o700, parents=True, exist_ok=True)  # copies of the store's objects lie there
         with (self.home / "stack.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | (0 if patiently else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
             kept = self.home / "stack.json"
             self.state = json.loads(kept.read_text()) if kept.exists() else {}
-            yield
+            yield True
 
 
 def _silent(_: str) -> None:
     pass
-
-
-def _digest(root: Path) -> str:
-    """Of everything that a deployment is made from: prefect.yaml and the code that its parameter forms come from."""
-    files = [root / "prefect.yaml", *(file for folder in ("flows", "tasks") for file in (root / folder).rglob("*.*"))]
-    digest = hashlib.sha256()
-    for file in sorted(file for file in files if file.suffix in {".yaml", ".toml", ".py"}):
-        digest.update(f"{file}\n".encode() + file.read_bytes())
-    return digest.hexdigest()

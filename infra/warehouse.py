@@ -121,9 +121,12 @@ def _short(value: Any) -> str:
 def ask(path: Path, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), most: int | None = None) -> Answer:
     """Asks the warehouse at `path`, opened read-only: all rows, or the first `most`.
 
+    It may come from a store that others write to, and its views can be anything: they reach no file and no network.
+
     Raises `duckdb.Error` for SQL that it does not understand, or that would write to the warehouse.
     """
-    with duckdb.connect(path, read_only=True, config=CONFIG) as connection:
+    config = CONFIG | {"enable_external_access": False, "lock_configuration": True}
+    with duckdb.connect(path, read_only=True, config=config) as connection:
         return _execute(connection, sql, parameters, most)
 
 

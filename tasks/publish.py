@@ -4,7 +4,6 @@ A published round is immutable: its manifest names every stage by digest, and th
 object, input, setting and code version. Pointers move; `latest` of a campaign and of each of its rounds.
 """
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +14,8 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from pydantic import BaseModel
 
+from infra import rounds
+from infra.rounds import NoSuchRound, Title
 from infra.settings import settings as environment
 from infra.store import Manifest, Ref, Store
 from infra.warehouse import ParquetSource, build, check
@@ -24,20 +25,11 @@ from tasks.step import Stage, step
 MODELS = {"model": "base"} | {name: name for name in ("sft", "value", "sft_more", "step_dpo", "step_apo")}
 
 
-class Title(BaseModel, frozen=True):
-    """What a round is called."""
-
-    campaign: str
-    round: int
-    recipe: str
-    model: str
-
-
 class RuleBroken(RuntimeError):
     """A check of the warehouse found rows that break its rule; the message shows them."""
 
 
-@step("warehouse", version=1)
+@step("warehouse", version=2)
 def build_warehouse(stage: Stage, title: Title, config: BaseModel, stages: dict[str, Ref], previous: Ref | None) -> int:
     """The campaign so far as one DuckDB file, built by `sql/` and checked: any broken rule fails the round."""
     manifests = {name: stage.store.manifest(ref) for name, ref in stages.items()}
@@ -81,31 +73,26 @@ def publish(
 
 
 @task(name="point", cache_policy=NO_CACHE)
-def point_to(campaign: str, round: int, published: Ref) -> None:
-    """Moves the pointers of the round and of the campaign to this publication (compare-and-swap)."""
-    store = Store.open(environment())
-    pointer = {"campaign": campaign, "round": round, "manifest": published.model_dump()}
-
-    def newest(old: bytes | None) -> bytes:
-        if old is not None and json.loads(old)["round"] > round:
-            return old
-        return json.dumps(pointer).encode()
-
-    store.swap(f"rounds/{campaign}/{round:04d}/latest.json", lambda _: json.dumps(pointer).encode())
-    store.swap(f"campaigns/{campaign}/latest.json", newest)
+def point_to(title: Title, published: Ref) -> None:
+    """Moves the pointers of the round and of the campaign to this publication."""
+    rounds.publish(Store.open(environment()), title.campaign, title.round, published)
 
 
 class RoundMissing(LookupError):
     """A later round was asked for before the one that it starts from was published."""
 
 
-def published_round(campaign: str, round: int) -> Ref:
-    """The published manifest of a round."""
-    store = Store.open(environment())
-    name = f"rounds/{campaign}/{round:04d}/latest.json"
-    if name not in store.names(name):
-        raise RoundMissing(f"round {round} of campaign {campaign!r} is not published; run it first")
-    return Ref.model_validate(json.loads(store.get(name))["manifest"])
+def round_before(title: Title) -> Ref | None:
+    """The published manifest of the round that this one starts from; None for round 1."""
+    if title.round == 1:
+        return None
+    try:
+        return rounds.published(Store.open(environment()), title.campaign, title.round - 1).manifest
+    except NoSuchRound as problem:
+        raise RoundMissing(
+            f"round {title.round} starts from round {title.round - 1} of campaign {title.campaign!r}, "
+            "which is not published; run it first"
+        ) from problem
 
 
 def policy_of(published: Ref) -> Ref:
@@ -168,6 +155,7 @@ def _model_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
                 "uri": ref.uri,
                 "sha256": ref.sha256,
                 "parent": _parent(name, stages, manifests),
+                "same_as": _same_as(name, manifests),
                 "updates": manifests[name].facts.get("updates", 0),
                 "examples": manifests[name].facts.get("examples", 0),
                 "seconds": manifests[name].seconds,
@@ -184,6 +172,18 @@ def _parent(name: str, stages: Mapping[str, Ref], manifests: Mapping[str, Manife
         return None
     start = manifests[name].inputs["start"]
     return next((MODELS[other] for other, ref in stages.items() if other in MODELS and ref == start), "previous")
+
+
+def _same_as(name: str, manifests: Mapping[str, Manifest]) -> str | None:
+    """The first other model, of those before it, with the same weights."""
+    before = list(manifests)[: list(manifests).index(name)]
+    same = (one for one in before if one in MODELS and _weights(manifests[one]) == _weights(manifests[name]))
+    return next((MODELS[one] for one in same), None)
+
+
+def _weights(manifest: Manifest) -> dict[str, str]:
+    """Digests of a model's files of weights."""
+    return {stored.name: stored.sha256 for stored in manifest.objects if stored.name.endswith(".safetensors")}
 
 
 def _artifact_rows(store: Store, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:

@@ -27,6 +27,7 @@ QUESTIONS = _schema(
         "question": pl.String,
         "answer": pl.String,
         "solution": pl.String,
+        "is_exact": pl.Boolean,
         "is_held_out": pl.Boolean,
     }
 )
@@ -39,6 +40,7 @@ ROLLOUTS = _schema(
         "trial": pl.Int32,
         "plan": pl.String,
         "plan_ids": TOKEN_IDS,
+        "step_ends": TOKEN_IDS,
         "solution": pl.String,
         "solution_ids": TOKEN_IDS,
         "answer": pl.String,
@@ -64,6 +66,7 @@ TREES = _schema(
         "nodes": pl.Int32,
         "visits": pl.Int32,
         "value": pl.Float64,
+        "undecided": pl.Int32,
         "is_solved": pl.Boolean,
         "is_held_out": pl.Boolean,
         "pass_rate": pl.Float64,
@@ -131,6 +134,7 @@ SFT_EXAMPLES = _schema(
         "question_id": pl.String,
         "leaf_id": pl.Int32,
         "rollout_id": pl.String,
+        "origin": pl.String,
         "is_policy": pl.Boolean,
         "prompt_ids": TOKEN_IDS,
         "completion_ids": TOKEN_IDS,
@@ -165,6 +169,7 @@ MODELS = _schema(
         "uri": pl.String,
         "sha256": pl.String,
         "parent": pl.String,
+        "same_as": pl.String,
         "updates": pl.Int32,
         "examples": pl.Int32,
         "seconds": pl.Float64,
@@ -178,8 +183,12 @@ EVALUATIONS = _schema(
         "split": pl.String,
         "kind": pl.String,
         "accuracy": pl.Float64,
+        "accuracy_low": pl.Float64,
+        "accuracy_high": pl.Float64,
         "stderr": pl.Float64,
         "n": pl.Int32,
+        "undecided": pl.Int32,
+        "lost": pl.Int32,
     }
 )
 
@@ -194,6 +203,7 @@ EVALUATION_SAMPLES = _schema(
         "output": pl.String,
         "answer": pl.String,
         "is_correct": pl.Boolean,
+        "is_undecided": pl.Boolean,
         "generated_tokens": pl.Int32,
         "error": pl.String,
     }
@@ -202,12 +212,15 @@ EVALUATION_SAMPLES = _schema(
 VALUE_RANKINGS = _schema(
     {
         "model": pl.String,
+        "kind": pl.String,
         "trees": pl.Int32,
         "nodes": pl.Int32,
-        "pearson": pl.Float64,
-        "spearman": pl.Float64,
-        "auc": pl.Float64,
-        "auc_stderr": pl.Float64,
+        "value_mean": pl.Float64,
+        "value_sd": pl.Float64,
+        "sibling_auc": pl.Float64,
+        "sibling_auc_stderr": pl.Float64,
+        "sibling_pairs": pl.Int32,
+        "pooled_auc": pl.Float64,
     }
 )
 

@@ -3,6 +3,9 @@
 LEPA's Algorithm 1 (methods.md 4.1): the solution sees the plan only, never the answer or the reflection; the
 reflection sees the failed attempt and the right answer; the new plan may not contain it. We draw `samples` first
 attempts instead of one: the share of right ones is the pass rate that sets the question's search budget.
+
+A plan and a solution are held to the format of the search. An attempt whose answer can not be decided is neither right
+nor wrong: it counts in no pass rate, and nobody reflects on it.
 """
 
 import asyncio
@@ -12,18 +15,21 @@ from typing import Any
 import polars as pl
 
 from infra.store import Ref
-from tasks.check import Checker, extract_answer
+from tasks.check import Checker, Verdict
 from tasks.format import (
     PLAN_CLOSE,
     PLAN_OPEN,
     REFLECTION_CLOSE,
     SOLUTION_CLOSE,
-    leaks_answer,
-    split_plan,
+    STEP_CLOSE,
+    is_plan,
+    parse_ending,
+    plan_steps,
     verdict,
 )
+from tasks.leak import leaks_answer
 from tasks.parts import Part, each_part
-from tasks.policy import ServedPolicy, Written, judge, serve
+from tasks.policy import ServedPolicy, Written, serve, verdict_on
 from tasks.records import ROLLOUTS, frame
 from tasks.search.grow import ContextFull, PolicyError
 from tasks.settings import Rollouts
@@ -33,7 +39,7 @@ Question = dict[str, Any]
 Attempt = dict[str, Any]
 
 
-@step("rollouts", version=4)
+@step("rollouts", version=5)
 def roll_out(stage: Stage, questions: Ref, policy: Ref, settings: Rollouts) -> int:
     """Attempts of every question that is learnt from, with their reflections: table `rollouts`."""
     asked = rolled_out(stage.read(questions, "questions"))
@@ -52,7 +58,13 @@ def roll_out(stage: Stage, questions: Ref, policy: Ref, settings: Rollouts) -> i
     else:
         stage.write("rollouts", frame("rollouts", []))
     rollouts = stage.written("rollouts")
-    stage.facts["solved"] = rollouts.filter(rollouts["is_correct"])["question_id"].n_unique()
+    right = rollouts.filter(pl.col("is_correct"))
+    stage.facts |= {
+        "solved": right["question_id"].n_unique(),
+        "reflected": right.filter(pl.col("reflection").is_not_null())["question_id"].n_unique(),
+        "undecided": rollouts.filter(pl.col("error").is_null(), pl.col("is_correct").is_null()).height,
+        "leaked": int(rollouts["is_leaked"].sum()),
+    }
     return rollouts.height
 
 
@@ -113,7 +125,7 @@ async def attempt(
         return written[-1]
 
     reflection = None
-    if failed is not None and failed["solution_ids"]:
+    if failed is not None and failed["is_correct"] is False and failed["solution_ids"]:
         asked = prompt + failed["plan_ids"] + failed["solution_ids"] + policy.encode(verdict(question["answer"]))
         reflection = await write(asked, REFLECTION_CLOSE, settings.max_plan_tokens, reflecting=True)
         reflected = asked + reflection.token_ids + policy.encode(PLAN_OPEN)
@@ -121,12 +133,16 @@ async def attempt(
     else:
         plan = await write(prompt, PLAN_CLOSE, settings.max_plan_tokens)
 
-    is_leaked = leaks_answer(plan.text, question["question"], question["answer"]) and reflection is not None
-    solution, answer, is_correct = None, None, False
-    if split_plan(plan.text) and not is_leaked:
+    is_leaked = reflection is not None and await leaks_answer(
+        plan.text, question["question"], question["answer"], checker
+    )
+    solution, answer, found = None, None, Verdict.WRONG
+    if is_plan(plan.text, settings.max_depth) and not is_leaked:
         solution = await write(prompt + plan.token_ids, SOLUTION_CLOSE, settings.max_solution_tokens)
-        answer = extract_answer(solution.text)
-        is_correct = answer is not None and await judge(checker, question)(answer)
+        answer = parse_ending(plan.text + solution.text, 0, settings.max_depth).answer
+        if answer is not None:
+            found = await verdict_on(answer, question, checker)
+    steps = plan_steps(plan.text, settings.max_depth)
     trial = 0 if failed is None else failed["trial"] + 1
     return {
         "rollout_id": f"{question['question_id']}/{sample}.{trial}",
@@ -135,10 +151,11 @@ async def attempt(
         "trial": trial,
         "plan": plan.text,
         "plan_ids": plan.token_ids,
+        "step_ends": policy.ends_of(STEP_CLOSE, plan.token_ids)[: len(steps)],
         "solution": solution and solution.text,
         "solution_ids": solution.token_ids if solution else [],
         "answer": answer,
-        "is_correct": is_correct,
+        "is_correct": None if found is Verdict.UNDECIDED else found is Verdict.RIGHT,
         "is_leaked": is_leaked,
         "reflection": reflection and reflection.text,
         "prompt_tokens": sum(one.prompt_tokens for one in written),

@@ -15,7 +15,7 @@ from tasks.search.library import Library
 from tasks.settings import Search
 from tasks.step import Stage, step
 
-VERSION = 4
+VERSION = 6
 """Of the step *search*, in one run or in shards (tasks.shards)."""
 
 Row = dict[str, Any]
@@ -37,8 +37,7 @@ def search_plans(
     `library`: the stages `questions` and `search` of an earlier round, whose steps are offered (settings.library).
     """
     asked = stage.read(questions, "questions").to_dicts()
-    first_trials = stage.read(rollouts, "rollouts").filter(pl.col("error").is_null(), pl.col("trial") == 0)
-    pass_rates = dict(first_trials.group_by("question_id").agg(pl.col("is_correct").mean()).iter_rows())
+    rates = pass_rates(stage.read(rollouts, "rollouts"))
     worked = _library(stage, library) if library and settings.library else None
 
     async def run() -> None:
@@ -46,13 +45,13 @@ def search_plans(
             searcher = SearchPolicy(served, settings, judging)
 
             async def search(question: Row, place: int) -> Part:
-                pass_rate = pass_rates.get(question["question_id"])
+                pass_rate = rates.get(question["question_id"])
                 task = Task(
                     question_id=question["question_id"],
                     question=question["question"],
                     prompt_ids=tuple(served.question(question["question"])),
                     judge=judge(checker, question),
-                    simulations=settings.simulations if question["is_held_out"] else settings.budget(pass_rate),
+                    simulations=budget(question, pass_rate, settings),
                     is_held_out=question["is_held_out"],
                     pass_rate=pass_rate,
                     priority=place,
@@ -68,15 +67,41 @@ def search_plans(
 
     asyncio.run(run())
     trees = stage.written("trees")
-    stage.facts |= {
-        "expansions": int(trees["expansions"].sum()),
-        "generated_tokens": int(trees["generated_tokens"].sum()),
-        "solved": int(trees["is_solved"].sum()),
-        "failed": int((trees["state"] == "failed").sum()),
-        "skipped": int((trees["state"] == "skipped").sum()),
-    }
+    stage.facts |= counted(trees)
     return trees.height
 
 
+def pass_rates(rollouts: pl.DataFrame) -> dict[str, float | None]:
+    """Share of right ones among a question's first attempts, those before any reflection; of none, None.
+
+    What could not be decided is no attempt.
+    """
+    first = rollouts.filter(pl.col("error").is_null(), pl.col("trial") == 0)
+    return dict(first.group_by("question_id").agg(pl.col("is_correct").mean()).iter_rows())
+
+
+def budget(question: Row, pass_rate: float | None, settings: Search) -> int:
+    """Simulations for a question. A held-out one gets the plain number, so that V is ranked on easy and hard alike."""
+    return settings.simulations if question["is_held_out"] else settings.budget(pass_rate)
+
+
+def counted(trees: pl.DataFrame) -> dict[str, int]:
+    """What a search did, by its table `trees`: questions solved and skipped, trees failed, answers undecided, the cost.
+
+    A stepwise search has several trees a question.
+    """
+    return {
+        "expansions": int(trees["expansions"].sum()),
+        "generated_tokens": int(trees["generated_tokens"].sum()),
+        "undecided": int(trees["undecided"].sum()),
+        "solved": trees.filter("is_solved")["question_id"].n_unique(),
+        "failed": trees.filter(state="failed").height,
+        "skipped": trees.filter(state="skipped")["question_id"].n_unique(),
+    }
+
+
 def _library(stage: Stage, source: dict[str, Ref]) -> Library:
-    return Library(stage.read(source["questions"], "questions"), stage.read(source["search"], "nodes"))
+    searched = source["search"]
+    return Library(
+        stage.read(source["questions"], "questions"), stage.read(searched, "trees"), stage.read(searched, "nodes")
+    )

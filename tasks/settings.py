@@ -10,6 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Repeat = Annotated[
+    int,
+    Field(
+        ge=0,
+        title="Repeat",
+        description="Another number draws other samples: it is part of the step's key, and changes nothing else.",
+    ),
+]
 
 
 class StepSettings(BaseModel):
@@ -22,15 +30,16 @@ class Questions(StepSettings):
     source: str = Field(
         "micro",
         title="Source",
-        description="micro (embedded word problems), gsm8k, math, the path of a JSONL/Parquet/CSV file, or "
-        "hub:OWNER/NAME.",
+        description="micro (embedded word problems), gsm8k, math, the path of a JSONL/JSON/CSV/Parquet "
+        "file, or hub:OWNER/NAME.",
     )
     count: Positive = Field(300, title="Count", description="Questions in the round. CPL: 5,000, then 15,000.")
     seed: int = Field(1, title="Seed", description="The same seed gives the same questions.")
     columns: dict[str, str] = Field(
         {},
         title="Columns",
-        description="Where a file or hub set has other names: {question, answer, kind, level} -> its column.",
+        description="Where a file or hub set has names that are not known: {question, answer, kind, level, solution, "
+        'choices} -> its column, e.g. {"question": "Body + Question", "kind": "meta.subject"}.',
     )
     held_out: Share = Field(
         0.1,
@@ -51,6 +60,10 @@ class Rollouts(StepSettings):
     temperature: float = Field(0.5, ge=0, le=2, title="Temperature", description="LEPA 4.3: 0.5.")
     max_plan_tokens: Positive = Field(1024, title="Plan tokens", description="Limit a plan. LEPA 4.2: 1024.")
     max_solution_tokens: Positive = Field(1500, title="Solution tokens", description="Limit a solution.")
+    max_depth: Positive = Field(
+        6, title="Depth", description="Actions of an attempt at most, its solution counts: the format of the search."
+    )
+    repeat: Repeat = 0
 
 
 class Search(StepSettings):
@@ -85,11 +98,12 @@ class Search(StepSettings):
     temperature: float = Field(0.7, gt=0, le=2, title="Temperature", description="Of sampled actions. CPL: 0.7.")
     max_step_tokens: Positive = Field(1500, title="Step tokens", description="Limit of one action. CPL: 1500.")
     seed: int = Field(1234, title="Seed", description="Breaks ties of PUCT. CPL: 1234.")
+    repeat: Repeat = 0
     leaves: Annotated[int, Field(ge=1, le=64)] = Field(
-        4,
+        1,
         title="Leaves",
-        description="Leaves of a tree that may be out at once, under a virtual loss, while the engine has room; while "
-        "its queue is full it is always 1, as in the papers.",
+        description="puct: leaves of a tree that may be out at once, under a virtual loss, while the engine has room. "
+        "1: as in the papers. More: faster where few trees are left, and trees then depend on the machine's load.",
     )
     enough_right: Annotated[int, Field(ge=0)] = Field(
         0, title="Enough right", description="puct: a tree with so many right solutions is stopped. 0: never (CPL)."
@@ -139,6 +153,12 @@ class Pairs(StepSettings):
     paths: Positive = Field(4, title="Paths", description="Correct paths kept a question for SFT. CPL: 4.")
     solution_value_scale: Share = Field(
         0.3, title="Solution scale", description="Factor on the values of solution pairs. CPL's code: 0.3."
+    )
+    min_outcomes: Annotated[int, Field(ge=0)] = Field(
+        1,
+        title="Outcomes",
+        description="Trajectories that must have ended below each step of a pair. 0, CPL's code: from round 2 on, a "
+        "pair may be V's opinion alone.",
     )
     seed: int = Field(42, title="Seed", description="Chooses the paths.")
 
@@ -244,28 +264,37 @@ Arm = Literal["sft_more", "step_dpo", "step_apo"]
 
 
 class Evaluation(StepSettings):
-    """Accuracy on held-out questions."""
+    """Accuracy on held-out questions. An answer counts in a solution that is ended, after a well-formed plan."""
 
     benchmarks: tuple[str, ...] = Field(
         ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations"),
         title="Benchmarks",
         description="Question sets, in domain and out of it: micro/SPLIT, gsm8k/test, or a file.",
     )
+    columns: dict[str, dict[str, str]] = Field(
+        {},
+        title="Columns",
+        description='By benchmark (a file or hub set): names of its columns, e.g. {"exam.csv": {"answer": "key"}}.',
+    )
     count: Positive = Field(500, title="Count", description="Questions of an in-domain benchmark at most.")
     out_of_domain_count: Positive = Field(250, title="OOD count", description="Of an out-of-domain one at most.")
     seed: int = Field(7, title="Seed", description="Chooses the questions.")
     max_tokens: Positive = Field(2048, title="Tokens", description="Limit of plan and solution together.")
-    decoding: Literal["greedy", "beam", "best_of_n", "majority"] = Field(
+    repeat: Repeat = 0
+    decoding: Literal["greedy", "beam", "best_of_n", "majority", "majority_by_value"] = Field(
         "greedy",
         title="Decoding",
         description="greedy: one completion. beam: step-level beam search by V (AlphaMath, SVPO). best_of_n: the "
-        "sampled solution with the highest V. majority: a vote of the sampled answers, weighed by V.",
+        "sampled solution with the highest V. majority: a vote of the sampled answers (maj@k). majority_by_value: that "
+        "vote, each weighed by 1 + V.",
     )
     samples: Positive = Field(
-        5, title="Samples", description="best_of_n, majority: trajectories. beam: B2, samples a step. AlphaMath: 5."
+        5, title="Samples", description="best_of_n, majority…: trajectories. beam: B2, samples a step. AlphaMath: 5."
     )
     beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
     temperature: float = Field(
         0.7, gt=0, le=2, title="Temperature", description="Of all decodings but greedy. AlphaMath: 0.6 or 1.0."
     )
-    max_depth: Positive = Field(10, title="Depth", description="Actions of a path at most, but for greedy. SBS: 10.")
+    max_depth: Positive = Field(
+        10, title="Depth", description="Actions of an answer at most, its solution counts. SBS: 10."
+    )

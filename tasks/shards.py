@@ -1,7 +1,9 @@
 """The search on several machines: shards of the questions, each searched by a run of its own, and put together again.
 
-The trees of a question do not depend on the shard that it is in, so a search in shards is the step *search* done in
-another way: the same name, version and key. A round finds it done whatever the number of shards was.
+A question's tree is drawn from the policy alone, whatever shard the question is in, so a search in shards is the step
+*search* done in another way: the same name, version and key. A round finds it done whatever the number of shards was.
+With `search.leaves` above 1 that is true of the tree's distribution no more: how many of its leaves are out at once
+depends on how busy the engine is, and so on the shards.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,12 +14,17 @@ from pydantic_core import to_jsonable_python
 
 from infra.fan_out import run_each
 from infra.store import Ref
+from tasks.progress import Progress
 from tasks.records import ENGINE_USE
-from tasks.search_plans import VERSION
+from tasks.search_plans import VERSION, search_plans
 from tasks.settings import Search
-from tasks.step import Progress, Stage, step
+from tasks.step import Stage, step
 
 DEPLOYMENT = "cpl-search/shard"
+
+
+class ShardMissing(RuntimeError):
+    """A shard's run completed, and its stage is not where the round looks for it."""
 
 
 @step("shard", version=1)
@@ -39,24 +46,38 @@ def search_in_shards(
     value: Ref | None,
     shards: int,
 ) -> int:
-    """The step *search* as `shards` runs of the deployment `cpl-search/shard`, on whichever workers take them."""
+    """The step *search* as `shards` runs of the deployment `cpl-search/shard`, on whichever workers take them.
+
+    A shard is a search of its own, so its stage has a key: those that are in the store are not searched again.
+    """
     shards = max(1, min(shards, questions.rows))
+    taken = [take_shard(questions, number, shards) for number in range(1, shards + 1)]
+
+    def searched() -> list[Ref | None]:
+        return [search_plans.find(stage.store, one, rollouts, policy, settings, library, value) for one in taken]
+
     inputs: dict[str, Any] = {"questions": questions, "rollouts": rollouts, "policy": policy}
     inputs |= {"search": settings, "library": library, "value": value}
     given = to_jsonable_python(inputs | {"shards": shards})
+    missing = [number for number, ref in enumerate(searched(), 1) if ref is None]
     progress = Progress(stage, "Shards of the search", total=shards)
-    results = run_each(
+    run_each(
         DEPLOYMENT,
-        {f"shard {number} of {shards}": given | {"shard": number} for number in range(1, shards + 1)},
+        {f"shard {number} of {shards}": given | {"shard": number} for number in missing},
         stage.log,
-        progress.show,
+        lambda done: progress.show(shards - len(missing) + done),
     )
-    searched = [Ref.model_validate(result) for result in results]
+    found = [ref for ref in searched() if ref is not None]
+    if len(found) < shards:
+        raise ShardMissing(
+            f"{shards - len(found)} of {shards} shards of the search completed, but their stages are not in the store "
+            f"{stage.store.uri}: do their workers use the same CPL_STORE and the same version of the factory?"
+        )
     for table in ("trees", "nodes"):
-        stage.write(table, (group for ref in searched for group in stage.groups(ref, table)))
-    stage.write("engine_use", added([stage.read(ref, "engine_use") for ref in searched]))
-    stage.facts |= total([stage.store.manifest(ref).facts for ref in searched]) | {"shards": shards}
-    return sum(ref.rows for ref in searched)
+        stage.write(table, (group for ref in found for group in stage.groups(ref, table)))
+    stage.write("engine_use", added([stage.read(ref, "engine_use") for ref in found]))
+    stage.facts |= total([stage.store.manifest(ref).facts for ref in found]) | {"shards": shards}
+    return sum(ref.rows for ref in found)
 
 
 def share(questions: pl.DataFrame, shard: int, shards: int) -> pl.DataFrame:
@@ -71,12 +92,16 @@ def share(questions: pl.DataFrame, shard: int, shards: int) -> pl.DataFrame:
 
 def added(uses: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """A row of `engine_use` a step, for all its engines: seconds and counts are added up, `gpus` are those of one."""
-    sums = pl.exclude("step", "gpus").sum()
+    sums = pl.exclude("gpus").sum()
     rows = pl.concat(uses).group_by("step", maintain_order=True).agg(sums, pl.col("gpus").max())
     return rows.select(ENGINE_USE.names()).cast(ENGINE_USE)
 
 
-def total(facts: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """The sums of what shards counted; what is no count (a rate, a name) is true of one shard only and left out."""
+def total(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What the shards say together: counts are added up and notes are told one after the other.
+
+    What is neither (a rate, a name) is true of one shard only, and left out.
+    """
     names = dict.fromkeys(name for one in facts for name, value in one.items() if type(value) is int)
-    return {name: sum(one.get(name, 0) for one in facts) for name in names}
+    counts = {name: sum(one.get(name, 0) for one in facts) for name in names}
+    return counts | {"notes": [note for one in facts for note in one.get("notes", ())]}

@@ -4,13 +4,12 @@
     def make_pairs(stage: Stage, rollouts: Ref, trees: Ref, settings: Pairs) -> int: ...
 
 Called in a flow without `stage`, it returns the stage's `Ref`. The cache key is the step's name and version and
-the digests of what it is given, so equal work is done once, across runs, rounds and campaigns. The stage's
-payload is written first and its manifest last: a killed step leaves nothing that counts, and what it kept under
+the digests of what it is given, so equal work is done once, across runs, rounds and campaigns. The manifest in the
+store is the only cache: it is written last, so a killed step leaves nothing that counts, and what it kept under
 `parts` or in its work folder is where its retry goes on. Of two runs that need the same stage on one machine, the
 second waits for the first and finds it done.
 """
 
-import fcntl
 import functools
 import hashlib
 import importlib.metadata
@@ -23,30 +22,31 @@ import subprocess
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec
+from typing import Any, Concatenate, Generic, ParamSpec
 
 import httpx
 import polars as pl
 import pyarrow.parquet as pq
 from prefect import task
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.context import TaskRunContext
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
+from prefect.states import Completed
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from infra.disk import room_in
-from infra.results import result_name
+from infra.locks import locked, remote_kind
 from infra.s3 import StoreDown
 from infra.settings import settings as environment
-from infra.store import Manifest, Ref, Store, StoredObject
+from infra.store import Damaged, Manifest, Ref, Store, StoredObject
 
 P = ParamSpec("P")
-PROGRESS_SECONDS = 2.0
+Log = logging.Logger | logging.LoggerAdapter[Any]
 PAUSES = [15.0, 60.0]
 """Seconds before each further attempt at a step that the store or Prefect's server failed."""
 
@@ -54,7 +54,7 @@ PAUSES = [15.0, 60.0]
 class Stage:
     """Where one step writes: a work folder on this machine, and a prefix in the store that the manifest commits."""
 
-    def __init__(self, name: str, key: str, store: Store, log: "logging.Logger | logging.LoggerAdapter[Any]") -> None:
+    def __init__(self, name: str, key: str, store: Store, log: Log) -> None:
         self.name = name
         self.key = key
         self.store = store
@@ -63,6 +63,7 @@ class Stage:
         self.code = code_version()
         self.facts: dict[str, Any] = {}
         self.objects: list[StoredObject] = []
+        self.files: dict[Path, StoredObject] = {}
         self.prefix = f"stages/{name}/{key}"
         self.folder = environment().home.absolute() / "work" / name / key
 
@@ -73,17 +74,26 @@ class Stage:
         A killed process lets go, and so does a trainer that outlived it, once it has ended (`tasks.train.launch`).
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with self.folder.with_suffix(".lock").open("ab") as self.lock:
-            try:
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                self.log.info("waiting: another run works at this stage, or a trainer that outlived its run")
-                fcntl.flock(self.lock, fcntl.LOCK_EX)
+        if kind := remote_kind(self.folder.parent):
+            self.log.warning(
+                "%s lies on %s, whose locks do not keep a trainer and its retry apart: put CPL_HOME on a local disk",
+                *(self.folder.parent, kind),
+            )
+        owner = f"flow run {flow_run.id}" if flow_run.id else ""
+        with locked(
+            self.folder.with_suffix(".lock"), f"{owner} or a trainer that outlived it", self.log.info
+        ) as self.lock:
             self.folder.mkdir(exist_ok=True)
             yield
 
     def clear(self) -> None:
-        """Removes what lies on this machine, of a committed stage only: who waited for the lock finds that."""
+        """Removes what is needed no more of a committed stage: the parts, and what lies on this machine.
+
+        Files that the stage consists of stay as copies in the cache, where the next stage finds them.
+        """
+        self.drop_parts()
+        for path, item in self.files.items():
+            self.store.cache.keep(path, item)
         shutil.rmtree(self.folder)
         Path(self.lock.name).unlink(missing_ok=True)
 
@@ -105,17 +115,23 @@ class Stage:
 
     def add(self, name: str, data: bytes | Path, rows: int | None = None) -> None:
         """Adds an object to the stage."""
-        self.objects.append(self.store.add(self.prefix, name, data, rows))
+        item = self.store.add(name, data, rows)
+        self.objects.append(item)
+        if isinstance(data, Path):
+            self.files[data] = item
 
     def keep_part(self, name: str, data: bytes) -> None:
         """Keeps a finished part of unfinished work where a retry on any machine finds it."""
         self.store.put(f"{self.prefix}/parts/{name}", data)
 
     def parts(self) -> Iterator[tuple[str, bytes]]:
-        """The parts that an earlier attempt kept: name and content."""
+        """The parts that an earlier attempt kept: name and content. A damaged one is left out, and so done again."""
         start = f"{self.prefix}/parts/"
         for name in self.store.names(start):
-            yield name.removeprefix(start), self.store.get(name)
+            try:
+                yield name.removeprefix(start), self.store.get(name)
+            except Damaged as problem:
+                self.log.warning("a part is done again: %s", problem)
 
     def drop_parts(self) -> None:
         """Parts are needed no more, or not to be trusted."""
@@ -150,104 +166,75 @@ class Stage:
             objects=self.objects,
             facts={**self.facts, "rows": rows},
         )
-        ref = self.store.commit(self.prefix, manifest)
-        self.drop_parts()
-        return ref
+        return self.store.commit(manifest)
 
 
-@contextmanager
-def in_the_ui(log: "logging.Logger | logging.LoggerAdapter[Any]") -> Iterator[None]:
-    """Something to look at, which a Prefect server that does not answer must not end the work for."""
-    try:
-        yield
-    except httpx.HTTPError as problem:
-        log.warning("the Prefect server did not take it: %s", problem)
+@dataclass(frozen=True)
+class Step(Generic[P]):
+    """A step of the round: `(inputs…) -> Ref` in a flow; `body` is the function itself, for a test or a benchmark.
 
+    Inputs are `Ref`s, settings, JSON values, or lists and dicts of these; they must not hold sets, whose order
+    differs between processes.
+    """
 
-class Progress:
-    """A progress bar in the UI and lines in the log, at most one every few seconds."""
+    name: str
+    version: int
+    """Part of the key: it rises when the step's output would change for the same input."""
+    body: Callable[Concatenate[Stage, P], int]
+    """Fills a stage and returns the rows of its main table."""
+    layout: Collection[str] = ()
+    """Inputs that are no part of the key: they say how the work is laid out, and change nothing in its outcome."""
+    task_run_name: str | None = None
+    """In the UI, e.g. "evaluate-{name}" with the inputs' names; default: the step's name and a number."""
 
-    def __init__(self, stage: Stage, what: str, total: int) -> None:
-        self.stage, self.what, self.total = stage, what, total
-        self.artifact: Any = None
-        self.shown = time.monotonic()
-        self._draw(0, what)
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Ref:
+        given = self._given(*args, **kwargs)
+        run = _run.with_options(name=self.name)
+        if self.task_run_name is not None:
+            title = self.task_run_name.format(**given)
+            run = run.with_options(task_run_name=lambda: title)
+        done = run(self, given)
+        return done.result() if isinstance(done, State) else done
 
-    def show(self, done: int, note: str = "") -> bool:
-        """Shows it, unless it was shown a moment ago; says whether it did."""
-        now = time.monotonic()
-        if done < self.total and now - self.shown < PROGRESS_SECONDS:
-            return False
-        self.shown = now
-        said = f"{self.what}: {done} of {self.total} {note}".rstrip()
-        self._draw(done, said)
-        self.stage.log.info(said)
-        return True
+    def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
+        """The cache key of the stage that these inputs make."""
+        return self._key(self._given(*args, **kwargs))
 
-    def _draw(self, done: int, said: str) -> None:
-        share = 100.0 * done / max(self.total, 1)
-        with in_the_ui(self.stage.log):
-            if self.artifact is None:
-                key = f"{self.stage.name.replace('_', '-')}-progress"
-                self.artifact = create_progress_artifact(share, key=key, description=said)
-            else:
-                update_progress_artifact(self.artifact, share, said)
+    def find(self, store: Store, *args: P.args, **kwargs: P.kwargs) -> Ref | None:
+        """The stage that these inputs made, if it is in the store."""
+        return store.find(f"stages/{self.name}/{self.key(*args, **kwargs)}")
+
+    def run(self, given: dict[str, Any], store: Store, log: Log) -> tuple[Ref, bool]:
+        """Does the work, unless the store holds its stage; says which."""
+        stage = Stage(self.name, self._key(given), store, log)
+        with stage.alone():
+            ref = store.find(stage.prefix, log.warning)
+            is_done = ref is not None
+            if ref is None:
+                started = time.monotonic()
+                with room_in(stage.folder):
+                    rows = self.body(stage, **given)  # type: ignore[call-arg] # `given` was bound to its parameters
+                ref = stage.commit(self.version, given, rows, time.monotonic() - started)
+            stage.clear()
+        return ref, is_done
+
+    def _given(self, *args: P.args, **kwargs: P.kwargs) -> dict[str, Any]:
+        """The inputs by name, with the defaults of those that were not given."""
+        bound = inspect.signature(self.body).bind(None, *args, **kwargs)
+        bound.apply_defaults()
+        return dict(list(bound.arguments.items())[1:])
+
+    def _key(self, given: dict[str, Any]) -> str:
+        return cache_key(self.name, self.version, {k: v for k, v in given.items() if k not in self.layout})
 
 
 def step(
-    name: str, version: int, layout: Collection[str] = (), **options: Any
-) -> Callable[[Callable[Concatenate[Stage, P], int]], Callable[P, Ref]]:
-    """Makes a step of a function `(stage, inputs…) -> rows`; `version` rises when its output would change.
+    name: str, version: int, layout: Collection[str] = (), task_run_name: str | None = None
+) -> Callable[[Callable[Concatenate[Stage, P], int]], Step[P]]:
+    """Makes a `Step` of a function `(stage, inputs…) -> rows`."""
 
-    Inputs are `Ref`s, settings, JSON values, or lists and dicts of these; they must not hold sets, whose order
-    differs between processes. Those named in `layout` say how the work is laid out and not what comes of it: they
-    are no part of the key. `options` go to Prefect's `task`.
-    """
-
-    def key(given: dict[str, Any]) -> str:
-        return cache_key(name, version, {k: v for k, v in given.items() if k not in layout})
-
-    def decorate(body: Callable[Concatenate[Stage, P], int]) -> Callable[P, Ref]:
-        signature = inspect.signature(body)
-        inputs = signature.replace(parameters=list(signature.parameters.values())[1:], return_annotation=Ref)
-
-        @functools.wraps(body)
-        def run(*args: P.args, **kwargs: P.kwargs) -> Ref:
-            given = inputs.bind(*args, **kwargs).arguments
-            store = Store.open(environment())
-            stage = Stage(name, key(given), store, get_run_logger())
-            with stage.alone():
-                ref = store.find(stage.prefix)
-                if ref is None:
-                    started = time.monotonic()
-                    with room_in(stage.folder):
-                        rows = body(stage, *args, **kwargs)
-                    ref = stage.commit(version, given, rows, time.monotonic() - started)
-                else:
-                    stage.log.info("%s was done before: %s", name, ref.uri)
-                stage.clear()
-            return ref
-
-        def key_of(_: TaskRunContext, parameters: dict[str, Any]) -> str:
-            """The key of Prefect's cache. A result whose stage is gone from the store is forgotten first."""
-            place = f"{name}/{key(parameters)}"
-            store = Store.open(environment())
-            if store.find(f"stages/{place}") is None:
-                store.delete([result_name(place)])
-            return place
-
-        run.__signature__ = inputs  # type: ignore[attr-defined]
-        as_task = task(
-            name=name,
-            cache_key_fn=key_of,
-            persist_result=True,
-            result_serializer="json",
-            retries=len(PAUSES),
-            retry_delay_seconds=PAUSES,
-            retry_condition_fn=_may_pass,
-            **options,
-        )
-        return as_task(run)
+    def decorate(body: Callable[Concatenate[Stage, P], int]) -> Step[P]:
+        return Step(name, version, body, layout, task_run_name)
 
     return decorate
 
@@ -255,6 +242,23 @@ def step(
 def _may_pass(task: Any, run: Any, state: State[Any]) -> bool:
     """Whether a step failed for want of the store or of Prefect's server, which may be back in a minute."""
     return isinstance(state.result(raise_on_failure=False), (StoreDown, httpx.HTTPError))
+
+
+@task(
+    cache_policy=NO_CACHE,
+    persist_result=False,
+    retries=len(PAUSES),
+    retry_delay_seconds=PAUSES,
+    retry_condition_fn=_may_pass,
+)
+def _run(step: Step[Any], given: dict[str, Any]) -> Ref | State[Ref]:
+    """The Prefect task of every step. Prefect keeps nothing of it: the stage's manifest says whether it is done."""
+    log = get_run_logger()
+    ref, is_done = step.run(given, Store.open(environment()), log)
+    if is_done:
+        log.info("%s was done before: %s", step.name, ref.uri)
+        return Completed(name="Cached", message=f"done before: {ref.uri}", data=ref)
+    return ref
 
 
 @functools.cache

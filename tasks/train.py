@@ -24,8 +24,9 @@ from infra.settings import device, gpus
 from infra.settings import settings as environment
 from infra.store import Ref
 from tasks.curve import show_curve
+from tasks.progress import Progress, in_the_ui
 from tasks.settings import Control, Sft, StepApo, Value
-from tasks.step import Progress, Stage, in_the_ui, step
+from tasks.step import Stage, step
 
 ROOT = Path(__file__).parent.parent
 POLL_SECONDS = 0.5
@@ -116,7 +117,10 @@ def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
         process = subprocess.Popen(
             [*accelerate(devices), "-m", f"trainers.{trainer}", str(config_path)],
             cwd=ROOT,
-            env=os.environ | ({"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}),
+            env=os.environ
+            | {"CPL_DEVICE": device()}
+            | ({"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}),
+            stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=[stage.lock.fileno()],  # a trainer whose flow was killed goes on: the retry waits for its end

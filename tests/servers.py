@@ -37,7 +37,7 @@ class Weed:
 
     def start(self) -> None:
         self.part.start(self.command, os.environ, self.folder)
-        _wait_for(lambda: weed.is_ready(self.ports), self.part)
+        _wait_for(lambda: weed.is_ready(self.folder, self.ports), self.part)
 
     def kill(self) -> None:
         process = self.part.process()

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 import polars as pl
 import psutil
 import pytest
 
+from infra import api
 from infra.run import nested
-from infra.settings import Settings
+from infra.settings import Settings, stack_variables
 from infra.store import Store
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
@@ -70,18 +70,11 @@ class Shell:
 
     def store(self) -> Store:
         """The stack's store, without reading this process's environment."""
-        from dotenv import dotenv_values
-
-        os.environ.update({k: v for k, v in dotenv_values(self.home / "stack.env").items() if v is not None})
+        os.environ.update(stack_variables(self.home))
         return Store.open(Settings(home=self.home, store="s3://cpl"))
 
     def api(self, path: str, **document: Any) -> Any:
-        from dotenv import dotenv_values
-
-        url = dotenv_values(self.home / "stack.env")["PREFECT_API_URL"]
-        reply = httpx.post(f"{url}{path}", json=document, timeout=30) if document else httpx.get(f"{url}{path}")
-        reply.raise_for_status()
-        return reply.json()
+        return api.ask(self.home, "POST", path, document) if document else api.ask(self.home, "GET", path)
 
 
 @pytest.fixture(scope="module")

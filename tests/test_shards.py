@@ -10,14 +10,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-import httpx
 import polars as pl
 import pytest
-from dotenv import dotenv_values
 
+from infra import api
 from infra.engine import stop_local_engine
 from infra.process import Part
-from infra.settings import Settings
+from infra.settings import Settings, stack_variables
 from infra.stack import Stack
 from infra.store import Store
 from tasks.shards import share
@@ -46,7 +45,7 @@ def no_rollouts(stage):
     stage.write("rollouts", frame("rollouts", []))
     return 0
 
-@flow(name="search-alone", persist_result=True)
+@flow(name="search-alone")
 def search_alone(count: int, shards: int, policy: str, search: Search):
     with tenant(settings()):
         questions = sample_questions(1, content_of("micro"), Questions(count=count))
@@ -64,8 +63,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.stack = Stack(folder / "home", ROOT)
         self.stack.up(print)
-        addresses = dotenv_values(self.stack.home / "stack.env").items()
-        self.environment = self.stack.environment() | {name: str(text) for name, text in addresses}
+        self.environment = self.stack.environment() | stack_variables(self.stack.home)
         self.homes = [self.stack.home, folder / "second"]
         self.second_worker = Part("second", folder)
         os.environ.update({name: text for name, text in self.environment.items() if name.startswith("AWS_")})
@@ -93,9 +91,7 @@ class Site:
         return runs
 
     def api(self, path: str, **document: Any) -> Any:
-        reply = httpx.post(f"{self.environment['PREFECT_API_URL']}{path}", json=document, timeout=30)
-        reply.raise_for_status()
-        return reply.json()
+        return api.ask(self.stack.home, "POST", path, document)
 
     def set_state(self, flow_run_id: str, state: str, message: str) -> None:
         self.api(f"/flow_runs/{flow_run_id}/set_state", state={"type": state, "message": message}, force=True)

@@ -17,12 +17,15 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from trainers.checkpoint import refuse_not_finite
+from trainers.config import ConfigError
+
 GOOD, BAD = "<|good|>", "<|bad|>"
 """The two words of the vocabulary that hold the value: V(s) = tanh((z_good - z_bad) / 2)."""
 
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.5}
-"""Largest difference of a probe's log-probs, in nats, that is rounding: vLLM against transformers 2e-5 in
-float32; between two ways to compute SmolLM2 in bfloat16 up to 0.25."""
+TOLERANCE = {"float32": 1e-3, "bfloat16": 0.15}
+"""Difference of a probe's log-probs, in nats, that is rounding. In float32 the largest: vLLM against transformers 2e-5.
+In bfloat16 the mean: between two ways to compute SmolLM2 .076, and 1.2 at a single position."""
 
 PROBE_TEXT = """<question>
 Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May.
@@ -33,8 +36,9 @@ How many clips did Natalia sell altogether in April and May?
 Plan 1: Find the number of clips sold in May by taking half of the number sold in April.
 </step>
 """
-PROBE_LENGTHS = (8, 16, 32, 64)
-PROBE_LIKELY = 6
+PROBE_LENGTHS = range(8, 72)
+"""Tokens of the probe's prompts: 64 positions, if the text has as many."""
+PROBE_LIKELY = 8
 
 Forward = Callable[[torch.Tensor], torch.Tensor]
 """Token ids [1, length] int64 -> logits [1, length, vocabulary]."""
@@ -56,11 +60,13 @@ class Policy:
 
 def load_model(folder: Path) -> PreTrainedModel:
     """The folder's model in float32, whatever precision it was saved in: the master weights of training."""
-    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    return AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+    )
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    return AutoTokenizer.from_pretrained(folder)
+    return AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
 
 
 def save(
@@ -72,7 +78,11 @@ def save(
     probe: Mapping[str, Any],
     tokenizer_files: Sequence[Path],
 ) -> None:
-    """Write the whole model folder beside its place, then move it there: a folder that exists is complete."""
+    """Write the whole model folder beside its place, then move it there: a folder that exists is complete.
+
+    Raises ConfigError for weights that are NaN or infinite.
+    """
+    refuse_not_finite(weights.items())
     unfinished = folder.with_name(folder.name + ".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     model.config.dtype = dtype
@@ -102,19 +112,25 @@ def make_probe(
     """The probe of a model (D1b): log-probs, by its own forward, of the token after each of a few prompts.
 
     Each sequence asks for the two value words, so that V is proven too, and for the likeliest others, where
-    a head that does not belong to the body differs most.
+    a head that does not belong to the body differs most. Raises ConfigError where a log-prob is not finite.
     """
-    ids = tokenizer(PROBE_TEXT, add_special_tokens=False)["input_ids"]
+    ids = tokenizer(PROBE_TEXT, add_special_tokens=False)["input_ids"][: PROBE_LENGTHS[-1]]
+    positions = forward(torch.tensor([ids], device=device))[0].float().log_softmax(-1).cpu()
+    if not positions.isfinite().all():
+        raise ConfigError(
+            "model: its log-probs are NaN or infinite: the weights are broken, or too large to compute with"
+        )
     sequences = []
     for length in PROBE_LENGTHS:
-        prompt = ids[:length]
-        logprobs = forward(torch.tensor([prompt], device=device))[0, -1].float().log_softmax(-1).cpu()
+        if length > len(ids):
+            break
+        logprobs = positions[length - 1]
         likely = [
             token
             for token in logprobs.topk(PROBE_LIKELY + 2).indices.tolist()
             if token not in (policy.good, policy.bad)
         ]
         token_ids = [policy.good, policy.bad, *likely[:PROBE_LIKELY]]
-        sequences.append({"prompt": prompt, "token_ids": token_ids, "logprobs": logprobs[token_ids].tolist()})
+        sequences.append({"prompt": ids[:length], "token_ids": token_ids, "logprobs": logprobs[token_ids].tolist()})
     name = str(dtype).removeprefix("torch.")
     return {"dtype": name, "tolerance": TOLERANCE[name], "sequences": sequences}

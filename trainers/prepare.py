@@ -2,17 +2,21 @@
 
 Adds the two value words, unties the embeddings and zeroes both words' rows of the output head, so that V = 0
 in round 1, which is the paper's stated intent (methods.md 1.4 b). Every other logit stays what it was.
-`model` is a hub id or a folder: config.json with *.safetensors, or exactly one *.gguf, which is de-quantised.
+`model` is a hub id or a folder: config.json with *.safetensors, or exactly one *.gguf, which is de-quantised. What is
+no whole language model is refused (trainers/checkpoint.py), and the tokenizer made exact (trainers/plain_text.py).
 Run as: python -m trainers.prepare config.json
 """
 
 import json
 import shutil
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+from trainers import checkpoint
 from trainers.config import ConfigError, main
 
 if TYPE_CHECKING:
@@ -32,9 +36,10 @@ def prepare(config: Prepare) -> None:
     import torch
 
     from trainers import model_folder
+    from trainers.device import device as own_device
 
     started = time.monotonic()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = own_device()
     dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     model, tokenizer = load(config.model, dtype, config.revision)
     untie(model)
@@ -43,7 +48,8 @@ def prepare(config: Prepare) -> None:
     model.to(device).eval()
     policy = model_folder.Policy(good, bad, tokenizer.eos_token_id, config.knows_format)
     probe = model_folder.make_probe(lambda ids: model(input_ids=ids).logits, tokenizer, policy, dtype, device)
-    refuse_rescaled_logits(model, probe["sequences"][0]["prompt"])
+    with _refusing(config.model):
+        checkpoint.refuse_rescaled_logits(model, probe["sequences"][0]["prompt"])
 
     tokenizer_folder = config.output / "tokenizer"
     tokenizer.save_pretrained(tokenizer_folder)
@@ -62,26 +68,73 @@ def prepare(config: Prepare) -> None:
 def load(
     model: str, dtype: "torch.dtype", revision: str | None = None
 ) -> "tuple[PreTrainedModel, PreTrainedTokenizerBase]":
-    """Any causal language model and its tokenizer; a ConfigError when the name or the files are no good."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+    """A whole causal language model and its tokenizer; a ConfigError when the name or the files are no good."""
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    gguf = sorted(path.name for path in Path(model).glob("*.gguf"))
-    if len(gguf) > 1:
-        raise ConfigError(f"model: {model} holds {len(gguf)} GGUF files; keep one of {', '.join(gguf)}")
-    source: dict[str, Any] = {"gguf_file": gguf[0]} if gguf else {"revision": revision} if revision else {}
-    packing = {"quantization_config": GgufConfig(dequantize=True)} if gguf else {}  # else its weights stay packed
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model, **source)
-        loaded = AutoModelForCausalLM.from_pretrained(model, dtype=dtype, **source, **packing)
-    except Exception as error:  # the libraries below raise every kind of error for a wrong name or a broken file
-        cause = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ConfigError(
-            f"model: {model} cannot be loaded ({cause}); give a hub id that this machine can reach, or a "
-            "folder that holds config.json, a tokenizer and *.safetensors, or one *.gguf"
-        ) from error
+    from trainers.plain_text import plain
+
+    with _refusing(model):
+        folder = checkpoint.fetched(model, revision)
+        gguf = checkpoint.gguf_of(folder)
+        source: dict[str, Any] = {"gguf_file": gguf} if gguf else {}
+        # A folder's own code is never run, and nobody is asked whether to.
+        safe: dict[str, Any] = {"trust_remote_code": False, **source}
+        packing = {"quantization_config": GgufConfig(dequantize=True)} if gguf else {}  # else its weights stay packed
+        checkpoint.refuse_other_kinds(AutoConfig.from_pretrained(folder, **safe))
+        if not gguf:
+            checkpoint.refuse_packed(folder)
+            checkpoint.refuse_mute(folder)
+    with _refusing(model, "its tokenizer: "):
+        tokenizer = plain(AutoTokenizer.from_pretrained(folder, **safe))
     if tokenizer.eos_token_id is None:
         raise ConfigError(f"model: the tokenizer of {model} has no end-of-sequence token; set eos_token in its config")
+    with _refusing(model):
+        loaded, told = AutoModelForCausalLM.from_pretrained(
+            folder,
+            dtype=dtype,
+            use_safetensors=not gguf,
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are told by name, and refused
+            **safe,
+            **packing,
+        )
+        checkpoint.refuse_incomplete(loaded, told)
+        checkpoint.refuse_not_finite(loaded.state_dict().items())
+        refuse_rowless_tokens(loaded, tokenizer)
     return loaded, tokenizer
+
+
+@contextmanager
+def _refusing(model: str, part: str = "") -> Iterator[None]:
+    """One sentence for whatever the libraries below say of a wrong name or a broken file."""
+    try:
+        yield
+    except ConfigError as error:
+        raise ConfigError(f"model: {model} cannot be loaded: {str(error).removeprefix('model: ')}") from error
+    except Exception as error:
+        if "trust_remote_code" in str(error):
+            raise ConfigError(
+                f"model: {model} cannot be loaded: it needs code of its own (auto_map), which is never run; choose a "
+                "model whose architecture and tokenizer transformers knows"
+            ) from None
+        cause = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ConfigError(
+            f"model: {model} cannot be loaded ({part}{cause}); give a hub id that this machine can reach, or a "
+            "folder that holds config.json, a tokenizer and *.safetensors, or one *.gguf"
+        ) from error
+
+
+def refuse_rowless_tokens(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
+    """The tokenizer is the model's: every token that a text can become, its start and its end have a row of weights."""
+    rows, vocabulary = model.get_output_embeddings().weight.shape[0], tokenizer.get_vocab()
+    unread = {str(token) for token in tokenizer.added_tokens_decoder.values() if token.special}
+    needed = vocabulary.keys() - unread | {tokenizer.eos_token}
+    ids = {vocabulary[token] for token in needed} | set(tokenizer("")["input_ids"])
+    if beyond := [number for number in ids if number >= rows]:
+        raise ConfigError(
+            f"its tokenizer has ids up to {max(beyond)}, its weights only {rows} rows: {len(beyond)} tokens have none; "
+            "give the tokenizer that the model was trained with"
+        )
 
 
 def untie(model: "PreTrainedModel") -> None:
@@ -104,12 +157,14 @@ def add_value_words(model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBas
     fresh = [word for word in (GOOD, BAD) if word not in tokenizer.get_vocab()]
     tokenizer.add_tokens([AddedToken(word, special=True, normalized=False) for word in fresh], special_tokens=True)
     good, bad = (tokenizer.get_vocab()[word] for word in (GOOD, BAD))
-    if max(good, bad) >= model.get_output_embeddings().weight.shape[0]:
+    known = model.get_output_embeddings().weight.shape[0]
+    if max(good, bad) >= known:
         model.resize_token_embeddings(max(good, bad) + 1, mean_resizing=False)
     head, embeddings = model.get_output_embeddings(), model.get_input_embeddings()
     with torch.no_grad():
-        for row in (tokenizer.get_vocab()[word] for word in fresh):
-            head.weight[row] = embeddings.weight[row] = 0  # never read by the model: never sampled
+        # Never read by the model, since never sampled. Other tokens that came without a row are not random either.
+        for row in {*(tokenizer.get_vocab()[word] for word in fresh), *range(known, head.weight.shape[0])}:
+            head.weight[row] = embeddings.weight[row] = 0
             if head.bias is not None:
                 head.bias[row] = 0
     return good, bad
@@ -125,21 +180,6 @@ def drop_sampling_defaults(model: "PreTrainedModel", tokenizer: "PreTrainedToken
         eos_token_id=given.eos_token_id or tokenizer.eos_token_id,
         pad_token_id=given.pad_token_id,
     )
-
-
-def refuse_rescaled_logits(model: "PreTrainedModel", prompt: list[int]) -> None:
-    """trainers.sft reads V off the last hidden state: right only where logits are the head's output."""
-    import torch
-
-    ids = torch.tensor([prompt], device=model.device)
-    with torch.no_grad():
-        plain = model.get_output_embeddings()(model.base_model(input_ids=ids).last_hidden_state)
-        logits = model(input_ids=ids).logits
-    if not torch.allclose(plain.float(), logits.float(), atol=1e-2):
-        raise ConfigError(
-            f"model: {type(model).__name__} rescales its logits after the output head, which the value loss "
-            "does not know; choose a model that does not (Llama, Qwen, Mistral and most others)"
-        )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from transformers import PrinterCallback, Trainer, TrainingArguments
 
 from trainers import model_folder
 from trainers.config import ConfigError, TrainingConfig, write_whole
+from trainers.device import device
 from trainers.progress import Progress, last_checkpoint
 
 
@@ -52,7 +53,7 @@ def rows(
 
 def arguments(config: TrainingConfig) -> dict[str, Any]:
     """Keyword arguments of TRL's SFTConfig and DPOConfig."""
-    on_cuda = torch.cuda.is_available()
+    on_cuda = device().type == "cuda"
     return {
         "output_dir": str(config.output / "checkpoints"),
         "learning_rate": config.learning_rate,

@@ -4,9 +4,10 @@ from infra.engine.client import Engine
 from infra.engine.load import Load
 from infra.engine.model_folder import ModelFolder, PolicyWords
 from infra.engine.pair import side_by_side
+from infra.engine.proof import WrongModel
 from infra.engine.reply import Completion, EngineError, PromptTooLong, Reply
 from infra.engine.server import stop_local_engine
-from infra.engine.serving import ModelChanged, WrongModel, serving
+from infra.engine.serving import ModelChanged, serving
 from infra.engine.tenancy import engines_stopped, tenant
 from infra.engine.usage import Usage
 

@@ -6,6 +6,7 @@ EngineError. Every reply is checked before it counts.
 
 import asyncio
 import time
+import uuid
 import zlib
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -49,7 +50,7 @@ class Engine:
     `seats`: sequences in flight an address; more than the engine runs in one batch would only wait there.
     `timeout`: seconds for one request, waiting in the engine included. `attempts`: before EngineError.
     `backoff`: seconds at most before the second attempt; it doubles up to 10 s. `supervised`: a dead engine will be
-    started again, so that a refused connection is waited out and is no attempt.
+    started again, so that a refused connection is waited out and is no attempt. `key`: that the engines ask for.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Engine:
         attempts: int = 6,
         backoff: float = 0.5,
         supervised: bool = False,
+        key: str | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self.addresses = [address.rstrip("/") for address in addresses]
@@ -82,7 +84,9 @@ class Engine:
         self._meter = Meter(clock)
         self._admissions: dict[str, Admission] = {}
         self._mean_length: float | None = None
-        self._connections = Connections(timeout)
+        self._connections = Connections(timeout, key)
+        # The engine's prefix cache holds what earlier weights computed: whoever may have seen others begins anew.
+        self._cache_salt = uuid.uuid4().hex
 
     async def __aenter__(self) -> Self:
         try:
@@ -160,7 +164,14 @@ class Engine:
         max_tokens = min(max_tokens, self.max_tokens - len(prompt_ids))
         value_words = [self.words.good, self.words.bad]
         request = completion_request(
-            self.words, prompt_ids, value_words, n=n, temperature=temperature, max_tokens=max_tokens, stop=list(stop)
+            self.words,
+            prompt_ids,
+            value_words,
+            cache_salt=self._cache_salt,
+            n=n,
+            temperature=temperature,
+            max_tokens=max_tokens,
+            stop=list(stop),
         )
         expected = max_tokens if self._mean_length is None else min(max_tokens, round(2 * self._mean_length) + 1)
 
@@ -190,9 +201,16 @@ class Engine:
         )
         return [reply.completions[0].values[0] for reply in replies]
 
-    async def logprobs(self, address: str, prompt_ids: Sequence[int], token_ids: Sequence[int]) -> list[float]:
-        """Log-probs of `token_ids` (at most 128) as the token after the prompt, asked of one address."""
-        request = completion_request(self.words, prompt_ids, token_ids, n=1, temperature=0.0, max_tokens=1)
+    async def logprobs(
+        self, address: str, prompt_ids: Sequence[int], token_ids: Sequence[int], *, cache_salt: str
+    ) -> list[float]:
+        """Log-probs of `token_ids` (at most 128) as the token after the prompt, asked of one address.
+
+        Prefixes that were computed under another `cache_salt` are not used.
+        """
+        request = completion_request(
+            self.words, prompt_ids, token_ids, cache_salt=cache_salt, n=1, temperature=0.0, max_tokens=1
+        )
         answer, _ = await self._ask(
             request,
             lambda body: parse_logprobs(body, list(token_ids)),

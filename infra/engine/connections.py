@@ -14,10 +14,16 @@ KEEP_ALIVE = 4.0
 """Seconds that an idle connection is kept: vLLM closes its end after 5."""
 
 
-class Connections:
-    """`timeout`: seconds until a response must be there."""
+def bearer(key: str | None) -> dict[str, str]:
+    """The header that an engine with a key wants."""
+    return {"Authorization": f"Bearer {key}"} if key else {}
 
-    def __init__(self, timeout: float) -> None:
+
+class Connections:
+    """`timeout`: seconds until a response must be there. `key`: of the engine, if it wants one."""
+
+    def __init__(self, timeout: float, key: str | None = None) -> None:
+        self._headers = bearer(key)
         self._timeout = httpx.Timeout(timeout, connect=10.0)
         self._trusted = ssl.create_default_context()
         self._all: list[httpx.AsyncClient] = []
@@ -39,6 +45,7 @@ class Connections:
     def _opened(self) -> httpx.AsyncClient:
         client = httpx.AsyncClient(
             timeout=self._timeout,
+            headers=self._headers,
             limits=httpx.Limits(keepalive_expiry=KEEP_ALIVE),
             verify=self._trusted,
             trust_env=False,  # an engine is reached directly, never through a web proxy

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 _NO_SHAPE = {
     "_name_or_path",
@@ -42,11 +42,11 @@ class PolicyWords(BaseModel):
 
 
 class ProbeSequence(BaseModel):
-    """Log-softmax of `token_ids` at the last position of `prompt`, by the trainer's forward pass."""
+    """Log-softmax of `token_ids` at the last position of `prompt`, by the trainer's forward pass. Finite."""
 
     prompt: list[int] = Field(min_length=1)
     token_ids: list[int] = Field(min_length=1, max_length=128)  # the engine answers at most 128
-    logprobs: list[float]
+    logprobs: list[FiniteFloat]
 
     @model_validator(mode="after")
     def _one_logprob_each(self) -> "ProbeSequence":
@@ -56,7 +56,10 @@ class ProbeSequence(BaseModel):
 
 
 class Probe(BaseModel):
-    """What an engine must reproduce, to `tolerance` (absolute, natural log), before it is believed."""
+    """What an engine must reproduce before it is believed.
+
+    `tolerance`: largest difference (absolute, natural log) where both compute in float32 (read `infra.engine.proof`).
+    """
 
     dtype: Literal["float32", "bfloat16", "float16"]
     tolerance: float = Field(gt=0)
@@ -76,9 +79,12 @@ class ModelFolder:
     def read(cls, path: Path) -> "ModelFolder":
         """Raises ValueError naming the file (and field) that is missing or wrong."""
         path = path.absolute()
+        config = json.loads(_text(path / "config.json"))
+        if "vocab_size" not in config:
+            raise ValueError(f"{path / 'config.json'}: vocab_size is missing, as in a model for more than text")
         return cls(
             path,
-            json.loads(_text(path / "config.json")),
+            config,
             _parsed(PolicyWords, path / "policy.json"),
             _parsed(Probe, path / "probe.json"),
         )

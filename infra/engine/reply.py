@@ -16,6 +16,9 @@ from infra.engine.usage import Usage
 CLIPPED = -9999.0
 """vLLM writes a log-prob of -inf as this. No sampled token and no value word of a sound model has it."""
 
+MOST_TOKENS = 1 << 32
+"""That one request can be said to have taken."""
+
 
 class EngineError(RuntimeError):
     """The engine gave no valid reply, though so much was `spent` on it. Never a reward (design D4)."""
@@ -75,9 +78,9 @@ def parse_reply(body: bytes, n: int, words: PolicyWords, vocabulary: int) -> Rep
         if len(choices) != n:
             raise InvalidReply(f"{len(choices)} choices instead of {n}")
         tokens = Usage(
-            prompt_tokens=usage["prompt_tokens"],
-            cached_tokens=(usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0,
-            generated_tokens=usage["completion_tokens"],
+            prompt_tokens=_count(usage["prompt_tokens"]),
+            cached_tokens=_count((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
+            generated_tokens=_count(usage["completion_tokens"]),
         )
         return Reply([_completion(choice, words, vocabulary) for choice in choices], tokens)
     except (KeyError, TypeError, IndexError, AttributeError) as problem:
@@ -96,8 +99,15 @@ def parse_logprobs(body: bytes, token_ids: list[int]) -> list[float]:
 def parse_body(body: bytes) -> Any:
     try:
         return json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidReply(f"invalid JSON, {len(body)} bytes") from None
+
+
+def _count(tokens: Any) -> int:
+    """A number of tokens: it is summed up over all replies, which one that is none would spoil."""
+    if type(tokens) is not int or not 0 <= tokens < MOST_TOKENS:
+        raise InvalidReply("a usage that counts no tokens")
+    return tokens
 
 
 def _completion(choice: dict[str, Any], words: PolicyWords, vocabulary: int) -> Completion:
@@ -108,6 +118,8 @@ def _completion(choice: dict[str, Any], words: PolicyWords, vocabulary: int) -> 
         raise InvalidReply(f"{len(token_ids)} tokens with {len(logprobs)} log-probs and {len(tops)} value pairs")
     if not all(type(token_id) is int and 0 <= token_id < vocabulary for token_id in token_ids):
         raise InvalidReply(f"token ids outside the vocabulary of {vocabulary}")
+    if type(choice["text"]) is not str:
+        raise InvalidReply("no text")
     if choice["finish_reason"] not in ("stop", "length"):
         raise InvalidReply(f"finished by {choice['finish_reason']!r}")
     numbers = [*logprobs, *(top[good] for top in tops), *(top[bad] for top in tops)]

@@ -7,8 +7,8 @@ one before in `engine.previous.log`.
 
 import asyncio
 import fcntl
-import os
 import re
+import secrets
 import socket
 import subprocess
 import time
@@ -18,39 +18,46 @@ from pathlib import Path
 
 import httpx
 import psutil
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from infra import disk
+from infra.engine.connections import bearer
 from infra.engine.launch import arguments, environment, launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
+from infra.process import birth, session
 from infra.settings import Settings
 
 START_SECONDS = 900.0
 STOP_SECONDS = 20.0
 PROGRESS_SECONDS = 5.0
 WATCH_SECONDS = 0.5
+PULSE_SECONDS = 5.0
+ANSWER_SECONDS = 10.0
+HANG_SECONDS = 300.0
+"""Without a sign of life after which an engine hangs. The longest step on a slow CPU takes a fraction of it."""
+
+_COUNTERS = re.compile(r"^vllm:(num_requests_running|iteration_tokens_total_count)\{[^}]*\} (\S+)", re.MULTILINE)
 
 Progress = Callable[[str], None]
 
 
 class LocalEngine(BaseModel):
-    """A started engine, as kept in engine.json. `created`: its process's start time, which makes the pid unambiguous.
+    """A started engine, as kept in engine.json. `born`: its process's birth, which makes the pid unambiguous.
 
-    `signature`: of the model folder (architecture and tokenizer), with the arguments that can not change in place.
+    `key`: what it asks of whoever wants something. `signature`: of the model folder (architecture and tokenizer), with
+    the arguments that can not change in place.
     """
 
     pid: int
-    created: float
+    born: str
     url: str
+    key: str = Field(repr=False)
     signature: str
 
     @property
     def is_alive(self) -> bool:
-        with suppress(psutil.NoSuchProcess):
-            process = psutil.Process(self.pid)
-            return process.create_time() == self.created and process.status() != psutil.STATUS_ZOMBIE
-        return False
+        return birth(self.pid) == self.born
 
 
 def local_engine(settings: Settings) -> LocalEngine | None:
@@ -60,11 +67,11 @@ def local_engine(settings: Settings) -> LocalEngine | None:
 
 
 async def start_local_engine(
-    folder: ModelFolder, settings: Settings, progress: Progress, port: int | None = None
+    folder: ModelFolder, settings: Settings, progress: Progress, before: LocalEngine | None = None
 ) -> LocalEngine:
     """Starts an engine on this model and waits until it answers. Raises EngineError with the reason from its log.
 
-    The caller holds the engine's lock. `port`: of loopback; default: one that is free.
+    The caller holds the engine's lock. `before`: whose address and key it takes over; default: new ones.
     """
     python = settings.engine_python.absolute()
     if not python.exists():
@@ -74,11 +81,11 @@ async def start_local_engine(
     log = _log(settings)
     if log.exists():
         log.replace(home / "engine.previous.log")
-    port = port or _free_port()
+    url, key = (before.url, before.key) if before else (f"http://127.0.0.1:{_free_port()}", secrets.token_urlsafe(32))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(python), "-m", "vllm.entrypoints.openai.api_server", *arguments(folder, settings, port)],
-            env=environment(folder, settings),
+            [str(python), "-m", "vllm.entrypoints.openai.api_server", *arguments(folder, settings, httpx.URL(url))],
+            env=environment(folder, settings, key),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -87,11 +94,12 @@ async def start_local_engine(
     try:
         engine = LocalEngine(
             pid=process.pid,
-            created=psutil.Process(process.pid).create_time(),
-            url=f"http://127.0.0.1:{port}",
+            born=birth(process.pid) or "",
+            url=url,
+            key=key,
             signature=launch_signature(folder, settings),
         )
-        disk.write(_state(settings), engine.model_dump_json(indent=2))
+        disk.write(_state(settings), engine.model_dump_json(indent=2), mode=0o600)
     except Exception:
         process.kill()  # nobody would find it to end it
         process.wait()
@@ -115,24 +123,47 @@ async def start_local_engine(
 
 async def answers(engine: LocalEngine) -> bool:
     """Whether the engine says that it is well."""
-    async with httpx.AsyncClient(trust_env=False, timeout=10.0) as http:
-        with suppress(httpx.RequestError):
-            return (await http.get(f"{engine.url}/health")).status_code == 200
-    return False
+    response = await _get(engine, "health")
+    return response is not None and response.status_code == 200
 
 
 async def end_of(engine: LocalEngine, settings: Settings) -> str:
-    """Waits until the engine ends, and says why it did: when its core dies, its server ends by itself."""
+    """Waits until the engine ends or hangs, and says why it did: when its core dies, its server ends by itself."""
+    asked = alive = time.monotonic()
+    sign: float | None = None
     while engine.is_alive and await _listens(engine):
+        if time.monotonic() - asked > PULSE_SECONDS:
+            last, asked = await _sign_of_life(engine), time.monotonic()
+            if last is not None and last != sign:
+                alive, sign = asked, last
+            if asked - alive > HANG_SECONDS:
+                return f"it hung: {HANG_SECONDS:.0f} s without a sign of life"
         await asyncio.sleep(WATCH_SECONDS)
     return " | ".join(_errors(_log(settings))) or "its log names no error: it was killed, for want of memory perhaps"
+
+
+async def _sign_of_life(engine: LocalEngine) -> float | None:
+    """A number that changes as long as the engine gets on: its steps or, while idle, the time. None: silence."""
+    response = await _get(engine, "metrics")
+    if response is None:
+        return None
+    counted = {name: float(number) for name, number in _COUNTERS.findall(response.text)}
+    return counted.get("iteration_tokens_total_count") if counted.get("num_requests_running") else time.monotonic()
+
+
+async def _get(engine: LocalEngine, path: str) -> httpx.Response | None:
+    """None: it did not answer in time."""
+    async with httpx.AsyncClient(trust_env=False, timeout=ANSWER_SECONDS, headers=bearer(engine.key)) as http:
+        with suppress(httpx.RequestError):
+            return await http.get(f"{engine.url}/{path}")
+    return None
 
 
 async def _listens(engine: LocalEngine) -> bool:
     """Whether its port is open: a server that ends has closed it. One that is only busy has not."""
     url = httpx.URL(engine.url)
     try:
-        async with asyncio.timeout(10.0):
+        async with asyncio.timeout(ANSWER_SECONDS):
             _, writer = await asyncio.open_connection(url.host, url.port)
     except ConnectionError:
         return False
@@ -174,7 +205,7 @@ def end_local_engine(settings: Settings) -> None:
     engine = _recorded(settings)
     if engine is None:
         return
-    processes = _processes(engine)
+    processes = session(engine.pid, engine.born)  # it leads one: workers that outlived it are found as well
     if engine.is_alive:
         with suppress(psutil.NoSuchProcess):
             psutil.Process(engine.pid).terminate()
@@ -231,17 +262,6 @@ def _recorded(settings: Settings) -> LocalEngine | None:
         return LocalEngine.model_validate_json(_state(settings).read_text())
     except (FileNotFoundError, ValidationError):
         return None
-
-
-def _processes(engine: LocalEngine) -> list[psutil.Process]:
-    """The engine and its workers. It leads a session of its own, so workers that outlived it are found as well."""
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.NoSuchProcess, ProcessLookupError):
-            if os.getsid(process.pid) == engine.pid and process.create_time() >= engine.created:
-                found.append(process)
-    # The number of a living session's leader is not given out again: another process under it means all are gone.
-    return [] if any(one.pid == engine.pid and one.create_time() != engine.created for one in found) else found
 
 
 def _free_port() -> int:

@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
-from tenacity import AsyncRetrying, RetryError, retry_if_result, stop_after_attempt, wait_fixed
 
 from infra.engine.client import Engine
-from infra.engine.launch import launch_signature, seats
+from infra.engine.connections import bearer
+from infra.engine.launch import dtype, launch_signature, seats
 from infra.engine.model_folder import ModelFolder
+from infra.engine.proof import WrongModel, prove
 from infra.engine.reply import EngineError
 from infra.engine.server import (
     LocalEngine,
@@ -38,10 +40,6 @@ ADVICE = (
 )
 
 
-class WrongModel(EngineError):
-    """The engine does not reproduce the probe of the model that it should serve."""
-
-
 class ModelChanged(WrongModel):
     """It served the model at first and does not any more: nobody knows since when."""
 
@@ -61,56 +59,55 @@ async def serving(
     folder = ModelFolder.read(model_dir)
     async with engine_to_ourselves(settings, progress):
         if settings.engine_urls:
-            async with _client(settings.engine_urls, folder) as engine:
-                for address in engine.addresses:
-                    await _swap(address, folder)
-                    try:
-                        await _prove(engine, address, folder)
-                    except WrongModel as problem:
-                        raise WrongModel(f"{problem}. {ADVICE}") from None
+            async with _others(folder, settings, progress) as engine:
                 yield engine
-                for address in engine.addresses:
-                    try:
-                        await _prove(engine, address, folder)
-                    except WrongModel as problem:
-                        raise ModelChanged(f"somebody else changed its weights meanwhile: {problem}") from None
         else:
             local = await _serve_locally(folder, settings, progress)
-            restart = partial(_serve_afresh, folder, settings, progress, httpx.URL(local.url).port)
+            restart = partial(_serve_afresh, folder, settings, progress, local)
             async with (
-                Engine(
-                    [local.url],
-                    folder.words,
-                    folder.vocabulary,
-                    seats=round(OVERBOOKED * seats(settings)),
-                    supervised=True,
-                ) as engine,
-                supervised(engine, local, restart, settings, progress),
+                _client(
+                    [local.url], folder, local.key, seats=round(OVERBOOKED * seats(settings)), supervised=True
+                ) as own,
+                supervised(own, local, restart, settings, progress),
             ):
-                yield engine
+                yield own
 
 
-async def probe_difference(engine: Engine, address: str, folder: ModelFolder) -> float:
-    """Largest absolute difference between the engine's log-probs at one address and the probe's."""
-    differences = [0.0]
-    for sequence in folder.probe.sequences:
-        served = await engine.logprobs(address, sequence.prompt, sequence.token_ids)
-        differences += [abs(one - other) for one, other in zip(served, sequence.logprobs, strict=True)]
-    return max(differences)
+@asynccontextmanager
+async def _others(folder: ModelFolder, settings: Settings, progress: Progress) -> AsyncIterator[Engine]:
+    """Engines that somebody else runs."""
+    key = settings.engine_key.get_secret_value() if settings.engine_key else None
+    async with _client(settings.engine_urls, folder, key) as engine:
+        for address in engine.addresses:
+            # Those that do not find the folder must keep their weights: they are tried before they are emptied.
+            if not (await _load(address, folder, key) and await _swap(address, folder, key)):
+                progress(
+                    f"the engine at {address} takes no weights: that it serves this model is for its probe to show"
+                )
+            try:
+                await prove(engine, address, folder, folder.probe.dtype)
+            except WrongModel as problem:
+                raise WrongModel(f"{problem}. {ADVICE}") from None
+        yield engine
+        for address in engine.addresses:
+            try:
+                await prove(engine, address, folder, folder.probe.dtype)
+            except WrongModel as problem:
+                raise ModelChanged(f"somebody else changed its weights meanwhile: {problem}") from None
 
 
-def _client(addresses: list[str], folder: ModelFolder) -> Engine:
-    return Engine(addresses, folder.words, folder.vocabulary)
+def _client(addresses: list[str], folder: ModelFolder, key: str | None, **options: Any) -> Engine:
+    return Engine(addresses, folder.words, folder.vocabulary, key=key, **options)
 
 
 async def _serve_locally(folder: ModelFolder, settings: Settings, progress: Progress) -> LocalEngine:
     running = local_engine(settings)
     # An engine swaps tied embeddings by half, and does not say so (design section 4).
     is_alike = running and running.signature == launch_signature(folder, settings) and not folder.is_tied
-    if running and is_alike and await answers(running) and await _swap(running.url, folder):
+    if running and is_alike and await answers(running) and await _swap(running.url, folder, running.key):
         try:
-            async with _client([running.url], folder) as engine:
-                await _prove(engine, running.url, folder)
+            async with _client([running.url], folder, running.key) as engine:
+                await prove(engine, running.url, folder, dtype(settings))
             return running
         except EngineError as problem:
             progress(f"starting a fresh engine, the running one failed: {problem}")
@@ -118,46 +115,37 @@ async def _serve_locally(folder: ModelFolder, settings: Settings, progress: Prog
 
 
 async def _serve_afresh(
-    folder: ModelFolder, settings: Settings, progress: Progress, port: int | None = None
+    folder: ModelFolder, settings: Settings, progress: Progress, before: LocalEngine | None = None
 ) -> LocalEngine:
     """An engine that has just loaded this model, in place of the one that runs or ran."""
     end_local_engine(settings)
-    started = await start_local_engine(folder, settings, progress, port)
-    async with _client([started.url], folder) as engine:
+    started = await start_local_engine(folder, settings, progress, before)
+    async with _client([started.url], folder, started.key) as engine:
         try:
-            await _prove(engine, started.url, folder)
+            await prove(engine, started.url, folder, dtype(settings))
         except WrongModel as problem:
             raise WrongModel(f"{problem}, although it just loaded this folder: was probe.json made of it?") from None
     return started
 
 
-async def _prove(engine: Engine, address: str, folder: ModelFolder) -> None:
-    difference = await probe_difference(engine, address, folder)
-    if difference > folder.probe.tolerance:
-        raise WrongModel(
-            f"the engine at {address} does not serve {folder.path}: its log-probs differ from those of probe.json by "
-            f"up to {difference:.3g} (allowed: {folder.probe.tolerance:g})"
-        )
+async def _swap(address: str, folder: ModelFolder, key: str | None) -> bool:
+    """Empties a running engine and loads the folder's weights into it. False: it could not.
+
+    Old weights that are still there could pass for the new ones (a tensor that the folder lacks is only a warning, and
+    what bfloat16 rounds hides small updates); zeros can not.
+    """
+    return await _asked(address, "weight_checker", {"action": "reset"}, key) and await _load(address, folder, key)
 
 
-async def _swap(address: str, folder: ModelFolder) -> bool:
-    """Loads the folder's weights into a running engine. False: it has no such endpoint, or could not."""
+async def _load(address: str, folder: ModelFolder, key: str | None) -> bool:
     reload = {"method": "reload_weights", "kwargs": {"weights_path": str(folder.path)}}
-    async with httpx.AsyncClient(trust_env=False, timeout=SWAP_SECONDS) as http:
+    return await _asked(address, "collective_rpc", reload, key)
 
-        async def forget() -> bool:
-            # What the old weights cached must go; it is held while requests of a client that died are aborted.
-            response = await http.post(f"{address}/reset_prefix_cache")
-            return response.status_code == 200 and bool(response.json()["success"])
 
+async def _asked(address: str, endpoint: str, body: dict[str, Any], key: str | None) -> bool:
+    """Asks one of vLLM's development endpoints for something. False: it has no such endpoint, or could not."""
+    async with httpx.AsyncClient(trust_env=False, timeout=SWAP_SECONDS, headers=bearer(key)) as http:
         try:
-            if (await http.post(f"{address}/collective_rpc", json=reload)).status_code != 200:
-                return False
-            patiently = AsyncRetrying(
-                retry=retry_if_result(lambda done: not done),
-                stop=stop_after_attempt(60),
-                wait=wait_fixed(0.5),
-            )
-            return await patiently(forget)
-        except (httpx.RequestError, RetryError):
+            return (await http.post(f"{address}/{endpoint}", json=body)).status_code == 200
+        except httpx.RequestError:
             return False

@@ -32,13 +32,17 @@ class Greeting:
 
 
 def completion_request(
-    words: PolicyWords, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int], **sampling: Any
+    words: PolicyWords, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int], *, cache_salt: str, **sampling: Any
 ) -> dict[str, Any]:
-    """The body of a completion request, but for the model's name."""
+    """The body of a completion request, but for the model's name.
+
+    `cache_salt`: part of what the engine's prefix cache knows a prefix by.
+    """
     # No `seed`: it kills the CPU engine when a prompt is prefilled in chunks (design section 4).
     # `skip_special_tokens` off: the text is what the token ids decode to, and a stop string may be special.
     return {
         "prompt": list(prompt_ids),
+        "cache_salt": cache_salt,
         "return_token_ids": True,
         "return_tokens_as_token_ids": True,
         "logprobs": 0,

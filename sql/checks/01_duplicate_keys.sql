@@ -23,7 +23,7 @@ union all
 select 'evaluation_samples', concat_ws(' ', campaign, round, model, benchmark, split, question_id), count(*)
 from evaluation_samples group by all having count(*) > 1
 union all
-select 'value_rankings', concat_ws(' ', campaign, round, model), count(*)
+select 'value_rankings', concat_ws(' ', campaign, round, model, kind), count(*)
 from value_rankings group by all having count(*) > 1
 union all
 select 'artifacts', concat_ws(' ', campaign, round, step, name), count(*)

@@ -1,4 +1,4 @@
--- A tree's nodes, expansions, visits and value are those of its nodes.
+-- A tree's nodes, expansions, visits, value and undecided answers are those of its nodes (of a stepwise search, whose rollouts are no nodes, at least as many).
 with totals as (
     select
         campaign,
@@ -8,6 +8,7 @@ with totals as (
         count(*) filter (where is_expanded) as expansions,
         max(visits) filter (where node_id = 0) as visits,
         max(q) filter (where node_id = 0) as value,
+        count(*) filter (where kind = 'undecided') as undecided,
     from nodes
     group by all
 )
@@ -20,10 +21,12 @@ select
     trees.expansions,
     trees.visits,
     trees.value,
+    trees.undecided,
     coalesce(totals.nodes, 0) as nodes_found,
     coalesce(totals.expansions, 0) as expansions_found,
     coalesce(totals.visits, 0) as root_visits,
     totals.value as root_q,
+    coalesce(totals.undecided, 0) as undecided_found,
 from trees
 left join totals using (campaign, round, tree_id)
 where
@@ -31,3 +34,4 @@ where
     or trees.expansions <> expansions_found
     or trees.visits <> root_visits
     or trees.value <> root_q
+    or if(trees.method = 'stepwise', trees.undecided < undecided_found, trees.undecided <> undecided_found)

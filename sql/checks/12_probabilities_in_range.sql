@@ -12,10 +12,13 @@ select 'trees', campaign, round, tree_id, 'pass_rate ' || pass_rate
 from trees
 where pass_rate not between 0 and 1
 union all
-select 'evaluations', campaign, round, concat_ws(' ', model, benchmark, kind), 'accuracy ' || accuracy || ', stderr ' || stderr
+select 'evaluations', campaign, round, concat_ws(' ', model, benchmark, kind), concat_ws(', ', 'accuracy ' || accuracy, 'stderr ' || stderr, 'from ' || accuracy_low, 'to ' || accuracy_high)
 from evaluations
-where accuracy not between 0 and 1 or stderr not between 0 and 1
+where
+    accuracy not between 0 and 1
+    or stderr not between 0 and 1
+    or accuracy not between accuracy_low - 1e-9 and accuracy_high + 1e-9
 union all
-select 'value_rankings', campaign, round, model, 'auc ' || auc
+select 'value_rankings', campaign, round, concat_ws(' ', model, kind), concat_ws(', ', 'sibling_auc ' || sibling_auc, 'pooled_auc ' || pooled_auc)
 from value_rankings
-where auc not between 0 and 1
+where sibling_auc not between 0 and 1 or pooled_auc not between 0 and 1

@@ -1,5 +1,5 @@
--- No SFT example comes from a held-out or a failed tree.
+-- No SFT example comes from a held-out question, and none but a rollout from one whose tree failed.
 select campaign, round, example_id, tree_id, trees.state, trees.is_held_out
 from sft_examples
 inner join trees using (campaign, round, tree_id)
-where trees.is_held_out or trees.state = 'failed'
+where trees.is_held_out or (trees.state = 'failed' and sft_examples.rollout_id is null)

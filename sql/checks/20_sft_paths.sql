@@ -1,4 +1,4 @@
--- An SFT example is its question's prompt and the actions from there to its leaf, those in its tree's prompt included, or a rollout where the question was not searched (one more token, the end of sequence, where the policy learns it), with one target for each value position.
+-- An SFT example is its question's prompt and the actions from there to its leaf, those in its tree's prompt included, or a rollout of it, as its origin says (one more token, the end of sequence, where the policy learns it), with one target for each value position.
 select
     examples.campaign,
     examples.round,
@@ -38,8 +38,13 @@ left join tree_paths as paths
         and examples.leaf_id = paths.node_id
 where
     (
-        (examples.leaf_id is null) = (trees.state = 'skipped')
-        and (examples.rollout_id is not null) = (trees.state = 'skipped')
+        (examples.leaf_id is null) = (examples.rollout_id is not null)
+        and (examples.rollout_id is not null or trees.state <> 'skipped')
+        and examples.origin = case
+            when examples.rollout_id is null then 'tree'
+            when rollouts.reflection is null then 'rollout'
+            else 'reflection'
+        end
         and examples.prompt_ids = questions.prompt_ids
         and (examples.prompt_ids || examples.completion_ids)[:len(path_ids)] = path_ids
         and len(examples.prompt_ids || examples.completion_ids) = len(path_ids) + examples.is_policy::int

@@ -1,4 +1,4 @@
--- An example that the policy learns ends in a correct solution, or is a correct rollout.
+-- An example that the policy learns ends in a correct solution, or is a correct rollout whose plan was not told the answer.
 select
     examples.campaign,
     examples.round,
@@ -21,4 +21,4 @@ left join rollouts
         examples.campaign = rollouts.campaign
         and examples.round = rollouts.round
         and examples.rollout_id = rollouts.rollout_id
-where examples.is_policy and ((leaf.kind = 'solution' and leaf.reward > 0) or rollouts.is_correct) is not true
+where examples.is_policy and ((leaf.kind = 'solution' and leaf.reward > 0) or (rollouts.is_correct and not rollouts.is_leaked)) is not true

@@ -1,4 +1,4 @@
--- A value target sits on the last token of a step of its example's path, is that step's Q, and no step of a tree has two.
+-- A value target of a tree sits on the last token of a step of its example's path, is that step's Q, no step has two, and a trajectory ended below each (those of stepwise search are no nodes).
 with targets as (
     select
         campaign,
@@ -19,6 +19,17 @@ steps as (
     inner join nodes using (campaign, round, tree_id, node_id)
 ),
 
+-- What ends a path that is known: a terminal, or a step with terminals below that teach nothing (malformed ones).
+known as (
+    select campaign, round, tree_id, node_id from nodes where reward is not null
+    union
+    select campaign, round, tree_id, parent_id from nodes where reward is not null and visits > 0
+    union
+    select campaign, round, tree_id, node_id
+    from nodes
+    semi join (from trees where method = 'stepwise') using (campaign, round, tree_id)
+),
+
 placed as (
     select
         targets.campaign,
@@ -29,9 +40,11 @@ placed as (
         targets.target,
         step.node_id,
         step.q,
+        known.node_id is not null as is_known,
         count(*) over (partition by targets.campaign, targets.round, targets.tree_id, step.node_id) as targets_of_step,
     from targets
     inner join tree_paths as leaf using (campaign, round, tree_id, node_id)
+    left join known using (campaign, round, tree_id, node_id)
     left join steps as step
         on
             targets.campaign = step.campaign
@@ -42,4 +55,4 @@ placed as (
 )
 
 from placed
-where node_id is null or targets_of_step > 1 or (abs(target - q) <= 1e-6) is not true
+where not is_known or node_id is null or targets_of_step > 1 or (abs(target - q) <= 1e-6) is not true

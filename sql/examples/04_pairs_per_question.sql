@@ -1,6 +1,6 @@
 -- Which questions give many pairs, and which give none? By how often the policy solves them without search.
 with counted as (
-    select campaign, round, tree_id, pass_rate, state, count(pair_id) as pairs
+    select campaign, round, trees.question_id, pass_rate, state, count(pair_id) as pairs
     from trees
     left join step_pairs using (campaign, round, tree_id)
     where not is_held_out

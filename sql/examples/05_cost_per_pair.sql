@@ -1,6 +1,7 @@
 -- What does a pair cost? Expansions and generated tokens of the search for each pair.
 select
     round,
+    questions,
     trees,
     solved,
     plan_pairs + solution_pairs as pairs,

@@ -1,4 +1,4 @@
--- What did self-reflection buy? Questions solved by trial, where 0 is all first attempts; the control (as many plain samples again) is not part of it.
+-- What did self-reflection buy? Questions solved by trial, where 0 is all first attempts, and those of them that SFT imitates; the control (as many plain samples again) is not part of it.
 with tried as (
     select
         campaign,
@@ -7,8 +7,10 @@ with tried as (
         question_id,
         bool_or(is_correct) as is_solved,
         count(*) filter (where is_leaked) as leaked,
+        count(*) filter (where is_policy) as examples,
         sum(generated_tokens) as tokens,
     from rollouts
+    left join sft_examples using (campaign, round, question_id, rollout_id)
     where error is null
     group by all
 ),
@@ -20,6 +22,7 @@ counted as (
         trial,
         count(*) as questions_tried,
         count(*) filter (where is_solved) as first_solved,
+        count(*) filter (where examples > 0) as imitated,
         sum(leaked)::bigint as leaked,
         round(avg(tokens)) as tokens_per_question,
     from tried
@@ -33,6 +36,7 @@ select
     questions_tried,
     first_solved,
     round(sum(first_solved) over so_far / first_value(questions_tried) over so_far, 3) as share_solved_so_far,
+    imitated,
     leaked,
     tokens_per_question,
 from counted

@@ -11,6 +11,7 @@ create table trees (
     nodes integer not null,
     visits integer not null,
     value double not null,
+    undecided integer not null,
     is_solved boolean not null,
     is_held_out boolean not null,
     pass_rate double,
@@ -38,7 +39,8 @@ comment on column trees.expansions is 'Expansions that happened; fewer than simu
 comment on column trees.nodes is 'Nodes, the root included.';
 comment on column trees.visits is 'Visit count of the root: values backed up in the tree.';
 comment on column trees.value is 'Q of the root: running mean of all values backed up, in [-1, 1]; 0 where nothing was.';
-comment on column trees.is_solved is 'At least one solution in the tree is correct.';
+comment on column trees.undecided is 'Solutions whose answer the check could not decide, those of stepwise rollouts included: closed, without a reward.';
+comment on column trees.is_solved is 'At least one solution in the tree is correct; stepwise: or a rollout of it was.';
 comment on column trees.is_held_out is 'Not trained on: the value V is ranked on it.';
 comment on column trees.pass_rate is 'Share of the question''s first attempts (rollouts, trial 0) that were correct, in [0, 1]; null without rollouts.';
 comment on column trees.prompt_ids is 'Token ids of the root state, the question in the text format, without a few-shot prefix.';

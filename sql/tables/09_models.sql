@@ -5,6 +5,7 @@ create table models (
     uri varchar not null,
     sha256 varchar not null,
     parent varchar,
+    same_as varchar,
     updates integer not null,
     examples integer not null,
     seconds double not null,
@@ -17,6 +18,7 @@ comment on column models.model is 'base (where the SFT of every round starts), s
 comment on column models.uri is 'Address of the manifest of the checkpoint in the object store.';
 comment on column models.sha256 is 'Digest of that manifest: the version of the checkpoint.';
 comment on column models.parent is 'Model of this table that its training started from, or previous: the policy of the round before; null for base.';
+comment on column models.same_as is 'Model of this round, before it, whose weights are the same bytes: its training changed nothing, and it is not scored as if it were new; null where the weights are its own.';
 comment on column models.updates is 'Optimiser steps of its training.';
 comment on column models.examples is 'Rows that it was trained on: SFT examples or step pairs.';
 comment on column models.seconds is 'Wall-clock seconds of its training.';

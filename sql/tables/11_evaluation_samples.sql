@@ -9,7 +9,8 @@ create table evaluation_samples (
     kinds varchar[] not null,
     output varchar not null,
     answer varchar,
-    is_correct boolean not null,
+    is_correct boolean,
+    is_undecided boolean not null,
     generated_tokens integer not null,
     error varchar,
 );
@@ -24,7 +25,8 @@ comment on column evaluation_samples.question_id is 'Key of the question within 
 comment on column evaluation_samples.question is 'Text of the question.';
 comment on column evaluation_samples.kinds is 'Kinds of operation or subjects that the question needs.';
 comment on column evaluation_samples.output is 'Whole output of the model; of several, the one whose answer counts.';
-comment on column evaluation_samples.answer is 'Answer found in the output; null where there is none.';
-comment on column evaluation_samples.is_correct is 'The answer equals the gold answer (answer checker).';
+comment on column evaluation_samples.answer is 'Content of the last \boxed{} of a solution that is ended, after a well-formed plan; null where there is none.';
+comment on column evaluation_samples.is_correct is 'The answer equals the gold answer (answer checker); null where the question is lost: it counts in no accuracy.';
+comment on column evaluation_samples.is_undecided is 'The answer check could not decide; it counts as not solved.';
 comment on column evaluation_samples.generated_tokens is 'Tokens generated.';
-comment on column evaluation_samples.error is 'Why the question got no answer or no verdict; null where it did. It counts as not solved.';
+comment on column evaluation_samples.error is 'Why the question is lost: its request failed for good; null where it did not.';

@@ -3,10 +3,11 @@ with searched as (
     select
         campaign,
         round,
+        count(distinct question_id) filter (where state <> 'skipped') as questions,
         count(*) filter (where state <> 'skipped') as trees,
-        count(*) filter (where state = 'skipped') as skipped,
+        count(distinct question_id) filter (where state = 'skipped') as skipped,
         count(*) filter (where state = 'failed') as failed,
-        count(*) filter (where is_solved) as solved,
+        count(distinct question_id) filter (where is_solved) as solved,
         sum(simulations)::bigint as simulations,
         sum(expansions)::bigint as expansions,
         sum(nodes)::bigint as nodes,
@@ -40,10 +41,11 @@ left join paired using (campaign, round);
 comment on view search_yield is 'One row per round: what the search was asked, what it did and what came of it.';
 comment on column search_yield.campaign is 'Campaign of the round.';
 comment on column search_yield.round is 'Number of the round in its campaign, from 1.';
-comment on column search_yield.trees is 'Trees searched, failed ones included.';
+comment on column search_yield.questions is 'Questions searched.';
+comment on column search_yield.trees is 'Trees searched, failed ones included: one a question, but for stepwise search, which grows one for every step.';
 comment on column search_yield.skipped is 'Questions not searched, because their rollouts were right: these are imitated.';
 comment on column search_yield.failed is 'Trees that failed.';
-comment on column search_yield.solved is 'Trees with at least one correct solution.';
+comment on column search_yield.solved is 'Questions for which the search found a correct solution.';
 comment on column search_yield.simulations is 'Simulations asked for.';
 comment on column search_yield.expansions is 'Expansions made.';
 comment on column search_yield.nodes is 'Nodes, roots included.';

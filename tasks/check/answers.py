@@ -36,7 +36,17 @@ class Ratio:
 
 @dataclass(frozen=True)
 class Words:
+    """Text, and what looks like numbers but is none: a date, a version, a range, digits apart."""
+
     text: str
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A lettered option with what stands behind the letter: "(C) 5"."""
+
+    letter: str
+    option: "Answer"
 
 
 @dataclass(frozen=True)
@@ -85,4 +95,4 @@ class Relation:
     formula: str
 
 
-Answer = Quantity | Based | Clock | Ratio | Words | Listing | Ordered | Matrix | Region | Named | Relation
+Answer = Quantity | Based | Clock | Ratio | Words | Choice | Listing | Ordered | Matrix | Region | Named | Relation

@@ -1,11 +1,14 @@
 r"""Two read answers compared by their types; what needs a computer algebra system is asked of `algebra`."""
 
+import math
+import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from tasks.check.answers import (
     Answer,
     Based,
+    Choice,
     Clock,
     Listing,
     Matrix,
@@ -17,6 +20,7 @@ from tasks.check.answers import (
     Relation,
     Words,
 )
+from tasks.check.notation import squeeze
 from tasks.check.numerals import exact_value
 from tasks.check.scalar import in_base
 
@@ -35,16 +39,24 @@ def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
             return same(value, answer, algebra) or same(value, _coordinates(answer), algebra)
         case _, Named(value=value) if not isinstance(gold, Relation):
             return same(gold, value, algebra)
+        case Choice(), Choice():
+            return gold.letter == answer.letter and same(gold.option, answer.option, algebra)
+        case Choice(), _:
+            return _is_letter(gold.letter, answer) or same(gold.option, answer, algebra)
+        case _, Choice():
+            return _is_letter(answer.letter, gold) or (not _are_choices([gold]) and same(gold, answer.option, algebra))
         case Quantity(), Quantity():
             return _quantities(gold, answer, algebra)
         case Listing(), Listing():
             return _unordered(gold, answer, algebra)
         case (Listing(), Ordered()) if _are_choices(gold.members) and _are_choices(answer.members):
             return _unordered(gold, Listing(answer.members), algebra)
-        case Listing(members=[only], is_set=True), _:
+        case (Listing(members=[only], is_set=True), _) if not _is_set(only):
             return same(only, answer, algebra)
-        case _, Listing(members=[only], is_set=True):
+        case (_, Listing(members=[only], is_set=True)) if not _is_set(only):
             return same(gold, only, algebra)
+        case (Region(), Words()) | (Words(), Region()):
+            return _empty(gold) and _empty(answer)
         case Ordered(), Ordered():
             return gold.brackets == answer.brackets and _pairwise(gold.members, answer.members, algebra)
         case (Ordered(), Listing()) | (Listing(), Ordered()):
@@ -58,8 +70,8 @@ def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
             return _pairwise(_entries(gold), _entries(answer), algebra)
         case Clock(), _:
             return _clocks(gold, answer)
-        case Ratio(parts=[_, second]), Clock() if len(second) == 2:
-            return gold.parts == (str(answer.hour), f"{answer.minute:02}")
+        case Ratio(), Clock():
+            return (read := _as_clock(gold)) is not None and _clocks(read, answer)
         case Ratio(), Ratio() | Quantity():
             return _ratios(gold, answer, algebra)
         case Quantity(), Ratio(parts=[_, _]):
@@ -100,8 +112,6 @@ def _values(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
         return gold.exact == answer.exact
     if gold.formula == answer.formula:
         return True
-    if len(gold.formula) == 1 and len(answer.formula) == 1:
-        return False  # two letters; to math-verify the choice E is Euler's number
     return algebra(gold.formula, answer.formula)
 
 
@@ -118,8 +128,12 @@ def _radians(quantity: Quantity) -> Quantity:
 def _unordered(gold: Listing, answer: Listing, algebra: Algebra) -> bool:
     """Every member has its partner; in a set written with braces repeats do not count."""
     if gold.is_set or answer.is_set:
-        return all(any(same(one, other, algebra) for other in answer.members) for one in gold.members) and all(
-            any(same(one, other, algebra) for one in gold.members) for other in answer.members
+
+        def alike(one: Answer, other: Answer) -> bool:  # {{1}} holds a set, {1} a number
+            return _is_set(one) == _is_set(other) and same(one, other, algebra)
+
+        return all(any(alike(one, other) for other in answer.members) for one in gold.members) and all(
+            any(alike(one, other) for one in gold.members) for other in answer.members
         )
     left = list(answer.members)
     if len(gold.members) != len(left):
@@ -138,6 +152,8 @@ def _pairwise(gold: Sequence[Answer], answer: Sequence[Answer], algebra: Algebra
 
 def _named(gold: Named, answer: Named, algebra: Algebra) -> bool:
     """Under one name the same value; of two variables the same equation (y = 2x + 3 is x = (y - 3)/2)."""
+    if gold.name != answer.name and "(" in gold.name and "(" in answer.name:
+        return False  # f(2) = 7 is not f(3) = 7
     if gold.name == answer.name or not (_is_variable(gold.name) and _is_variable(answer.name)):
         return same(gold.value, answer.value, algebra)
     is_line = isinstance(gold.value, Quantity) and gold.value.exact is None
@@ -146,6 +162,10 @@ def _named(gold: Named, answer: Named, algebra: Algebra) -> bool:
 
 def _is_variable(name: str) -> bool:
     return len(name) == 1 or name.startswith("\\")
+
+
+def _is_set(answer: Answer) -> bool:
+    return isinstance(answer, Region) or (isinstance(answer, Listing) and answer.is_set)
 
 
 def _coordinates(answer: Answer) -> Answer:
@@ -166,6 +186,10 @@ def _entries(answer: Answer) -> tuple[Answer, ...]:
     return tuple(row[0] for row in answer.rows) if all(len(row) == 1 for row in answer.rows) else ()
 
 
+def _is_letter(letter: str, answer: Answer) -> bool:
+    return isinstance(answer, Quantity) and answer.formula == letter
+
+
 def _are_choices(members: Sequence[Answer]) -> bool:
     return all(isinstance(one, Quantity) and len(one.formula) == 1 and one.formula.isupper() for one in members)
 
@@ -173,19 +197,44 @@ def _are_choices(members: Sequence[Answer]) -> bool:
 def _clocks(gold: Clock, answer: Answer) -> bool:
     """8:34 p.m. is 8:34 PM and 20:34; a.m. or p.m. may be left out like a unit."""
     match answer:
-        case Ratio(parts=[hours, minutes]) if hours.isdecimal() and minutes.isdecimal():
-            answer = Clock(int(hours), int(minutes), "")
+        case Ratio():
+            answer = _as_clock(answer) or answer
         case Quantity(exact=Fraction(denominator=1) as hours_only, unit=""):
             answer = Clock(int(hours_only), 0, "")
-    if not isinstance(answer, Clock):
+    if not isinstance(answer, Clock) or gold.minute != answer.minute:
         return False
-    hour = gold.hour % 12 + (12 if gold.half == "p" else 0)
+    if answer.half and (gold.half or gold.hour > 12):
+        return _hour_of_day(gold) == _hour_of_day(answer)
     if answer.half:
-        return (hour, gold.minute) == (answer.hour % 12 + (12 if answer.half == "p" else 0), answer.minute)
-    return answer.minute == gold.minute and answer.hour in (gold.hour, hour)
+        return gold.hour % 12 == answer.hour % 12
+    return answer.hour in ((gold.hour, _hour_of_day(gold)) if gold.half else (gold.hour,))
+
+
+def _hour_of_day(clock: Clock) -> int:
+    return clock.hour % 12 + 12 * (clock.half == "p") if clock.half else clock.hour
+
+
+def _as_clock(ratio: Ratio) -> Clock | None:
+    """7:00 or 10:15, which may be a time of day."""
+    if len(ratio.parts) != 2 or not _looks_like_time(ratio):
+        return None
+    return Clock(int(ratio.parts[0]), int(ratio.parts[1]), "")
+
+
+def _looks_like_time(ratio: Ratio) -> bool:
+    """Hours, minutes, seconds: two digits each, below 60, behind the first."""
+    return re.fullmatch(r"\d{1,3}(?: [0-5]\d){1,2}", " ".join(ratio.parts)) is not None
 
 
 def _ratios(gold: Ratio, answer: Ratio | Quantity, algebra: Algebra) -> bool:
+    """3:5 is 6:10 and 3/5. Two times are equal only as times; and a gold answer that looks like a time and could be
+    reduced is one: a ratio would have been."""
+    if _looks_like_time(gold):
+        parts = [int(part) for part in gold.parts]
+        if isinstance(answer, Ratio) and _looks_like_time(answer):
+            return parts == [int(part) for part in answer.parts]
+        if math.gcd(*parts) != 1:
+            return isinstance(answer, Quantity) and parts[1:] == [0] and answer.exact == parts[0]
     if isinstance(answer, Quantity):
         return len(gold.parts) == 2 and _values(_quotient(*gold.parts), answer, algebra)
     return len(gold.parts) == len(answer.parts) and all(
@@ -210,7 +259,7 @@ def _based(gold: Based, answer: Answer) -> bool:
 def _wording(answer: Answer) -> str | None:
     match answer:
         case Words(text=text) | Quantity(formula=text):
-            return "".join(text.casefold().split())
+            return squeeze(text.casefold())
     return None
 
 
@@ -234,4 +283,4 @@ def _set_formula(answer: Answer) -> str:
 
 
 def _empty(answer: Answer) -> bool:
-    return answer in (Listing((), is_set=True), Region((), r"\emptyset"))
+    return answer in (Listing((), is_set=True), Region((), r"\emptyset"), Words("no solution"))

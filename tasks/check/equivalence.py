@@ -1,21 +1,19 @@
-r"""Do two answers state the same thing? The conventions of the data's ANSWERS.md on top of math-verify.
+r"""Do two answers state the same thing? The conventions stand in tasks/check/__init__.py.
 
-normalise (notation.py) -> typed answer (reading.py) -> comparison by type (compare.py) -> algebra
-(symbolic.py) for what is left. A terminating decimal equals its fraction and nothing rounded is equal; what
-the gold answer has and the other leaves out (a unit, a currency, a percent or degree sign, a base, a name
-before "=") is supplied from the gold answer; what both give must agree; a percent or degree sign that is
-given counts.
+normalise (characters.py, notation.py) -> typed answer (reading.py) -> comparison by type (compare.py) -> algebra
+(symbolic.py, enclosure.py) for what is left.
 """
 
 import re
 
-from tasks.check import symbolic
 from tasks.check.compare import Algebra, same
-from tasks.check.notation import last_boxed, normalise, squeeze
+from tasks.check.notation import depth, last_boxed, normalise, squeeze
 from tasks.check.reading import read
 
 LONGEST = 1_000
 """Characters: a longer answer is wrong unread. The longest reference answer of GSM8K or MATH has fewer than 200."""
+DEEPEST = 40
+"""Nested brackets: an answer nested deeper is wrong unread."""
 
 
 class NeedsAlgebra(Exception):
@@ -27,23 +25,33 @@ def extract_answer(text: str) -> str | None:
     return last_boxed(text)
 
 
-def is_equal(gold: str, answer: str, algebra: Algebra = symbolic.same_expression) -> bool:
+def same_expression(gold: str, answer: str) -> bool:
+    """`symbolic.same_expression`; its imports are for those processes only that need algebra."""
+    from tasks.check import symbolic
+
+    return symbolic.same_expression(gold, answer)
+
+
+def is_equal(gold: str, answer: str, algebra: Algebra = same_expression) -> bool:
     """Whether `answer` states the same final answer as `gold`.
 
     Not symmetric: what `answer` leaves out is supplied from `gold`. May take for ever on a hostile answer, so
     call it through `Checker`; `algebra` compares two LaTeX formulas.
+
+    Raises:
+        Undecidable: it can't be found out at a bearable cost.
     """
     if not gold.strip() or not answer.strip() or len(answer) > max(LONGEST, 2 * len(gold)):
         return False
-    try:
-        return is_same_text(gold, answer) or same(read(normalise(gold)), read(normalise(answer)), algebra)
-    except RecursionError:  # brackets nested a thousand deep are no answer
+    if depth(answer) > max(DEEPEST, depth(gold)):
         return False
+    return is_same_text(gold, answer) or same(read(normalise(gold)), read(normalise(answer)), algebra)
 
 
 def is_equal_at_sight(gold: str, answer: str) -> bool | None:
-    """`is_equal` where it needs no algebra (plain numbers, words, choices, identical formulas), else None.
-    Fast, total."""
+    """`is_equal` where it needs no algebra (plain numbers, words, choices, identical formulas), else None. Fast."""
+    if len(gold) > LONGEST:
+        return True if is_same_text(gold, answer) else None
 
     def give_up(gold: str, answer: str) -> bool:
         raise NeedsAlgebra

@@ -5,31 +5,23 @@ double quotes, because whether "m" is a unit or a variable is decided later (rea
 ANSWERS.md of the benchmark data, "Writing does not matter".
 """
 
+import itertools
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 
-OPENING, CLOSING = "([{", ")]}"
+from tasks.check.characters import to_latex
 
-_UNICODE = {
-    "−": "-", "–": "-", "—": "-", "×": r"\times ", "·": r"\cdot ", "∙": r"\cdot ", "÷": "/", "⁄": "/",
-    "π": r"\pi ", "θ": r"\theta ", "√": r"\sqrt ", "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ",
-    "°": r"^\circ ", "º": r"^\circ ", "²": "^2", "³": "^3", "±": r"\pm ", "∓": r"\mp ", "∪": r"\cup ",
-    "∩": r"\cap ",
-    "∈": r"\in ", "∖": r"\setminus ", "ℝ": r"\mathbb{R}", "∅": r"\emptyset ", "⟨": r"\langle ",
-    "⟩": r"\rangle ",
-    "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
-    "“": "", "”": "", '"': "", "’": "'", "…": r"\ldots ", "\u00a0": " ", "\u202f": " ", "\u2009": " ",
-    "\t": " ", "\n": " ",
-}  # fmt: skip
-_UNICODE_TABLE = str.maketrans(_UNICODE)
+OPENING, CLOSING = "([{", ")]}"
 
 # In this order. The left side is a regular expression; a name ends where no letter follows.
 _RESPELL = [
     (r",\\!\s*(?=\d{3})", "{,}"),  # TeX's thousands comma
     (r"(?<=\d)\{,\}(?=\d{3})", ""),
     (r"(?<=\d)\\[,;:! ]\s*(?=\d{3}(?!\d))", ""),  # thin space between groups of three digits
+    (r"(?<=\d)'(?=\d{3}(?!\d))", ""),  # thousands, as the Swiss write them
     (r"\\begin\{array\}\s*\{[^}]*\}", r"\\begin{matrix}"),
-    (r"\\(begin|end)\{(?:[pbvBV]?|small)matrix\}|\\(end)\{array\}", r"\\\1\2{matrix}"),
+    (r"\\(begin|end)\{(?:[pbB]?|small)matrix\}|\\(end)\{array\}", r"\\\1\2{matrix}"),
     (r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])\s*\.?", ""),
     (r"\\(?:displaystyle|textstyle|limits|rm|bf|mathrm(?!\s*\{))(?![A-Za-z])", ""),
     (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
@@ -40,29 +32,60 @@ _RESPELL = [
     (r"\\lt(?![A-Za-z])", "<"),
     (r"\\gt(?![A-Za-z])", ">"),
     (r"\\colon(?![A-Za-z])", ":"),
-    (r"\\(?:varnothing|O)(?![A-Za-z])", r"\\emptyset "),
+    (r"\\(?:varnothing|O)(?![A-Za-z])|\A[\"\s]*(?:the )?(?:empty|null) set[\"\s.]*\Z", r"\\emptyset "),
     (r"\\(?:l|)dots(?![A-Za-z])|\\cdots(?![A-Za-z])|\.\.\.", r"\\ldots "),
-    (r"\\(?:bar|dot)(?=\s*\{\d+\})", r"\\overline"),
+    (r"\\dot\s*\{?(\d)\}?(\d*)\\dot\s*\{?(\d)\}?", r"\\overline{\1\2\3}"),
+    (r"\\(?:bar|dot|overline)\s*\{?(\d+)\}?", r"\\overline{\1}"),
+    (r"\{\s*(\\overline\{\d+\})\s*\}", r"\1"),
     (r"\\(?:lbrace|lbrack)(?![A-Za-z])", r"\\{"),
     (r"\\(?:rbrace|rbrack)(?![A-Za-z])", r"\\}"),
     (r"\\mathbb\s*R(?![A-Za-z])|\\(?:reals|Reals|R)(?![A-Za-z])", r"\\mathbb{R}"),
+    (r"\\mathbb\{R\}\s*(?:\^|_)\s*(?:\{\s*\+\s*\}|\+)", r"(0,\\infty)"),
+    (r"(?<=[)\]}])\s*U\s*(?=[(\[{\\])", r"\\cup "),
+    (r"\A\]([^][]*)\[\Z", r"(\1)"),  # open intervals as ISO 31-11 writes them
+    (r"\A\]([^][]*,[^][]*)\]\Z", r"(\1]"),
+    (r"\A\[([^][]*,[^][]*)\[\Z", r"[\1)"),
+    (r"\{?([^{}]+)\\choose(?![A-Za-z])\s*([^{}]+)\}?", r"\\binom{\1}{\2}"),
+    (r"\\lg(?![A-Za-z])", r"\\log_{10}"),
     (r"\\backslash(?![A-Za-z])", r"\\setminus "),
+    (r"\\(?:approx|approxeq|simeq)(?![A-Za-z])", r"\\approx "),
+    (r"\\therefore(?![A-Za-z])", " "),
+    (r"\^\s*\{?\s*\\prime\s*\}?", "'"),
     (r"\\langle(?![A-Za-z])", "("),
     (r"\\rangle(?![A-Za-z])", ")"),
     (r"\\pounds(?![A-Za-z])", "£"),
     (r"\\euro(?![A-Za-z])", "€"),
     (r"\\([%$&#])", r"\1"),
     (r"(?<!\\)\\[,;:!> ]|~|\\(?:q?quad|thinspace|hspace\{[^}]*\})(?![A-Za-z])", " "),
+    (r"\A\*\*([^*]+)\*\*\Z", r"\1"),  # bold in Markdown
     (r"\*\*", "^"),
+    (r"(?<=[\d)])\s+[xX]\s+(?=\d)|(?<=[\d)])\s*[xX]\s*(?=10\s*\^)", r"\\times "),
+    (r"\\bmod(?![A-Za-z])|(?<=[\d)}])\s+mod\s+(?=\d)", r"\\mod "),
+    (r"\A([\d.]+)\s*''\Z", r"\1 in"),
+    (r"\A([\d.]+)\s*'\Z", r"\1 ft"),
+    (r"\A(\d+)\s*'\s*(\d{1,2})\s*(?:'')?\Z", r"\1 ft \2 in"),
+    (r"\A(?:negative|minus)\s+(?=[\d.\\$])", "-"),
     (r"\*|\\ast(?![A-Za-z])", r"\\cdot "),
     (r"\+\s*/\s*-", r"\\pm "),
     (r"(?<![A-Za-z\\])(?:infinity|inf|oo)(?![A-Za-z])", r"\\infty "),
     (r"(?<![A-Za-z\\])(sqrt|pi)(?![A-Za-z])", r"\\\1 "),
+    (
+        r"(?<![A-Za-z\\])((?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|exp)"
+        r"(?=\s*[(\\_^\d]|\s+[A-Za-z](?![A-Za-z]))",
+        r"\\\1 ",
+    ),
     (r"\s*\\(?=\Z)", ""),
 ]
 _RESPELL_COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in _RESPELL]
 _TEXT = re.compile(r"\\(?:text(?:rm|bf|it|sf|tt|normal)?|mbox|hbox|mathrm|mathsf|mathit|operatorname)\s*\{")
-_DELIMITED = re.compile(r"\A(?:\$\$(.*)\$\$|\$(.*)\$|\\\((.*)\\\)|\\\[(.*)\\\])\Z", re.DOTALL)
+_STYLE = re.compile(r"\\(?:boldsymbol|bm|pmb|underline|(?:text)?color\s*\{[^{}]*\}|mathbf(?=\s*\{[^{}A-Za-z]*\}))\s*\{")
+_DOLLAR, _DELIMITER = re.compile(r"(?<!\\)\$"), re.compile(r"(?<!\\)\\[()\[\]]")
+_SAID = re.compile(
+    r"\A\W{0,2}(?:(?:so|thus|hence|therefore),?\s+)?(?:the\s+)?(?:(?:final|correct)\s+)?(?:answer|option|choice|ans)"
+    r"(?:\s+is(?![A-Za-z])|\s*[:=])?\s*(?![A-Za-z]{2,}\s*[=:])(?=\S)|\A(?:about|approximately|approx\.?|roughly)\s+",
+    re.IGNORECASE,
+)
+"""What only leads to the answer."""
 
 
 @lru_cache(maxsize=4096)
@@ -75,31 +98,52 @@ def normalise(text: str) -> str:
     text = text.strip()
     while (boxed := last_boxed(text)) is not None:
         text = boxed.strip()
-    while (delimited := _DELIMITED.match(text)) and "$" not in (
-        inner := next(g for g in delimited.groups() if g is not None)
-    ):
-        text = inner.strip()
-    text = quote_text(text.translate(_UNICODE_TABLE))
+    if len(_DOLLAR.findall(text)) % 2 == 0:  # a single one is a currency
+        text = _DOLLAR.sub(" ", text)
+    text = unstyled(text)
+    text = quote_text(to_latex(_DELIMITER.sub(" ", text)).strip())
+    text = _SAID.sub("", text)
     for pattern, replacement in _RESPELL_COMPILED:
         text = pattern.sub(replacement, text)
     text = re.sub(r"\s+", " ", brace_arguments(text)).strip()
-    return text[:-1].rstrip() if text.endswith(".") else text
+    return text.rstrip(" .,;:") if text.endswith((".", ",", ";", ":")) else text
 
 
 def squeeze(text: str) -> str:
-    r"""Without what only spaces it out: the space after a command name stays where a letter follows (`\pi r`)."""
-    return re.sub(r"(\\[A-Za-z]+) (?=[A-Za-z])|\s+", lambda match: f"{match[1]} " if match[1] else "", text)
+    r"""Without what only spaces it out. A space stays between a command's name and a letter (`\pi r`), and between
+    digits: "1 2" is no 12, and "2 1/4" is no 21/4."""
+    return re.sub(r"((?<=[\d.])\s+(?=[\d.])|(?<=\\)[A-Za-z]+ (?=[A-Za-z]))|\s+", _kept_space, text)
+
+
+def _kept_space(match: re.Match[str]) -> str:
+    return f"{match[1].rstrip()} " if match[1] else ""
 
 
 def last_boxed(text: str) -> str | None:
-    r"""Content of the last complete \boxed{...} or \fbox{...}, None where there is none."""
-    return next(reversed(boxed_contents(text)), None)
+    r"""Content of the last complete \boxed{...} or \fbox{...}, stripped; None where there is none."""
+    start, end = max(_boxes(text), default=(0, -1))
+    return None if end < 0 else text[start:end].strip()
 
 
 def boxed_contents(text: str) -> list[str]:
-    r"""Contents of every complete \boxed{...} or \fbox{...}, stripped: balanced braces, escaped ones not counted."""
-    starts = [match.end() for match in re.finditer(r"\\(?:boxed|fbox)\s*\{", text)]
-    return [text[start:end].strip() for start in starts if (end := closing_brace(text, start)) is not None]
+    r"""Contents of every complete \boxed{...} or \fbox{...}, in the order of their beginnings, stripped."""
+    return [text[start:end].strip() for start, end in sorted(_boxes(text))]
+
+
+_BRACES = re.compile(r"(\\(?:boxed|fbox)\s*\{)|\\(?=\\(?:boxed|fbox)\s*\{)|\\.|([{}])", re.DOTALL)
+
+
+def _boxes(text: str) -> Iterator[tuple[int, int]]:
+    """Where the contents of complete boxes start and end: balanced braces, escaped ones not counted. Takes time in
+    proportion to the text, however many boxes never close."""
+    groups: list[int | None] = []  # the open braces: where a box's content starts, None for others
+    for match in _BRACES.finditer(text):
+        if match[1]:
+            groups.append(match.end())
+        elif match[2] == "{":
+            groups.append(None)
+        elif match[2] and groups and (start := groups.pop()) is not None:
+            yield start, match.start()
 
 
 def closing_brace(text: str, start: int) -> int | None:
@@ -124,7 +168,17 @@ def quote_text(text: str) -> str:
         end = closing_brace(text, match.end())
         end = len(text) if end is None else end
         content = text[match.end() : end].replace('"', "")
-        text = f'{text[: match.start()]}"{content}"{text[end + 1 :]}'
+        quoted = f'"{content}"' if content.strip() else " "
+        text = f"{text[: match.start()]}{quoted}{text[end + 1 :]}"
+    return text
+
+
+def unstyled(text: str) -> str:
+    r"""\boldsymbol{5}, \underline{5}, \color{red}{5}: what is written, without how it looks."""
+    while match := _STYLE.search(text):
+        end = closing_brace(text, match.end())
+        end = len(text) if end is None else end
+        text = f"{text[: match.start()]}{text[match.end() : end]}{text[end + 1 :]}"
     return text
 
 
@@ -192,6 +246,12 @@ def matching(text: str, start: int) -> int | None:
     return None
 
 
+def depth(text: str) -> int:
+    """How deep brackets of any kind are nested."""
+    depths = itertools.accumulate((one in OPENING) - (one in CLOSING) for one in text)
+    return max(depths, default=0)
+
+
 def split_outside(text: str, pattern: str) -> list[str]:
     """The pieces between the matches of `pattern` that stand outside all brackets; stripped, empty ones left out."""
     depths, depth, quoted = [], 0, False
@@ -214,7 +274,9 @@ def unwrap(text: str) -> str:
     while True:
         if text[:1] == '"' and text.find('"', 1) == len(text) - 1 and len(text) > 1:
             inner = text[1:-1].strip()
-        elif text[:1] in ("(", "{") and matching(text, 0) == len(text) - 1 and len(split_outside(text[1:-1], ",")) < 2:
+        elif (
+            text[:1] in ("(", "{") and matching(text, 0) == len(text) - 1 and len(split_outside(text[1:-1], "[,;]")) < 2
+        ):
             if text[-1] not in ")}":
                 return text
             inner = text[1:-1].strip()

@@ -1,7 +1,7 @@
 """Checks answers in processes that can be killed: a hanging one costs its timeout, no more (design D4).
 
 Most pairs are decided at sight in the caller (plain numbers, words, equal formulas); the rest goes to a small
-pool whose workers import math-verify once. math-verify's own timeouts use SIGALRM and do not work in threads.
+pool whose workers import the parser once. Whatever goes wrong with one answer is that answer's: it is UNDECIDED.
 """
 
 import asyncio
@@ -9,22 +9,35 @@ import logging
 import multiprocessing
 import os
 import resource
+import signal
+import sys
+import threading
 from collections import OrderedDict
 from collections.abc import Iterable
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from enum import StrEnum
-from types import TracebackType
-from typing import Self
+from types import FrameType, TracebackType
+from typing import NoReturn, Self
 
 from pebble import ProcessPool
 
-from tasks.check import symbolic
+from tasks.check.enclosure import Undecidable
 from tasks.check.equivalence import is_equal, is_equal_at_sight, is_same_text
 
 logger = logging.getLogger(__name__)
 
 TIMEOUT = 5.0
-"""Seconds for one check in a worker."""
+"""Seconds for one check in a worker, which is killed after it and replaced."""
+PROCESSOR_TIME = 1.0
+"""Seconds of work for one check: after it the check is given up and the worker goes on with the next. Does not depend
+on what else the machine does."""
+PATROL = 1.0
+"""Seconds between looks at whether the pool that a check waits for still runs."""
+ATTEMPTS = 2
+"""Of a check whose process was lost through no fault of the answer."""
+LONGEST_NUMBER = 20_000
+"""Digits of an integer that a worker reads or writes; Python's own limit is 4,300."""
 MEMORY = 2 << 30
 """Bytes of address space a worker: a power tower fails there and not on the machine."""
 REMEMBERED = 50_000
@@ -34,7 +47,7 @@ Pair = tuple[str, str]
 
 
 class Verdict(StrEnum):
-    """UNDECIDED (timeout, crash) is never a reward: the caller records it as a failure."""
+    """UNDECIDED (too costly, a crash) is never a reward: it is neither right nor wrong."""
 
     RIGHT = "right"
     WRONG = "wrong"
@@ -47,8 +60,8 @@ class Checker:
 
     Args:
         workers: processes; half of the cores, 2 to 8, when not given. They start with the first check that
-        needs one     (about a second), so a run of plain numbers starts none. timeout: seconds for one check
-        in a worker; after it the worker is killed and replaced.
+        needs one (about a second), so a run of plain numbers starts none.
+        timeout: seconds for one check in a worker; after it the worker is killed and replaced.
     """
 
     def __init__(self, workers: int | None = None, timeout: float = TIMEOUT) -> None:
@@ -56,25 +69,32 @@ class Checker:
         self._timeout = timeout
         self._pool: ProcessPool | None = None
         self._asked: OrderedDict[Pair, Future[bool]] = OrderedDict()
+        self._lock = threading.Lock()
 
     async def check(self, gold: str, answer: str, exact: bool = False) -> Verdict:
         """Verdict on one answer. `exact` compares the text only (micro, multiple choice) and needs no process."""
-        seen = _at_sight(gold, answer, exact)
-        if seen is not None:
-            return seen
-        future = self._ask((gold, answer))
-        try:
-            # Shielded: a cancelled caller must not cancel a check that others wait for.
-            return Verdict.RIGHT if await asyncio.shield(asyncio.wrap_future(future)) else Verdict.WRONG
-        except Exception as problem:
-            return self._undecided((gold, answer), problem)
+        pair = (gold, answer)
+        verdict = _at_sight(gold, answer, exact)
+        for _ in range(ATTEMPTS):
+            if verdict is not None:
+                return verdict
+            asked = self._ask(pair)
+            waiting = asyncio.wrap_future(asked)
+            waiting.add_done_callback(lambda done: done.cancelled() or done.exception())  # told by `asked`
+            while not asked.done() and self._lives():
+                # Does not cancel `asked` when this caller is cancelled: others may wait for it.
+                await asyncio.wait([waiting], timeout=PATROL)
+            verdict = self._verdict(pair, asked)
+        return verdict or Verdict.UNDECIDED
 
     def check_many(self, pairs: Iterable[Pair], exact: bool = False) -> list[Verdict]:
         """Verdicts on (gold, answer) pairs, in their order, all workers busy."""
         pairs = list(pairs)
-        asked = [(pair, _at_sight(*pair, exact)) for pair in pairs]
-        waiting = [seen or self._ask(pair) for pair, seen in asked]
-        return [self._result(pair, future) for pair, future in zip(pairs, waiting, strict=True)]
+        at_sight = [_at_sight(*pair, exact) for pair in pairs]
+        for pair, seen in zip(pairs, at_sight, strict=True):
+            if seen is None:
+                self._ask(pair)
+        return [seen or self._awaited(pair) for pair, seen in zip(pairs, at_sight, strict=True)]
 
     def close(self) -> None:
         """Stops the workers, running checks too."""
@@ -99,28 +119,52 @@ class Checker:
     ) -> None:
         await asyncio.to_thread(self.close)
 
+    def _awaited(self, pair: Pair) -> Verdict:
+        for _ in range(ATTEMPTS):
+            asked = self._ask(pair)
+            while not asked.done() and self._lives():
+                wait([asked], timeout=PATROL)
+            if (verdict := self._verdict(pair, asked)) is not None:
+                return verdict
+        return Verdict.UNDECIDED
+
     def _ask(self, pair: Pair) -> "Future[bool]":
         """The check of a pair, running, done or new; the latest ones are remembered."""
-        future = self._asked.pop(pair, None) or self._start().schedule(is_equal, pair, timeout=self._timeout)
-        self._asked[pair] = future
-        if len(self._asked) > REMEMBERED:
-            self._asked.popitem(last=False)
-        return future
+        with self._lock:
+            pool = self._started()
+            future = self._asked.pop(pair, None) or pool.schedule(_judge, pair, timeout=self._timeout)
+            self._asked[pair] = future
+            if len(self._asked) > REMEMBERED:
+                self._asked.popitem(last=False)
+            return future
 
-    def _start(self) -> ProcessPool:
+    def _started(self) -> ProcessPool:
+        """The pool; a new one where a lost forkserver took its workers with it (what they had is asked again)."""
+        if self._pool is not None and not self._pool.active:
+            logger.warning("The answer checker's processes are lost; starting others")
+            for pair, future in list(self._asked.items()):
+                if not future.done() or _is_lost(future):
+                    future.cancel()
+                    del self._asked[pair]
+            self.close()
         if self._pool is None:
             # forkserver: safe beside threads and event loops, and a killed worker's successor is forked from
-            # a process that has imported math-verify already.
+            # a process that has imported the parser already.
             context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(["math_verify"])
+            context.set_forkserver_preload(["tasks.check.symbolic"])
             self._pool = ProcessPool(max_workers=self._workers, initializer=_prepare, context=context)
         return self._pool
 
-    def _result(self, pair: Pair, known: "Verdict | Future[bool]") -> Verdict:
-        if isinstance(known, Verdict):
-            return known
+    def _lives(self) -> bool:
+        return self._pool is not None and bool(self._pool.active)
+
+    def _verdict(self, pair: Pair, asked: "Future[bool]") -> Verdict | None:
+        """What came of a check; None when its worker was lost through no fault of the answer."""
+        if not asked.done() or _is_lost(asked):
+            self._asked.pop(pair, None)
+            return None
         try:
-            return Verdict.RIGHT if known.result() else Verdict.WRONG
+            return Verdict.RIGHT if asked.result() else Verdict.WRONG
         except Exception as problem:
             return self._undecided(pair, problem)
 
@@ -132,11 +176,43 @@ class Checker:
 
 
 def _at_sight(gold: str, answer: str, exact: bool) -> Verdict | None:
-    decided = is_same_text(gold, answer) if exact else is_equal_at_sight(gold, answer)
+    try:
+        decided = is_same_text(gold, answer) if exact else is_equal_at_sight(gold, answer)
+    except Exception:
+        logger.exception("Undecided whether %.80r equals %.80r", answer, gold)
+        return Verdict.UNDECIDED
     return None if decided is None else Verdict.RIGHT if decided else Verdict.WRONG
+
+
+def _is_lost(asked: "Future[bool]") -> bool:
+    return asked.cancelled() or isinstance(asked.exception(), BrokenProcessPool)
+
+
+class _OutOfTime(BaseException):
+    """No Exception, so that no library takes it for a failure of its own."""
+
+
+def _judge(gold: str, answer: str) -> bool:
+    """`is_equal` in a worker, for as long as `PROCESSOR_TIME`."""
+    try:
+        signal.setitimer(signal.ITIMER_VIRTUAL, PROCESSOR_TIME)
+        try:
+            return is_equal(gold, answer)
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    except _OutOfTime:
+        raise Undecidable(f"it takes more than {PROCESSOR_TIME} s") from None
+
+
+def _stop_judging(signum: int, frame: FrameType | None) -> NoReturn:
+    raise _OutOfTime
 
 
 def _prepare() -> None:
     """In a new worker, before its first check."""
+    from tasks.check import symbolic
+
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    sys.set_int_max_str_digits(LONGEST_NUMBER)
     symbolic.load()
+    signal.signal(signal.SIGVTALRM, _stop_judging)

@@ -7,31 +7,52 @@ decided in compare.py.
 
 import re
 
-from tasks.check.answers import Answer, Listing, Matrix, Named, Ordered, Quantity, Region, Relation
+from tasks.check.answers import Answer, Choice, Listing, Matrix, Named, Ordered, Quantity, Region, Relation
 from tasks.check.notation import matching, split_outside, squeeze, unwrap
-from tasks.check.numerals import as_formula
+from tasks.check.numerals import as_formula, exact_value
 from tasks.check.scalar import read_scalar
+from tasks.check.units import is_unit
 
-_VARIABLE = r"(?:[A-Za-z]|\\(?!pi\b|infty\b|in\b)[a-z]+)(?:_\{\w+\}|'|\^\{-1\})*"
+_VARIABLE = r"(?:[A-Za-z]|\\(?!pi\b|infty\b|in\b)[a-z]+)(?:_\{[\w+-]+\}|'|\^\{-1\})*"
+_NUMBER = r"-?(?:[\d./]+|\\frac\{\d+\}\{\d+\})"
 _NAME = re.compile(
-    rf"{_VARIABLE}(?:\({_VARIABLE}(?:,{_VARIABLE})*\))?|\({_VARIABLE}(?:,{_VARIABLE})+\)|\"[^\"]*\"|"
-    rf"m?\\angle ?[A-Z]+|\\overline\{{[A-Z]+\}}|\|[A-Z]+\||[A-Z]{{2}}"
+    rf"{_VARIABLE}(?:\({_VARIABLE}(?:,{_VARIABLE})*\))?|\({_VARIABLE}(?:,{_VARIABLE})+\)"
+    rf"|(?![xyzkmn]\()[A-Za-z](?:'|\^\{{-1\}})*\({_NUMBER}(?:,{_NUMBER})*\)"  # f(2), not x(2)
+    r"|[PE]\([^()]*\)|\"[^\"]*\"[A-Z]*|\\?(?:Delta)?m?\\angle ?[A-Z]+|\\triangle ?[A-Z]+"
+    r"|\\(?:overline|bar|hat|vec|mathbf|tilde|widehat)\{[A-Za-z]+\}|\|[A-Z]+\||\[[A-Z]{3,}\]|[A-Z]{2}"
 )
+_WORDS = re.compile(r"(?!(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|exp|sqrt)[A-Za-z]{4,}(?:\s+[A-Za-z]+)*")
 _SEPARATOR = r"[,;]|\"[,;]?\s*(?:and|or)\s*\"|(?<=[\s\"])(?:and|or)(?=[\s\"])|\\(?:land|lor|vee|wedge)(?![A-Za-z])"
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:,\d{3})+)(?![\d]|,\d)")
 _ORDER = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z])|\\ne(?![A-Za-z]))")
+_UNIT_IN_BRACKETS = re.compile(r"(.*[\d)}!])\s+\(\s*([A-Za-z%$°¢][A-Za-z%.\s/^\d{}'-]*)\)", re.DOTALL)
+_AFTER_UNIT = re.compile(
+    r"(?<=\d)(\s*\"?\s*([A-Za-z]+)\.?\s*\"?)\s+\"?(?=\d)|(?<=\d)(\s*\"\s*([A-Za-z]+)\.?\s*\")(?=\d)"
+)
+_AFTER_EQUATION = re.compile(r"(?<=[\d)}])\s+(?=[A-Za-z](?:_\{\w+\})?\s*=)")
+_CHOICE = re.compile(
+    r"(?:\(([A-Z])\)|\"?\(?([A-Z])\)?[.):](?=\s))\"?\s*(?![+*/^=<>,;&|]|\\(?:cdot|times|cup|cap)|(?:and|or|nor|but|not)\b|is\s+(?:not|wrong|incorrect|false)\b"
+    r"|.*\([A-Z]\))(\S.*)",
+    re.DOTALL,
+)
+"""Not where another option is named too, or this one is denied: (A), (B) and "(A) or (B)" choose nothing."""
+_CHAIN = re.compile(r"[a-z](?:_\{\w+\})?")
+_ROWS = re.compile(r"\\begin\{(cases|aligned|gathered)\}(.*)\\end\{\1\}", re.DOTALL)
 _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb\{R\}", re.IGNORECASE)
 
 
 def read(text: str) -> Answer:
     """The typed answer of a normalised text. Total: what it cannot make out is a formula."""
     text = unwrap(text)
-    if text.startswith(r"\{") and text.endswith(r"\}") and matching(text, 1) == len(text) - 1:
-        inside = text[2:-2]
-        condition = split_outside(inside, r"\\mid(?![A-Za-z])|\||(?<!\d)\s*:")
-        if len(condition) == 2:
-            return read(condition[1])
-        return Listing(_flat([read(member) for member in split_outside(inside, "[,;]")]), is_set=True)
+    if (found := _set(text) or _choice(text)) is not None:
+        return found
+    if (rows := _ROWS.fullmatch(text)) and "&" not in (lines := re.sub(r"&\s*=|=\s*&", "=", rows[2])):
+        text = ", ".join(line for row in lines.split(r"\\") if (line := row.strip(" ,")))
+    if (match := _UNIT_IN_BRACKETS.fullmatch(text)) and (
+        len(match[2].strip()) > 1 or match[2] in "%$°¢" or is_unit(match[2])
+    ):
+        text = f"{match[1]} {match[2]}"  # 9 (apples)
+    text = _AFTER_EQUATION.sub(", ", _AFTER_UNIT.sub(_apart, text))
     if not text.startswith(("(", "[")):  # between brackets a comma separates: (22,500) is a point
         text = _THOUSANDS.sub(lambda match: match[1] + match[2].replace(",", ""), text)
     members = split_outside(text, _SEPARATOR)
@@ -39,20 +60,54 @@ def read(text: str) -> Answer:
         return _listing(members, text)
     if r"\pm" in text or r"\mp" in text:
         return _plus_minus(text)
+    exactly, *nearly = split_outside(text, r"\\approx(?![A-Za-z])") or [text]
+    if nearly:
+        return _named(exactly, nearly[-1]) if _is_name(exactly) else read(exactly)
+    if exactly != text.strip():
+        return read(exactly)
     return _bracketed(text) or _relation(text) or _region(text) or read_scalar(text)
 
 
+def _set(text: str) -> Answer | None:
+    """Members between braces, also without their backslashes, or all x with a condition."""
+    escaped = text.startswith(r"\{") and text.endswith(r"\}")
+    if (not escaped and not text.startswith("{")) or matching(text, int(escaped)) != len(text) - 1:
+        return None
+    inside = text[2:-2] if escaped else text[1:-1]
+    condition = split_outside(inside, r"\\mid(?![A-Za-z])|\||(?<!\d)\s*:")
+    if len(condition) == 2:
+        return read(condition[1])
+    return Listing(_flat([read(member) for member in split_outside(inside, "[,;]")]), is_set=True)
+
+
+def _choice(text: str) -> Answer | None:
+    """The letter of an option, alone or before its text."""
+    if match := re.fullmatch(r"\(?([A-Z])[).]", text):
+        return read_scalar(match[1])
+    if match := _CHOICE.fullmatch(text.replace('"', "")):
+        return Choice(match[1] or match[2], read(match[3]))
+    return None
+
+
+def _apart(match: re.Match[str]) -> str:
+    """A comma between 5 ft and 11 in."""
+    return f"{match[1] or match[3]}, " if is_unit(match[2] or match[4]) else match[0]
+
+
 def _plus_minus(text: str) -> Answer:
-    """Every choice of signs: independent for several plus-minus signs, opposite for a minus-plus."""
+    """Every choice of signs: independent for several plus-minus signs, opposite for a minus-plus. The signs stand
+    apart: 1-2 would be a range."""
     joint = r"\mp" in text
     variants = [text]
     while any(r"\pm" in one or r"\mp" in one for one in variants):
         if joint:
             variants = [
-                one.replace(r"\pm", plus).replace(r"\mp", minus) for one in variants for plus, minus in ("+-", "-+")
+                one.replace(r"\pm", plus).replace(r"\mp", minus)
+                for one in variants
+                for plus, minus in ((" + ", " - "), (" - ", " + "))
             ]
         else:
-            variants = [one.replace(r"\pm", sign, 1) for one in variants for sign in "+-"]
+            variants = [one.replace(r"\pm", sign, 1) for one in variants for sign in (" + ", " - ")]
         if len(variants) > 16:
             return Quantity(text, None)
     return _listing_of([read(re.sub(r"(^|[=(,])\s*\+", r"\1", one)) for one in variants])
@@ -93,9 +148,11 @@ def _bracketed(text: str) -> Answer | None:
     if re.match(r"[(\[]\s*\\begin\{matrix\}", text) and text[-1:] in ")]":
         return _bracketed(text[1:-1].strip())
     if text[:1] in ("(", "[") and matching(text, 0) == len(text) - 1 and text[-1] in ")]":
-        members = split_outside(text[1:-1], "[,;]")
+        members = tuple(read(member) for member in split_outside(text[1:-1], "[,;]"))
+        if text[0] == "[" and members and all(isinstance(one, Ordered) and one.brackets == "[]" for one in members):
+            return Matrix(tuple(one.members for one in members if isinstance(one, Ordered)))
         if len(members) > 1:
-            return Ordered(text[0] + text[-1], tuple(read(member) for member in members))
+            return Ordered(text[0] + text[-1], members)
     return None
 
 
@@ -103,24 +160,32 @@ def _relation(text: str) -> Answer | None:
     """`x = 4`, `4 = x`, `A = 2 + 3 = 5`, `-2 < x \\le 7`, `x \\in (1, 2)`, and other equations."""
     if len(parts := split_outside(text, r"\\in(?![A-Za-z])")) == 2 and _is_name(parts[0]):
         return _named(parts[0], parts[1])
-    order = [mark for mark in _ORDER.split(text) if mark]
-    if len(order) > 1:
-        parts, marks = [squeeze(part) for part in order[0::2]], order[1::2]
-        return _inequality(parts, marks) or Relation(as_formula(text))
     parts = split_outside(text, "=")
+    is_probability = (
+        len(parts) == 2 and parts[0][:1] in ("P", "E") and _is_name(parts[0])
+    )  # "<" may stand in its brackets
+    order = [mark for mark in _ORDER.split(text) if mark]
+    if len(order) > 1 and not is_probability:
+        sides, marks = [squeeze(part) for part in order[0::2]], order[1::2]
+        return _inequality(sides, marks) or Relation(as_formula(text))
     if len(parts) < 2:
         return None
+    numbers = {value for part in parts if (value := exact_value(part)) is not None}
+    if len(numbers) > 1:
+        return Relation(as_formula(text))  # x = 4 = 5 states nothing
+    if len(parts) > 2 and all(_CHAIN.fullmatch(squeeze(part)) for part in parts[:-1]):
+        return Listing(tuple(_named(part, parts[-1]) for part in parts[:-1]))  # x = y = z = 1 names all three
     if _is_name(parts[0]):
         return _named(parts[0], parts[-1])
     if _is_name(parts[-1]) and len(parts) == 2:
         return _named(parts[1], parts[0])
-    if not re.search(r"(?<![A-Za-z\\])[A-Za-z](?![A-Za-z])", re.sub(r'"[^"]*"', "", text)):
+    if not re.search("[A-Za-z]", re.sub(r'"[^"]*"|\\[A-Za-z]+', "", "".join(parts[:-1]))):
         return read(parts[-1])  # a calculation: 6/3 = 2 answers 2
     return Relation(as_formula(text))
 
 
 def _is_name(text: str) -> bool:
-    return _NAME.fullmatch(squeeze(text)) is not None
+    return _NAME.fullmatch(squeeze(text)) is not None or _WORDS.fullmatch(text.strip()) is not None
 
 
 def _named(name: str, value: str) -> Named:

@@ -5,14 +5,19 @@ from fractions import Fraction
 
 from tasks.check.answers import Answer, Based, Clock, Quantity, Ratio, Words
 from tasks.check.notation import split_outside, squeeze, unwrap
-from tasks.check.numerals import as_formula, exact_value
+from tasks.check.numerals import as_formula, degrees, exact_value
 from tasks.check.units import NUMBER_WORDS, SCALES, canonical, is_unit
 
-_MATH_WORD = r"sin|cos|tan|cot|sec|csc|log|exp|sqrt|pi|arcsin|arccos|arctan|frac|infty"
+_MATH_WORD = r"sin|cos|tan|cot|sec|csc|log|exp|sqrt|pi|arcsin|arccos|arctan|frac|infty|mod|bmod|max|min|gcd|lcm|det|lim"
 
 
 _CLOCK = re.compile(r"(\d{1,2})(?::(\d{2}))?([ap])\.?m\.?", re.IGNORECASE)
 _RATIO = r':|"\s*to\s*"|\\to(?![A-Za-z])|(?<=\d)\s+to\s+(?=\d)'
+_NO_NUMBER = re.compile(
+    r"\d+(?:\.\d+){2,}"  # a version
+    r"|\d+([-/])\d+\1\d+"  # a date
+    r"|.*[\d.]\s+[\d.].*"  # digits apart
+)
 _BASE = re.compile(r"\s*_\{\s*(?:base)?\s*(\w+)\s*\}|,?\s*\(?\bbase\s+(\w+)\)?\Z")
 _PLAIN_UNIT = re.compile(r"(.*?(?:[\d)}!]|\\pi))\s*([A-Za-z][A-Za-z\s/^.\d{}-]*)", re.DOTALL)
 
@@ -44,13 +49,20 @@ def in_base(digits: str, base: int) -> Based | None:
 
 
 def _quantity(text: str, plain: str) -> Answer:
+    if (angle := degrees(plain)) is not None:
+        return Quantity(as_formula(str(angle)), angle, "degree")
     number, unit, factor = _take_unit(text, plain)
     if number.casefold() in NUMBER_WORDS:
         number = str(NUMBER_WORDS[number.casefold()])
-    is_worded = re.search(r"[A-Za-z]{4}|[A-Za-z]{2}\s+[A-Za-z]{2}", number)
+    is_worded = re.search(
+        r"[A-Za-z]{4}|[A-Za-z]{2}\s+[A-Za-z]{2}|\A(?:yes|no)\Z", number, re.IGNORECASE
+    ) or re.fullmatch(r'"[^"]*[A-Za-z]{2}[^"]*"', text)
     if is_worded and not re.search(rf"[\\^_{{}}=]|\d|\A(?:{_MATH_WORD})(?![A-Za-z])", number):
-        return Words(number.casefold().strip(" .!"))
+        words = re.sub(r"\A(?:an?|the|there (?:is|are))\s+", "", " ".join(number.casefold().split()).strip(" .!"))
+        return Words(re.sub(r"\bsolutions\Z", "solution", words))
     exact = exact_value(number)
+    if exact is None and (_NO_NUMBER.fullmatch(as_formula(number)) or _is_range(number)):
+        return Words(plain.casefold())
     if factor == 1:
         return Quantity(as_formula(number), exact, unit)
     return Quantity(
@@ -60,9 +72,17 @@ def _quantity(text: str, plain: str) -> Answer:
     )
 
 
+def _is_range(text: str) -> bool:
+    """3-4, from the smaller to the greater; 4-3 is a calculation, and so is 3 - 4."""
+    match = re.fullmatch(r"(\d{1,99})-(\d{1,99})", text)
+    return match is not None and int(match[1]) < int(match[2])
+
+
 def _take_unit(text: str, plain: str) -> tuple[str, str, Fraction]:
     """The number's own text, the unit's one name, and the factor of a scale word ("million")."""
-    currency = re.match(r"(-?)\s*([$£€])\s*", text)
+    text = re.sub(r"(?<=\d)\s*¢\Z", ' "cents"', text)
+    text = re.sub(r"\A(.*\d)\s*([$£€¥₹])\Z", r"\2\1", re.sub(r"\AUSD?(?=\s*[\d$])", "$", text), flags=re.DOTALL)
+    currency = re.match(r"(-?)\s*([$£€¥₹])[\s$]*", text)
     if currency:
         text = plain = currency[1] + text[currency.end() :]
     if sign := _take_sign(text):
@@ -92,10 +112,14 @@ def _split_unit(text: str, plain: str) -> tuple[str, str]:
     if re.search(r"[A-Za-z0-9)}]\s*(?:\\cdot)?\s*(?:\\frac\{)?\Z", text[: max(quote, 0)]):
         number = re.sub(r"(?:\\cdot)?\s*(?:\\frac\{)?\Z", "", text[:quote].rstrip())
         return number, text[quote:]
-    if match := _PLAIN_UNIT.fullmatch(plain):
+    if (match := _PLAIN_UNIT.fullmatch(plain)) and not re.fullmatch(r"\([A-Z]\)", match[1]):  # an option's letter
         first, *_ = words = re.findall(r"[A-Za-z]+", match[2])
         is_known = is_unit(first) and (len(first) > 1 or plain[match.end(1)].isspace())
-        is_noun = len(first) > 1 and any(len(word) > 3 for word in words) and not re.fullmatch(_MATH_WORD, first)
+        is_noun = any(len(word) > 3 for word in words) or (
+            plain[match.end(1)].isspace() and re.fullmatch(r"[A-Za-z]{3}", first) and re.search("[aeiou]", first)
+        )
+        is_noun = is_noun and len(first) > 1 and not re.fullmatch(_MATH_WORD, first)
+        is_noun = is_noun and not re.search(r"(?<!\^)(?<!\^\{)\d", match[2])  # "7 maybe 8" is no number of things
         if is_known or is_noun:
             return match[1], match[2]
     return plain, ""

@@ -1,51 +1,185 @@
-"""What only algebra can decide, asked of math-verify. It may hang or crash, so pool.py runs it in workers.
+"""What only algebra can decide: math-verify's parser reads the formulas, their values decide (enclosure.py).
 
-math-verify's own timeouts need SIGALRM in a main thread, so they are off; its numbers are made exact before
-(decimals become fractions), because it compares floats after rounding to six digits.
+Reading is lazy (nothing is computed), so a formula costs nothing before its price is known. Formulas with letters are
+compared at points drawn at random: where they differ at one they are different, where they agree at all they are the
+same function (Schwartz 1980, Zippel 1979). What enclosures can't compute (integrals, limits, endless sums) sympy
+works out first: that can take for ever, so pool.py runs it in workers and limits their time. Its import takes half a
+second.
 """
 
-import logging
-from functools import lru_cache
+import random
+from collections.abc import Iterator
 from typing import Any
+
+import sympy
+from flint import fmpq
+from sympy.core.function import AppliedUndef
+
+from tasks.check.enclosure import NoValue, Point, Undecidable, differ, enclose, negative, plus, times, vanishes
+from tasks.check.formula import parse
+
+_HARD = (sympy.Integral, sympy.Limit, sympy.Derivative, sympy.Sum, sympy.Product)
+POINTS = 6
+"""Where two formulas with letters are compared: half of them positive."""
 
 
 def load() -> None:
-    """Import math-verify and sympy (about half a second) and warm the parser, so that no timeout pays for it."""
-    logging.getLogger("math_verify").setLevel(logging.ERROR)  # it warns once that its timeouts are off
+    """Warm the parser, so that no timeout pays for it."""
     same_expression(r"\sqrt{8}+1", r"1+2\sqrt{2}")
 
 
 def same_expression(gold: str, answer: str) -> bool:
-    """Do two LaTeX formulas without decimals state the same value, set, matrix or relation? Unreadable ones do not."""
-    from math_verify import verify
+    """Do two LaTeX formulas without decimals state the same value, set, matrix or relation? Unreadable ones do not.
 
-    parsed_gold, parsed_answer = _parse(gold), _parse(answer)
-    if parsed_gold is None or parsed_answer is None:
-        return False
-    return bool(
-        verify(
-            parsed_gold,
-            parsed_answer,
-            numeric_precision=50,
-            strict=True,
-            allow_set_relation_comp=True,
-            timeout_seconds=None,
-        )
-    )
+    Raises:
+        Undecidable: it can't be found out at a bearable cost.
+    """
+    trees = parse(gold), parse(answer)
+    return None not in trees and _same(*(_worked_out(tree) for tree in trees))
 
 
-@lru_cache(maxsize=512)
-def _parse(latex: str) -> Any | None:
-    import sympy
-    from latex2sympy2_extended import NormalizationConfig
-    from math_verify import LatexExtractionConfig, parse
+def _worked_out(tree: Any) -> Any:
+    """Without integrals, limits and endless sums, where sympy knows their values."""
+    if not isinstance(tree, sympy.Expr) or not tree.has(*_HARD):
+        return tree
+    return tree.replace(lambda part: isinstance(part, _HARD), _value)
 
-    # Units are ours to judge: math-verify's own cleaning drops the letters t, h, s, c, l as units, also as
-    # variables.
-    spelling = NormalizationConfig(basic_latex=True, units=False, malformed_operators=True, nits=False, boxed="none")
-    config = LatexExtractionConfig(normalization_config=spelling, boxed_match_priority=-1)
-    found = parse(f"${latex}$", extraction_config=[config], fallback_mode="no_fallback", parsing_timeout=None)
-    if not found:
+
+def _value(part: Any) -> Any:
+    """Of one of the `_HARD`. A long sum of anything but powers is refused: sympy would add it up for ever."""
+    if not isinstance(part, sympy.Sum | sympy.Product) or part.has(sympy.oo, -sympy.oo):
+        return part.doit()
+    try:
+        enclose(part, {})
+        return part
+    except (Undecidable, NoValue):
+        if isinstance(part, sympy.Sum) and part.function.is_polynomial(*part.variables):
+            return part.doit()
+        raise Undecidable("a series of too many terms") from None
+
+
+def _same(gold: Any, answer: Any) -> bool:
+    match gold, answer:
+        case sympy.Expr(), sympy.Expr():
+            return _same_value(gold, answer)
+        case sympy.MatrixBase(), sympy.MatrixBase():
+            return gold.shape == answer.shape and all(map(_same_value, gold.flat(), answer.flat()))
+        case sympy.Equality() | sympy.Unequality(), sympy.Equality() | sympy.Unequality():
+            return type(gold) is type(answer) and _proportion(gold, answer) is not None
+        case sympy.Rel(), sympy.Rel():
+            return _same_inequality(gold, answer) or _same_set(gold, answer)
+        case sympy.Tuple(), sympy.Tuple():
+            return len(gold) == len(answer) and all(map(_same, gold, answer))
+    return _same_set(gold, answer)
+
+
+def _same_value(gold: Any, answer: Any) -> bool:
+    """The same number, or the same function at all points where both have a value."""
+    boundless = (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan)
+    if gold.has(*boundless) or answer.has(*boundless):
+        if gold.has(*_HARD) or answer.has(*_HARD):
+            raise Undecidable("sympy knows no value for it")
+        return gold.has(*boundless[:2]) and bool(gold.doit() == answer.doit())
+    unknowns = _unknowns(gold, answer)
+    if not unknowns:
+        try:
+            return not differ(gold, answer, {})
+        except NoValue:
+            return False
+    seen = 0
+    for place, point in enumerate(_points(unknowns)):
+        try:
+            if differ(gold, answer, point):
+                if place < POINTS // 2 or all(_is_real(one, point) for one in (gold, answer)):
+                    return False
+            else:
+                seen += 1
+        except (Undecidable, NoValue):
+            continue
+    if seen < 2:
+        raise Undecidable("no two points where both formulas have a value")
+    return True
+
+
+def _unknowns(*trees: Any) -> list[Any]:
+    """Variables and unknown functions, f(x) as a whole; i is the imaginary unit."""
+    found = set[Any]().union(*(tree.atoms(AppliedUndef) | tree.free_symbols for tree in trees))
+    return sorted((one for one in found if str(one) != "i"), key=str)
+
+
+def _points(unknowns: list[Any]) -> Iterator[Point]:
+    """Always the same for the same names, so that a verdict can be had again. Positive ones first: there logarithms
+    and roots have their usual values."""
+    for place in range(POINTS):
+        draw = random.Random(place)
+        yield {
+            unknown: fmpq(draw.randrange(10**6, 3 * 10**6), 1_000_003)
+            * (1 if place < POINTS // 2 or draw.random() < 0.3 else -1)
+            for unknown in unknowns
+        }
+
+
+def _is_real(tree: Any, point: Point) -> bool:
+    return bool(enclose(tree, point).ball.imag.contains(0))
+
+
+def _proportion(gold: Any, answer: Any) -> int | None:
+    """The sign of the constant k in gold.lhs - gold.rhs = k (answer.lhs - answer.rhs), None where there is none."""
+    ours, theirs = (_numerator(one) for one in (gold, answer))
+    unknowns = _unknowns(gold, answer)
+    if not unknowns:
         return None
-    imaginary = {symbol: sympy.I for symbol in found[0].free_symbols if symbol.name == "i"}
-    return found[0].subs(imaginary) if imaginary else found[0]
+    first, *others = _points(unknowns)
+    try:
+        ours_first, theirs_first = enclose(ours, first), enclose(theirs, first)
+        if ours_first.ball.contains(0) or theirs_first.ball.contains(0):
+            return None
+        for point in others:
+            here = point
+            if not vanishes(
+                lambda here=here: plus(  # type: ignore[misc]
+                    times(enclose(ours, here), enclose(theirs, first)),
+                    negative(times(enclose(theirs, here), enclose(ours, first))),
+                )
+            ):
+                return None
+    except NoValue:
+        return None
+    return 1 if (ours_first.ball / theirs_first.ball).real > 0 else -1
+
+
+def _numerator(relation: Any) -> Any:
+    """lhs - rhs; of an equation without its denominators."""
+    difference = sympy.Add(relation.lhs, sympy.Mul(-1, relation.rhs, evaluate=False), evaluate=False)
+    if isinstance(relation, sympy.Equality | sympy.Unequality):
+        return sympy.fraction(sympy.together(difference))[0]
+    return difference
+
+
+def _same_inequality(gold: Any, answer: Any) -> bool:
+    def sense(relation: Any) -> tuple[bool, int]:
+        is_strict = isinstance(relation, sympy.StrictLessThan | sympy.StrictGreaterThan)
+        return is_strict, 1 if isinstance(relation, sympy.GreaterThan | sympy.StrictGreaterThan) else -1
+
+    (gold_strict, gold_way), (answer_strict, answer_way) = sense(gold), sense(answer)
+    return gold_strict == answer_strict and _proportion(gold, answer) == gold_way * answer_way
+
+
+def _same_set(gold: Any, answer: Any) -> bool:
+    """Two sets of numbers, a relation standing for the set where it holds."""
+    sets = []
+    for one in (gold, answer):
+        if not isinstance(one, sympy.Set):
+            if not hasattr(one, "as_set"):
+                return False
+            try:
+                one = one.as_set()
+            except (NotImplementedError, TypeError, ValueError, AttributeError):
+                return False
+        sets.append(one)
+    ours, theirs = sets
+    if isinstance(ours, sympy.FiniteSet) and isinstance(theirs, sympy.FiniteSet):
+        return all(any(_same(one, other) for other in theirs) for one in ours) and all(
+            any(_same(one, other) for one in ours) for other in theirs
+        )
+    return bool(ours == theirs or ours.symmetric_difference(theirs) == sympy.S.EmptySet)

@@ -6,7 +6,8 @@ ANSWERS.md: "A unit that is given must agree: 60 feet is not 60 inches"; nothing
 import re
 
 _SAME = {
-    "dollar": "$ usd dollar buck", "cent": "cent ¢", "pound sterling": "£", "euro": "€ euro",
+    "dollar": "$ usd dollar buck", "cent": "cent ¢", "pound sterling": "£", "euro": "€ euro eur",
+    "yen": "¥ yen jpy", "rupee": "₹ rupee rs inr",
     "percent": "percent pct",
     "degree": "degree deg", "fahrenheit": "fahrenheit degf", "celsius": "celsius degc",
     "radian": "radian rad",
@@ -38,6 +39,7 @@ _SHORTHAND = {
     "mph": "mile per hour",
     "kph": "kilometer per hour",
     "kmh": "kilometer per hour",
+    "kmph": "kilometer per hour",
     "fps": "foot per second",
 }
 
@@ -46,7 +48,13 @@ _COUNTING = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty"
 )
+_TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
 NUMBER_WORDS = {word: number for number, word in enumerate(_COUNTING.split())}
+NUMBER_WORDS |= {ten: 10 * number for number, ten in enumerate(_TENS, 2)} | {
+    f"{ten}-{one}": 10 * tens + ones
+    for tens, ten in enumerate(_TENS, 2)
+    for ones, one in enumerate(_COUNTING.split()[1:10], 1)
+}
 
 
 def is_unit(word: str) -> bool:
@@ -60,7 +68,11 @@ def canonical(text: str) -> str:
 
     Of counted things only the last word decides: "red apples" are apples.
     """
+    text = re.sub(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"\1 / \2", text)
+    text = re.sub(r"([A-Za-z]+)\s*\^\s*\{\s*-\s*1\s*\}", r" / \1", text)
+    text = re.sub(r"([A-Za-z]+)\s*\^\s*\{\s*-\s*([23])\s*\}", r" / \1^\2", text)
     text = re.sub(r"\\(?:frac|cdot)|[\"{}()\\]", " ", text.lower().replace("^{2}", "^2").replace("^{3}", "^3"))
+    text = re.sub(r"\bin (?:total|all|each|the)\b.*|\baltogether\b", " ", text)
     text = re.sub(r"\^\s*([23])", r" ^\1 ", text.replace("/", " per ").replace(".", " "))
     names: list[str] = []
     power = ""
@@ -71,7 +83,7 @@ def canonical(text: str) -> str:
                 power = "^2" if name == "square" else "^3"
             elif part in ("squared", "^2", "cubed", "^3"):
                 names[-1:] = [f"{names[-1]}^{'2' if part in ('squared', '^2') else '3'}"] if names and names[-1] else []
-            elif name not in ("of", "the", "a", "an", "in", "each", "total"):
+            elif name not in ("of", "the", "a", "an", "each", "total"):
                 names.append(name + power if name else "")
                 power = ""
     known = [name for name in names if name.split("^")[0] in _SAME]

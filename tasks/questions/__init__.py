@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from tasks.questions.benchmarks import domain_of, load_benchmark, source_of
+from tasks.questions.benchmarks import domain_of, load_all, load_benchmark, source_of
 from tasks.questions.overlap import ContaminatedQuestions, refuse_overlap
-from tasks.questions.rows import Loaded, QuestionError
+from tasks.questions.rows import Loaded
 from tasks.questions.sampling import hold_out, sample
 from tasks.questions.sources import content_of, load_questions
+from tasks.questions.values import QuestionError
 
 __all__ = [
     "ContaminatedQuestions",
@@ -18,6 +19,7 @@ __all__ = [
     "domain_of",
     "draw",
     "hold_out",
+    "load_all",
     "load_benchmark",
     "load_questions",
     "refuse_overlap",
@@ -34,6 +36,7 @@ def draw(
     held_out: float,
     held_out_seed: int = 0,
     columns: Mapping[str, str] | None = None,
+    content: str | None = None,
     benchmarks: Mapping[str, pl.DataFrame] | None = None,
 ) -> Loaded:
     """The questions of a round: `count` of the source (a note says where it has fewer), part of them held out.
@@ -42,10 +45,10 @@ def draw(
     another seed, trains on a question that an earlier one held out.
 
     Raises:
-        QuestionError: the source cannot be read or is malformed.
+        QuestionError: the source cannot be read, is malformed, or holds no longer what `content_of` said (`content`).
         ContaminatedQuestions: a drawn question occurs in one of `benchmarks` (name -> its rows).
     """
-    loaded = load_questions(source, count=count, seed=seed, columns=columns)
+    loaded = load_questions(source, count=count, seed=seed, columns=columns, content=content)
     drawn = hold_out(sample(loaded.frame, count, seed), held_out, held_out_seed)
     refuse_overlap(drawn, benchmarks or {})
     if drawn.height < count:

@@ -5,14 +5,16 @@ source's own test set. A file is out of domain unless it is named in_domain:FILE
 """
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import polars as pl
 
 from tasks.micro import world
-from tasks.questions.rows import QuestionError
+from tasks.questions.rows import Loaded
 from tasks.questions.sampling import sample
 from tasks.questions.sources import load_questions
+from tasks.questions.values import QuestionError
+from tasks.settings import Evaluation
 
 Domain = Literal["in_domain", "out_of_domain"]
 _MARK = "in_domain:"
@@ -35,23 +37,69 @@ def source_of(benchmark: str) -> tuple[str, str]:
     return (name, split or "test") if name in _BUILT_IN else (place, "test")
 
 
+def has_end(benchmark: str) -> bool:
+    """Whether it can be read whole: the micro world is generated without end; its splits share no question."""
+    return source_of(benchmark)[0] != "micro"
+
+
 def load_benchmark(
-    benchmark: str, *, count: int | None, seed: int, source: str, columns: Mapping[str, str] | None = None
-) -> pl.DataFrame:
+    benchmark: str,
+    *,
+    count: int | None,
+    seed: int,
+    source: str,
+    columns: Mapping[str, str] | None = None,
+    content: str | None = None,
+) -> Loaded:
     """Rows of `questions` whose `split` is in_domain or out_of_domain: a sample of `count`, or all (None).
 
     micro is generated without end, so it needs a count. The sample is stratified and the same for the same
-    seed.
+    seed. `columns` and `content` are those of `load_questions`.
 
     Raises:
         QuestionError: the benchmark is missing; the message names it, what was tried, and the way out.
     """
     place, split = source_of(benchmark)
     try:
-        if place == "micro" and count is None:
+        if count is None and not has_end(benchmark):
             raise QuestionError("micro has no end, so say how many questions")
-        loaded = load_questions(place, split=split, count=count or 0, seed=seed, columns=columns)
+        loaded = load_questions(place, split=split, count=count or 0, seed=seed, columns=columns, content=content)
     except QuestionError as problem:
         raise type(problem)(f"benchmark {benchmark!r}: {problem}") from problem
     rows = loaded.frame if count is None else sample(loaded.frame, count, seed)
-    return rows.with_columns(split=pl.lit(domain_of(benchmark, source)))
+    notes = tuple(f"benchmark {note}" for note in loaded.notes)
+    return Loaded(rows.with_columns(split=pl.lit(domain_of(benchmark, source))), notes)
+
+
+class Benchmarks(NamedTuple):
+    """All benchmarks of a round: the rows that are scored, the texts of all that they ask, and notes."""
+
+    sampled: pl.DataFrame
+    asked: pl.DataFrame
+    notes: tuple[str, ...]
+
+
+def load_all(source: str, contents: Mapping[str, str], settings: Evaluation) -> Benchmarks:
+    """The benchmarks of a round on `source`; `contents` has the `content_of` each, which must be what is read.
+
+    Raises:
+        QuestionError: a benchmark is missing, malformed or changed, or columns are given for one that is not there.
+    """
+    if unknown := settings.columns.keys() - set(settings.benchmarks):
+        raise QuestionError(f"evaluation.columns: {', '.join(sorted(unknown))} is no benchmark of this round")
+    sampled, asked, notes = [], [], list[str]()
+    for name in settings.benchmarks:
+        count = settings.count if domain_of(name, source) == "in_domain" else settings.out_of_domain_count
+        loaded = load_benchmark(
+            name,
+            count=None if has_end(name) else count,
+            seed=settings.seed,
+            source=source,
+            columns=settings.columns.get(name),
+            content=contents[name],
+        )
+        named = loaded.frame.with_columns(benchmark=pl.lit(name))
+        sampled.append(sample(named, count, settings.seed))
+        asked.append(named.select("question", "benchmark"))
+        notes.extend(loaded.notes)
+    return Benchmarks(pl.concat(sampled), pl.concat(asked), tuple(notes))

@@ -8,13 +8,12 @@ given counts. They get the sign here, which an answer may leave out.
 """
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from tasks.questions.places import BESIDE, HubUnreachable, data_folder, hub_commit, hub_rows
-from tasks.questions.rows import Loaded, Question, QuestionError, as_rows
-from tasks.questions.tables import read_table
+from tasks.questions.golds import NoFinalAnswer, final_answer
+from tasks.questions.places import BESIDE, File, HubSet, HubUnreachable, Read, data_folder, hub_commit
+from tasks.questions.rows import LeftOut, Mapped, Question
+from tasks.questions.values import QuestionError, Row, listed, solution_of, text_of
 
 HUB = "openai/gsm8k"
 _ASKS_PERCENT = re.compile(
@@ -26,21 +25,20 @@ _ASKS_PERCENT = re.compile(
 _KINDS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 
-def load(split: str) -> Loaded:
-    """GSM8K from CPL_DATA/gsm8k/SPLIT.jsonl.gz where that is set, else the hub, else ../shared/data.
+def find(split: str) -> File | HubSet:
+    """CPL_DATA/gsm8k/SPLIT.jsonl.gz where that is set and there, else the hub, else (no hub answers) ../shared/data."""
+    path = _file(split)
+    return File(path) if path.is_file() and (data_folder() or not hub_commit(HUB)) else HubSet(HUB, "main", split)
 
-    `level` is the number of calculations of the reference solution, `kinds` are the operations among them.
+
+def questions(read: Read, split: str) -> Mapped:
+    """`level` is the number of calculations of the reference solution, `kinds` are the operations among them.
 
     Raises:
         QuestionError: it is nowhere; the message says where it was looked for.
     """
-    found = find(split)
-    if isinstance(found, Path):
-        loaded = as_rows(_questions(read_table(found)), "gsm8k", split)
-        note = f"gsm8k: {loaded.frame.height} {split} questions from the file {found.name}, not from the hub"
-        return loaded._replace(notes=(*loaded.notes, note))
     try:
-        return as_rows(_questions(hub_rows(found, "main", split)), "gsm8k", split)
+        return Mapped([_question(where, row) for where, row in read.rows])
     except HubUnreachable as problem:
         # A hub that named its commit and then fails is no reason to read the file: the cache key has the commit.
         path = _file(split)
@@ -51,35 +49,39 @@ def load(split: str) -> Loaded:
         ) from problem
 
 
-def find(split: str) -> Path | str:
-    """What `load` reads: the file, below CPL_DATA or where no hub answers; else the name of the hub's data set."""
-    path = _file(split)
-    return path if path.is_file() and (data_folder() or not hub_commit(HUB)) else HUB
-
-
 def _file(split: str) -> Path:
     return (data_folder() or BESIDE) / "gsm8k" / f"{split}.jsonl.gz"
 
 
-def _questions(rows: Iterator[tuple[str, dict[str, Any]]]) -> Iterator[Question]:
-    for where, row in rows:
-        if not {"question", "answer"} <= row.keys():
-            raise QuestionError(f"{where}: expected question and answer, found {', '.join(row)}")
-        # The hub's answer holds solution and final answer; files may hold them apart.
-        solution, _, final = str(row["answer"] or "").rpartition("####")
-        solution = solution.strip() or row.get("solution") or ""
-        calculations = re.findall(r"<<([^=>]*)=", solution)
-        used = {kind for calculation in calculations for sign, kind in _KINDS.items() if sign in calculation}
-        question = str(row["question"] or "")
-        answer = re.sub(r"(?<=\d),(?=\d{3})", "", final.strip())
-        yield Question(
-            where=where,
-            question=question,
-            answer=rf"{answer}\%" if answer[-1:].isdigit() and asks_percentage(question) else answer,
-            kinds=tuple(kind for kind in _KINDS.values() if kind in used),
-            level=len(calculations),
-            solution=solution or None,
-        )
+def _question(where: str, row: Row) -> Question | LeftOut:
+    if not {"question", "answer"} <= row.keys():
+        raise QuestionError(f"{where}: expected question and answer, found {listed(row)}")
+    question = text_of(row["question"], where, "question")
+    given = text_of(row["answer"], where, "answer")
+    if not question or not given:
+        return Question(where, question, given)
+    try:
+        gold = final_answer(given)
+    except NoFinalAnswer as problem:
+        return LeftOut(where, str(problem))
+    # The hub's answer holds solution and final answer; files may hold them apart.
+    solution = gold.solution or solution_of(row.get("solution"), where) or ""
+    calculations = re.findall(r"<<([^=>]*)=", solution)
+    used = {kind for calculation in calculations for sign, kind in _KINDS.items() if sign in calculation}
+    return Question(
+        where=where,
+        question=question,
+        answer=as_written(gold.answer, question),
+        kinds=tuple(kind for kind in _KINDS.values() if kind in used),
+        level=len(calculations),
+        solution=solution or None,
+    )
+
+
+def as_written(answer: str, question: str) -> str:
+    """A final answer of GSM8K without thousands commas, and with the percent sign that it lacks."""
+    answer = re.sub(r"(?<=\d),(?=\d{3})", "", answer)
+    return rf"{answer}\%" if answer[-1:].isdigit() and asks_percentage(question) else answer
 
 
 def asks_percentage(question: str) -> bool:

@@ -6,88 +6,99 @@ test.
 No copy of it comes with this project (its licence is contested).
 """
 
-import json
-from collections import Counter
-from collections.abc import Iterator
+import hashlib
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from tasks.check.equivalence import is_same_text
-from tasks.check.notation import boxed_contents
-from tasks.questions.places import BESIDE, data_folder, hub_rows
-from tasks.questions.rows import Loaded, Question, QuestionError, as_rows
-from tasks.questions.tables import FORMATS, as_level, read_table
+from tasks.questions.golds import NoFinalAnswer, final_answer
+from tasks.questions.places import BESIDE, File, HubSet, Place, Read, data_folder
+from tasks.questions.rows import LeftOut, Mapped, Question
+from tasks.questions.tables import FORMATS, json_row, read_file
+from tasks.questions.values import QuestionError, Row, kinds_of, level_of, listed, text_of
 
 _FIELDS = ("problem", "level", "type", "solution")
-_PROBLEMS = "*/*.json"
 
 
-def load(place: str, split: str) -> Loaded:
-    r"""MATH from a folder of SUBJECT/N.json files, a JSONL/Parquet/CSV file, or "hub:OWNER/NAME".
+@dataclass(frozen=True)
+class Problems:
+    """A folder with a file for every problem: SUBJECT/N.json."""
+
+    folder: Path
+    split: str
+
+    def content(self) -> str:
+        try:
+            data = {path: path.read_bytes() for path in _problems(self.folder)}
+        except OSError:  # which `read` names
+            return ""
+        return _digest(data) if data else ""
+
+    def read(self) -> Read:
+        data = {path: read_file(path) for path in _problems(self.folder)}
+        if not data:
+            raise QuestionError(
+                f"MATH, split {self.split!r}, was not found in {self.folder}. It is yours to supply: a folder with "
+                f"SUBJECT/N.json, or a file ({', '.join('*' + one for one in FORMATS)}) with {', '.join(_FIELDS)}. "
+                "Name it as math:PATH or math:hub:OWNER/NAME"
+            )
+        return Read(((str(path), json_row(one, str(path))) for path, one in data.items()), _digest(data))
+
+
+def find(place: str, split: str) -> Place:
+    """A folder of SUBJECT/N.json files, a file, or a set of the hub ("hub:OWNER/NAME").
 
     With an empty `place` it is looked for as CPL_DATA/math. A folder with a sub-folder or file of the split's
-    name is entered. The answer is the content of the solution's last \boxed; problems whose boxes are
-    missing, empty or differ are left out and counted, because their reward would be wrong.
-
-    Raises:
-        QuestionError: not found, or a file that is no MATH problem.
+    name is entered.
     """
-    dropped: Counter[str] = Counter()
-    found = find(place, split)
-    rows = hub_rows(found, None, split) if isinstance(found, str) else _files(found, split)
-    loaded = as_rows(_questions(rows, dropped), "math", split)
-    left_out = tuple(f"math: {count} problems left out: {why}" for why, count in sorted(dropped.items()))
-    return loaded._replace(notes=loaded.notes + left_out)
-
-
-def find(place: str, split: str) -> Path | str:
-    """What `load` reads: a file or a folder with SUBJECT/N.json, or the name of a data set of the hub."""
     _, hub, name = place.rpartition("hub:")
     if hub:
-        return name
+        return HubSet(name, None, split)
     folder = Path(place).expanduser() if place else (data_folder() or BESIDE) / "math"
-    for path in (folder / split, *(folder / f"{split}{ending}" for ending in FORMATS)):
-        if path.is_file() or any(path.glob(_PROBLEMS)):
-            return path
-    return folder
+    for path in (folder / split, *(folder / f"{split}{ending}" for ending in FORMATS), folder):
+        if path.is_file():
+            return File(path)
+        if _problems(path):
+            return Problems(path, split)
+    return Problems(folder, split)
 
 
-def _files(path: Path, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    if path.is_file():
-        return read_table(path)
-    if files := sorted(path.glob(_PROBLEMS)):
-        return ((str(file), _problem(file)) for file in files)
-    raise QuestionError(
-        f"MATH, split {split!r}, was not found in {path}. It is yours to supply: a folder with "
-        f"SUBJECT/N.json, or a JSONL, Parquet or CSV file with {', '.join(_FIELDS)}; name it as math:PATH "
-        "or math:hub:OWNER/NAME"
-    )
+def questions(read: Read) -> Mapped:
+    r"""Problems with the content of the solution's last \boxed as their answer.
+
+    Those whose boxes are missing, empty or differ are left out, because their reward would be wrong.
+
+    Raises:
+        QuestionError: a row or file that is no MATH problem.
+    """
+    return Mapped([_question(where, row) for where, row in read.rows])
 
 
-def _problem(file: Path) -> dict[str, Any]:
+def _problems(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*/*.json"))
+
+
+def _digest(data: dict[Path, bytes]) -> str:
+    whole = hashlib.sha256()
+    for path, one in data.items():
+        whole.update(f"{path.parent.name}/{path.name}\0{hashlib.sha256(one).hexdigest()}\0".encode())
+    return whole.hexdigest()
+
+
+def _question(where: str, row: Row) -> Question | LeftOut:
+    if missing := [name for name in _FIELDS if name not in row]:
+        raise QuestionError(f"{where}: there is no {', '.join(missing)}; the fields are {listed(row)}")
+    solution = text_of(row["solution"], where, "solution")
+    if "boxed" not in solution:
+        return LeftOut(where, r"no \boxed answer")
     try:
-        return dict(json.loads(file.read_bytes()))
-    except ValueError as problem:
-        raise QuestionError(f"{file}: this is no JSON object: {problem}") from problem
-
-
-def _questions(rows: Iterator[tuple[str, dict[str, Any]]], dropped: Counter[str]) -> Iterator[Question]:
-    for where, row in rows:
-        if missing := [name for name in _FIELDS if name not in row]:
-            raise QuestionError(f"{where}: there is no {', '.join(missing)}; the fields are {', '.join(row)}")
-        boxed = boxed_contents(str(row["solution"] or ""))
-        if not boxed:
-            dropped[r"no \boxed answer"] += 1
-        elif not boxed[-1]:
-            dropped[r"empty \boxed answer"] += 1
-        elif not all(is_same_text(boxed[-1], other) for other in boxed):
-            dropped[r"several \boxed answers that differ"] += 1
-        else:
-            yield Question(
-                where=where,
-                question=str(row["problem"] or ""),
-                answer=boxed[-1],
-                kinds=(str(row["type"]),),
-                level=as_level(row["level"]),
-                solution=row["solution"],
-            )
+        answer = final_answer(solution).answer
+    except NoFinalAnswer as problem:
+        return LeftOut(where, str(problem))
+    return Question(
+        where=where,
+        question=text_of(row["problem"], where, "problem"),
+        answer=answer,
+        kinds=kinds_of(row["type"], where),
+        level=level_of(row["level"], where),
+        solution=solution,
+    )

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from tasks.questions.rows import QuestionError, fold
+from tasks.questions.folding import fold
+from tasks.questions.values import QuestionError
 
 
 class ContaminatedQuestions(QuestionError):
@@ -14,7 +15,7 @@ class ContaminatedQuestions(QuestionError):
 def refuse_overlap(questions: pl.DataFrame, benchmarks: Mapping[str, pl.DataFrame]) -> None:
     """Raises ContaminatedQuestions where a question occurs in a benchmark (name -> rows of its test set).
 
-    Texts are compared without case, white space and punctuation.
+    Texts are compared as `fold` writes them: without case, white space and the punctuation of prose.
     """
     drawn = questions.select("question_id", "question")
     texts = {fold(text): (name, text) for name, text in drawn.iter_rows()}

@@ -1,15 +1,68 @@
-"""Where data sets are looked for: the folder CPL_DATA, the Hugging Face hub, and a folder beside the repository."""
+"""Where rows of questions lie: files, folders, the Hugging Face hub; and where data sets are looked for.
+
+A place says what it holds, for a cache key, and gives its rows together with what was read, so that a stage can tell
+whether it was changed between the two.
+"""
 
 import functools
+import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple, Protocol
 
-from tasks.questions.rows import QuestionError
+from tasks.digest import digest
+from tasks.questions.tables import read_file, rows_of
+from tasks.questions.values import QuestionError, Row
 
 HUB_SECONDS = 5.0
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+class Read(NamedTuple):
+    """Rows with their places ("train.jsonl, line 7"), and the content that they were read from."""
+
+    rows: Iterator[tuple[str, Row]]
+    content: str
+
+
+class Place(Protocol):
+    def content(self) -> str:
+        """Digest or commit of what lies there; "" where nothing does or nobody says."""
+
+    def read(self) -> Read:
+        """Raises QuestionError where there is nothing, or nothing that can be read."""
+
+
+@dataclass(frozen=True)
+class File:
+    path: Path
+
+    def content(self) -> str:
+        try:
+            return digest(self.path) if self.path.is_file() else ""
+        except OSError:  # which `read` names
+            return ""
+
+    def read(self) -> Read:
+        data = read_file(self.path)
+        return Read(rows_of(self.path, data), hashlib.sha256(data).hexdigest())
+
+
+@dataclass(frozen=True)
+class HubSet:
+    """A data set of the hub, at the commit that the hub named first in this process."""
+
+    name: str
+    config: str | None
+    split: str
+
+    def content(self) -> str:
+        return hub_commit(self.name)
+
+    def read(self) -> Read:
+        return Read(hub_rows(self.name, self.config, self.split), hub_commit(self.name))
 
 
 class HubUnreachable(QuestionError):
@@ -47,7 +100,7 @@ def hub_commit(name: str) -> str:
         return ""
 
 
-def hub_rows(name: str, config: str | None, split: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def hub_rows(name: str, config: str | None, split: str) -> Iterator[tuple[str, Row]]:
     """Rows of a hub data set at its `hub_commit`, each with its place.
 
     With HF_HUB_OFFLINE=1 only the hub's local cache is read. Raises HubUnreachable within seconds where no
@@ -58,7 +111,8 @@ def hub_rows(name: str, config: str | None, split: str) -> Iterator[tuple[str, d
     reach_hub()
     try:
         rows = datasets.load_dataset(name, config, split=split, revision=hub_commit(name) or None)
-    except (ConnectionError, FileNotFoundError, ValueError, datasets.exceptions.DatasetsError) as problem:
-        raise HubUnreachable(f"{name}, split {split}: {str(problem).splitlines()[0]}") from problem
+    except Exception as problem:  # of every kind: no such set or split, a network that fails, a set that is a program
+        said = str(problem).strip().splitlines() or [type(problem).__name__]
+        raise HubUnreachable(f"{name}, split {split}: {said[0][:300]}") from problem
     for number, row in enumerate(rows, 1):
         yield f"{name}, split {split}, row {number}", dict(row)

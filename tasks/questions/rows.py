@@ -2,18 +2,17 @@
 
 import hashlib
 import re
-import unicodedata
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import polars as pl
 
+from tasks.check.equivalence import is_equal_at_sight
+from tasks.questions.folding import fold
+from tasks.questions.values import QuestionError, short
 from tasks.records import frame
-
-
-class QuestionError(ValueError):
-    """Questions that cannot be used: the message names the file, row or field, and the way out."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +20,7 @@ class Question:
     """One question as a source gives it; `where` names its place ("train.jsonl, line 7") in messages.
 
     `level` is the difficulty in the source's own scale, 0 where it has none; `kinds` are operations or
-    subjects.
+    subjects. `is_exact`: a right answer is the same text, not another of the same value.
     """
 
     where: str
@@ -30,6 +29,22 @@ class Question:
     kinds: tuple[str, ...] = ()
     level: int = 0
     solution: str | None = None
+    is_exact: bool = False
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A row that is well formed and cannot be asked, because no answer to it could be judged."""
+
+    where: str
+    why: str
+
+
+class Mapped(NamedTuple):
+    """Questions of rows, and what a user should know of how they were read."""
+
+    questions: list[Question | LeftOut]
+    notes: tuple[str, ...] = ()
 
 
 class Loaded(NamedTuple):
@@ -39,43 +54,58 @@ class Loaded(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def as_rows(questions: Iterable[Question], source: str, split: str) -> Loaded:
-    """Validated rows with stable ids such as "gsm8k/train/1f3a5b7c9d0e2f46"; duplicates are removed and
-    counted.
+def as_rows(questions: Iterable[Question | LeftOut], source: str, split: str, notes: Iterable[str] = ()) -> Loaded:
+    """Validated rows with stable ids such as "gsm8k/train/1f3a5b7c9d0e2f46".
+
+    Left out, counted and told by their places: `LeftOut`, duplicates, and questions that are there with two answers, of
+    which nobody knows the right one.
 
     Raises:
-        QuestionError: no question at all, or questions without a text or an answer.
+        QuestionError: a question without text or answer, none at all, or more left out than kept.
     """
-    rows: dict[str, dict[str, object]] = {}
-    count, empty, unanswered = 0, [], []
+    questions = list(questions)
+    alike: dict[str, list[Question]] = defaultdict(list)
+    left_out: dict[str, list[str]] = defaultdict(list)
+    empty, unanswered = list[str](), list[str]()
     for one in questions:
-        count += 1
-        if not one.question.strip():
+        if isinstance(one, LeftOut):
+            left_out[one.why].append(one.where)
+        elif not one.question.strip():
             empty.append(one.where)
         elif not one.answer.strip():
             unanswered.append(one.where)
         else:
-            rows.setdefault(fold(one.question), _row(one, source, split))
+            alike[fold(one.question)].append(one)
     for places, what in ((empty, "no question"), (unanswered, "a question but no answer")):
         if places:
-            raise QuestionError(f"{source}: {len(places)} rows have {what}: {_first(places)}")
-    if not rows:
-        raise QuestionError(f"{source}: there is no question in split {split!r}")
-    removed = count - len(rows)
-    notes = (f"{source}: {removed} of {count} questions were duplicates and are left out",) if removed else ()
-    return Loaded(frame("questions", rows.values()), notes)
+            has = f"{len(places)} rows have" if len(places) > 1 else "1 row has"
+            raise QuestionError(f"{source}: {has} {what}: {_first(places)}")
+    kept, repeated = list[Question](), list[str]()
+    for first, *others in alike.values():
+        if all(is_equal_at_sight(first.answer, other.answer) for other in others):
+            kept.append(first)
+            repeated.extend(other.where for other in others)
+        else:
+            said = " and ".join(f"{one.where} says {short(one.answer)}" for one in (first, *others))
+            left_out["one question with several answers"].append(said)
+    told = [f"{source}: {len(places)} questions left out: {why} ({_first(places)})" for why, places in left_out.items()]
+    if sum(map(len, left_out.values())) > len(kept) or not kept:  # the wrong column rather than a few bad rows
+        what = "most questions cannot be asked" if kept else f"there is no question in split {split!r}"
+        raise QuestionError("; ".join([f"{source}: {what}", *told]))
+    if repeated:
+        count = f"{len(repeated)} of {len(questions)} questions"
+        told.append(f"{source}: {count} were duplicates and are left out ({_first(repeated)})")
+    return Loaded(frame("questions", [_row(one, source, split) for one in kept]), (*notes, *told))
 
 
 def question_id(source: str, split: str, question: str) -> str:
-    """The same for the same text, wherever it is read from and in whatever order."""
-    return f"{source}/{split}/{hashlib.sha256(question.strip().encode()).hexdigest()[:16]}"
+    """The same for the same text, wherever it is read from and in whatever order; it can be part of a path."""
+    return f"{slug(source)}/{slug(split)}/{hashlib.sha256(question.strip().encode()).hexdigest()[:16]}"
 
 
-def fold(text: str) -> str:
-    """A text without case, white space and punctuation; numbers and signs of arithmetic stay: 3 + 5 is not 3 - 5."""
-    text = unicodedata.normalize("NFKC", text).casefold()
-    text = re.sub(r"(?<=\d),(?=\d{3})|(?<=[^\W\d_])[-'’](?=[^\W\d_])", "", text)
-    return " ".join(re.findall(r"\d+(?:\.\d+)?|[^\W\d_]+|[-+*/=<>^%|]", text))
+def slug(name: str) -> str:
+    """A name that can be part of an id."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.") or "questions"
 
 
 def _row(one: Question, source: str, split: str) -> dict[str, object]:
@@ -88,6 +118,7 @@ def _row(one: Question, source: str, split: str) -> dict[str, object]:
         "question": one.question.strip(),
         "answer": one.answer.strip(),
         "solution": one.solution,
+        "is_exact": one.is_exact,
         "is_held_out": False,
     }
 

@@ -1,15 +1,17 @@
 """The sources of questions by name: micro, gsm8k, math, any file, any hub data set."""
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
-from tasks.digest import digest
 from tasks.micro import world
 from tasks.questions import gsm8k, math_problems
-from tasks.questions.places import hub_commit, hub_rows
-from tasks.questions.rows import Loaded, Question, QuestionError, as_rows
-from tasks.questions.tables import FORMATS, map_rows, read_table
+from tasks.questions.columns import map_rows
+from tasks.questions.places import File, HubSet, Place, Read
+from tasks.questions.rows import Loaded, Mapped, Question, as_rows, slug
+from tasks.questions.tables import FORMATS
+from tasks.questions.values import QuestionError
 
 WAYS = (
     "micro, gsm8k, math (or math:PATH, math:hub:OWNER/NAME), hub:OWNER/NAME[/CONFIG][@SPLIT], "
@@ -17,8 +19,48 @@ WAYS = (
 )
 
 
+class Source(NamedTuple):
+    """A source: its name and split in ids, where its rows lie, and how they become questions."""
+
+    name: str
+    split: str
+    place: Place
+    questions: Callable[[Read], Mapped]
+
+
+def find(source: str, split: str, columns: Mapping[str, str] | None = None) -> Source | None:
+    """The source of this name (see WAYS); None for micro, which lies nowhere.
+
+    Raises:
+        QuestionError: there is no such source, or it takes no columns.
+    """
+    kind, _, rest = source.partition(":")
+    if columns and kind in ("micro", "gsm8k", "math"):
+        raise QuestionError(f"columns are for files and hub data sets; {kind} knows its own")
+    if source == "micro":
+        return None
+    if source == "gsm8k":
+        return Source("gsm8k", split, gsm8k.find(split), partial(gsm8k.questions, split=split))
+    if kind == "math":
+        return Source("math", split, math_problems.find(rest, split), math_problems.questions)
+    mapped = partial(_mapped, columns=columns or {})
+    if kind == "hub" and rest:
+        name, config, own_split = _hub_set(rest)
+        return Source(name.rpartition("/")[2], own_split or split, HubSet(name, config, own_split or split), mapped)
+    path = Path(source).expanduser()
+    if not source or (not path.exists() and not source.lower().endswith(FORMATS)):
+        raise QuestionError(f"unknown question source {source!r}: give {WAYS}")
+    return Source(path.name.removesuffix(".gz").rsplit(".", 1)[0], split, File(path), mapped)
+
+
 def load_questions(
-    source: str, *, split: str = "train", count: int, seed: int, columns: Mapping[str, str] | None = None
+    source: str,
+    *,
+    split: str = "train",
+    count: int,
+    seed: int,
+    columns: Mapping[str, str] | None = None,
+    content: str | None = None,
 ) -> Loaded:
     """All questions of a source's split, validated, without duplicates; `count` and `seed` matter to micro
     only.
@@ -26,30 +68,21 @@ def load_questions(
     Args:
         source: see WAYS.
         split: of micro, gsm8k, math; of a hub data set unless its name says another one.
-        columns: names of a file's or hub set's columns (tables.py), where they are not the default ones.
+        columns: names of a file's or hub set's columns (columns.py), where they are not the default ones.
+        content: what `content_of` said of the source, when that must be what is read.
 
     Raises:
-        QuestionError: unknown or missing source, malformed or empty file, a row without question or answer.
+        QuestionError: unknown or missing source, malformed or empty file, a row without question or answer, or a
+            source that was changed since `content_of` saw it.
     """
-    kind, _, rest = source.partition(":")
-    if columns and kind in ("micro", "gsm8k", "math"):
-        raise QuestionError(f"columns are for files and hub data sets; {kind} knows its own")
-    if source == "micro":
+    found = find(source, split, columns)
+    if found is None:
         return as_rows(_micro(split, count, seed), "micro", split)
-    if source == "gsm8k":
-        return gsm8k.load(split)
-    if kind == "math":
-        return math_problems.load(rest, split)
-    if kind == "hub" and rest:
-        name, config, own_split = _hub_set(rest)
-        split = own_split or split
-        rows = hub_rows(name, config, split)
-        return as_rows(map_rows(rows, columns or {}), slug(name.rpartition("/")[2]), split)
-    path = Path(source).expanduser()
-    if not source or (not path.exists() and not source.lower().endswith(FORMATS)):
-        raise QuestionError(f"unknown question source {source!r}: give {WAYS}")
-    name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    return as_rows(map_rows(read_table(path), columns or {}), slug(name), split)
+    read = found.place.read()
+    if content is not None and content != read.content:
+        raise QuestionError(f"{source} was changed while it was read: start again, and what it holds now is taken")
+    mapped = found.questions(read)
+    return as_rows(mapped.questions, slug(found.name), found.split, mapped.notes)
 
 
 def content_of(source: str, split: str = "train") -> str:
@@ -58,20 +91,15 @@ def content_of(source: str, split: str = "train") -> str:
     Digest of the file or folder that `load_questions` reads, or commit of the hub's data set; "" where the hub does
     not say it, where nothing is found, and for micro, which its settings determine.
     """
-    if source == "micro":
+    try:
+        found = find(source, split)
+    except QuestionError:
         return ""
-    kind, _, rest = source.partition(":")
-    if source == "gsm8k":
-        found = gsm8k.find(split)
-    elif kind == "math":
-        found = math_problems.find(rest, split)
-    elif kind == "hub" and rest:
-        found = _hub_set(rest)[0]
-    else:
-        found = Path(source).expanduser()
-    if isinstance(found, str):
-        return hub_commit(found)
-    return digest(found) if found.exists() else ""
+    return found.place.content() if found else ""
+
+
+def _mapped(read: Read, columns: Mapping[str, str]) -> Mapped:
+    return map_rows(read.rows, columns)
 
 
 def _hub_set(rest: str) -> tuple[str, str | None, str]:
@@ -79,11 +107,6 @@ def _hub_set(rest: str) -> tuple[str, str | None, str]:
     place, _, split = rest.partition("@")
     owner, dataset, *config = place.split("/") if "/" in place else ("", place)
     return f"{owner}/{dataset}".strip("/"), "/".join(config) or None, split
-
-
-def slug(name: str) -> str:
-    """A name that can be part of an id."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-") or "questions"
 
 
 def _micro(split: str, count: int, seed: int) -> list[Question]:
@@ -99,6 +122,7 @@ def _micro(split: str, count: int, seed: int) -> list[Question]:
             kinds=tuple(problem.kinds),
             level=problem.level,
             solution="\n".join(problem.solution),
+            is_exact=True,
         )
         for number, problem in enumerate(problems, 1)
     ]

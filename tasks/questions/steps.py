@@ -1,35 +1,28 @@
 """The steps *benchmarks* and *questions*: what is asked at the end, and what is learnt from, kept apart.
 
 Both are read before anything costs a GPU minute, so bad input ends a round here. What a source holds is part of the
-cache key (`tasks.questions.content_of`): an edited file is another source.
+cache key (`tasks.questions.content_of`): an edited file is another source, also when it is edited meanwhile.
 """
 
-import polars as pl
+from collections.abc import Iterable
 
 from infra.store import Ref
-from tasks.questions import draw, load_benchmark, refuse_overlap
+from tasks.questions import draw, load_all, refuse_overlap
 from tasks.settings import Evaluation, Questions
 from tasks.step import Stage, step
 
 
-@step("benchmarks", version=2)
+@step("benchmarks", version=4)
 def load_benchmarks(stage: Stage, source: str, contents: dict[str, str], settings: Evaluation) -> int:
     """The questions of every benchmark: table `benchmarks`, and all of their texts in `asked`, to refuse overlaps."""
-    sampled, whole = [], []
-    for name in settings.benchmarks:
-        rows = load_benchmark(name, count=None if _has_end(name) else settings.count, seed=settings.seed, source=source)
-        domain = rows["split"][0]
-        count = settings.count if domain == "in_domain" else settings.out_of_domain_count
-        sampled.append(_benchmark(name, count, source, settings))
-        whole.append(rows.select("question").with_columns(benchmark=pl.lit(name)))
-        stage.log.info("benchmark %s (%s): %d questions", name, domain, sampled[-1].height)
-    benchmarks = pl.concat(sampled)
-    stage.write("benchmarks", benchmarks)
-    stage.write("asked", pl.concat(whole))
-    return benchmarks.height
+    loaded = load_all(source, contents, settings)
+    _tell(stage, loaded.notes)
+    stage.write("benchmarks", loaded.sampled)
+    stage.write("asked", loaded.asked)
+    return loaded.sampled.height
 
 
-@step("questions", version=2)
+@step("questions", version=4)
 def sample_questions(stage: Stage, round: int, content: str, settings: Questions) -> int:
     """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
     drawn = draw(
@@ -38,11 +31,10 @@ def sample_questions(stage: Stage, round: int, content: str, settings: Questions
         seed=settings.seed + round - 1,
         held_out=settings.held_out,
         columns=settings.columns,
+        content=content,
     )
-    for note in drawn.notes:
-        stage.log.warning(note)
+    _tell(stage, drawn.notes)
     stage.write("questions", drawn.frame)
-    stage.facts["notes"] = list(drawn.notes)
     return drawn.frame.height
 
 
@@ -54,11 +46,7 @@ def refuse_overlaps(stage: Stage, questions: Ref, benchmarks: Ref) -> int:
     return 0
 
 
-def _has_end(benchmark: str) -> bool:
-    """The micro world is generated without end; its splits share no question by construction."""
-    return not benchmark.startswith("micro/")
-
-
-def _benchmark(name: str, count: int, source: str, settings: Evaluation) -> pl.DataFrame:
-    rows = load_benchmark(name, count=count, seed=settings.seed, source=source)
-    return rows.with_columns(benchmark=pl.lit(name))
+def _tell(stage: Stage, notes: Iterable[str]) -> None:
+    stage.facts["notes"] = list(notes)
+    for note in stage.facts["notes"]:
+        stage.log.warning(note)

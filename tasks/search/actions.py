@@ -41,4 +41,4 @@ def draws(settings: Search, offers: Offers) -> Callable[[Node], tuple[Draw, ...]
 
 def is_suspect(leaf: Node) -> bool:
     """Whether the step that led here looks like a wrong turn: its own V, or what was found beside it, is negative."""
-    return leaf.parent is not None and ((leaf.action.value or 0.0) < 0 or leaf.parent.q < 0)
+    return leaf.parent is not None and (leaf.value < 0 or leaf.parent.q < 0)

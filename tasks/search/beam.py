@@ -2,18 +2,21 @@
 
     C = {s0};  while a path is open:  sample B2 steps of every s in C;  C <- the B1 of them with the highest V
 
-The first step draws B1 * B2 samples. A finished path leaves the beam, which then is one narrower; a malformed one is
-dropped.
+The first step draws B1 * B2 samples. A finished path that is kept leaves the beam, which then is one narrower; the
+answer is the best of these, and never one that the beam pruned. A malformed path is dropped.
 
 Rewards and values are backed up as in PUCT, so that the tables mean the same; they decide nothing here.
 """
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from tasks.check.equivalence import is_equal_at_sight
 from tasks.format import Kind
 from tasks.search.method import Ask, Draw
 from tasks.search.tree import Child, Node, Tree, back_up
+
+BY_VALUE = attrgetter("value")
 
 
 class Beam:
@@ -29,6 +32,8 @@ class Beam:
         self.to_ask = [tree.root]
         self.out = 0
         self.candidates: list[Node] = []
+        self.finished: list[Node] = []
+        tree.kept = self.finished
 
     def ask(self) -> Ask | None:
         if not self.to_ask:
@@ -41,46 +46,53 @@ class Beam:
     def take(self, ask: Ask, children: Sequence[Child]) -> None:
         self.out -= 1
         added = self.tree.add(ask.node, children)
-        back_up(ask.node, 0.0 if ask.node.parent is None else ask.node.action.value or 0.0)
+        back_up(ask.node, ask.node.value)
         for node in added:
+            node.is_closed = node.is_terminal
             if node.action.reward is not None:
-                node.is_closed = True
-                back_up(node, node.action.reward)
+                back_up(node, node.action.reward, times=node.action.times)
         self.candidates += added
-        if not self.out and not self.to_ask:
-            self._narrow()
+        self._narrow()
+
+    def close(self, ask: Ask) -> None:
+        self.out -= 1
+        ask.node.is_closed = True
+        self._narrow()
 
     def _narrow(self) -> None:
-        """The next beam: the best of this depth, less those that are finished."""
+        """Once all paths are a step longer: the next beam is the best of this depth, less those that are finished."""
+        if self.out or self.to_ask:
+            return
         valid = [node for node in self.candidates if node.action.kind in (Kind.PLAN, Kind.SOLUTION)]
-        kept = sorted(valid, key=lambda node: (-_value(node), node.node_id))[: self.width]
+        kept = sorted(valid, key=lambda node: (-node.value, node.node_id))[: self.width]
         self.to_ask = [node for node in kept if not node.is_terminal]
+        self.finished += [node for node in kept if node.is_terminal]
         self.width -= len(kept) - len(self.to_ask)
         self.candidates = []
 
 
 def best_solution(tree: Tree) -> Node | None:
-    """The solution with the highest V: best-of-n over a sampled tree, the answer of a beam search."""
-    return max(_solutions(tree), key=_value, default=None)
+    """The solution with the highest V: best-of-n over a sampled tree; of a beam's finished paths, its answer."""
+    return max(_solutions(tree), key=BY_VALUE, default=None)
 
 
-def majority_solution(tree: Tree) -> Node | None:
-    """The best solution of the answer with most votes: one a trajectory, weighed by (1 + V) / 2 of its solution.
+def majority_solution(tree: Tree, *, by_value: bool = False) -> Node | None:
+    """The best solution of the answer with most votes, one a trajectory: maj@k, the papers' baseline.
 
-    Answers that are equal at sight are one, named by the first of them. With V = 0 everywhere (an untrained value) it
-    is the plain majority vote.
+    `by_value`: a vote weighs 1 + V of its solution (AlphaMath). Answers that are equal at sight are one, named by
+    the first of them; of answers with equal votes the one that was found first wins.
     """
     votes: dict[str, list[Node]] = {}
     for node in _solutions(tree):
         answer = (node.action.answer or "").strip()
-        same = answer if answer in votes else next((one for one in votes if _agree(one, answer)), answer)
+        same = next((one for one in votes if one == answer or _agree(one, answer)), answer)
         votes.setdefault(same, []).append(node)
-    winner = max(votes.values(), key=_weight, default=[])
-    return max(winner, key=_value, default=None)
 
+    def weight(nodes: list[Node]) -> float:
+        return sum(node.visits * (1 + by_value * node.value) for node in nodes)
 
-def _weight(nodes: list[Node]) -> float:
-    return sum(node.visits * (1 + _value(node)) / 2 for node in nodes)
+    winner = max(votes.values(), key=weight, default=[])
+    return max(winner, key=BY_VALUE, default=None)
 
 
 def _agree(one: str, other: str) -> bool:
@@ -89,8 +101,4 @@ def _agree(one: str, other: str) -> bool:
 
 
 def _solutions(tree: Tree) -> list[Node]:
-    return [node for node in tree.nodes if node.action.kind is Kind.SOLUTION]
-
-
-def _value(node: Node) -> float:
-    return node.action.value or 0.0
+    return [node for node in (tree.nodes if tree.kept is None else tree.kept) if node.action.kind is Kind.SOLUTION]

@@ -1,7 +1,9 @@
 """The driver of every search: one coroutine a question, many in flight, the engine batches continuously (design D3).
 
 A reply is an immutable fact that a pure method (`tasks.search.method`) takes in; a request that fails for good fails
-its trees and is never a reward (design D4). No clock runs here: what things cost comes with the replies.
+its trees and is never a reward (design D4). Nor is an answer that can not be decided, or a state that fills the
+policy's context: these end their own branch, without a visit, and the tree lives. No clock runs here: what things cost
+comes with the replies.
 """
 
 import asyncio
@@ -9,6 +11,7 @@ import dataclasses
 import math
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from infra.engine.usage import Usage
@@ -58,7 +61,7 @@ class Policy(Protocol):
 
 
 class PolicyError(RuntimeError):
-    """The policy, though so much was `spent`, or the answer check gave no reply: the tree fails, without a reward."""
+    """The policy gave no reply, though so much was `spent`: the tree fails, without a reward."""
 
     def __init__(self, message: str, spent: Usage | None = None) -> None:
         super().__init__(message)
@@ -69,8 +72,12 @@ class ContextFull(PolicyError):
     """The state alone fills the policy's context."""
 
 
+class Undecided(PolicyError):
+    """The answer check could not say whether an answer is right."""
+
+
 Judge = Callable[[str], Awaitable[bool]]
-"""Whether an answer is right; raises `PolicyError` when it can not be decided."""
+"""Whether an answer is right; raises `Undecided` when it can not be decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +108,11 @@ class Grown:
 async def grow(task: Task, policy: Policy, settings: Search) -> Grown:
     """Searches one question until its method is done, or a request fails for good.
 
-    While the engine has room, up to `settings.leaves` asks of the question are out at once.
+    While the engine has room, up to `settings.leaves` asks of the question are out at once. With one of them a tree
+    depends on what was sampled alone; with more, on the machine's load as well.
     """
     search = method(task, settings)
-    out: set[asyncio.Task[tuple[Ask, list[Child]]]] = set()
+    out: set[asyncio.Task[tuple[Ask, list[Child] | None]]] = set()
     error: str | None = None
     try:
         while task.simulations:
@@ -116,7 +124,11 @@ async def grow(task: Task, policy: Policy, settings: Search) -> Grown:
                 break
             done, _ = await asyncio.wait(out, return_when=asyncio.FIRST_COMPLETED)
             for one in done:
-                search.take(*one.result())
+                ask, children = one.result()
+                if children is None:
+                    search.close(ask)
+                else:
+                    search.take(ask, children)
             out -= done
     except PolicyError as problem:
         error = str(problem)
@@ -125,11 +137,11 @@ async def grow(task: Task, policy: Policy, settings: Search) -> Grown:
             one.cancel()
         await asyncio.gather(*out, return_exceptions=True)
     state = "failed" if error else search.state if task.simulations else "skipped"
-    names = [_tree_id(task, tree) for tree in search.trees]
+    named = [(_tree_id(task, tree), tree) for tree in search.trees]
     return Grown(
         search.trees,
-        [_row(task, tree, name, state, settings, error) for tree, name in zip(search.trees, names, strict=True)],
-        [row for tree, name in zip(search.trees, names, strict=True) for row in tree.rows(name)],
+        [_row(task, tree, name, state, settings, error) for name, tree in named],
+        [row for name, tree in named for row in tree.rows(name)],
         error,
     )
 
@@ -163,45 +175,64 @@ def method(task: Task, settings: Search) -> Method:
             return Sampling(tree, n=settings.root_children)
 
 
-async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tuple[Ask, list[Child]]:
-    """The judged answers to all draws of an ask; what they cost is put on its tree's account."""
+async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tuple[Ask, list[Child] | None]:
+    """The judged answers to all draws of an ask, None where the state fills the context; its tree bears the cost."""
+    position = ask.tree.position(ask.node)
+    if position >= settings.max_depth:
+        return ask, [too_deep(sum(draw.n for draw in ask.draws))]
+    state_ids = ask.tree.state_ids(ask.node)
 
-    async def one(draw: Draw) -> list[Child]:
+    async def one(draw: Draw) -> list[Child] | ContextFull:
         try:
-            state_ids = ask.tree.state_ids(ask.node)
             reply = await policy.sample(state_ids, draw, session=task.question_id, priority=task.priority)
+        except ContextFull as full:
+            return full
         except PolicyError as problem:
             ask.tree.cost.add(problem.spent)
             raise
         ask.tree.cost.add(reply.cost)
-        position = ask.tree.position(ask.node)
         return [await judged(sample, draw, position, task.judge, settings.max_depth) for sample in reply.samples]
 
-    if len(ask.draws) == 1:
-        return ask, await one(ask.draws[0])
-    answers = await asyncio.gather(*(one(draw) for draw in ask.draws))
-    return ask, [child for answer in answers for child in answer]
+    replies = await asyncio.gather(*(one(draw) for draw in ask.draws))
+    children = [child for reply in replies if not isinstance(reply, ContextFull) for child in reply]
+    if not children and isinstance(full := replies[0], ContextFull):
+        if not position:
+            raise full  # the question alone is too long: nothing can be learnt of it
+        return ask, None
+    return ask, children
+
+
+def too_deep(samples: int) -> Child:
+    """What every sample at depth `max_depth` becomes, whatever it says: asked of nobody, for all of them at once.
+
+    The released code has the policy write them and gives each -1. So the leaf's V counts once and -1 `samples` times,
+    as if all had differed.
+    """
+    return Child(Kind.TOO_DEEP, "", (), logprob=0.0, prior=1.0, reward=-1.0, times=samples)
 
 
 async def judged(sample: Sample, draw: Draw, position: int, judge: Judge, max_depth: int) -> Child:
     """The child that a sampled action becomes after `position` plan steps: parsed, and rewarded if it ends there.
 
-    The depth is tested before the answer, as in the released code: a right solution at depth `max_depth + 1` gets
-    -1, so the deepest rewarded trajectory has `max_depth - 1` plan steps and the solution (methods.md 1.3).
+    `position` is below `max_depth`: a right solution at depth `max_depth + 1` would get -1, so the deepest rewarded
+    trajectory has `max_depth - 1` plan steps and the solution, as in the released code (methods.md 1.3).
     """
-    if draw.to_the_end:
-        action = parse_ending(sample.text, position, max_depth)
-    else:
-        action = Action(Kind.TOO_DEEP) if position >= max_depth else parse_action(sample.text, position)
-    is_right = action.kind is Kind.SOLUTION and action.answer is not None and await judge(action.answer)
+    parse = partial(parse_ending, max_depth=max_depth) if draw.to_the_end else parse_action
+    action = parse(sample.text, position)
+    reward = None if action.kind is Kind.PLAN else -1.0
+    if action.answer is not None:
+        try:
+            reward = 1.0 if await judge(action.answer) else -1.0
+        except Undecided:
+            action, reward = Action(Kind.UNDECIDED, action.answer), None
     return Child(
         kind=action.kind,
         text=sample.text,
         token_ids=sample.token_ids,
         logprob=sample.logprob,
         prior=math.exp(sample.logprob / sample.sampled),
-        value=sample.value if action.kind in (Kind.PLAN, Kind.SOLUTION) else None,
-        reward=None if action.kind is Kind.PLAN else 1.0 if is_right else -1.0,
+        value=None if action.kind in (Kind.MALFORMED, Kind.TOO_DEEP) else sample.value,
+        reward=reward,
         answer=action.answer,
         origin=draw.origin,
     )
@@ -223,6 +254,7 @@ def _row(task: Task, tree: Tree, tree_id: str, state: str, settings: Search, err
         "nodes": len(tree.nodes),
         "visits": tree.root.visits,
         "value": tree.root.q,
+        "undecided": tree.undecided,
         "is_solved": tree.right > 0,
         "is_held_out": task.is_held_out,
         "pass_rate": task.pass_rate,

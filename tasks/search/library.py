@@ -1,12 +1,14 @@
 """The plan library: steps that worked on similar questions, offered as actions (an extension; CPL names it as future).
 
-What worked: plan steps with Q > 0 on a tree of an earlier round. Similar: cosine of the questions' TF-IDF vectors over
-words, numbers masked, so that two questions are alike when they tell the same story with other figures.
+What worked: plan steps on the way to a right solution, in a tree of an earlier round; those of higher Q first. Held-out
+trees are no source, for nothing is learnt from them, nor are failed ones. Similar: cosine of the questions' TF-IDF
+vectors over words, numbers masked, so that two questions are alike when they tell the same story with other figures.
 """
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import polars as pl
 
@@ -15,16 +17,19 @@ from tasks.search.actions import Offers
 
 
 class Library:
-    """`questions`: question_id and question of the earlier round; `nodes`: rows of its table `nodes`."""
+    """`questions`: question_id and question of the earlier round; `trees`, `nodes`: rows of its tables."""
 
-    def __init__(self, questions: pl.DataFrame, nodes: pl.DataFrame) -> None:
+    def __init__(self, questions: pl.DataFrame, trees: pl.DataFrame, nodes: pl.DataFrame) -> None:
         from sklearn.feature_extraction.text import TfidfVectorizer  # slow to import, and only few searches offer steps
 
-        worked = nodes.filter(pl.col("kind") == Kind.PLAN, pl.col("q") > 0).sort("q", descending=True)
         self._steps: dict[tuple[str, int], list[str]] = defaultdict(list)
-        for tree_id, depth, text in worked.select("tree_id", "depth", "text").iter_rows():
-            self._steps[tree_id, depth - 1].append(step_body(text))
-        known = questions.filter(pl.col("question_id").is_in({tree_id for tree_id, _ in self._steps}))
+        source = trees.filter(~pl.col("is_held_out"), pl.col("state") != "failed").select(
+            "tree_id", "question_id", "steps"
+        )
+        worked = on_right_paths(nodes).join(source, on="tree_id").sort("q", descending=True, maintain_order=True)
+        for question_id, steps, depth, text in worked.select("question_id", "steps", "depth", "text").iter_rows():
+            self._steps[question_id, steps + depth - 1].append(step_body(text))
+        known = questions.filter(pl.col("question_id").is_in({question_id for question_id, _ in self._steps}))
         self._ids: list[str] = known["question_id"].to_list()
         self._texts: list[str] = known["question"].to_list()
         self._words = TfidfVectorizer(preprocessor=_masked, token_pattern=r"[^\W\d]+|#")
@@ -50,6 +55,23 @@ class Library:
             return list(found)
 
         return at
+
+
+def on_right_paths(nodes: pl.DataFrame) -> pl.DataFrame:
+    """The plan steps that lead to a right solution in their tree."""
+    parents = {(tree_id, node_id): parent for tree_id, node_id, parent in _columns(nodes, "parent_id")}
+    right: set[tuple[str, int]] = set()
+    for tree_id, node_id, reward in _columns(nodes, "reward"):
+        above = node_id if reward == 1.0 else None
+        while above is not None and (tree_id, above) not in right:
+            right.add((tree_id, above))
+            above = parents[tree_id, above]
+    is_right = [(tree_id, node_id) in right for tree_id, node_id, _ in _columns(nodes, "kind")]
+    return nodes.filter(pl.Series(is_right, dtype=pl.Boolean), pl.col("kind") == Kind.PLAN)
+
+
+def _columns(nodes: pl.DataFrame, name: str) -> Iterator[tuple[str, int, Any]]:
+    return nodes.select("tree_id", "node_id", name).iter_rows()
 
 
 def _masked(text: str) -> str:

@@ -43,7 +43,10 @@ class Method(Protocol):
         """What to ask next; None when it is done, or has to wait for what is out."""
 
     def take(self, ask: Ask, children: Sequence[Child]) -> None:
-        """Takes in the judged answers to all draws of an ask."""
+        """Takes in the judged answers to all draws of an ask. An undecided one is closed: it backs up nothing."""
+
+    def close(self, ask: Ask) -> None:
+        """Takes in that the state of an ask fills the policy's context: its branch is closed, and backs up nothing."""
 
     @property
     def state(self) -> str:

@@ -31,8 +31,8 @@ class Puct:
         simulations: int,
         c: float,
         seed: str,
-        enough_right: int = 0,
-        hopeless_after: int = 0,
+        enough_right: int,
+        hopeless_after: int,
     ) -> None:
         self.trees = [tree]
         self.tree = tree
@@ -57,6 +57,10 @@ class Puct:
 
     def take(self, ask: Ask, children: Sequence[Child]) -> None:
         self.expand(ask.node, children)
+
+    def close(self, ask: Ask) -> None:
+        self.asked -= 1
+        _bring_back(ask.node, visits=0, total=0.0, closed=True)
 
     @property
     def is_solved(self) -> bool:
@@ -90,51 +94,46 @@ class Puct:
     def _best_child(self, node: Node) -> Node:
         """PUCT over the children that can still be searched; ties are broken uniformly by the tree's seed."""
         exploration = self.c * math.sqrt(node.visits + node.pending - 1)  # less the leaf that is being selected
-        best: Node | None = None
-        ties: list[Node] = []
-        best_score = -math.inf
+        scores = {}
         for child in node.children:
             if child.is_closed or child.is_busy:
                 continue
             pending = child.pending
             visits = child.visits + pending
-            score = exploration * child.prior / (1 + visits)
+            scores[child] = exploration * child.prior / (1 + visits)
             if visits:
-                score += (child.total - pending) / visits
-            if score > best_score:
-                best, best_score, ties = child, score, []
-            elif score == best_score:
-                ties.append(child)
-        assert best is not None, "a node that is neither closed nor busy has a child to select"
-        return self.random.choice([best, *ties]) if ties else best
+                scores[child] += (child.total - pending) / visits
+        best = max(scores.values())
+        return self.random.choice([child for child, score in scores.items() if score == best])
 
     def expand(self, node: Node, children: Sequence[Child]) -> None:
         """Brings a selected leaf back: backs up its V, adds its distinct children, backs up the terminal ones.
 
-        The root's own estimate is 0: no step leads to it, so no V is defined there (design D2), and a constant at the
-        root changes no choice.
+        The root's own estimate is 0: a constant there changes no choice.
         """
         self.expansions += 1
         visits = 1
-        total = 0.0 if node.parent is None else node.action.value or 0.0
+        total = node.value
         closed = True
         for child in self.tree.add(node, children):
-            if (reward := child.action.reward) is None:
-                closed = False
-            else:
-                child.is_closed = True
-                child.visits, child.total = 1, reward
-                visits += 1
-                total += reward
-                self.right += reward > 0
-        node.is_busy, node.is_closed = False, closed
-        above: Node | None = node
-        while above is not None:
-            above.visits += visits
-            above.total += total
-            above.pending -= 1
-            above = above.parent
-        _propagate(node)
+            child.is_closed = child.is_terminal
+            closed = closed and child.is_closed
+            if (reward := child.action.reward) is not None:
+                child.visits, child.total = child.action.times, reward * child.action.times
+                visits += child.visits
+                total += child.total
+                self.right += reward == 1.0
+        _bring_back(node, visits, total, closed)
+
+
+def _bring_back(node: Node, visits: int, total: float, closed: bool) -> None:
+    """A leaf that was out is back, with values that sum to `total`: its path's virtual loss goes."""
+    node.is_busy, node.is_closed = False, closed
+    for above in node.lineage():
+        above.visits += visits
+        above.total += total
+        above.pending -= 1
+    _propagate(node)
 
 
 def _propagate(node: Node) -> None:
@@ -142,15 +141,10 @@ def _propagate(node: Node) -> None:
     none of them can be searched now."""
     parent = node.parent
     while parent is not None:
-        closed, busy = True, True
-        for child in parent.children:
-            if not child.is_closed:
-                closed = False
-                if not child.is_busy:
-                    busy = False
-                    break
-        busy = busy and not closed
-        if closed == parent.is_closed and busy == parent.is_busy:
+        unsearched = [child for child in parent.children if not child.is_closed]
+        closed = not unsearched
+        busy = not closed and all(child.is_busy for child in unsearched)
+        if (closed, busy) == (parent.is_closed, parent.is_busy):
             return
         parent.is_closed, parent.is_busy = closed, busy
         parent = parent.parent

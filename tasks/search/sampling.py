@@ -28,12 +28,17 @@ class Sampling:
         return Ask(self.tree, node, (Draw(n),))
 
     def take(self, ask: Ask, children: Sequence[Child]) -> None:
-        trajectories = Counter(child.text.strip() for child in children)
-        back_up(ask.node, 0.0 if ask.node.parent is None else ask.node.action.value or 0.0)
+        trajectories: Counter[str] = Counter()
+        for child in children:
+            trajectories[child.text.strip()] += child.times
+        back_up(ask.node, ask.node.value)
         for node in self.tree.add(ask.node, children):
             n = trajectories[node.action.text.strip()]
-            if (reward := node.action.reward) is None:
+            node.is_closed = node.is_terminal
+            if not node.is_closed:
                 self.to_ask.append((node, n))
-            else:
-                node.is_closed = True
-                back_up(node, n * reward, visits=n)
+            elif (reward := node.action.reward) is not None:
+                back_up(node, reward, times=n)
+
+    def close(self, ask: Ask) -> None:
+        ask.node.is_closed = True

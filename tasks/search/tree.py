@@ -33,7 +33,8 @@ class Child:
     """What an expansion adds: a sampled action, already parsed and judged.
 
     `logprob`: sum over the sampled tokens under the policy. `prior`: their geometric mean probability, in [0, 1].
-    `value`: V of the state the action leads to, in [-1, 1]. `reward`: +1 or -1 for terminals, None for plan steps.
+    `value`: V of the state the action leads to, in [-1, 1]. `reward`: +1 or -1 for terminals, None for plan steps and
+    for what can not be decided. `times`: how many samples it stands for, each of which backs up the reward.
     """
 
     kind: Kind
@@ -45,6 +46,7 @@ class Child:
     reward: float | None = None
     answer: str | None = None
     origin: Origin = Origin.POLICY
+    times: int = 1
 
 
 @dataclass(slots=True, eq=False)
@@ -74,8 +76,14 @@ class Node:
         return self.total / self.visits if self.visits else 0.0
 
     @property
+    def value(self) -> float:
+        """V of its state; 0 where there is none, as at the root: no step leads to it (design D2)."""
+        return self.action.value or 0.0
+
+    @property
     def is_terminal(self) -> bool:
-        return self.action.reward is not None
+        """Whether it ends a trajectory, with a reward or undecided."""
+        return self.action.kind not in (Kind.ROOT, Kind.PLAN)
 
     def lineage(self) -> Iterator["Node"]:
         """The node and its ancestors, up to the root."""
@@ -86,13 +94,20 @@ class Node:
 
 
 class Tree:
-    """Nodes below a root, which holds the text and the token ids of a prompt with `steps` plan steps in it."""
+    """Nodes below a root, which holds the text and the token ids of a prompt with `steps` plan steps in it.
+
+    `kept`: the solutions that a search which prunes did not prune; None where nothing is pruned. `right_rollouts`,
+    `undecided_rollouts`: what became of simulations that are no nodes.
+    """
 
     def __init__(self, prompt: str, prompt_ids: Sequence[int], *, steps: int = 0) -> None:
         self.root = Node(0, None, 0, Child(Kind.ROOT, prompt, tuple(prompt_ids), logprob=0.0, prior=1.0))
         self.nodes = [self.root]
         self.steps = steps
         self.cost = Usage()
+        self.kept: list[Node] | None = None
+        self.right_rollouts = 0
+        self.undecided_rollouts = 0
 
     def add(self, parent: Node, children: Iterable[Child]) -> list[Node]:
         """Adds children and returns their nodes. Exact duplicates, after stripping white space, are dropped.
@@ -130,8 +145,13 @@ class Tree:
 
     @property
     def right(self) -> int:
-        """Right solutions found so far."""
-        return sum(node.action.reward == 1.0 for node in self.nodes)
+        """Right solutions found so far, those of rollouts included."""
+        return self.right_rollouts + sum(node.action.reward == 1.0 for node in self.nodes)
+
+    @property
+    def undecided(self) -> int:
+        """Solutions found so far whose answer can not be decided, those of rollouts included."""
+        return self.undecided_rollouts + sum(node.action.kind is Kind.UNDECIDED for node in self.nodes)
 
     def rows(self, tree_id: str) -> list[dict[str, Any]]:
         """The rows of table `nodes`, in order of creation."""
@@ -160,10 +180,8 @@ class Tree:
         ]
 
 
-def back_up(node: Node, total: float, visits: int = 1) -> None:
-    """Adds values that sum to `total` to the node and all of its ancestors."""
-    above: Node | None = node
-    while above is not None:
-        above.visits += visits
-        above.total += total
-        above = above.parent
+def back_up(node: Node, value: float, times: int = 1) -> None:
+    """Adds so many values to the node and all of its ancestors."""
+    for above in node.lineage():
+        above.visits += times
+        above.total += times * value

@@ -14,7 +14,7 @@ from uuid import uuid4
 
 from infra.engine import Engine
 from tasks.policy import SearchPolicy, ServedPolicy
-from tasks.search.grow import Task, judged, method
+from tasks.search.grow import Task, judged, method, too_deep
 from tasks.settings import Search
 
 
@@ -37,6 +37,9 @@ async def search_in_lockstep(served: ServedPolicy, tasks: Sequence[Task], settin
         )
         for (task, search, ask), reply in zip(asks, replies, strict=True):
             position = ask.tree.position(ask.node)
+            if position >= settings.max_depth:
+                search.take(ask, [too_deep(ask.draws[0].n)])
+                continue
             search.take(
                 ask,
                 [

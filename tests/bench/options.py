@@ -24,13 +24,14 @@ from tokenizers import Tokenizer
 from infra.engine import ModelFolder, serving, stop_local_engine
 from infra.settings import settings as environment
 from tasks.check import Checker
-from tasks.pairs import SearchedTree, step_pairs
+from tasks.pairs import step_pairs
 from tasks.policy import ServedPolicy
 from tasks.records import frame
 from tasks.search.grow import Grown, Task
 from tasks.search.library import Library
 from tasks.search.puct import Puct
 from tasks.search.tree import Node, Origin, Tree
+from tasks.searched import SearchedTree
 from tasks.settings import Pairs, Search
 from tests.bench.models import prepared
 from tests.bench.product import make_tasks, search
@@ -62,7 +63,8 @@ def yields(trees: Sequence[Tree]) -> dict[str, float]:
     paths = Pairs().paths
     pairs: list[dict[str, Any]] = []
     for number, tree in enumerate(trees):
-        searched = SearchedTree({"tree_id": str(number), "question_id": "", "steps": 0}, tree.rows(str(number)))
+        about = {"tree_id": str(number), "question_id": "", "method": "puct", "steps": 0, "state": "finished"}
+        searched = SearchedTree(about, tree.rows(str(number)))
         pairs += step_pairs(searched, 1.0)
     return {
         "solved": sum(tree.right > 0 for tree in trees) / len(trees),
@@ -131,6 +133,7 @@ async def run(seed: int, count: int, simulations: int) -> dict[str, Any]:
         earlier = await search(served, others, plain)
         library = Library(
             pl.DataFrame({"question_id": [t.question_id for t in others], "question": [t.question for t in others]}),
+            frame("trees", [row for one in earlier for row in one.tree_rows]),
             frame("nodes", [row for one in earlier for row in one.node_rows]),
         )
         options: dict[str, Any] = {}

@@ -44,6 +44,7 @@ class FolderStage(Stage):
                     "question": [str(number) for number in range(self.trees)],
                     "answer": "1",
                     "source": "micro",
+                    "is_exact": True,
                     "is_held_out": False,
                 }
             )
@@ -76,13 +77,12 @@ class FolderStage(Stage):
 
 def search_stage(stage: FolderStage, script: Script, settings: Search) -> None:
     """The body of the step `search` on a stage, with the script in the engine's place."""
-    nothing = Ref(uri="", sha256="", rows=0)
+    nothing = Ref(uri="s3://none/manifest.json", sha256="0" * 64, rows=0)
     with ExitStack() as patched:
         patched.enter_context(patch("tasks.search_plans.serve", lambda *_: _serve(script)))
         patched.enter_context(patch("tasks.search_plans.SearchPolicy", lambda *_: script))
         patched.enter_context(patch("tasks.parts.Progress"))
-        body = search_plans.fn.__wrapped__  # type: ignore[attr-defined]
-        body(stage, nothing, nothing, nothing, settings)
+        search_plans.body(stage, nothing, nothing, nothing, settings)
 
 
 class _Scripted(ServedPolicy):

@@ -54,6 +54,8 @@ def steps(seed: int, trees: int = 500, repeats: int = 5) -> dict[str, Any]:
                 simulations=SETTINGS.simulations,
                 c=SETTINGS.c_puct,
                 seed=str(number),
+                enough_right=0,
+                hopeless_after=0,
             )
             while (ask := search.ask()) is not None:
                 at_depth = ready[ask.node.depth]

@@ -1,9 +1,14 @@
 """Recipes and the form: what a user can ask for, and what comes of it."""
 
-import pytest
-from pydantic import BaseModel, ValidationError
+from typing import Any
 
-from flows.parameters import RECIPES, Recipe, Round, SearchForm, configure, default_recipe
+import pytest
+from prefect.exceptions import ParameterTypeError
+from prefect.utilities.schema_tools.validation import validate
+
+from flows.campaign import cpl_campaign
+from flows.parameters import BY_MODEL, RECIPES, Recipe, Round, configure, recipe_for
+from flows.round import cpl
 from tasks.settings import Search
 
 
@@ -21,29 +26,71 @@ def test_the_papers_recipe_states_the_papers_numbers() -> None:
 
 
 def test_a_blank_field_means_the_recipes_value() -> None:
-    filled = configure("cpl-micro", search=SearchForm.model_validate({"simulations": 3}))
+    filled = configure("cpl-micro", search={"simulations": 3, "c_puct": None})
     assert filled.search.simulations == 3
+    assert filled.search.c_puct == configure("cpl-micro").search.c_puct
     assert filled.search.max_step_tokens == configure("cpl-micro").search.max_step_tokens
 
 
-@pytest.mark.parametrize("wrong", [{"simulations": 0}, {"simulation": 5}, {"temperature": 9.0}])
-def test_the_form_names_the_field_that_is_wrong(wrong: dict[str, float]) -> None:
-    with pytest.raises(ValidationError, match=next(iter(wrong))):
-        SearchForm.model_validate(wrong)
+def test_another_repeat_is_one_of_all_steps_that_sample_unless_one_says_otherwise() -> None:
+    again = configure("cpl-micro", repeat=3, search={"repeat": 5})
+    assert (again.rollouts.repeat, again.search.repeat, again.evaluation.repeat) == (3, 5, 3)
+    assert configure("cpl-micro").rollouts.repeat == 0
 
 
-def test_the_form_explains_every_field() -> None:
-    assert issubclass(SearchForm, BaseModel)
-    fields = SearchForm.model_json_schema()["properties"]
-    assert fields.keys() == Search.model_fields.keys()
-    assert all(
-        field["title"] and field["description"].endswith("Blank: the recipe's value.") for field in fields.values()
-    )
+WRONG = [
+    ({"search": {"simulations": 0}}, "simulations"),
+    ({"search": {"simulation": 5}}, "simulation"),
+    ({"search": {"temperature": 9.0}}, "temperature"),
+    ({"search": {"method": "guess"}}, "method"),
+    ({"questions": {"count": "many"}}, "count"),
+    ({"evaluation": {"benchmarks": "gsm8k/test"}}, "benchmarks"),
+    ({"campaign": "My Campaign"}, "campaign"),
+    ({"round": -1}, "round"),
+    ({"recipe": "no-such-recipe"}, "recipe"),
+]
+
+
+@pytest.mark.parametrize(("wrong", "named"), WRONG)
+def test_a_wrong_value_is_refused_by_name_by_the_form_and_by_the_flow(wrong: dict[str, Any], named: str) -> None:
+    """The form's schema is what Prefect's server checks a submitted run by; the flow checks it again."""
+    (problem,) = validate(wrong, form(cpl))
+    assert named in problem.json_path + problem.message
+    with pytest.raises(ParameterTypeError, match=named):
+        cpl.validate_parameters(wrong)
+
+
+def test_what_is_left_blank_passes_the_form() -> None:
+    blank = {"search": {"simulations": None, "c_puct": 1.0}, "questions": {"columns": None}}
+    assert validate(blank, form(cpl)) == []
+    assert validate({}, form(cpl)) == []
+
+
+@pytest.mark.parametrize("flow", [cpl, cpl_campaign], ids=["round", "campaign"])
+def test_the_form_explains_every_field_with_its_bounds_and_what_blank_means(flow: Any) -> None:
+    fields = form(flow)["properties"]
+    assert all(field["description"] for field in fields.values())
+    assert not any("anyOf" in field for field in fields.values()), "Prefect draws a choice between a type and None"
+    search = fields["search"]["properties"]
+    assert search.keys() == Search.model_fields.keys()
+    assert "At least 1. Blank: 24 (cpl-micro)" in search["simulations"]["description"]
+    assert "200 (cpl)" in search["simulations"]["description"]
+    assert "Above 0, at most 2. Blank: 0.7." in search["temperature"]["description"]
+    for group in (field["properties"] for field in fields.values() if "properties" in field):
+        assert all("Blank: " in field["description"] for field in group.values())
+        assert all(field.get("default") is None for field in group.values()), "a default would replace the recipe's"
+        assert not any(field.get("type") == "boolean" for field in group.values()), "an untouched switch says no"
+
+
+def form(flow: Any) -> dict[str, Any]:
+    schema: dict[str, Any] = flow.parameters.model_dump_for_openapi()
+    return schema
 
 
 def test_each_size_of_model_has_its_recipe() -> None:
-    recipes = [default_recipe(model) for model in ("micro", "smollm2", "some/model")]
+    recipes = [recipe_for(BY_MODEL, model) for model in ("micro", "smollm2", "some/model")]
     assert recipes == ["cpl-micro", "cpl-smollm2", "cpl"]
+    assert recipe_for(Recipe("cpl"), "micro") == "cpl"
 
 
 def test_the_pass_rate_sets_the_budget() -> None:
@@ -55,4 +102,5 @@ def test_the_pass_rate_sets_the_budget() -> None:
 def test_arms_are_the_recipes_unless_they_are_named() -> None:
     assert configure("cpl").arms == ("step_apo",)
     assert set(configure("cpl-micro").arms) == {"step_apo", "step_dpo", "sft_more"}
-    assert configure("cpl-micro", arms=[]).arms == ()
+    assert configure("cpl-micro", arms=["sft_more"]).arms == ("sft_more",)
+    assert configure("cpl-micro", arms=[]).arms == configure("cpl-micro").arms

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -76,7 +77,9 @@ async def proxy(address: str, script: Callable[[dict[str, Any]], Fault | None]) 
         method, path, _ = head.split(" ", 2)
         length = head.lower().partition("content-length: ")[2].partition("\r\n")[0]
         body = await reader.readexactly(int(length or 0))
-        reply = await http.request(method, address + path, content=body, headers={"content-type": "application/json"})
+        key = re.findall(r"^authorization: (.*)\r$", head, re.IGNORECASE | re.MULTILINE)
+        headers = {"content-type": "application/json", "authorization": "".join(key)}
+        reply = await http.request(method, address + path, content=body, headers=headers)
         fault = script(json.loads(body)) if path == "/v1/completions" else None
         if fault:
             return await fault(reply.content)

@@ -58,7 +58,7 @@ def served_policy(engine: Engine, folder: Path) -> ServedPolicy:
 
 
 def question(problem: Problem) -> dict[str, Any]:
-    return {"answer": problem.answer, "source": "micro"}
+    return {"answer": problem.answer, "is_exact": True}
 
 
 async def search(engine: Engine, folder: Path) -> list[Grown]:

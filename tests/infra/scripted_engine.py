@@ -37,6 +37,14 @@ def invalid(**changes: Any) -> Respond:
     return lambda request: answer(*[choice([7, 8, 9], **changes)] * request["n"])
 
 
+def uncounted(tokens: str) -> Respond:
+    """A reply that is sound but for its count of generated tokens, written so."""
+    return lambda request: http(
+        b'{"choices": %s, "usage": {"prompt_tokens": 3, "completion_tokens": %s}}'
+        % (json.dumps([choice([7, 8, 9])] * request["n"]).encode(), tokens.encode())
+    )
+
+
 FAULTS: dict[str, tuple[Respond, str]] = {
     "server error": (lambda _: http(b'{"error": {"message": "engine is dead"}}', "500 Oops"), "500 engine is dead"),
     "overload": (lambda _: http(b"busy", "503 Busy"), "503 busy"),
@@ -61,6 +69,12 @@ FAULTS: dict[str, tuple[Respond, str]] = {
         invalid(logprobs={"token_logprobs": [9.0] * 3, "top_logprobs": [{"token_id:2": -1.0, "token_id:3": -1.0}] * 3}),
         "no log-probs",
     ),
+    "no text": (invalid(text=None), "no text"),
+    "JSON that is nested too deep": (lambda _: http(b"[" * 100_000), "invalid JSON"),
+    "a usage that is no number": (uncounted("NaN"), "counts no tokens"),
+    "a usage without end": (uncounted("1" + "0" * 400), "counts no tokens"),
+    "a usage in words": (uncounted('"many"'), "counts no tokens"),
+    "a negative usage": (uncounted("-1"), "counts no tokens"),
     "aborted": (invalid(finish_reason="abort"), "finished by 'abort'"),
 }
 

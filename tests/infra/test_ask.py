@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,71 +11,52 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from infra import ask
-from infra.store import Manifest, Ref, Store
+from infra import ask, rounds
+from infra.store import Store
 from infra.warehouse import build
+from tasks.report import report
 from tests.sql.handmade import ROUND, parquet
+from tests.stages import commit
 
 pytestmark = pytest.mark.integration
 
 cli = typer.Typer()
 cli.command()(ask.sql)
 cli.command()(ask.show)
+cli.command("rounds")(ask.list_rounds)
+cli.command()(ask.remove)
 
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(cli, list(arguments))
 
 
-def commit(
-    store: Store, step: str, run_id: str, inputs: dict[str, Ref], files: tuple[Path, ...] = (), **facts: Any
-) -> Ref:
-    """A committed stage whose payload is `files`, as tasks.step writes it."""
-    prefix = f"stages/{step}/{run_id}"
-    return store.commit(
-        prefix,
-        Manifest(
-            step=step,
-            version=1,
-            key=run_id,
-            created_at=datetime.now(UTC),
-            seconds=2.0,
-            run_id=run_id,
-            code="0.1.0",
-            rows=0,
-            config={},
-            inputs=inputs,
-            objects=[store.add(prefix, path.name, path) for path in files],
-            facts=facts,
-        ),
-    )
-
-
-def publish(store: Store, folder: Path, campaign: str, round: int) -> None:
+def publish(
+    store: Store, folder: Path, campaign: str, round: int, run_id: str = "", notes: Sequence[str] = ("By hand.",)
+) -> None:
     """The hand-made round, published as the flow publishes one (tasks.publish)."""
-    run_id = f"{campaign}-{round}"
+    run_id = run_id or f"{campaign}-{round}"
     path = folder / "factory.duckdb"
     sources = parquet(folder, ROUND, round)
     build(path, {table: [one._replace(campaign=campaign) for one in of] for table, of in sources.items()})
     stages = {
-        "search": commit(store, "search", f"{campaign}-0", {}),
-        "warehouse": commit(store, "warehouse", run_id, {}, (path,)),
+        "search": commit(store, "search", f"{campaign}-0"),
+        "warehouse": commit(store, "warehouse", run_id, {path.name: path}),
     }
     ref = commit(
         store,
         "publish",
         run_id,
+        {},
         {f"stages.{name}": stage for name, stage in stages.items()},
         campaign=campaign,
         round=round,
         recipe="cpl-micro",
         model="micro",
         state="completed",
-        notes=["By hand."],
+        notes=list(notes),
     )
-    pointer = json.dumps({"campaign": campaign, "round": round, "manifest": ref.model_dump()}).encode()
-    store.put(f"campaigns/{campaign}/latest.json", pointer)
-    store.put(f"rounds/{campaign}/{round:04d}/latest.json", pointer)
+    rounds.publish(store, campaign, round, ref)
 
 
 def test_before_the_first_round_both_say_how_to_make_one(store: Store) -> None:
@@ -148,9 +129,20 @@ def test_show_sums_up_a_published_round(store: Store, tmp_path: Path) -> None:
         ("step_apo", 1.0, 2),
     ]
     assert len(summary["by_kind"]) == 4
-    assert [row["auc"] for row in summary["value_rankings"]] == [None, 0.7]
+    assert [(row["kind"], row["sibling_auc"]) for row in summary["value_rankings"]] == [
+        ("plan", None),
+        ("solution", 0.7),
+    ]
+    assert [(row["model"], row["other"], row["verdict"]) for row in summary["comparisons"]] == [
+        ("step_apo", "base", "cannot be told at this n")
+    ]
+    assert [(row["model"], row["same_as"]) for row in summary["models"]] == [
+        ("base", None),
+        ("sft", None),
+        ("step_apo", None),
+    ]
     assert summary["notes"] == ["By hand."]
-    assert "0.500 ± 0.354" in run("show").output
+    assert "1 of 2" in run("show").output
 
 
 def test_show_prefers_what_the_last_run_recorded(store: Store, tmp_path: Path) -> None:
@@ -165,9 +157,118 @@ def test_show_prefers_what_the_last_run_recorded(store: Store, tmp_path: Path) -
         "notes": [],
         "error": "StoreError: disk full",
     }
-    store.put("runs/latest/demo/0002.json", json.dumps(record).encode())
+    rounds.write_record(store, record)
     summary = json.loads(run("show", "--json").output)
     assert (summary["round"], summary["state"], summary["error"]) == (2, "failed", "StoreError: disk full")
     assert "disk full" in run("show").output
-    store.put("runs/latest/demo/0001.json", json.dumps(record | {"round": 1, "state": "completed"}).encode())
+    rounds.write_record(store, record | {"round": 1, "state": "completed"})
     assert json.loads(run("show", "1", "--json").output)["seconds"] == 3.5
+
+
+def test_every_round_is_listed_and_a_replaced_one_can_still_be_asked(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    publish(store, tmp_path, "other", 1)
+    (first,) = (row for row in json.loads(run("rounds", "demo", "--json").output))
+    assert (first["campaign"], first["round"], first["state"]) == ("demo", 1, "published")
+    publish(store, tmp_path, "demo", 1, run_id="again", notes=["By hand, again."])
+    failed = {"campaign": "demo", "round": 2, "state": "failed", "error": "no room", "recipe": "cpl-micro"}
+    rounds.write_record(store, failed)
+
+    header, _, *table = run("rounds").output.splitlines()[1:5]
+    places = [line.index("cpl-micro") for line in table if "cpl-micro" in line]
+    assert places == [header.index("recipe")] * 2, "each cell stands below its name, of failed rounds too"
+    listed = [(row["campaign"], row["round"], row["state"]) for row in json.loads(run("rounds", "--json").output)]
+    assert listed == [("demo", 1, "published"), ("demo", 2, "failed"), ("other", 1, "published")]
+    everything = json.loads(run("rounds", "--all", "--json").output)
+    assert [row["state"] for row in everything] == ["replaced", "published", "failed", "published"]
+    assert everything[0]["publication"] == first["publication"]
+
+    def notes(*options: str) -> Any:
+        return json.loads(run("show", "1", "--campaign", "demo", "--json", *options).output)["notes"]
+
+    assert notes() == ["By hand, again."]
+    assert notes("--publication", first["publication"]) == ["By hand."]
+    assert run("sql", "from trees", "--campaign", "demo", "--publication", first["publication"]).exit_code == 0
+    assert "cpl rounds" in run("show", "--campaign", "demo", "--publication", "beef").output
+
+
+def test_the_default_is_the_round_that_ran_last_though_it_published_nothing_new(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    publish(store, tmp_path, "other", 1)
+    record = {"run_id": "r", "seconds": 1.0, "stages": [], "notes": [], "error": None}
+    rounds.write_record(store, record | {"campaign": "demo", "round": 1, "state": "completed"})
+    assert json.loads(run("show", "--json").output)["campaign"] == "demo"
+    assert json.loads(run("sql", "select distinct campaign from trees", "--json").output) == [{"campaign": "demo"}]
+    assert "Campaign demo, up to round 1" in run("sql", "from trees").output
+    failed = record | {"campaign": "other", "round": 1, "state": "failed", "error": "no room"}
+    rounds.write_record(store, failed)
+    assert json.loads(run("show", "--json").output)["error"] == "no room"
+    assert json.loads(run("sql", "select distinct campaign from trees", "--json").output) == [{"campaign": "demo"}]
+
+
+def test_a_round_is_removed_but_not_from_under_one_that_builds_on_it(store: Store, tmp_path: Path) -> None:
+    for campaign, round in (("demo", 1), ("demo", 2), ("other", 1)):
+        publish(store, tmp_path, campaign, round)
+        record = {"run_id": "r", "state": "completed", "seconds": 1.0, "stages": [], "notes": [], "error": None}
+        rounds.write_record(store, record | {"campaign": campaign, "round": round})
+
+    def listed() -> list[tuple[str, int]]:
+        return [(row["campaign"], row["round"]) for row in json.loads(run("rounds", "--json").output)]
+
+    assert "round 2 of 'demo' builds on round 1" in run("remove", "demo", "1", "--yes").output
+    assert run("remove", "demo", "2").exit_code == 1, "it asks first, and nobody answered"
+    assert listed() == [("demo", 1), ("demo", 2), ("other", 1)]
+    assert run("remove", "demo", "2", "--yes").exit_code == 0
+    assert listed() == [("demo", 1), ("other", 1)]
+    assert json.loads(run("show", "--campaign", "demo", "--json").output)["round"] == 1
+    assert run("remove", "other", "--yes").exit_code == 0
+    assert listed() == [("demo", 1)]
+    assert json.loads(run("show", "--json").output)["campaign"] == "demo"
+    assert "no campaign 'other'" in run("remove", "other", "--yes").output
+    assert "Nothing is published" not in run("show").output
+
+
+JUNK = [b"", b"null", b"[]", b'{"ran": 1}', b'{"ran": {"campaign": "../x", "round": "1"}}', b"[" * 100_000, b"\xff"]
+STRANGE = [
+    "rounds/latest.json",
+    "rounds/demo/x/latest.json",
+    "runs/latest/q",
+    "runs/latest/a/b/c.json",
+    "campaigns/x/y/z",
+]
+
+
+def test_a_record_that_is_none_counts_as_none_and_the_next_run_writes_it(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    record = {"campaign": "demo", "round": 1, "run_id": "r", "state": "completed", "seconds": 7.0}
+    for junk in JUNK:
+        store.put("runs/last.json", junk)
+        store.put("runs/latest/demo/0001.json", junk)
+        summary = json.loads(run("show", "--json").output)
+        assert (summary["campaign"], summary["notes"]) == ("demo", ["By hand."])
+        assert run("sql", "from trees").exit_code == run("rounds").exit_code == 0
+        rounds.write_record(store, record)
+        assert rounds.last_run(store) == ("demo", 1)
+        assert json.loads(run("show", "--json").output)["seconds"] == 7.0
+
+
+def test_names_that_the_factory_did_not_make_are_passed_over_and_can_go(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    strange = [*STRANGE, "campaigns/\x1b]0;owned/latest.json", "objects/\x1b]0;owned"]
+    for name in strange:
+        store.put(name, b"{}")
+    assert rounds.campaigns(store) == ["demo"]
+    assert rounds.next_round(store, "demo") == 2
+    assert json.loads(run("show", "--json").output)["campaign"] == "demo"
+    assert [row["round"] for row in json.loads(run("rounds", "--json").output)] == [1]
+    assert run("remove", "demo", "--yes").exit_code == 0
+    store.delete(strange)
+    assert not set(strange) & set(store.names(""))
+
+
+def test_the_page_in_the_ui_is_made_of_what_was_published(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "demo", 1)
+    page = report(ask.round_summary(store, "demo", 1))
+    assert "> **Note:** By hand." in page
+    assert "data:image/svg+xml" in page
+    assert "- step_apo: `s3://" in page

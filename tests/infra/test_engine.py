@@ -5,19 +5,24 @@ import math
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import torch
+from pydantic import SecretStr
 
 from infra.engine import Completion, EngineError, ModelChanged, Reply, WrongModel, serving, stop_local_engine
+from infra.engine.connections import bearer
 from infra.engine.model_folder import ModelFolder
-from infra.engine.server import local_engine, start_local_engine
+from infra.engine.server import answers, local_engine, start_local_engine
 from infra.settings import Settings
 from tests.infra.tiny_policy import BAD, GOOD, PROMPT, STEP, forward, load, make_policy
 
@@ -231,12 +236,14 @@ def test_two_flows_take_turns(policy: Path, other_policy: Path, settings: Settin
 def test_engines_of_somebody_else_must_pass_the_probe(
     policy: Path, other_policy: Path, settings: Settings, tmp_path: Path
 ) -> None:
-    async def serve(folder: Path, url: str) -> float:
-        async with serving(folder, settings.model_copy(update={"engine_urls": [url]})) as engine:
-            return (await engine.values([[5, 6, 7]]))[0]
-
     running = local_engine(settings)
     assert running is not None
+
+    async def serve(folder: Path, url: str) -> float:
+        theirs = {"engine_urls": [url], "engine_key": SecretStr(running.key)}
+        async with serving(folder, settings.model_copy(update=theirs)) as engine:
+            return (await engine.values([[5, 6, 7]]))[0]
+
     assert asyncio.run(serve(policy, running.url)) != pytest.approx(asyncio.run(serve(other_policy, running.url)))
     with pytest.raises(WrongModel, match=r"differ .* by up to"):
         asyncio.run(serve(with_probe_of(policy, other_policy, tmp_path), running.url))
@@ -244,13 +251,52 @@ def test_engines_of_somebody_else_must_pass_the_probe(
         asyncio.run(serve(policy, "http://127.0.0.1:9"))
 
 
+def test_a_stranger_gets_nothing(policy: Path, settings: Settings) -> None:
+    """Neither a web page, which posts what it cannot read, nor another user; and the key is the owner's to read."""
+    running = local_engine(settings)
+    assert running is not None
+    swap = '{"method": "reload_weights", "kwargs": {"weights_path": "/tmp"}}'
+    page = {"Origin": "http://a-page.example", "Content-Type": "text/plain"}
+    preflight = page | {"Access-Control-Request-Method": "POST"}
+    guess = {"Authorization": "Bearer guessed"}
+    with httpx.Client(base_url=running.url, trust_env=False) as stranger:
+        replies = [
+            stranger.post("/collective_rpc", content=swap, headers=page),
+            stranger.post("/weight_checker", content='{"action": "reset"}', headers=page),
+            stranger.post("/sleep", headers=guess),
+            stranger.options("/collective_rpc", headers=preflight),
+            *(stranger.get(path, headers=guess) for path in ("/v1/models", "/metrics", "/health", "/docs", "/")),
+        ]
+    assert {(answer.status_code, answer.content) for answer in replies} == {(401, b"")}
+    assert not any("access-control-allow-origin" in answer.headers for answer in replies)
+    assert httpx.get(f"{running.url}/v1/models", headers=bearer(running.key), trust_env=False).status_code == 200
+    state = settings.home / "engine" / "engine.json"
+    assert state.stat().st_mode & 0o077 == 0
+    assert running.key in state.read_text()
+    assert running.key not in (settings.home / "engine" / "engine.log").read_text()
+    assert running.key not in " ".join(psutil.Process(running.pid).cmdline())
+    doors = [
+        door.laddr
+        for process in [psutil.Process(running.pid), *psutil.Process(running.pid).children(recursive=True)]
+        for door in process.net_connections("tcp")
+        if door.status == psutil.CONN_LISTEN
+    ]
+    assert {door.ip for door in doors} == {"127.0.0.1"}
+    assert httpx.URL(running.url).port in [door.port for door in doors]
+    for door in doors:  # the others are of torch's process groups: they speak to nobody who does not speak as they do
+        with socket.create_connection(door, timeout=0.2) as stranger_to_torch, suppress(TimeoutError):
+            stranger_to_torch.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert stranger_to_torch.recv(100)[:12] in (b"", b"HTTP/1.1 401")
+    assert asyncio.run(answers(running))
+
+
 def test_weights_that_somebody_changes_meanwhile_are_noticed(
     policy: Path, other_policy: Path, settings: Settings
 ) -> None:
     running = local_engine(settings)
     assert running is not None
-    theirs = settings.model_copy(update={"engine_urls": [running.url], "home": settings.home / "another"})
-    ours = settings.model_copy(update={"engine_urls": [running.url]})
+    ours = settings.model_copy(update={"engine_urls": [running.url], "engine_key": SecretStr(running.key)})
+    theirs = ours.model_copy(update={"home": settings.home / "another"})
 
     async def serve() -> None:
         async with serving(policy, ours), serving(other_policy, theirs):
@@ -303,7 +349,7 @@ def test_a_killed_engine_is_started_again_while_its_requests_wait(policy: Path, 
             replies = await asyncio.gather(*requests)
             after = local_engine(settings)
             assert after is not None
-            assert (after.url, after.signature) == (before.url, before.signature)
+            assert (after.url, after.key, after.signature) == (before.url, before.key, before.signature)
             assert after.pid != before.pid
             processes.extend(psutil.Process(after.pid).children(recursive=True))
             assert engine.usage.requests - engine.usage.failed_requests == len(replies)
@@ -320,6 +366,39 @@ def test_a_killed_engine_is_started_again_while_its_requests_wait(policy: Path, 
     assert stop_local_engine(settings)
     assert len(processes) >= 4
     assert not any(process.is_running() for process in processes)
+
+
+def test_an_engine_that_hangs_is_started_again(
+    policy: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lives, and its port is open: only that it does nothing tells."""
+    monkeypatch.setattr("infra.engine.server.HANG_SECONDS", 6.0)
+    monkeypatch.setattr("infra.engine.server.PULSE_SECONDS", 1.0)
+    monkeypatch.setattr("infra.engine.server.ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr("infra.engine.server.STOP_SECONDS", 2.0)
+    prompt_ids = load(policy)[1].encode(PROMPT)
+    messages: list[str] = []
+
+    async def stop_in_mid_request() -> list[Reply]:
+        async with serving(policy, settings, messages.append) as engine:
+            before = local_engine(settings)
+            assert before is not None
+            await asyncio.sleep(8.0)  # one that idles does not hang
+            requests = [engine.complete(prompt_ids, n=16, temperature=2.0, max_tokens=400) for _ in range(8)]
+            working = asyncio.gather(*requests)
+            await asyncio.sleep(0.3)
+            os.kill(before.pid, signal.SIGSTOP)
+            replies = await working
+            after = local_engine(settings)
+            assert after is not None
+            assert after.pid != before.pid
+            assert not psutil.pid_exists(before.pid)
+            return replies
+
+    assert all(len(reply.completions) == 16 for reply in asyncio.run(stop_in_mid_request()))
+    assert [message for message in messages if "died" in message] == [
+        "the engine died (it hung: 6 s without a sign of life); starting it again, 1 of 3"
+    ]
 
 
 def test_an_engine_that_can_not_start_says_why(policy: Path, settings: Settings, tmp_path: Path) -> None:

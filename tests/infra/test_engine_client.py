@@ -35,6 +35,7 @@ def test_a_request_states_all_that_matters_and_its_reply_is_read() -> None:
             reply = await sample(served, stop=["</step>\n"])
             assert served.max_tokens == 512
             assert served.token_budget == 10_000
+        assert len(asked[0].pop("cache_salt")) == 32
         assert asked == [
             {
                 "model": "policy",

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from infra.engine import Engine, EngineError, ModelFolder, serving
+from infra.engine.connections import bearer
 from infra.engine.server import LocalEngine, local_engine
 from infra.engine.supervision import RESTARTS
 from infra.settings import Settings
@@ -55,9 +56,11 @@ def running(micro: Path, small_engine: Settings) -> LocalEngine:
     return engine
 
 
-def client(address: str, micro: Path, **options: Any) -> Engine:
+def client(address: str, micro: Path, running: LocalEngine, **options: Any) -> Engine:
+    """Of the running engine, at its own address or a proxy's."""
     folder = ModelFolder.read(micro)
-    return Engine([address], folder.words, folder.vocabulary, **({"timeout": 60.0, "backoff": 0.05} | options))
+    how: dict[str, Any] = {"timeout": 60.0, "backoff": 0.05, "key": running.key} | options
+    return Engine([address], folder.words, folder.vocabulary, **how)
 
 
 class Script:
@@ -92,7 +95,7 @@ def test_a_search_outlives_faults_that_pass(names: list[str], micro: Path, runni
 
     async def story() -> list[Grown]:
         patience = PATIENCE if "slow" in names else 60.0
-        async with proxy(running.url, script) as address, client(address, micro, timeout=patience) as engine:
+        async with proxy(running.url, script) as address, client(address, micro, running, timeout=patience) as engine:
             forest = await search(engine, micro)
             check_finished(forest, engine)
             assert engine.usage.failed_requests == script.met
@@ -120,7 +123,7 @@ def test_a_fault_that_stays_fails_its_trees_and_no_others(name: str, micro: Path
         patience = PATIENCE if name == "slow" else 60.0
         async with (
             proxy(running.url, script) as address,
-            client(address, micro, timeout=patience, attempts=2) as engine,
+            client(address, micro, running, timeout=patience, attempts=2) as engine,
         ):
             forest = await search(engine, micro)
             await check_rewards(forest, micro)
@@ -142,7 +145,7 @@ def test_a_fault_that_stays_fails_its_trees_and_no_others(name: str, micro: Path
 
 def test_requests_wait_for_a_cache_that_is_full(micro: Path, running: LocalEngine) -> None:
     async def story() -> None:
-        async with client(running.url, micro) as engine:
+        async with client(running.url, micro, running) as engine:
             assert engine.token_budget == KV_TOKENS
             most, forest = await most_in_flight(engine, search(engine, micro))
             check_finished(forest, engine)
@@ -158,13 +161,13 @@ def test_an_engine_that_preempts_gives_the_same_kind_of_trees(micro: Path, runni
     """The client is told of a cache that is many times larger than the engine's."""
 
     async def preemptions() -> float:
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, headers=bearer(running.key)) as http:
             metrics = (await http.get(f"{running.url}/metrics")).text
         return sum(map(float, re.findall(r"^vllm:num_preemptions_total\{.*\} (\S+)", metrics, re.MULTILINE)))
 
     async def story() -> None:
         before = await preemptions()
-        async with client(running.url, micro, budget=100 * KV_TOKENS) as engine:
+        async with client(running.url, micro, running, budget=100 * KV_TOKENS) as engine:
             forest = await search(engine, micro)
             check_finished(forest, engine)
             assert engine.usage.failed_requests == 0

@@ -5,8 +5,10 @@ P(a|s) = exp(mean log-prob of the sampled tokens)   (methods.md 1.3)
 """
 
 import asyncio
+import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,12 +16,15 @@ from torch.nn import Module
 
 from infra.engine import serving
 from infra.settings import Settings
-from tasks.format import STEP_CLOSE, Kind, correction_start, reading_start
+from tasks.check import Checker
+from tasks.format import STEP_CLOSE, Kind, correction_start, plan_steps, reading_start
 from tasks.policy import SearchPolicy
+from tasks.rollouts import attempts
 from tasks.search.grow import Expansion, Sample, judged
 from tasks.search.method import Draw
 from tasks.search.tree import Origin
-from tests.infra.engine_search import PROBLEMS, SETTINGS, served_policy
+from tasks.settings import Rollouts
+from tests.infra.engine_search import PROBLEMS, SETTINGS, question, served_policy, tokenizer
 from trainers.model_folder import Policy, load_model
 
 pytestmark = pytest.mark.integration
@@ -112,3 +117,23 @@ def test_a_value_asked_for_alone_is_the_one_that_came_with_the_step(micro: Path,
             assert asked == pytest.approx([sample.value for sample in reply.samples], abs=TOLERANCE)
 
     asyncio.run(story())
+
+
+def test_the_steps_of_a_rollout_end_where_the_search_would_end_them(micro: Path, small_engine: Settings) -> None:
+    """So V of a step has one place, whether its question was searched or only rolled out."""
+    settings = Rollouts(samples=2, trials=1, temperature=1.0, max_plan_tokens=192, max_solution_tokens=192)
+
+    async def story() -> list[dict[str, Any]]:
+        async with serving(micro, small_engine) as engine, Checker() as checker:
+            served = served_policy(engine, micro)
+            asked = [question(problem) | {"question_id": "", "question": problem.question} for problem in PROBLEMS]
+            parts = [attempts(one, place, served, checker, settings) for place, one in enumerate(asked)]
+            return [dict(row) for part in await asyncio.gather(*parts) for row in part.rows["rollouts"]]
+
+    ends = 0
+    for row in asyncio.run(story()):
+        steps = plan_steps(row["plan"], settings.max_depth)
+        begun = [tokenizer(micro).decode(row["plan_ids"][: end + 1]) for end in row["step_ends"]]
+        assert begun == list(itertools.accumulate(steps))
+        ends += len(begun)
+    assert ends > len(PROBLEMS)

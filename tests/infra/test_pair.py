@@ -7,6 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import httpx
 import pytest
 import torch
 
@@ -52,7 +53,7 @@ def test_an_engine_that_fills_a_gpu_makes_room_for_a_second(micro: Path, tmp_pat
     alone = Settings(home=tmp_path, device="cuda", engine_urls=[], value_engine_urls=[])
     beside, _ = side_by_side(alone)
     assert launch_signature(folder, alone) != launch_signature(folder, beside)
-    words = arguments(folder, beside, 1)
+    words = arguments(folder, beside, httpx.URL("http://127.0.0.1:1"))
     assert words[words.index("--gpu-memory-utilization") + 1] == "0.425"
 
 

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 
 from infra.engine import tenant
 from infra.engine.server import LocalEngine
+from infra.process import birth
 from infra.settings import Settings
 
 
@@ -17,9 +17,8 @@ from infra.settings import Settings
 def engine(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
     """A process that is recorded as an engine of the home; what matters here is whether it is ended."""
     with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True) as process:
-        started = LocalEngine(
-            pid=process.pid, created=psutil.Process(process.pid).create_time(), url="http://127.0.0.1:1", signature=""
-        )
+        born = birth(process.pid) or ""
+        started = LocalEngine(pid=process.pid, born=born, url="http://127.0.0.1:1", key="", signature="")
         (tmp_path / request.param).mkdir(parents=True)
         (tmp_path / request.param / "engine.json").write_text(started.model_dump_json())
         yield process

@@ -47,6 +47,7 @@ def question(question_id: str, kinds: list[str], is_held_out: bool = False) -> R
         "question": QUESTIONS[question_id],
         "answer": "5",
         "solution": None,
+        "is_exact": True,
         "is_held_out": is_held_out,
     }
 
@@ -59,6 +60,7 @@ def rollout(question_id: str, trial: int, is_correct: bool) -> Row:
         "trial": trial,
         "plan": plan(1, "Add them.") + "</plan>\n",
         "plan_ids": [10, 11, 12],
+        "step_ends": [1],
         "solution": solution("5" if is_correct else "6"),
         "solution_ids": [20, 21],
         "answer": "5" if is_correct else "6",
@@ -83,6 +85,7 @@ def tree(tree_id: str, question_id: str, state: str, **figures: Any) -> Row:
         "state": state,
         "steps": 0,
         "simulations": 4,
+        "undecided": 0,
         "is_solved": False,
         "is_held_out": False,
         "pass_rate": 0.5,
@@ -180,6 +183,7 @@ def example(path: list[int], is_policy: bool, positions: list[int], targets: lis
         "question_id": "q1",
         "leaf_id": path[-1],
         "rollout_id": None,
+        "origin": "tree",
         "is_policy": is_policy,
         "prompt_ids": PROMPT_IDS,
         "completion_ids": [token for step in path for token in STEPS[step]["token_ids"]] + [EOS] * is_policy,
@@ -196,6 +200,7 @@ def model(name: str, parent: str | None) -> Row:
         "uri": f"s3://cpl/stages/{name}/manifest.json",
         "sha256": "0" * 64,
         "parent": parent,
+        "same_as": None,
         "updates": 0 if parent is None else 8,
         "examples": 0 if parent is None else 2,
         "seconds": 3.0,
@@ -205,10 +210,11 @@ def model(name: str, parent: str | None) -> Row:
 def evaluation(name: str, kind: str, accuracy: float, n: int) -> Row:
     stderr = (accuracy * (1 - accuracy) / n) ** 0.5
     about = {"model": name, "benchmark": "micro/test", "split": "in_domain", "kind": kind}
-    return about | {"accuracy": accuracy, "stderr": stderr, "n": n}
+    interval = {"accuracy_low": accuracy * 0.5, "accuracy_high": accuracy * 0.5 + 0.5}
+    return about | interval | {"accuracy": accuracy, "stderr": stderr, "n": n, "undecided": 0, "lost": 0}
 
 
-def sample(name: str, question_id: str, kinds: list[str], is_correct: bool) -> Row:
+def sample(name: str, question_id: str, kinds: list[str], is_correct: bool | None) -> Row:
     return {
         "model": name,
         "benchmark": "micro/test",
@@ -219,9 +225,14 @@ def sample(name: str, question_id: str, kinds: list[str], is_correct: bool) -> R
         "output": solution("5"),
         "answer": "5",
         "is_correct": is_correct,
+        "is_undecided": False,
         "generated_tokens": 12,
         "error": None,
     }
+
+
+def ranking(name: str, kind: str, **figures: Any) -> Row:
+    return {"model": name, "kind": kind, "trees": 1, "value_mean": 0.1, "value_sd": 0.2} | figures
 
 
 ROUND: dict[str, list[Row]] = {
@@ -279,13 +290,14 @@ ROUND: dict[str, list[Row]] = {
             "question_id": "q3",
             "leaf_id": None,
             "rollout_id": "q3/0.0",
+            "origin": "rollout",
             "is_policy": True,
             "prompt_ids": PROMPT_IDS,
             "completion_ids": [*RIGHT["plan_ids"], *RIGHT["solution_ids"], EOS],
             "prompt": question_prompt(QUESTIONS["q3"]),
             "completion": RIGHT["plan"] + RIGHT["solution"],
-            "value_positions": [],
-            "value_targets": [],
+            "value_positions": [1, 4],
+            "value_targets": [1.0, 1.0],
         },
     ],
     "engine_use": [
@@ -321,8 +333,8 @@ ROUND: dict[str, list[Row]] = {
         sample("step_apo", "b2", ["add", "subtract"], is_correct=True),
     ],
     "value_rankings": [
-        {"model": "base", "trees": 1, "nodes": 1, "pearson": None, "spearman": None, "auc": None, "auc_stderr": None},
-        {"model": "sft", "trees": 1, "nodes": 1, "pearson": 0.5, "spearman": 0.4, "auc": 0.7, "auc_stderr": 0.1},
+        ranking("sft", "plan", nodes=1, sibling_auc=None, sibling_auc_stderr=None, sibling_pairs=0, pooled_auc=None),
+        ranking("sft", "solution", nodes=9, sibling_auc=0.7, sibling_auc_stderr=0.1, sibling_pairs=8, pooled_auc=0.8),
     ],
     "artifacts": [
         {"step": "search", "name": name, "uri": f"s3://cpl/{name}", "size": 100, "sha256": "0" * 64, "rows": rows}

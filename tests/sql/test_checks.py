@@ -48,6 +48,13 @@ BREAKS = {
         update evaluation_samples set question = 'what is 1+1 ?' where model = 'base' and question_id = 'b1'
     """,
     "25_zero_sum_scores": "update nodes set score = 0.5 where tree_id = 't1' and node_id = 1",
+    "27_rollout_targets": "update sft_examples set value_targets = [0.5, 1] where rollout_id is not null",
+    "28_imitated_once": """
+        insert into sft_examples select * replace (
+            'q1/0.1' as rollout_id, 'q1/0.1' as example_id, 'reflection' as origin, 't1' as tree_id,
+            'q1' as question_id, [4] as value_positions, [1] as value_targets
+        ) from sft_examples where rollout_id is not null
+    """,
     "26_distinct_siblings": """
         update nodes set text = ' ' || (select text from nodes where tree_id = 't1' and node_id = 1)
         where tree_id = 't1' and node_id = 7
@@ -109,11 +116,42 @@ OTHER_BREAKS = {
     ),
     "a wrong rollout that is imitated": (
         "update rollouts set is_correct = false where question_id = 'q3'",
+        {"21_policy_examples_correct", "27_rollout_targets"},
+    ),
+    "a rollout of a searched question that teaches more than its end": (
+        "update trees set state = 'budget' where tree_id = 't3'",
+        {"27_rollout_targets"},
+    ),
+    "a rollout whose origin is not told": (
+        "update sft_examples set origin = 'reflection' where rollout_id is not null",
+        {"20_sft_paths"},
+    ),
+    "a plan that was told the answer": (
+        "update rollouts set is_leaked = true where question_id = 'q3'",
         {"21_policy_examples_correct"},
     ),
-    "a rollout of a searched question that is imitated": (
-        "update trees set state = 'budget' where tree_id = 't3'",
-        {"20_sft_paths"},
+    "a path of a failed tree": (
+        "delete from step_pairs; update trees set state = 'failed' where tree_id = 't1'",
+        {"19_sft_of_trained_trees"},
+    ),
+    "a target on a step below which nothing ended": (
+        """
+        update nodes set kind = 'plan', reward = null where tree_id = 't1' and node_id = 5;
+        update sft_examples set is_policy = false where leaf_id = 5
+        """,
+        {"07_visit_counts", "22_value_targets"},
+    ),
+    "a wrong question that counts as undecided": (
+        "update evaluation_samples set is_undecided = true where model = 'base' and question_id = 'b2'",
+        {"23_evaluations_match_samples"},
+    ),
+    "a lost question that counts as wrong": (
+        "update evaluation_samples set is_correct = null where model = 'base' and question_id = 'b2'",
+        {"23_evaluations_match_samples"},
+    ),
+    "an accuracy outside of its interval": (
+        "update evaluations set accuracy_low = 0.6 where model = 'base' and kind = 'all'",
+        {"12_probabilities_in_range"},
     ),
     "a step with two value targets": (
         "update sft_examples set value_positions = [1, 3], value_targets = [1 / 6, -1] where leaf_id = 4",

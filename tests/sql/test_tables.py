@@ -1,14 +1,17 @@
 """Tables, views and examples of `sql/`: typed as the Parquet that fills them, documented, and all of them run."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
+from scipy.stats import binomtest
 
 from infra.warehouse import ask, build, check, first_comment, statements
+from tasks.evaluate.accuracy import accuracies
 from tasks.records import TABLES, frame
-from tests.sql.handmade import NODES, RIGHT, ROUND, parquet
+from tests.sql.handmade import NODES, RIGHT, ROUND, model, parquet, sample, tree
 
 
 def test_every_table_has_the_columns_and_types_of_its_records(warehouse: Path, tmp_path: Path) -> None:
@@ -16,9 +19,10 @@ def test_every_table_has_the_columns_and_types_of_its_records(warehouse: Path, t
     for table in TABLES:
         empty = tmp_path / f"{table}.parquet"
         frame(table, []).write_parquet(empty)
-        written = ask(warehouse, "select column_name, column_type from (describe from read_parquet(?))", [str(empty)])
+        described = "select column_name, column_type from (describe from read_parquet(?))"
+        written = duckdb.execute(described, [str(empty)]).fetchall()
         typed = ask(warehouse, f"select column_name, column_type from (describe {table})")
-        assert typed.rows == [("campaign", "VARCHAR"), ("round", "INTEGER"), *written.rows], table
+        assert typed.rows == [("campaign", "VARCHAR"), ("round", "INTEGER"), *written], table
 
 
 def test_every_table_view_and_column_is_documented(warehouse: Path) -> None:
@@ -87,8 +91,17 @@ def test_a_null_where_the_table_wants_a_value_is_refused(tmp_path: Path) -> None
 def test_readers_cannot_write_and_nothing_is_downloaded(warehouse: Path) -> None:
     with pytest.raises(duckdb.Error, match="read-only"):
         ask(warehouse, "delete from nodes")
-    with pytest.raises(duckdb.Error, match="httpfs"):
+    with pytest.raises(duckdb.Error, match=r"s3.*disabled by configuration"):
         ask(warehouse, "from 's3://bucket/nodes.parquet'")
+
+
+def test_a_view_of_a_strangers_warehouse_reaches_no_file(tmp_path: Path) -> None:
+    (tmp_path / "secret.txt").write_text("for nobody")
+    path = tmp_path / "factory.duckdb"
+    with duckdb.connect(path) as connection:
+        connection.execute(f"create view models as from read_text('{tmp_path}/secret.txt')")
+    with pytest.raises(duckdb.Error, match="disabled by configuration"):
+        ask(path, "from models")
 
 
 def test_step_preferences_say_where_and_how_critical_a_step_is(warehouse: Path) -> None:
@@ -110,7 +123,7 @@ def test_tree_paths_run_from_the_root_to_every_node(warehouse: Path) -> None:
 
 def test_search_yield_counts_what_the_search_did(warehouse: Path) -> None:
     [row] = ask(warehouse, "from search_yield").records()
-    assert (row["trees"], row["skipped"], row["failed"], row["solved"]) == (2, 1, 0, 2)
+    assert (row["questions"], row["trees"], row["skipped"], row["failed"], row["solved"]) == (2, 2, 1, 0, 2)
     assert (row["expansions"], row["nodes"], row["cache_hit_share"]) == (5, 12, 0.5)
     assert (row["plan_pairs"], row["solution_pairs"], row["trees_with_pairs"]) == (1, 1, 1)
 
@@ -120,6 +133,100 @@ def test_accuracy_is_compared_with_the_base_model(warehouse: Path) -> None:
     assert gains == [("add", 0.5), ("all", 0.5), ("subtract", 1.0)]
     [curve] = ask(warehouse, "from learning_curve").records()
     assert (curve["round"], curve["base"], curve["sft"], curve["step_apo"]) == (1, 0.5, None, 1.0)
+
+
+def scored(**outcomes: str) -> dict[str, list[dict[str, Any]]]:
+    """Models and their samples: a letter a question, r(ight), w(rong), or - for one that is lost."""
+    models = [row for row in ROUND["models"] if row["model"] in outcomes]
+    samples = [
+        sample(model, f"b{number}", [], is_correct={"r": True, "w": False}.get(letter))
+        for model, letters in outcomes.items()
+        for number, letter in enumerate(letters)
+    ]
+    table = accuracies(frame("evaluation_samples", samples))
+    return {"models": models, "evaluation_samples": samples, "evaluations": table.to_dicts()}
+
+
+def test_errors_of_a_gain_are_those_of_the_differences_question_by_question(tmp_path: Path) -> None:
+    """The same questions, of which one is gained and none is lost: as independent models, the error would be .163."""
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, scored(base="r" * 11 + "w" * 7 + "--", step_apo="r" * 12 + "w" * 6 + "r-")))
+    [row] = ask(path, "from accuracy_by_round where model = 'step_apo'").records()
+    assert row["n"] == 19
+    assert row["gain"] == pytest.approx(1 / 18), "on the 18 questions that both answered"
+    assert row["gain_stderr"] == pytest.approx(math.sqrt((1 / 18 - (1 / 18) ** 2) / 18))
+    [base] = ask(path, "select gain, gain_stderr from accuracy_by_round where model = 'base'").records()
+    assert base == {"gain": 0.0, "gain_stderr": 0.0}
+
+
+COMPARED = {
+    "step_apo alone is right six times in a row": ("w" * 6 + "r" * 10, "r" * 16, "better", 1 / 32),
+    "five times are not enough": ("w" * 5 + "r" * 11, "r" * 16, "cannot be told at this n", 1 / 16),
+    "eight to one": ("r" + "w" * 8, "w" + "r" * 8, "better", 20 / 512),
+    "one to eight": ("w" + "r" * 8, "r" + "w" * 8, "worse", 20 / 512),
+    "three to three": ("rrrwww", "wwwrrr", "cannot be told at this n", 1.0),
+    "no difference at all": ("rwr", "rwr", "cannot be told at this n", 1.0),
+    "lost questions do not count": ("w" * 5 + "-w", "r" * 5 + "r-", "cannot be told at this n", 1 / 16),
+}
+
+
+@pytest.mark.parametrize("case", COMPARED)
+def test_which_of_two_models_is_better(case: str, tmp_path: Path) -> None:
+    base, step_apo, verdict, p_value = COMPARED[case]
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, scored(base=base, step_apo=step_apo)))
+    rows = {row["model"]: row for row in ask(path, "from model_comparisons").records()}
+    assert rows.keys() == {"base", "step_apo"}
+    row, mirrored = rows["step_apo"], rows["base"]
+    assert (row["other"], row["verdict"], row["p_value"]) == ("base", verdict, pytest.approx(p_value))
+    pairs = [(b, a) for b, a in zip(base, step_apo, strict=True) if "-" not in (a, b)]
+    assert row["n"] == len(pairs)
+    assert (row["only_model"], row["only_other"]) == (pairs.count(("w", "r")), pairs.count(("r", "w")))
+    difference = (row["only_model"] - row["only_other"]) / row["n"]
+    assert row["difference"] == pytest.approx(difference)
+    discordant = (row["only_model"] + row["only_other"]) / row["n"]
+    assert row["stderr"] == pytest.approx(math.sqrt((discordant - difference**2) / row["n"]))
+    assert mirrored["difference"] == pytest.approx(-difference)
+    assert {row["verdict"], mirrored["verdict"]} in ({"better", "worse"}, {"cannot be told at this n"})
+
+
+def test_many_questions_are_compared_too(tmp_path: Path) -> None:
+    """Against scipy, where factorials would overflow."""
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, scored(base="r" * 900 + "w" * 1000, step_apo="w" * 900 + "r" * 1000)))
+    [row] = ask(path, "from model_comparisons where model = 'step_apo'").records()
+    assert row["p_value"] == pytest.approx(binomtest(900, 1900).pvalue, rel=1e-6)
+    assert row["verdict"] == "better"
+
+
+def test_a_model_that_changed_nothing_is_compared_by_the_answers_of_the_one_it_is(tmp_path: Path) -> None:
+    tables = scored(base="w" * 6 + "r", step_apo="r" * 7)
+    tables["models"].append(model("sft", "base") | {"same_as": "base"})
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, tables))
+    verdicts = ask(path, "select model, other, verdict from model_comparisons where model > other order by all").rows
+    assert verdicts == [
+        ("sft", "base", "the same weights"),
+        ("step_apo", "base", "better"),
+        ("step_apo", "sft", "better"),
+    ]
+
+
+def test_a_search_is_counted_in_questions(tmp_path: Path) -> None:
+    """Stepwise search grows a tree for every step."""
+    grown = [
+        tree("q1", "q1", "finished", steps=0, visits=4, value=-0.5, is_solved=True),
+        tree("q1/step-1", "q1", "finished", steps=1, visits=4, value=0.5, is_solved=True),
+        tree("q2", "q2", "finished", steps=0, visits=4, value=-0.5, is_solved=True),
+        tree("q3", "q3", "finished", steps=0, visits=4, value=-1.0),
+    ]
+    rows = [{"expansions": 1, "nodes": 2, "method": "stepwise"} | row | {"method": "stepwise"} for row in grown]
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, {"questions": ROUND["questions"], "trees": rows}))
+    [found] = ask(path, "from search_yield").records()
+    assert (found["questions"], found["trees"], found["solved"], found["skipped"]) == (3, 4, 2, 0)
+    pairs = {row["questions"] for row in example(path, "04_pairs_per_question")}
+    assert pairs == {3}
 
 
 def test_a_learning_curve_tells_the_gain_over_the_round_before(tmp_path: Path) -> None:
@@ -144,9 +251,9 @@ def test_self_reflection_is_counted_in_questions_not_in_attempts(tmp_path: Path)
     wrong = RIGHT | {"rollout_id": "q3/1.0", "sample": 1, "is_correct": False}
     path = tmp_path / "factory.duckdb"
     build(path, parquet(tmp_path, ROUND | {"rollouts": [*ROUND["rollouts"], wrong]}))
-    columns = ("trial", "questions_tried", "first_solved", "share_solved_so_far", "tokens_per_question")
+    columns = ("trial", "questions_tried", "first_solved", "share_solved_so_far", "imitated", "tokens_per_question")
     answer = example(path, "07_what_self_reflection_bought")
-    assert [tuple(row[name] for name in columns) for row in answer] == [(0, 2, 1, 0.5, 8.0), (1, 1, 1, 1.0, 5.0)]
+    assert [tuple(row[name] for name in columns) for row in answer] == [(0, 2, 1, 0.5, 1, 8.0), (1, 1, 1, 1.0, 0, 5.0)]
 
 
 @pytest.mark.parametrize("example", statements("examples"), ids=lambda file: file.stem)

@@ -16,17 +16,18 @@ from tasks.parts import Part, each_part
 from tasks.search.grow import Task, grow
 from tasks.settings import Search
 from tasks.step import Stage
-from tests.tasks.scripted import ScriptedPolicy
+from tests.tasks.scripted import ScriptedPolicy, is_even
 
 
 class LocalStage(Stage):
     """Keeps parts below `folder`/kept, each in so many seconds; its tables are the Parquet files in `folder`."""
 
-    def __init__(self, folder: Path, seconds: float = 0.0) -> None:
+    def __init__(self, folder: Path, seconds: float = 0.0, code: str = "this code") -> None:
         self.seconds = seconds
         self.folder = folder
         self.kept = folder / "kept"
         self.facts = {}
+        self.code = code
         self.log = logging.getLogger("stage")
         self.folder.mkdir(parents=True, exist_ok=True)
 
@@ -55,10 +56,6 @@ class Silent:
 
     def show(self, done: int, note: str = "") -> bool:
         return False
-
-
-async def is_even(answer: str) -> bool:
-    return int(answer) % 2 == 0
 
 
 def search(folder: Path, trees: int = 40, seconds: float = 0.0) -> None:

@@ -1,12 +1,13 @@
 """A policy without a model: it draws plan steps and solutions from a seed that depends on the state alone."""
 
 import asyncio
+import math
 import random
 from collections import Counter
 from collections.abc import Sequence
 
 from infra.engine.usage import Usage
-from tasks.search.grow import Expansion, PolicyError, Sample
+from tasks.search.grow import ContextFull, Expansion, PolicyError, Sample, Undecided
 from tasks.search.method import Draw
 
 
@@ -18,18 +19,36 @@ def solution_text(answer: str) -> str:
     return f"</plan>\n<solution>\n1. so\nThe final answer is \\boxed{{{answer}}}.\n</solution>"
 
 
+async def is_even(answer: str) -> bool:
+    """A judge: even numbers are right, and what is no number can not be decided."""
+    if not answer.isdigit():
+        raise Undecided(f"is {answer} even?")
+    return int(answer) % 2 == 0
+
+
 class ScriptedPolicy:
     """Each state of a session has its own actions, others each time that it is asked, whatever the order of sessions:
-    solutions grow likelier with depth.
+    solutions grow likelier with depth. Trajectories go on for up to three steps, and one of ten breaks off.
 
     `fails_at` is the request (from 1) that fails for good. `has_room`: what an engine with a short queue would say.
+    `undecided`: share of the solutions whose answer nobody can judge. `context`: tokens of a state that fills it.
     """
 
-    def __init__(self, seed: int = 0, branching: int = 4, fails_at: int | None = None, has_room: bool = False) -> None:
+    def __init__(
+        self,
+        seed: int = 0,
+        branching: int = 4,
+        fails_at: int | None = None,
+        has_room: bool = False,
+        undecided: float = 0.0,
+        context: float = math.inf,
+    ) -> None:
         self.has_room = has_room
         self.seed = seed
         self.branching = branching
         self.fails_at = fails_at
+        self.undecided = undecided
+        self.context = context
         self.requests = 0
         self.asked_before: Counter[str] = Counter()
 
@@ -37,6 +56,8 @@ class ScriptedPolicy:
         self.requests += 1
         if self.requests == self.fails_at:
             raise PolicyError("the engine is gone", Usage(requests=1, failed_requests=1))
+        if len(state_ids) >= self.context:
+            raise ContextFull(f"a prompt of {len(state_ids)} tokens leaves no room")
         await asyncio.sleep(0)  # others go on meanwhile, as with a real engine
         asked = f"{self.seed}/{session}/{list(state_ids)}/{draw}"
         rng = random.Random(f"{asked}/{self.asked_before[asked]}")
@@ -48,10 +69,22 @@ class ScriptedPolicy:
 
     def _action(self, rng: random.Random, depth: int, draw: Draw) -> Sample:
         which = rng.randrange(self.branching)
-        if draw.to_the_end or rng.random() < 0.15 * depth:
-            text = solution_text(str(which))
+        if draw.to_the_end:
+            text = self._ending(rng, depth)
+        elif rng.random() < 0.15 * depth:
+            text = solution_text(self._answer(rng, which))
         elif rng.random() < 0.05:
             text = "no format at all"
         else:
             text = draw.start + f" {which}\n</step>\n" if draw.start else step_text(depth + 1, f"choose {which}")
         return Sample(text, (1, 10 + which), logprob=-rng.random() * 3, value=rng.uniform(-1, 1), sampled=2)
+
+    def _ending(self, rng: random.Random, depth: int) -> str:
+        more = rng.randrange(4)
+        steps = [step_text(depth + 1 + n, f"choose {rng.randrange(self.branching)}") for n in range(more)]
+        if rng.random() < 0.1:
+            return "".join(steps) + "and so on"
+        return "".join(steps) + solution_text(self._answer(rng, rng.randrange(self.branching)))
+
+    def _answer(self, rng: random.Random, which: int) -> str:
+        return "x" if self.undecided and rng.random() < self.undecided else str(which)

@@ -3,7 +3,7 @@
 import pytest
 
 from tasks.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
-from tasks.format import Kind, leaks_answer, parse_action, question_prompt, split_plan
+from tasks.format import Kind, is_plan, parse_action, parse_ending, plan_steps, question_prompt
 from tests.tasks.scripted import solution_text, step_text
 
 
@@ -40,45 +40,40 @@ def test_the_answer_is_the_last_box_with_its_braces() -> None:
     assert parse_action(text, 1).answer == "\\frac{1}{2}"
 
 
-def test_a_plan_splits_into_its_steps() -> None:
-    assert split_plan(step_text(1, "a") + step_text(2, "b") + "</plan>\n") == ["a", "b"]
-    assert split_plan(step_text(1, "a") + step_text(3, "b") + "</plan>\n") is None
-    assert split_plan(step_text(1, "a")) is None
-    assert split_plan("</plan>\n") is None
+STEPS = [step_text(number, "count") for number in range(1, 7)]
 
 
 @pytest.mark.parametrize(
-    ("plan", "leaks"),
+    ("plan", "steps"),
     [
-        ("Plan 1: add 3 and 5 to get 8", True),
-        ("Plan 8: add 3 and 5", False),
-        ("Plan 1: use the 18 apples", False),
-        ("Plan 1: it is 8.5", False),
-        ("Plan 1: it is 8.", True),
+        ("".join(STEPS[:2]) + "</plan>\n", 2),
+        ("".join(STEPS[:5]) + "</plan>\n", 5),
+        (STEPS[0] + step_text(2, "halve the result of Plan 1") + "</plan>\n", 2),
     ],
 )
-def test_a_plan_must_not_state_the_answer(plan: str, leaks: bool) -> None:
-    assert leaks_answer(plan, "Tom has 3 apples and buys 5.", "8") is leaks
+def test_a_plan_is_made_of_the_steps_that_the_search_would_take(plan: str, steps: int) -> None:
+    assert is_plan(plan, max_depth=6)
+    assert len(plan_steps(plan, max_depth=6)) == steps
+    assert parse_ending(plan.removesuffix("</plan>\n") + solution_text("4"), 0, 6).kind is Kind.SOLUTION
 
 
 @pytest.mark.parametrize(
-    ("plan", "leaks"),
+    ("plan", "begins_with"),
     [
-        (r"Plan 1: it is 60\%", True),
-        ("Plan 1: 60% are blue", True),
-        ("Plan 1: it is 60 percent", True),
-        ("Plan 1: take 160%", False),
-        ("Plan 1: divide 15 by all 25", False),
+        (STEPS[0] + step_text(3, "skips a number") + "</plan>\n", 1),
+        (STEPS[0] + step_text(2, "then <solution> at once") + "</plan>\n", 1),
+        (step_text(1, "look at Plan 2") + STEPS[1] + "</plan>\n", 0),
+        ("".join(STEPS) + "</plan>\n", 5),  # too deep: no room for the solution
+        (STEPS[0], 1),
+        (STEPS[0] + "\n</plan>\n", 1),
+        ("Well, " + STEPS[0] + "</plan>\n", 0),
+        ("</plan>\n", 0),
+        ("", 0),
     ],
 )
-def test_a_percentage_is_stated_with_and_without_its_sign(plan: str, leaks: bool) -> None:
-    question = "15 of her 25 spools are blue. What percent of her spools are blue?"
-    assert leaks_answer(plan, question, r"60\%") is leaks
-    assert not leaks_answer(plan, f"{question} Not 60%?", r"60\%")
-
-
-def test_an_answer_that_the_question_names_is_no_leak() -> None:
-    assert not leaks_answer("Plan 1: keep the 5", "Tom has 3 apples and 5 pears. How many pears?", "5")
+def test_what_the_search_would_call_malformed_or_too_deep_is_no_plan(plan: str, begins_with: int) -> None:
+    assert not is_plan(plan, max_depth=6)
+    assert plan_steps(plan, max_depth=6) == STEPS[:begins_with]
 
 
 def test_the_demonstrations_are_in_the_format_they_teach() -> None:
@@ -87,6 +82,6 @@ def test_the_demonstrations_are_in_the_format_they_teach() -> None:
         question_prompt(question.removeprefix("<question>\n").removesuffix("\n</question>\n")) == question + "<plan>\n"
     )
     steps, rest = rest.split("</plan>\n", 1)
-    assert split_plan(steps + "</plan>\n")
+    assert is_plan(steps + "</plan>\n", max_depth=6)
     assert parse_action("</plan>\n" + rest.split("</solution>")[0] + "</solution>", 3).answer == "15"
-    assert split_plan(REFLECTION_DEMONSTRATION.split("<plan>\n")[-1])
+    assert is_plan(REFLECTION_DEMONSTRATION.split("<plan>\n")[-1], max_depth=6)

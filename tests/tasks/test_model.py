@@ -14,6 +14,7 @@ from huggingface_hub.hf_api import ModelInfo
 import tasks.model
 from tasks.model import BaseModelSource, ModelNotFound, locate, prepare_model
 from tasks.questions.places import HubUnreachable
+from trainers import checkpoint
 
 FIRST, SECOND = "a3f1c0d2e4b5968778695a4b3c2d1e0f12345678", "b7e2d1c3f5a6079889706b5c4d3e2f1023456789"
 
@@ -105,22 +106,22 @@ def test_a_folder_is_the_same_model_by_every_path(tmp_path: Path, monkeypatch: p
     spelled = [locate(name) for name in ("m", "~/m", str(tmp_path / "m"), "elsewhere")]
     assert [one.name for one in spelled][:2] == ["m", "~/m"]
     assert len({one.location for one in spelled}) == 2
-    assert len({key(one, monkeypatch) for one in spelled}) == 1
+    assert len({prepare_model.key(*one) for one in spelled}) == 1
     (tmp_path / "m" / "config.json").write_text('{"hidden_size": 8}')
-    assert key(locate("m"), monkeypatch) != key(spelled[0], monkeypatch)
+    assert prepare_model.key(*locate("m")) != prepare_model.key(*spelled[0])
+
+
+def test_what_is_fetched_of_the_hub_is_what_the_digest_knows(tmp_path: Path) -> None:
+    assert tasks.model.LOADED == checkpoint.FILES
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelNotFound, match="an adapter alone: merge it"):
+        locate(str(tmp_path))
 
 
 def test_the_commit_is_loaded_and_not_in_the_key(monkeypatch: pytest.MonkeyPatch) -> None:
     first, second = (located(monkeypatch, reply(commit)) for commit in (FIRST, SECOND))
-    assert key(first, monkeypatch) == key(second, monkeypatch)
+    assert prepare_model.key(*first) == prepare_model.key(*second)
     started: list[dict[str, Any]] = []
     monkeypatch.setattr(tasks.model, "launch", lambda stage, trainer, config: started.append(config))
-    prepare_model.fn.__wrapped__(SimpleNamespace(log=logging.getLogger()), *first)  # type: ignore[attr-defined]
+    prepare_model.body(SimpleNamespace(log=logging.getLogger()), *first)  # type: ignore[arg-type]
     assert started == [{"model": "some/model", "revision": FIRST, "knows_format": False}]
-
-
-def key(source: BaseModelSource, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The key of the step `model` for this source, in a store that has every stage."""
-    has_all = SimpleNamespace(find=lambda prefix: object())
-    monkeypatch.setattr("tasks.step.Store", SimpleNamespace(open=lambda settings: has_all))
-    return str(prepare_model.cache_key_fn(None, source._asdict()))  # type: ignore[attr-defined]

@@ -3,8 +3,12 @@
 from typing import Any
 
 import polars as pl
+import pytest
 
-from tasks.pairs import SearchedTree, learnt, sft_examples, step_pairs
+from tasks.examples import sft_examples
+from tasks.format import STEP_CLOSE
+from tasks.pairs import Learnt, is_known, learnt, step_pairs
+from tasks.searched import Outcome, SearchedTree
 from tasks.settings import Pairs
 
 EOS = 0
@@ -31,8 +35,9 @@ def node(
     }
 
 
-def tree(*nodes: dict[str, Any], tree_id: str = "t", steps: int = 0) -> SearchedTree:
-    return SearchedTree({"tree_id": tree_id, "question_id": "t", "steps": steps, "state": "budget"}, list(nodes))
+def tree(*nodes: dict[str, Any], tree_id: str = "t", steps: int = 0, method: str = "puct") -> SearchedTree:
+    about = {"tree_id": tree_id, "question_id": "t", "method": method, "steps": steps, "state": "budget"}
+    return SearchedTree(about, list(nodes))
 
 
 #                root
@@ -129,6 +134,7 @@ def test_a_path_of_a_later_tree_begins_at_the_question() -> None:
         node(0, None, "root", 0.5, visits=3),
         node(1, 0, "plan", -0.5),
         node(2, 0, "plan", 0.5),
+        method="stepwise",
     )
     later = tree(
         node(0, None, "root", 0.5, visits=3) | {"text": "<0><2>", "token_ids": [1, 2, 21, 22]},
@@ -137,6 +143,7 @@ def test_a_path_of_a_later_tree_begins_at_the_question() -> None:
         node(3, 1, "solution", 1.0, reward=1.0),
         tree_id="t/step-1",
         steps=1,
+        method="stepwise",
     )
     imitated, *others = sft_examples([first, later], paths=1, seed="s", eos=EOS)
     leaf = imitated["leaf_id"]
@@ -148,25 +155,253 @@ def test_a_path_of_a_later_tree_begins_at_the_question() -> None:
     assert {example["completion"] for example in others} == {"<1>", "<2>", f"<2><1><{5 - leaf}>"}
 
 
-def test_a_question_that_was_not_searched_is_imitated_from_its_right_rollouts() -> None:
-    def rollout(number: int, plan: int, solution: str, *, is_correct: bool) -> dict[str, Any]:
-        ids = {"plan_ids": [plan, plan + 1], "solution_ids": [90 + number]}
-        said = {"plan": f"<{plan}>", "solution": solution, "is_correct": is_correct}
-        return {"rollout_id": f"q/{number}.0", "question_id": "q"} | said | ids
+def test_solutions_at_the_root_follow_no_plan_and_leave_its_plan_pairs_alone() -> None:
+    """As in the released code, which drops them before it looks at a parent's kind (methods.md 1.6)."""
+    answered_at_once = tree(
+        node(0, None, "root", -0.2),
+        node(1, 0, "plan", 0.6),
+        node(2, 0, "plan", -0.4),
+        node(3, 0, "plan", -0.8),
+        node(4, 0, "solution", -1.0, reward=-1.0),
+        node(5, 0, "solution", 1.0, reward=1.0),
+    )
+    pairs = [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(answered_at_once, 0.3)]
+    assert pairs == [(1, 2), (1, 3)]
 
-    rollouts = [
-        rollout(0, 10, "5</solution>", is_correct=True),
-        rollout(1, 10, "5</solution>", is_correct=True),  # the same words again
-        rollout(2, 20, "5</solution>", is_correct=True),
-        rollout(3, 30, "5 and on and on", is_correct=True),  # cut off behind its answer
-        rollout(4, 40, "6</solution>", is_correct=False),
+
+def test_solutions_right_below_a_later_trees_root_follow_the_plan_in_its_prompt() -> None:
+    later = tree(
+        node(0, None, "root", 0.0),
+        node(1, 0, "solution", 1.0, reward=1.0),
+        node(2, 0, "solution", -1.0, reward=-1.0),
+        steps=1,
+    )
+    assert [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(later, 0.3)] == [(1, 2)]
+    assert [example["leaf_id"] for example in sft_examples([later], 4, "s", EOS) if example["is_policy"]] == [1]
+
+
+@pytest.mark.parametrize("unlearnable", ["malformed", "too_deep", "undecided"])
+def test_a_step_that_nobody_can_learn_from_is_in_no_pair(unlearnable: str) -> None:
+    reward = None if unlearnable == "undecided" else -1.0
+    searched = tree(
+        node(0, None, "root", 0.0),
+        node(1, 0, "plan", 0.5),
+        node(2, 0, unlearnable, reward, visits=int(reward is not None), reward=reward),
+        node(3, 1, "solution", 1.0, reward=1.0),
+    )
+    assert list(step_pairs(searched, 0.3)) == []
+    assert {example["completion"] for example in sft_examples([searched], 4, "s", EOS)} == {"<1><3>"}
+
+
+def test_a_hopeless_step_on_a_right_path_is_not_imitated() -> None:
+    """Q = -1 although a right solution is below: from round 2 on V may say so."""
+    hopeless = tree(
+        node(0, None, "root", 0.0),
+        node(1, 0, "plan", -1.0, visits=2),
+        node(2, 1, "solution", 1.0, reward=1.0),
+    )
+    assert not any(example["is_policy"] for example in sft_examples([hopeless], 4, "s", EOS))
+
+
+def test_an_outcome_counts_the_trajectories_that_ended_below() -> None:
+    assert FOREST.outcomes[1] == Outcome(-1 / 3, 3)
+    assert FOREST.outcomes[2] == Outcome(-1.0, 1)
+    assert 4 not in FOREST.outcomes
+    assert 5 not in FOREST.outcomes
+
+
+#            root
+#   1: V alone   2: known to be bad   3: V alone, below it 5: V alone
+#                4 wrong
+OPINION = (
+    node(0, None, "root", 0.1, visits=6),
+    node(1, 0, "plan", 0.4),
+    node(2, 0, "plan", -0.5, visits=2),
+    node(3, 0, "plan", 0.3, visits=2),
+    node(4, 2, "solution", -1.0, reward=-1.0),
+    node(5, 3, "plan", 0.2),
+)
+
+
+def test_a_step_of_which_nothing_is_known_is_no_target_of_the_value() -> None:
+    """Its Q is the V that it had itself."""
+    searched = tree(*OPINION)
+    assert searched.unknown == 3
+    examples = sft_examples([searched], 4, "s", EOS)
+    assert [(example["completion"], example["value_targets"]) for example in examples] == [("<2><4>", [-0.5, -1.0])]
+
+
+def test_a_pair_needs_as_many_outcomes_as_it_is_asked_for() -> None:
+    def made(min_outcomes: int) -> Learnt:
+        nodes = pl.DataFrame([row | {"tree_id": "q"} for row in OPINION], infer_schema_length=None)
+        settings = Pairs(min_outcomes=min_outcomes)
+        return learnt(NO_ROLLOUTS, trees("budget"), nodes, settings, EOS)
+
+    assert [pair["chosen_id"] for pair in made(0).pairs] == [1, 3]
+    assert made(0).dropped == {"pairs_without_outcomes": 0, "steps_without_outcome": 3}
+    assert made(1).pairs == []
+    assert made(1).dropped["pairs_without_outcomes"] == 2
+    assert Pairs().min_outcomes == 1
+
+
+def test_both_steps_of_a_pair_need_their_outcomes() -> None:
+    pairs = list(step_pairs(FOREST, 0.3))
+    assert [is_known(FOREST, pair, 1) for pair in pairs] == [True, True, True]
+    assert [is_known(FOREST, pair, 2) for pair in pairs] == [False, False, False]
+    twice = tree(*(one | {"visits": 2} if one["node_id"] in (6, 10) else one for one in FOREST.nodes.values()))
+    assert [is_known(twice, pair, 2) for pair in step_pairs(twice, 0.3)] == [True, False, False]
+
+
+def test_stepwise_rollouts_are_outcomes_though_they_are_no_nodes() -> None:
+    searched = tree(node(0, None, "root", 0.5, visits=4), node(1, 0, "plan", 0.5, visits=4), method="stepwise")
+    assert searched.outcomes == {1: Outcome(0.5, 4)}
+    assert searched.unknown == 0
+
+
+#   What rollouts teach. Every step has one token for its words and one that ends it.
+
+
+def attempt(name: str, steps: str, answer: str | None, *, is_correct: bool | None, **about: Any) -> dict[str, Any]:
+    """`name`: sample.trial. `steps`: a letter a step, two tokens each; one token ends the plan, two solve."""
+    sample, trial = name.split(".")
+    plan_ids = [token for letter in steps for token in (ord(letter), 2)]
+    return {
+        "rollout_id": f"q/{name}",
+        "question_id": "q",
+        "sample": int(sample),
+        "trial": int(trial),
+        "plan": "".join(f"{letter}{STEP_CLOSE}" for letter in steps) + "</plan>",
+        "plan_ids": [*plan_ids, 3],
+        "step_ends": list(range(1, len(plan_ids), 2)),
+        "solution": None if answer is None else f"{answer}</solution>",
+        "solution_ids": [] if answer is None else [70, 71],
+        "answer": answer,
+        "is_correct": is_correct,
+        "is_leaked": False,
+        "reflection": "It was miscounted." if int(trial) else None,
+        "error": None,
+    } | about
+
+
+NO_ROLLOUTS = pl.DataFrame([attempt("0.0", "a", "5", is_correct=True)]).clear()
+ROOT = node(0, None, "root", None, visits=0)
+WRONG_PATH = (ROOT, node(1, 0, "plan", -1.0, visits=2), node(2, 1, "solution", -1.0, reward=-1.0))
+RIGHT_PATH = (ROOT, node(1, 0, "plan", 1.0, visits=2), node(2, 1, "solution", 1.0, reward=1.0))
+
+
+def trees(state: str, *, is_held_out: bool = False) -> pl.DataFrame:
+    about = {"tree_id": "q", "question_id": "q", "method": "puct", "steps": 0}
+    return pl.DataFrame(about | {"state": state, "is_held_out": is_held_out})
+
+
+def taught(
+    *attempts: dict[str, Any],
+    state: str = "budget",
+    found: tuple[dict[str, Any], ...] = WRONG_PATH,
+    is_held_out: bool = False,
+    paths: int = 4,
+) -> list[dict[str, Any]]:
+    rollouts = pl.DataFrame(attempts, infer_schema_length=None) if attempts else NO_ROLLOUTS
+    nodes = pl.DataFrame([row | {"tree_id": "q"} for row in found], infer_schema_length=None)
+    return learnt(rollouts, trees(state, is_held_out=is_held_out), nodes, Pairs(paths=paths), EOS).examples
+
+
+def imitated(examples: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    return [(example["example_id"], example["origin"]) for example in examples if example["is_policy"]]
+
+
+FAILED = attempt("0.0", "a", "4", is_correct=False)
+REFLECTED = attempt("0.1", "b", "5", is_correct=True)
+
+
+def test_a_right_reflection_is_imitated_where_the_trees_hold_no_right_path() -> None:
+    """LEPA (methods.md 4.1), and the point of rolling out: what is learnt is another thing than without it."""
+    examples = taught(FAILED, REFLECTED)
+    assert imitated(examples) == [("q/0.1", "reflection")]
+    assert imitated(taught()) == []
+    assert examples != taught()
+    assert examples[0]["completion"] == REFLECTED["plan"] + REFLECTED["solution"]
+    assert examples[0]["completion_ids"] == [ord("b"), 2, 3, 70, 71, EOS]
+    assert examples[0]["prompt_ids"] == [1, 2]
+    assert (examples[0]["value_positions"], examples[0]["value_targets"]) == ([4], [1.0]), "its steps have a tree"
+    assert examples[1:] == taught(), "the trees still teach the value"
+    assert [example["value_targets"] for example in taught()] == [[-1.0, -1.0]]
+
+
+def test_the_first_success_is_imitated_a_first_attempt_before_a_reflection() -> None:
+    right = [attempt(name, name, "5", is_correct=True) for name in ("0.1", "2.0", "1.0")]
+    assert imitated(taught(FAILED, *right)) == [("q/1.0", "rollout")]
+
+
+def test_a_right_path_of_the_trees_is_enough() -> None:
+    examples = taught(FAILED, REFLECTED, found=RIGHT_PATH)
+    assert imitated(examples) == [("q/2", "tree")]
+    assert examples == taught(found=RIGHT_PATH)
+
+
+def test_a_failed_tree_teaches_nothing_and_the_rollouts_of_its_question_do() -> None:
+    assert imitated(taught(REFLECTED, state="failed")) == [("q/0.1", "reflection")]
+    assert taught(state="failed", found=RIGHT_PATH) == []
+    assert len(taught(REFLECTED, state="failed", found=RIGHT_PATH)) == 1
+
+
+def test_a_held_out_question_teaches_nothing() -> None:
+    assert taught(REFLECTED, is_held_out=True, found=RIGHT_PATH) == []
+
+
+@pytest.mark.parametrize("about", [{"is_leaked": True}, {"is_correct": False}, {"is_correct": None}])
+def test_only_right_attempts_that_were_not_told_the_answer_are_imitated(about: dict[str, Any]) -> None:
+    assert imitated(taught(FAILED, REFLECTED | about)) == []
+
+
+def test_a_question_that_could_not_be_rolled_out_has_nothing_to_imitate() -> None:
+    lost = dict.fromkeys(REFLECTED) | {"rollout_id": "q/failed", "question_id": "q", "error": "the engine is gone"}
+    assert imitated(taught(lost, REFLECTED)) == [("q/0.1", "reflection")]
+    assert imitated(taught(lost, state="skipped", found=(ROOT,))) == []
+
+
+def test_a_question_that_was_not_searched_is_imitated_from_its_right_rollouts() -> None:
+    attempts = [
+        attempt("0.0", "a", "5", is_correct=True),
+        attempt("1.0", "a", "5", is_correct=True),  # the same words again
+        attempt("2.0", "b", "5", is_correct=True),
+        attempt("3.0", "c", "6", is_correct=False),
     ]
-    trees = pl.DataFrame({"tree_id": "q", "question_id": "q", "steps": 0, "state": "skipped", "is_held_out": False})
-    nodes = pl.DataFrame([node(0, None, "root", None, visits=0) | {"tree_id": "q"}])
-    pairs, examples = learnt(pl.DataFrame(rollouts), trees, nodes, Pairs(paths=4), EOS)
-    assert pairs == []
-    taught = {example["completion"]: example["completion_ids"] for example in examples}
-    assert taught.keys() == {"<10>5</solution>", "<20>5</solution>"}
-    assert taught["<20>5</solution>"] == [20, 21, 92, EOS]
-    assert all(example["is_policy"] and example["prompt_ids"] == [1, 2] for example in examples)
-    assert len(learnt(pl.DataFrame(rollouts), trees, nodes, Pairs(paths=1), EOS)[1]) == 1
+    examples = taught(*attempts, state="skipped", found=(ROOT,))
+    completions = {example["completion"]: example for example in examples}
+    assert {text for text, one in completions.items() if one["is_policy"]} == {
+        f"a{STEP_CLOSE}</plan>5</solution>",
+        f"b{STEP_CLOSE}</plan>5</solution>",
+    }
+    assert completions[f"b{STEP_CLOSE}</plan>5</solution>"]["completion_ids"] == [ord("b"), 2, 3, 70, 71, EOS]
+    assert completions[f"c{STEP_CLOSE}</plan>6</solution>"]["completion_ids"] == [ord("c"), 2, 3, 70, 71]
+    assert all(example["prompt_ids"] == [1, 2] and example["origin"] == "rollout" for example in examples)
+    assert len(imitated(taught(*attempts, state="skipped", found=(ROOT,), paths=1))) == 1
+
+
+def test_the_states_of_rollouts_have_the_mean_reward_of_the_first_attempts_that_passed_them() -> None:
+    attempts = [
+        attempt("0.0", "ab", "5", is_correct=True),
+        attempt("1.0", "ab", "6", is_correct=False),
+        attempt("2.0", "ac", "5", is_correct=True),
+        attempt("3.0", "ab", "7", is_correct=None),  # nobody knows
+        attempt("4.0", "ab", None, is_correct=False, plan=f"a{STEP_CLOSE}b{STEP_CLOSE}and so on"),  # malformed
+        attempt("0.1", "ab", "5", is_correct=True),  # was told what went wrong
+    ]
+    examples = taught(*attempts, state="skipped", found=(ROOT,))
+    targets = {}
+    for example in examples:
+        for position, target in zip(example["value_positions"], example["value_targets"], strict=True):
+            ids = example["completion_ids"][: position + 1]
+            assert ids[-1] in (2, 71), "where a step ends, or the solution"
+            state = "".join(map(chr, ids[:-1:2])) if ids[-1] == 2 else example["completion"]
+            assert state not in targets
+            targets[state] = target
+    assert targets == {
+        "a": 0.0,  # right, wrong, right, malformed
+        "ab": pytest.approx(-1 / 3),
+        "ac": 1.0,
+        f"a{STEP_CLOSE}b{STEP_CLOSE}</plan>5</solution>": 1.0,
+        f"a{STEP_CLOSE}b{STEP_CLOSE}</plan>6</solution>": -1.0,
+        f"a{STEP_CLOSE}c{STEP_CLOSE}</plan>5</solution>": 1.0,
+    }

@@ -1,17 +1,21 @@
 """What a served policy asks of the engine, and what of it is stored."""
 
 import asyncio
+import itertools
 from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from infra.engine import Completion, Engine, EngineError, PromptTooLong, Reply, Usage
+from tasks.format import STEP_CLOSE
+from tasks.model import MICRO
 from tasks.policy import SearchPolicy, ServedPolicy
 from tasks.search.grow import ContextFull, PolicyError
 from tasks.search.method import Draw
 from tasks.settings import Search
+from tests.tasks.scripted import step_text
 
 
 class Asked:
@@ -82,6 +86,25 @@ def test_a_state_that_fills_the_context_is_told_apart() -> None:
     served = policy(Asked(), has_bos=True, knows_format=True)
     with pytest.raises(ContextFull, match="too many tokens"):
         asyncio.run(asked(served, served.question("Q" * 60)))
+
+
+def test_the_ends_of_steps_are_found_in_their_tokens() -> None:
+    """At the same token that ends a step where the search stops there."""
+    tokenizer = Tokenizer.from_file(str(MICRO / "tokenizer.json"))
+    served = ServedPolicy(cast(Engine, Asked()), tokenizer, knows_format=True)
+    steps = [step_text(1, "add 3 and 5"), step_text(2, "ein Stück, 日本 und √2"), step_text(3, "halve it")]
+    ids = [served.encode(step) for step in steps]
+    plan = [token for step in ids for token in step]
+    ends = list(itertools.accumulate(len(step) for step in ids))
+    assert served.ends_of(STEP_CLOSE, plan + served.encode("</plan>\n<step>")) == [end - 1 for end in ends]
+
+
+def test_a_token_that_runs_on_behind_a_mark_completes_it() -> None:
+    tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2, "ba": 3, "bab": 4}, merges=[]))
+    tokenizer.decoder = decoders.Fuse()
+    served = ServedPolicy(cast(Engine, Asked()), tokenizer, knows_format=True)
+    assert served.ends_of("ab", [0, 3, 1, 1]) == [1, 2]
+    assert served.ends_of("ab", [0, 4]) == [1, 1]
 
 
 def searching(value: Asked | None) -> SearchPolicy:

@@ -19,6 +19,7 @@ from tasks.questions import (
     domain_of,
     draw,
     hold_out,
+    load_all,
     load_benchmark,
     load_questions,
     places,
@@ -27,9 +28,10 @@ from tasks.questions import (
     source_of,
 )
 from tasks.questions.gsm8k import asks_percentage
-from tasks.questions.rows import Question, as_rows, fold
+from tasks.questions.rows import Question, as_rows
 from tasks.questions.sampling import shares
 from tasks.records import QUESTIONS
+from tasks.settings import Evaluation
 
 GSM8K = [
     {"question": "Ann has 3 bags of 4 nuts. How many?", "answer": "3*4=<<3*4=12>>12\n#### 12"},
@@ -60,10 +62,10 @@ def many(source: str, levels: dict[int, int]) -> pl.DataFrame:
 @pytest.fixture
 def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     def unreachable(*_: object) -> Iterator[tuple[str, dict[str, Any]]]:
+        yield from ()
         raise places.HubUnreachable("the hub did not answer")
 
-    for module in ("gsm8k", "math_problems", "sources"):
-        monkeypatch.setattr(f"tasks.questions.{module}.hub_rows", unreachable)
+    monkeypatch.setattr(places, "hub_rows", unreachable)
 
 
 # --- sources
@@ -74,6 +76,7 @@ def test_micro_questions_are_rows_of_the_table() -> None:
     assert rows.schema == QUESTIONS
     assert rows.height == rows["question_id"].n_unique() == 10
     assert rows["question_id"][0].startswith("micro/train/")
+    assert rows["is_exact"].all()
     assert load("micro").equals(rows)
 
 
@@ -157,8 +160,11 @@ def test_math_comes_from_a_folder_or_a_file_and_drops_doubtful_answers(tmp_path:
     file = load_questions(f"math:{jsonl(tmp_path / 'train.jsonl', MATH)}", count=9, seed=1)
     assert set(folder.frame["question_id"]) == set(file.frame["question_id"])
     assert set(file.frame.select("answer", "level").rows()) == {("2", 2), (r"\frac{8}{2}", 0), (r"\frac{1}{2}", 1)}
-    assert file.notes == folder.notes
-    assert [note.split(": ")[1] for note in file.notes] == ["1 problems left out"] * 3
+    doubtful = {"empty \\boxed answer", "no \\boxed answer", "several \\boxed answers that differ"}
+    for loaded in (folder, file):
+        assert {note.split(": ")[2].split(" (")[0] for note in loaded.notes} == doubtful
+    assert "train.jsonl, line 5" in file.notes[-1]
+    assert "algebra/4.json" in folder.notes[-1]
 
 
 def test_missing_math_is_yours_to_supply(tmp_path: Path) -> None:
@@ -166,16 +172,9 @@ def test_missing_math_is_yours_to_supply(tmp_path: Path) -> None:
         load(f"math:{tmp_path / 'nowhere'}")
 
 
-def test_files_of_every_format_give_the_same_rows(tmp_path: Path) -> None:
-    rows = [{"question": f"What is {n} + {n}?", "answer": 2 * n, "kind": "add", "level": n} for n in range(1, 4)]
-    table = pl.DataFrame(rows)
-    table.write_parquet(tmp_path / "mine.parquet")
-    table.write_csv(tmp_path / "mine.csv")
-    jsonl(tmp_path / "mine.jsonl", rows)
-    jsonl(tmp_path / "mine.jsonl.gz", rows)
-    first, *others = [load(str(tmp_path / f"mine{ending}")) for ending in (".jsonl", ".jsonl.gz", ".csv", ".parquet")]
-    assert all(other.equals(first) for other in others)
-    assert first.select("source", "split", "kinds", "level", "answer").row(0) == ("mine", "train", ["add"], 1, "2")
+def test_a_file_named_as_a_source_is_not_that_source(tmp_path: Path) -> None:
+    rows = load(jsonl(tmp_path / "micro.jsonl", [{"question": "a?", "answer": "1/2"}]))
+    assert rows.select("source", "is_exact").row(0) == ("micro", False)
 
 
 def test_columns_are_mapped(tmp_path: Path) -> None:
@@ -183,39 +182,6 @@ def test_columns_are_mapped(tmp_path: Path) -> None:
     columns = {"question": "prompt", "answer": "target", "kind": "topic", "level": "hard", "choices": "options"}
     rows = load(jsonl(tmp_path / "q.jsonl", [row]), columns)
     assert rows.select("question", "answer", "kinds", "level").row(0) == ("Which?\nA. one\nB. two", "B", ["x", "y"], 4)
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "message"),
-    [
-        ("q.jsonl", "", r"q\.jsonl is empty"),
-        ("q.jsonl", "\n\n", "there is no question"),
-        ("q.jsonl", '{"question": "a?", "answer": 1}\n{"question": ', r"q\.jsonl, line 2: this is no JSON object"),
-        ("q.jsonl", '["a?", 1]\n', r"line 1: expected a JSON object, found list"),
-        ("q.jsonl", '{"question": "a?", "answer": "1"}\n{"question": "b?", "answer": " "}\n',
-         r"1 rows have a question but no answer: .*q\.jsonl, line 2"),
-        ("q.jsonl", '{"question": "a?", "answer": null}\n', r"no answer: .*line 1"),
-        ("q.jsonl", '{"question": "", "answer": "1"}\n', r"1 rows have no question: .*line 1"),
-        ("q.jsonl", '{"question": "a?", "answer": ["1"]}\n', "line 1: the answer is a list"),
-        ("q.jsonl", '{"q": "a?", "answer": "1"}\n', r"line 1: .*no column 'question'.*columns are 'q', 'answer'"),
-        ("q.csv", "question,answer\n", "there is no question"),
-        ("q.csv", "question,answer\na?,1\nb?\n", r"q\.csv, line 3: expected 2 fields"),
-        ("q.csv", 'question,answer\n"a?,1\n', r"q\.csv, line"),
-        ("q.parquet", "no parquet", r"q\.parquet: this is no Parquet file"),
-        ("q.jsonl.gz", "no gzip", r"q\.jsonl\.gz: this is no complete gzip file"),
-        ("q.txt", "a?", r"q\.txt: unknown format"),
-    ],
-)  # fmt: skip
-def test_bad_files_are_named_with_their_line(tmp_path: Path, name: str, content: str, message: str) -> None:
-    (tmp_path / name).write_text(content)
-    with pytest.raises(QuestionError, match=message):
-        load(str(tmp_path / name))
-
-
-def test_text_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
-    (tmp_path / "q.jsonl").write_bytes(b'{"question": "a?", "answer": 1}\n{"question": "\xff\xfe"}')
-    with pytest.raises(QuestionError, match=r"line 2: this is not UTF-8"):
-        load(str(tmp_path / "q.jsonl"))
 
 
 @pytest.mark.parametrize(
@@ -236,24 +202,6 @@ def test_unknown_sources_are_refused(no_hub: None, source: str, columns: dict[st
 def test_an_unknown_mapping_is_refused(tmp_path: Path) -> None:
     with pytest.raises(QuestionError, match=r"unknown \['anwser'\]"):
         load(jsonl(tmp_path / "q.jsonl", [{"question": "a?", "answer": "1"}]), {"anwser": "answer"})
-
-
-def test_duplicates_are_removed_and_counted() -> None:
-    rows = [
-        Question("", "What is 3 + 5?", "8"),
-        Question("", "what is  3+5", "8"),
-        Question("", "What is 3 - 5?", "-2"),
-    ]
-    loaded = as_rows(rows, "mine", "train")
-    assert loaded.frame["answer"].to_list() == ["8", "-2"]
-    assert loaded.notes == ("mine: 1 of 3 questions were duplicates and are left out",)
-
-
-def test_folding_keeps_what_makes_a_question_another_one() -> None:
-    assert fold("Ann's  Twenty-five, NUTS?!") == fold("anns twentyfive nuts")
-    assert fold("1,000 nuts") == fold("1000 nuts")
-    assert fold("3.5") != fold("35")
-    assert fold("x - 1") != fold("x + 1")
 
 
 # --- what a cache knows of a source
@@ -327,6 +275,49 @@ def test_a_hub_that_does_not_say_is_asked_once(monkeypatch: pytest.MonkeyPatch, 
     assert answering_hub == ["reached for"]
 
 
+@pytest.mark.parametrize("source", ["q.jsonl", "gsm8k", "math", "math:folder"])
+def test_what_was_changed_meanwhile_is_not_taken_for_what_was_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    rows = {"q.jsonl": GSM8K, "gsm8k": GSM8K, "math": MATH, "math:folder": MATH}[source]
+    place = {"q.jsonl": "q.jsonl", "math:folder": "folder/algebra/1.json"}.get(source, f"{source}/train.jsonl.gz")
+    monkeypatch.setenv("CPL_DATA", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    jsonl(tmp_path / place, rows[:1])
+    seen = content_of(source)
+    assert load_questions(source, count=9, seed=1, content=seen).frame.height == 1
+    jsonl(tmp_path / place, rows[1:2])
+    with pytest.raises(QuestionError, match=f"{source} was changed while it was read: start again"):
+        load_questions(source, count=9, seed=1, content=seen)
+    with pytest.raises(QuestionError, match="was changed while it was read"):
+        draw(source, count=9, seed=1, held_out=0, content=seen)
+    jsonl(tmp_path / place, rows[:1])
+    assert draw(source, count=9, seed=1, held_out=0, content=content_of(source)).frame.height == 1
+
+
+def test_a_changed_benchmark_is_named(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "exam.jsonl", GSM8K[:1])
+    seen = content_of(*source_of(f"in_domain:{path}"))
+    jsonl(tmp_path / "exam.jsonl", GSM8K)
+    with pytest.raises(QuestionError, match=r"benchmark 'in_domain:.*exam.jsonl was changed while it was read"):
+        load_benchmark(f"in_domain:{path}", count=9, seed=1, source="micro", content=seen)
+
+
+def test_what_is_read_is_what_is_digested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that changes under the reader's eyes: rows and digest are of the same bytes."""
+    path = Path(jsonl(tmp_path / "q.jsonl", GSM8K[:1]))
+    seen = content_of(str(path))
+    read_bytes = Path.read_bytes
+
+    def changed_after(one: Path) -> bytes:
+        data = read_bytes(one)
+        jsonl(path, GSM8K[1:])
+        return data
+
+    monkeypatch.setattr(Path, "read_bytes", changed_after)
+    assert load_questions(str(path), count=9, seed=1, content=seen).frame["answer"].to_list() == ["12"]
+
+
 # --- sampling
 
 
@@ -376,7 +367,7 @@ def test_overlap_with_a_benchmark_is_refused_by_name(tmp_path: Path) -> None:
     source = jsonl(
         tmp_path / "mine.jsonl", [{"question": "What is 1+1?", "answer": 2}, {"question": "c?", "answer": 1}]
     )
-    exam = load_benchmark(asked, count=None, seed=1, source=source)
+    exam = load_benchmark(asked, count=None, seed=1, source=source).frame
     with pytest.raises(
         ContaminatedQuestions, match=r"1 of 2 questions occur in the benchmark exam: mine/train/\w+ \('What"
     ):
@@ -384,9 +375,19 @@ def test_overlap_with_a_benchmark_is_refused_by_name(tmp_path: Path) -> None:
     refuse_overlap(load(source).filter(pl.col("question") == "c?"), {"exam": exam})
 
 
+def test_another_sign_is_no_overlap(tmp_path: Path) -> None:
+    mine = load(jsonl(tmp_path / "mine.jsonl", [{"question": "What is 12 ÷ 4?", "answer": 3}]))
+    for text in ("What is 12 × 4?", "What is 12 − 4?", "What is 12/4!?"):
+        refuse_overlap(mine, {"exam": load(jsonl(tmp_path / "exam.jsonl", [{"question": text, "answer": 1}]))})
+    with pytest.raises(ContaminatedQuestions):
+        refuse_overlap(
+            mine, {"exam": load(jsonl(tmp_path / "exam.jsonl", [{"question": "what is 12/4", "answer": 3}]))}
+        )
+
+
 def test_micro_training_questions_are_in_no_benchmark() -> None:
     names = ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations")
-    benchmarks = {name: load_benchmark(name, count=50, seed=7, source="micro") for name in names}
+    benchmarks = {name: load_benchmark(name, count=50, seed=7, source="micro").frame for name in names}
     drawn = draw("micro", count=100, seed=1, held_out=0.1, benchmarks=benchmarks)
     assert drawn.frame.height == 100
     assert [benchmarks[name]["split"][0] for name in names] == ["in_domain"] + ["out_of_domain"] * 3
@@ -416,6 +417,46 @@ def test_a_missing_benchmark_is_named(no_hub: None) -> None:
         load_benchmark("micro/tset", count=3, seed=1, source="micro")
 
 
+def test_the_benchmarks_of_a_round_have_columns_each_and_tell_what_they_leave_out(tmp_path: Path) -> None:
+    svamp = jsonl(tmp_path / "a.jsonl", [{"q": f"{n} + 1?", "hint": "Add.", "a": n + 1} for n in [0, 1, 2, 2]])
+    exam = jsonl(tmp_path / "b.jsonl", [{"text": f"{n} - 1?", "gold": n - 1} for n in range(5)])
+    settings = Evaluation(
+        benchmarks=(f"in_domain:{svamp}", exam, "micro/longer"),
+        columns={
+            f"in_domain:{svamp}": {"question": "hint + q", "answer": "a"},
+            exam: {"question": "text", "answer": "gold"},
+        },
+        count=2,
+        out_of_domain_count=3,
+    )
+    contents = {name: content_of(*source_of(name)) for name in settings.benchmarks}
+    loaded = load_all("micro", contents, settings)
+    by_name = {name: rows for (name,), rows in loaded.sampled.partition_by("benchmark", as_dict=True).items()}
+    assert [by_name[name].height for name in settings.benchmarks] == [2, 3, 3]
+    assert [by_name[name]["split"][0] for name in settings.benchmarks] == [
+        "in_domain",
+        "out_of_domain",
+        "out_of_domain",
+    ]
+    assert loaded.asked.group_by("benchmark", maintain_order=True).len()["len"].to_list() == [3, 5, 3]
+    assert all(question.startswith("Add.\n") for question in by_name[f"in_domain:{svamp}"]["question"])
+    assert [note.split(" (")[0] for note in loaded.notes] == [
+        "benchmark a: 1 of 4 questions were duplicates and are left out"
+    ]
+    jsonl(Path(exam), [{"text": "9 - 1?", "gold": 8}])
+    with pytest.raises(QuestionError, match=r"benchmark '.*b\.jsonl': .* was changed while it was read"):
+        load_all("micro", contents, settings)
+    with pytest.raises(QuestionError, match=r"evaluation\.columns: c\.jsonl is no benchmark"):
+        load_all("micro", contents, Evaluation(columns={"c.jsonl": {}}))
+
+
+def test_the_micro_benchmarks_are_those_of_their_own_count() -> None:
+    settings = Evaluation(benchmarks=("micro/test", "micro/longer"), count=20, out_of_domain_count=10)
+    loaded = load_all("micro", {"micro/test": "", "micro/longer": ""}, settings)
+    alone = load_benchmark("micro/longer", count=10, seed=settings.seed, source="micro").frame
+    assert set(loaded.sampled.filter(benchmark="micro/longer")["question_id"]) == set(alone["question_id"])
+
+
 @pytest.mark.skipif(not (places.BESIDE / "gsm8k").is_dir(), reason="no benchmark data beside the repository")
 def test_real_gsm8k_has_its_known_size_and_no_overlap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CPL_DATA", str(places.BESIDE))
@@ -423,4 +464,4 @@ def test_real_gsm8k_has_its_known_size_and_no_overlap(tmp_path: Path, monkeypatc
     assert loaded.frame.height == 7473
     assert not loaded.frame["answer"].str.contains(",").any()
     assert loaded.frame["answer"].str.ends_with(r"\%").sum() == 86
-    refuse_overlap(loaded.frame, {"gsm8k/test": load_benchmark("gsm8k/test", count=None, seed=1, source="gsm8k")})
+    refuse_overlap(loaded.frame, {"gsm8k/test": load_benchmark("gsm8k/test", count=None, seed=1, source="gsm8k").frame})

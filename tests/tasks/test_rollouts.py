@@ -1,27 +1,37 @@
 """LEPA's loop with a scripted policy: attempts, reflections while nothing is right, and what ends them."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
 import polars as pl
+import pytest
 
 from tasks.check import Checker, Verdict
+from tasks.format import STEP_CLOSE
 from tasks.policy import ServedPolicy, Written
 from tasks.rollouts import attempts, rolled_out
 from tasks.search.grow import ContextFull, PolicyError
 from tasks.settings import Rollouts
+from tests.tasks.scripted import step_text
 
-QUESTION = {"question_id": "q", "question": "How many?", "answer": "7", "source": "mine"}
+QUESTION = {"question_id": "q", "question": "How many?", "answer": "7", "is_exact": False}
 SETTINGS = Rollouts(samples=2, trials=4)
 
 
 class Scripted:
-    """Writes one letter a token; its plans and solutions are said in turn, and every reflection is the same."""
+    """Writes one letter a token; its plans and solutions are said in turn, and every reflection is the same.
 
-    def __init__(self, *solutions: str, plan: str = "Count.", at_reflection: Exception | None = None) -> None:
+    `plan`: the words of its one step, or a whole plan. `ends`: what its solutions end with.
+    """
+
+    def __init__(
+        self, *solutions: str, plan: str = "Count.", ends: str = "</solution>", at_reflection: Exception | None = None
+    ) -> None:
         self.solutions = list(solutions)
-        self.plan = plan
+        self.plan = plan if STEP_CLOSE in plan else step_text(1, plan) + "</plan>\n"
+        self.ends = ends
         self.at_reflection = at_reflection
         self.asked: list[str] = []
 
@@ -31,25 +41,29 @@ class Scripted:
     def question(self, question: str) -> list[int]:
         return self.encode(question)
 
+    def ends_of(self, mark: str, token_ids: Sequence[int]) -> list[int]:
+        return [match.end() - 1 for match in re.finditer(mark, "".join(map(chr, token_ids)))]
+
     async def write(self, prompt_ids: Sequence[int], *, stop: Sequence[str], **about: Any) -> Written:
         self.asked.append("".join(map(chr, prompt_ids)))
         if about.get("reflecting") and self.at_reflection:
             raise self.at_reflection
-        said = {
-            "</plan>\n": f"<step>\nPlan 1: {self.plan}\n</step>\n</plan>\n",
-            "</reflection>\n": "It was miscounted.\n</reflection>\n",
-        }
-        text = said.get(stop[0]) or f"<solution>\n\\boxed{{{self.solutions.pop(0)}}}\n</solution>"
+        said = {"</plan>\n": self.plan, "</reflection>\n": "It was miscounted.\n</reflection>\n"}
+        text = said.get(stop[0]) or f"<solution>\n\\boxed{{{self.solutions.pop(0)}}}\n{self.ends}"
         return Written(text, self.encode(text), len(prompt_ids))
 
 
 class Exact:
+    """Of the answer "?" nobody knows."""
+
     async def check(self, gold: str, answer: str, *, exact: bool) -> Verdict:
+        if answer == "?":
+            return Verdict.UNDECIDED
         return Verdict.RIGHT if gold == answer else Verdict.WRONG
 
 
-def tried(policy: Scripted) -> list[dict[str, Any]]:
-    part = asyncio.run(attempts(QUESTION, 0, cast(ServedPolicy, policy), cast(Checker, Exact()), SETTINGS))
+def tried(policy: Scripted, settings: Rollouts = SETTINGS) -> list[dict[str, Any]]:
+    part = asyncio.run(attempts(QUESTION, 0, cast(ServedPolicy, policy), cast(Checker, Exact()), settings))
     return [dict(row) for row in part.rows["rollouts"]]
 
 
@@ -90,6 +104,57 @@ def test_no_room_to_reflect_keeps_the_attempts() -> None:
 def test_a_policy_that_fails_gives_a_row_that_counts_in_no_pass_rate() -> None:
     (lost,) = tried(Scripted("5", "6", at_reflection=PolicyError("the engine is gone")))
     assert (lost["error"], lost["is_correct"]) == ("the engine is gone", None)
+
+
+def test_an_answer_that_can_not_be_decided_is_neither_right_nor_wrong() -> None:
+    """The other attempts live, and nobody is told that it was wrong."""
+    policy = Scripted("?", "6", "7")
+    made = tried(policy)
+    assert [(one["trial"], one["is_correct"]) for one in made] == [(0, None), (0, False), (1, True)]
+    assert not any("verdict" in asked for asked in policy.asked)
+    assert [one["reflection"] for one in made] == [None, None, None]
+    assert all(one["error"] is None for one in made)
+
+
+@pytest.mark.parametrize(
+    ("plan", "well_formed"),
+    [
+        (step_text(1, "count the <solution> first"), 0),
+        (step_text(1, "count") + step_text(2, "use Plan 3") + step_text(3, "add"), 1),
+        ("".join(step_text(number, "count") for number in range(1, 10)), 5),
+        (step_text(1, "count") + step_text(3, "add"), 1),
+    ],
+)
+def test_a_plan_that_the_search_would_not_take_gets_no_solution(plan: str, well_formed: int) -> None:
+    policy = Scripted(*"7777777", plan=plan + "</plan>\n")
+    made = tried(policy, Rollouts(samples=2, trials=1))
+    assert [(one["solution"], one["is_correct"]) for one in made] == [(None, False)] * 2
+    assert len(made[0]["step_ends"]) == well_formed
+
+
+def test_as_deep_as_it_is_allowed_to_be() -> None:
+    plan = step_text(1, "count") + step_text(2, "add") + "</plan>\n"
+    for max_depth, is_correct in ((3, True), (2, False)):
+        (one,) = tried(Scripted("7", plan=plan), Rollouts(samples=1, trials=1, max_depth=max_depth))
+        assert one["is_correct"] is is_correct
+
+
+def test_a_solution_that_does_not_end_has_no_answer() -> None:
+    """Its box may be one of an intermediate result."""
+    made = tried(Scripted("7", "7", ends=""), Rollouts(samples=2, trials=1))
+    assert [(one["answer"], one["is_correct"]) for one in made] == [(None, False), (None, False)]
+
+
+def test_an_attempt_tells_where_its_steps_end() -> None:
+    plan = step_text(1, "count") + step_text(2, "add")
+    made = tried(Scripted("7", plan=plan + "</plan>\n"), Rollouts(samples=1, trials=1))
+    ends = [len(step_text(1, "count")) - 1, len(plan) - 1]
+    assert [one["step_ends"] for one in made] == [ends]
+
+
+@pytest.mark.parametrize("said", ["It is 7.0.", "It is seven.", "It is $7.00."])
+def test_the_answer_is_recognised_in_another_notation(said: str) -> None:
+    assert [one["is_leaked"] for one in tried(Scripted("5", "6", "4", plan=said))] == [False, False, True, False, True]
 
 
 def test_held_out_questions_are_not_rolled_out() -> None:

@@ -9,15 +9,17 @@ import httpx
 import polars as pl
 import pytest
 from prefect.client.schemas.objects import State
-from prefect.logging import disable_run_logger
 from prefect.states import Failed
 
+import tasks.progress
 import tasks.step
 from infra.disk import DiskFull
 from infra.s3 import StoreDown, StoreError
 from infra.store import Store
-from tasks.step import Stage, cache_key, step
+from tasks.step import Stage, step
 from tests.tasks.local_stage import LocalStage
+
+LOG = logging.getLogger("steps")
 
 
 @step("make_squares", version=1)
@@ -28,23 +30,22 @@ def make_squares(stage: Stage, count: int) -> int:
 
 @pytest.mark.integration
 def test_a_step_on_a_full_disk_names_the_file_and_its_retry_completes(store: Store, tmp_path: Path) -> None:
-    key = cache_key("make_squares", 1, {"count": 3})
-    table = tmp_path / "home" / "work" / "make_squares" / key / "squares.parquet"
+    table = tmp_path / "home" / "work" / "make_squares" / make_squares.key(3) / "squares.parquet"
     table.parent.mkdir(parents=True)
     table.symlink_to("/dev/full")
-    with disable_run_logger():
-        with pytest.raises(DiskFull, match=f"cannot write squares to {table}") as problem:
-            make_squares.fn(count=3)  # type: ignore[attr-defined]
-        assert "CPL_HOME" in str(problem.value)
-        assert store.names("stages/make_squares/") == []
-        table.unlink()
-        ref = make_squares.fn(count=3)  # type: ignore[attr-defined]
+    with pytest.raises(DiskFull, match=f"cannot write squares to {table}") as problem:
+        make_squares.run({"count": 3}, store, LOG)
+    assert "CPL_HOME" in str(problem.value)
+    assert store.names("stages/make_squares/") == []
+    table.unlink()
+    ref, is_done = make_squares.run({"count": 3}, store, LOG)
+    assert not is_done
     assert pl.read_parquet(store.fetch(ref, "squares.parquet"))["square"].to_list() == [0, 1, 4]
     assert not table.parent.exists()
 
 
 @pytest.mark.integration
-def test_of_two_runs_of_a_step_one_waits_and_finds_it_done(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_two_runs_of_a_step_one_waits_and_finds_it_done(store: Store) -> None:
     """They are threads here: a lock on an open file keeps them apart as it does processes."""
     begun, waited = threading.Event(), threading.Event()
     made = []
@@ -59,19 +60,61 @@ def test_of_two_runs_of_a_step_one_waits_and_finds_it_done(store: Store, monkeyp
 
     class Log(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            if "waiting: another run" in record.getMessage():
+            if "waiting for process" in record.getMessage():
                 waited.set()
 
     log = logging.Logger("steps")
     log.addHandler(Log())
-    monkeypatch.setattr(tasks.step, "get_run_logger", lambda: log)
     with ThreadPoolExecutor() as threads:
-        first = threads.submit(make_slowly.fn)  # type: ignore[attr-defined]
+        first = threads.submit(make_slowly.run, {}, store, log)
         assert begun.wait(10)
-        second = threads.submit(make_slowly.fn)  # type: ignore[attr-defined]
-        assert first.result() == second.result()
+        second = threads.submit(make_slowly.run, {}, store, log)
+        assert first.result() == (make_slowly.find(store), False)
+        assert second.result() == (make_slowly.find(store), True)
     (folder,) = made
     assert list(folder.parent.iterdir()) == []
+
+
+@pytest.mark.integration
+def test_parts_that_a_kill_left_behind_a_commit_go_when_the_stage_is_found(store: Store) -> None:
+    ref, _ = make_squares.run({"count": 4}, store, LOG)
+    store.put(f"stages/make_squares/{make_squares.key(4)}/parts/q/1", b"kept before the kill")
+    assert make_squares.run({"count": 4}, store, LOG) == (ref, True)
+    assert store.names(f"stages/make_squares/{make_squares.key(4)}/parts/") == []
+
+
+@pytest.mark.integration
+def test_what_a_stage_wrote_is_not_downloaded_on_the_machine_that_wrote_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ref, _ = make_squares.run({"count": 5}, store, LOG)
+    monkeypatch.setattr(store, "download", lambda *_: pytest.fail("it was there"))
+    assert pl.read_parquet(store.fetch(ref, "squares.parquet")).height == 5
+
+
+@pytest.mark.integration
+def test_a_damaged_part_is_done_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage("make_squares", "k", store, LOG)
+    stage.keep_part("q/1", b"rows")
+    stage.keep_part("q/2", b"rows")
+    whole = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}stages/make_squares/k/parts/q/2")
+    store.client.put_object(
+        Bucket=store.bucket,
+        Key=f"{store.prefix}stages/make_squares/k/parts/q/2",
+        Body=b"half",
+        Metadata=whole["Metadata"],
+    )
+    assert list(stage.parts()) == [("q/1", b"rows")]
+    assert "a part is done again" in caplog.text
+
+
+@pytest.mark.integration
+def test_a_stage_whose_payload_was_lost_is_made_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    ref, _ = make_squares.run({"count": 6}, store, LOG)
+    store.delete(store.names("objects/"))
+    assert make_squares.run({"count": 6}, store, LOG) == (ref, False)
+    assert "squares.parquet" in caplog.text
+    assert make_squares.run({"count": 6}, store, LOG) == (ref, True)
 
 
 @pytest.mark.parametrize(
@@ -86,8 +129,9 @@ def test_of_two_runs_of_a_step_one_waits_and_finds_it_done(store: Store, monkeyp
 )
 def test_a_step_is_tried_again_after_what_may_pass(problem: Exception, is_tried_again: bool) -> None:
     failed: State[Exception] = Failed(data=problem)
-    assert make_squares.retry_condition_fn(make_squares, None, failed) is is_tried_again  # type: ignore[attr-defined]
-    assert make_squares.retries == len(make_squares.retry_delay_seconds)  # type: ignore[attr-defined]
+    assert tasks.step._may_pass(None, None, failed) is is_tried_again
+    assert tasks.step._run.retry_condition_fn is tasks.step._may_pass
+    assert tasks.step._run.retries == len(tasks.step.PAUSES)
 
 
 def test_a_progress_bar_that_cannot_be_drawn_ends_no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -97,15 +141,15 @@ def test_a_progress_bar_that_cannot_be_drawn_ends_no_work(monkeypatch: pytest.Mo
     drawn: list[float] = []
     stage = LocalStage(tmp_path)
     stage.name = "squares"
-    monkeypatch.setattr(tasks.step, "create_progress_artifact", away)
-    progress = tasks.step.Progress(stage, "Squares", total=2)
+    monkeypatch.setattr(tasks.progress, "create_progress_artifact", away)
+    progress = tasks.progress.Progress(stage, "Squares", total=2)
 
     def draw(share: float, **about: object) -> str:
         drawn.append(share)
         return "bar"
 
-    monkeypatch.setattr(tasks.step, "create_progress_artifact", draw)
-    monkeypatch.setattr(tasks.step, "update_progress_artifact", away)
+    monkeypatch.setattr(tasks.progress, "create_progress_artifact", draw)
+    monkeypatch.setattr(tasks.progress, "update_progress_artifact", away)
     assert progress.show(2)
     assert progress.show(2)
     assert drawn == [100.0]

@@ -1,32 +1,40 @@
-"""The tree against the paper's formulas, computed the slow and obvious way."""
+"""The tree and PUCT against the paper's formulas, computed the slow and obvious way."""
 
-import asyncio
 import math
 import random
-from typing import Any
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.format import Kind
-from tasks.search.grow import Grown, Task, grow
+from tasks.search.method import Ask
 from tasks.search.puct import Puct
-from tasks.search.tree import Child, Node, Tree
-from tasks.settings import Search
-from tests.tasks.scripted import ScriptedPolicy
+from tasks.search.tree import Child, Node, Origin, Tree
+
+C = st.just(0.0) | st.floats(1e-3, 3)
 
 
-def plan(text: str, logprob: float = -1.0, value: float = 0.0) -> Child:
-    return Child(Kind.PLAN, text, (1, 2), logprob=logprob, prior=math.exp(logprob / 2), value=value)
+def plan(text: str, logprob: float = -1.0, value: float = 0.0, origin: Origin = Origin.POLICY) -> Child:
+    return Child(Kind.PLAN, text, (1, 2), logprob=logprob, prior=math.exp(logprob / 2), value=value, origin=origin)
 
 
 def solution(text: str, reward: float) -> Child:
     return Child(Kind.SOLUTION, text, (1, 3), logprob=-1.0, prior=0.6, reward=reward, answer=text)
 
 
-def new_search(c: float = 1.5) -> Puct:
-    return Puct(Tree("q", (7,)), lambda leaf: (), simulations=1000, c=c, seed="test")
+def undecided(text: str) -> Child:
+    return Child(Kind.UNDECIDED, text, (1, 4), logprob=-1.0, prior=0.6, value=0.5, answer=text)
+
+
+def too_deep(times: int) -> Child:
+    return Child(Kind.TOO_DEEP, "", (), logprob=0.0, prior=1.0, reward=-1.0, times=times)
+
+
+def new_search(c: float = 1.5, simulations: int = 1000, seed: str = "test") -> Puct:
+    tree = Tree("q", (7,))
+    return Puct(tree, lambda leaf: (), simulations=simulations, c=c, seed=seed, enough_right=0, hopeless_after=0)
 
 
 def take(search: Puct) -> Node:
@@ -61,12 +69,132 @@ def test_every_terminal_child_backs_up_at_once() -> None:
     assert search.tree.root.q == pytest.approx(-0.25)
     assert search.tree.root.is_closed
     assert search.select() is None
+    assert (search.right, search.tree.right) == (1, 1)
+
+
+def test_what_is_too_deep_counts_once_a_sample_beside_the_leafs_value() -> None:
+    """The leaf's V, then -1 for each of the samples that the released code would have drawn there."""
+    search = new_search()
+    search.expand(take(search), [plan("a", value=0.5)])
+    leaf = take(search)
+    search.expand(leaf, [too_deep(3)])
+    assert (leaf.visits, leaf.total, leaf.is_closed) == (4, 0.5 - 3, True)
+    (child,) = leaf.children
+    assert (child.visits, child.q, child.is_closed) == (3, -1.0, True)
+
+
+def test_an_undecided_answer_is_closed_and_nothing_is_known_of_it() -> None:
+    search = new_search()
+    search.expand(take(search), [undecided("x"), plan("a", value=0.5)])
+    lost, open_ = search.tree.root.children
+    assert (lost.is_closed, lost.visits, lost.is_terminal) == (True, 0, True)
+    assert (search.tree.root.visits, search.tree.root.total, search.tree.root.is_closed) == (1, 0.0, False)
+    assert take(search) is open_
+    search.expand(open_, [undecided("y")])
+    assert (open_.visits, open_.q) == (1, 0.5)
+    assert (search.tree.root.visits, search.tree.root.is_closed, search.tree.undecided) == (2, True, 2)
+
+
+def test_a_leaf_whose_state_fills_the_context_is_closed_and_its_simulation_goes_to_another() -> None:
+    search = new_search(simulations=3)
+    ask = search.ask()
+    assert ask is not None
+    search.take(ask, [plan("only")])
+    ask = search.ask()
+    assert ask is not None
+    search.take(ask, [plan("a", logprob=-0.1), plan("b", logprob=-5.0)])
+    long = search.ask()
+    assert long is not None
+    assert long.node.action.text == "a"
+    search.close(long)
+    assert (long.node.is_closed, long.node.is_expanded, long.node.visits, long.node.pending) == (True, False, 0, 0)
+    assert (search.tree.root.visits, search.tree.root.pending, search.expansions) == (2, 0, 2)
+    other = search.ask()
+    assert other is not None
+    assert other.node.action.text == "b"
+    search.take(other, [plan("c")])
+    assert (search.ask(), search.state) == (None, "budget")
 
 
 def test_duplicates_are_dropped_after_stripping() -> None:
     search = new_search()
     search.expand(take(search), [plan("a"), plan("a\n"), plan(" a"), plan("b")])
     assert [child.action.text for child in search.tree.root.children] == ["a", "b"]
+    more = search.tree.add(search.tree.root, [plan("b "), plan("c")])
+    assert [child.action.text for child in search.tree.root.children] == ["a", "b", "c"]
+    assert [(node.node_id, node.depth, node.parent) for node in more] == [(3, 1, search.tree.root)]
+
+
+def test_a_step_that_was_begun_for_the_policy_has_the_mean_prior_of_its_own() -> None:
+    tree = Tree("q", (7,))
+    begun = plan("r", logprob=-8.0, origin=Origin.READING)
+    a, b, reading = tree.add(tree.root, [plan("a", logprob=-1.0), plan("b", logprob=-3.0), begun])
+    assert (a.prior, b.prior) == (math.exp(-0.5), math.exp(-1.5))
+    assert reading.prior == pytest.approx((math.exp(-0.5) + math.exp(-1.5)) / 2)
+    (alone,) = tree.add(a, [plan("c", logprob=-8.0, origin=Origin.LIBRARY)])
+    assert alone.prior == 1.0
+
+
+def test_a_state_is_its_prompt_and_the_actions_down_to_it() -> None:
+    tree = Tree("q", (7, 8), steps=2)
+    (first,) = tree.add(tree.root, [plan("a")])
+    (second,) = tree.add(first, [solution("b", 1.0)])
+    assert tree.root.action == Child(Kind.ROOT, "q", (7, 8), logprob=0.0, prior=1.0)
+    assert tree.state_ids(tree.root) == [7, 8]
+    assert tree.state_ids(second) == [7, 8, 1, 2, 1, 3]
+    assert [tree.position(node) for node in (tree.root, first, second)] == [2, 3, 4]
+    assert list(second.lineage()) == [second, first, tree.root]
+
+
+def test_a_tree_counts_rollouts_that_are_no_nodes() -> None:
+    tree = Tree("q", (7,))
+    tree.add(tree.root, [solution("2", 1.0), solution("3", -1.0), undecided("x")])
+    tree.right_rollouts, tree.undecided_rollouts = 3, 4
+    assert (tree.right, tree.undecided) == (4, 5)
+
+
+def test_the_rows_of_a_tree_say_all_of_its_nodes() -> None:
+    search = new_search()
+    search.expand(take(search), [plan("a", value=0.5), solution("1", 1.0), undecided("x")])
+    root, step, right, lost = search.tree.rows("t")
+    assert [row["node_id"] for row in (root, step, right, lost)] == [0, 1, 2, 3]
+    assert root == {
+        "tree_id": "t",
+        "node_id": 0,
+        "parent_id": None,
+        "depth": 0,
+        "kind": "root",
+        "origin": "policy",
+        "text": "q",
+        "token_ids": [7],
+        "logprob": 0.0,
+        "prior": 1.0,
+        "value": None,
+        "visits": 2,
+        "q": 0.5,
+        "reward": None,
+        "score": None,
+        "answer": None,
+        "is_expanded": True,
+        "is_closed": False,
+    }
+    found = {"visits", "q", "reward", "value", "is_closed", "is_expanded", "parent_id", "depth", "answer", "kind"}
+    assert {key: step[key] for key in found} == {
+        "visits": 0,
+        "q": None,
+        "reward": None,
+        "value": 0.5,
+        "is_closed": False,
+        "is_expanded": False,
+        "parent_id": 0,
+        "depth": 1,
+        "answer": None,
+        "kind": "plan",
+    }
+    assert (right["q"], right["reward"], right["answer"], right["is_closed"]) == (1.0, 1.0, "1", True)
+    assert (lost["kind"], lost["visits"], lost["q"], lost["reward"], lost["is_closed"]) == (
+        "undecided", 0, None, None, True
+    )  # fmt: skip
 
 
 def test_a_closed_branch_goes_back_to_the_root() -> None:
@@ -95,22 +223,48 @@ def test_virtual_loss_sends_leaves_to_different_branches() -> None:
     assert all(node.pending == 0 and not node.is_busy for node in search.tree.nodes)
 
 
-def puct_by_the_book(node: Node, c: float) -> list[Node]:
-    """All maximisers of Q + c P sqrt(N(s)) / (1 + N(s, a)) among children that are open (methods.md 1.3)."""
+def test_equal_leaves_are_chosen_by_the_seed_all_of_them() -> None:
+    def first(seed: str) -> str:
+        search = new_search(seed=seed)
+        search.expand(take(search), [plan(name) for name in "abcd"])
+        return take(search).action.text
+
+    chosen = [first(str(seed)) for seed in range(60)]
+    assert set(chosen) == set("abcd")
+    assert chosen == [first(str(seed)) for seed in range(60)]
+
+
+def out_below(node: Node, out: Sequence[Node]) -> int:
+    return sum(node in leaf.lineage() for leaf in out)
+
+
+def is_searchable(node: Node, out: Sequence[Node]) -> bool:
+    """Whether a leaf below it can be selected: no terminal, not closed, not out."""
+    if node in out or node.is_terminal:
+        return False
+    return any(is_searchable(child, out) for child in node.children) if node.is_expanded else not node.is_closed
+
+
+def puct_by_the_book(node: Node, c: float, out: Sequence[Node] = ()) -> list[Node]:
+    """All maximisers of Q + c P sqrt(N(s)) / (1 + N(s, a)) among children below which there is something to search
+    (methods.md 1.3), where each leaf that is out counts as a visit of value -1 of its whole path."""
 
     def score(child: Node) -> float:
         prior = math.exp(child.action.logprob / len(child.action.token_ids))
-        q = child.total / child.visits if child.visits else 0.0
-        return q + c * prior * math.sqrt(node.visits) / (1 + child.visits)
+        visits, total = value_by_the_book(child)
+        visits, total = visits + out_below(child, out), total - out_below(child, out)
+        q = total / visits if visits else 0.0
+        return q + c * prior * math.sqrt(value_by_the_book(node)[0] + out_below(node, out)) / (1 + visits)
 
-    best = max(score(child) for child in node.children if not child.is_closed)
-    return [child for child in node.children if not child.is_closed and math.isclose(score(child), best)]
+    possible = [child for child in node.children if is_searchable(child, out)]
+    best = max(score(child) for child in possible)
+    return [child for child in possible if math.isclose(score(child), best, abs_tol=1e-12)]
 
 
 def value_by_the_book(node: Node) -> tuple[int, float]:
     """Visits and total of a node from its subtree alone: its own estimate, and each reward and V below it."""
     if node.action.reward is not None:
-        return 1, node.action.reward
+        return node.action.times, node.action.times * node.action.reward
     visits, total = (1, node.action.value or 0.0) if node.is_expanded else (0, 0.0)
     for child in node.children:
         below = value_by_the_book(child)
@@ -118,128 +272,48 @@ def value_by_the_book(node: Node) -> tuple[int, float]:
     return visits, total
 
 
-@settings(deadline=None, max_examples=60)
-@given(seed=st.integers(0, 10_000), c=st.floats(0, 3), simulations=st.integers(1, 40))
-def test_selection_and_backup_follow_the_paper(seed: int, c: float, simulations: int) -> None:
+def some_children(rng: random.Random, name: str) -> list[Child]:
+    kinds = rng.choices(["plan", "solution", "undecided", "too_deep"], [6, 3, 1, 1], k=rng.randint(1, 4))
+
+    def one(kind: str, text: str) -> Child:
+        match kind:
+            case "plan":
+                return plan(text, -rng.random() * 4, rng.uniform(-1, 1))
+            case "solution":
+                return solution(text, rng.choice([1.0, -1.0]))
+            case "undecided":
+                return undecided(text)
+        return too_deep(rng.randint(1, 5))
+
+    return [one(kind, f"{name}.{place}") for place, kind in enumerate(kinds)]
+
+
+@settings(deadline=None, max_examples=100)
+@given(seed=st.integers(0, 10_000), c=C, simulations=st.integers(1, 40), leaves=st.integers(1, 5))
+def test_selection_and_backup_follow_the_paper(seed: int, c: float, simulations: int, leaves: int) -> None:
+    """With up to `leaves` out, that come back in any order, some of them without room for an action."""
     rng = random.Random(seed)
     search = new_search(c)
+    out: list[Node] = []
     for simulation in range(simulations):
-        leaf = search.select()
-        if leaf is None:
+        leaf = search.select() if len(out) < leaves else None
+        assert (leaf is not None) == (len(out) < leaves and is_searchable(search.tree.root, out))
+        if leaf is not None:
+            for child in list(leaf.lineage())[:-1]:
+                assert child.parent is not None
+                assert child in puct_by_the_book(child.parent, c, out)
+            out.append(leaf)
+        elif not out:
             assert search.tree.root.is_closed
             break
-        for child in list(leaf.lineage())[:-1]:
-            assert child.parent is not None
-            assert child in puct_by_the_book(child.parent, c)
-        search.expand(
-            leaf,
-            [
-                plan(f"{simulation}.{i}", -rng.random() * 4, rng.uniform(-1, 1))
-                if rng.random() < 0.6
-                else solution(f"{simulation}.{i}", rng.choice([1.0, -1.0]))
-                for i in range(rng.randint(1, 4))
-            ],
-        )
+        if rng.random() < 0.7:
+            back = out.pop(rng.randrange(len(out))) if out else search.tree.root
+            if back.parent is not None and rng.random() < 0.1:
+                search.close(Ask(search.tree, back, ()))
+            elif back in search.tree.nodes and not back.is_expanded:
+                search.expand(back, some_children(rng, str(simulation)))
         for node in search.tree.nodes:
             visits, total = value_by_the_book(node)
-            assert node.visits == visits
+            assert (node.visits, node.pending) == (visits, out_below(node, out))
             assert node.total == pytest.approx(total)
             assert -1 <= node.q <= 1
-
-
-async def is_even(answer: str) -> bool:
-    return int(answer) % 2 == 0
-
-
-def a_task(simulations: int = 30, question_id: str = "q1") -> Task:
-    return Task(question_id, "How many?", (5, 6), is_even, simulations)
-
-
-def grown(policy: ScriptedPolicy, simulations: int = 30, **options: Any) -> Grown:
-    return asyncio.run(grow(a_task(simulations), policy, Search.model_validate(options)))
-
-
-def state_of(grown: Grown) -> str:
-    (row,) = grown.tree_rows
-    return str(row["state"])
-
-
-def test_a_grown_tree_says_how_it_ended() -> None:
-    assert state_of(grown(ScriptedPolicy(), simulations=3)) == "budget"
-    assert state_of(grown(ScriptedPolicy(branching=1), simulations=500)) == "exhausted"
-    assert state_of(grown(ScriptedPolicy(), simulations=0)) == "skipped"
-    assert state_of(grown(ScriptedPolicy(), simulations=500, enough_right=2)) == "solved"
-    assert state_of(grown(ScriptedPolicy(seed=8), simulations=500, hopeless_after=1)) == "hopeless"
-
-
-def test_an_early_stop_keeps_what_was_found_until_then() -> None:
-    whole, stopped = grown(ScriptedPolicy(), 500), grown(ScriptedPolicy(), 500, enough_right=2)
-    assert sum(node["reward"] == 1.0 for node in stopped.node_rows) >= 2
-    assert len(stopped.node_rows) < len(whole.node_rows)
-    learnt = ("visits", "q", "is_expanded", "is_closed")
-    for early, late in zip(stopped.node_rows, whole.node_rows, strict=False):
-        assert {k: v for k, v in early.items() if k not in learnt} == {k: v for k, v in late.items() if k not in learnt}
-
-
-def test_a_failed_request_fails_the_tree_and_invents_no_reward() -> None:
-    lost = grown(ScriptedPolicy(fails_at=4))
-    whole = grown(ScriptedPolicy(), simulations=3)
-    (row,) = lost.tree_rows
-    assert (row["state"], row["failed_requests"], row["requests"]) == ("failed", 1, 4)
-    assert "the engine is gone" in row["error"]
-    assert lost.node_rows == whole.node_rows
-
-
-def test_nothing_deeper_than_the_limit_is_rewarded() -> None:
-    nodes = grown(ScriptedPolicy(), simulations=200, max_depth=2).node_rows
-    deepest = [node for node in nodes if node["depth"] == 3]
-    assert deepest
-    assert {node["kind"] for node in deepest} == {"too_deep"}
-    assert {node["reward"] for node in deepest} == {-1.0}
-
-
-@pytest.mark.parametrize("method", ["puct", "stepwise", "beam", "sampling"])
-def test_many_trees_at_once_are_the_trees_of_one_after_the_other(method: str) -> None:
-    tasks = [a_task(question_id=f"q{i}") for i in range(12)]
-    search = Search.model_validate({"method": method, "beams": 2})
-
-    async def together() -> list[Grown]:
-        policy = ScriptedPolicy()
-        return await asyncio.gather(*(grow(task, policy, search) for task in tasks))
-
-    alone = [asyncio.run(grow(task, ScriptedPolicy(), search)) for task in tasks]
-    for one, other in zip(asyncio.run(together()), alone, strict=True):
-        assert (one.tree_rows, one.node_rows) == (other.tree_rows, other.node_rows)
-
-
-def test_with_room_in_the_engine_a_tree_has_several_leaves_out_and_its_counts_hold() -> None:
-    policy = ScriptedPolicy(seed=3, has_room=True)
-    most_out = out = 0
-    sample = policy.sample
-
-    async def watched(*given: Any, **named: Any) -> Any:
-        nonlocal most_out, out
-        out += 1
-        most_out = max(most_out, out)
-        try:
-            return await sample(*given, **named)
-        finally:
-            out -= 1
-
-    policy.sample = watched  # type: ignore[method-assign]
-    several = grown(policy, simulations=40, leaves=4)
-    assert most_out == 4
-    assert several.tree_rows[0]["expansions"] == 40
-    assert_visits_add_up(several.node_rows)
-    assert all(node.pending == 0 and not node.is_busy for node in several.trees[0].nodes)
-
-
-def test_visits_are_those_of_the_children_and_the_nodes_own() -> None:
-    assert_visits_add_up(grown(ScriptedPolicy(seed=3), simulations=60).node_rows)
-
-
-def assert_visits_add_up(nodes: list[dict[str, Any]]) -> None:
-    for node in nodes:
-        below = sum(child["visits"] for child in nodes if child["parent_id"] == node["node_id"])
-        own = int(node["is_expanded"] or node["reward"] is not None)
-        assert node["visits"] == below + own

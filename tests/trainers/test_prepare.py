@@ -1,17 +1,29 @@
 """A base model enters the house: untied, with two value words that say 0, and otherwise as it was."""
 
 import json
+from collections.abc import Callable
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import huggingface_hub
 import pytest
 import torch
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, AutoTokenizer, GraniteConfig, GraniteForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from tests.trainers.conftest import character_tokenizer, save_base, write_config
-from trainers.config import main
-from trainers.model_folder import BAD, GOOD, Policy, load_model, load_tokenizer
+from trainers.config import ConfigError, main
+from trainers.model_folder import (
+    BAD,
+    GOOD,
+    Policy,
+    load_model,
+    load_tokenizer,
+    make_probe,
+    save,
+    tokenizer_files,
+)
 from trainers.prepare import Prepare, load, prepare
 
 
@@ -77,7 +89,8 @@ def test_the_probe_reproduces_from_the_files_and_tells_another_head_apart(prepar
             differences.append((found - torch.tensor(sequence["logprobs"])).abs().max().item())
         return max(differences)
 
-    assert [len(sequence["prompt"]) for sequence in probe["sequences"]] == [8, 16, 32, 64]
+    assert [len(sequence["prompt"]) for sequence in probe["sequences"]] == list(range(8, 72))
+    assert {len(sequence["token_ids"]) for sequence in probe["sequences"]} == {10}
     assert worst() < 1e-5
     with torch.no_grad():
         model.lm_head.weight += 0.01 * torch.randn_like(model.lm_head.weight)
@@ -122,30 +135,30 @@ def test_weights_and_tokenizer_are_those_of_the_commit_that_is_asked_for(
 ) -> None:
     asked = []
 
-    def local(kind: type[Any]) -> None:
-        plain = kind.from_pretrained
+    def snapshot_download(name: str, *, revision: str | None, allow_patterns: list[str], **_: Any) -> str:
+        asked.append((name, revision))
+        assert not any(fnmatch("pytorch_model.bin", pattern) for pattern in allow_patterns)
+        return str(base)
 
-        def from_pretrained(name: str, **options: Any) -> Any:
-            asked.append((name, options.pop("revision", None)))
-            return plain(base, **options)
-
-        monkeypatch.setattr(kind, "from_pretrained", from_pretrained)
-
-    local(AutoTokenizer)
-    local(AutoModelForCausalLM)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", snapshot_download)
     load("some/model", torch.float32, "a3f1c0d")
     load("some/model", torch.float32)
-    assert asked == [("some/model", "a3f1c0d")] * 2 + [("some/model", None)] * 2
+    assert asked == [("some/model", "a3f1c0d"), ("some/model", None)]
 
 
-def test_an_architecture_whose_logits_are_rescaled_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    tokenizer = character_tokenizer()
-    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
-    config = GraniteConfig(vocab_size=len(tokenizer), logits_scaling=8.0, initializer_range=0.5, **sizes)
-    GraniteForCausalLM(config).save_pretrained(tmp_path / "granite")
-    tokenizer.save_pretrained(tmp_path / "granite")
-    fields = {"model": str(tmp_path / "granite"), "output": str(tmp_path), "knows_format": False}
-    assert main(Prepare, prepare, "", [str(write_config(tmp_path / "config.json", fields))]) == 2
-    assert "rescales its logits" in capsys.readouterr().err
+def test_a_model_whose_log_probs_are_not_finite_gets_no_probe(folder: Path, tmp_path: Path) -> None:
+    """Neither at the entrance nor after a training; and weights that are not finite are never saved."""
+    policy, model = Policy.read(folder), load_model(folder)
+    tokenizer = load_tokenizer(folder)
+
+    def probe(forward: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, Any]:
+        return make_probe(forward, tokenizer, policy, torch.float32, torch.device("cpu"))
+
+    with torch.no_grad():
+        sound = probe(lambda ids: model(ids).logits)
+        with pytest.raises(ConfigError, match="log-probs are NaN or infinite"):
+            probe(lambda ids: model(ids).logits / 0.0)
+        model.lm_head.weight[5, 5] = torch.nan
+    with pytest.raises(ConfigError, match=r"NaN or infinite: lm_head\.weight"):
+        save(tmp_path / "model", model, model.state_dict(), torch.float32, policy, sound, tokenizer_files(folder))
+    assert list(tmp_path.iterdir()) == []

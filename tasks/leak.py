@@ -1,0 +1,95 @@
+r"""Does a plan state the answer? LEPA forbids it ("information bypassing", methods.md 4.2).
+
+A plan that follows a reflection was written by who had been told the answer. Every number and formula in it is read as
+the answer check reads answers, so that 1,000 states 1000, and 0.75 states \frac{3}{4}.
+"""
+
+import re
+from collections.abc import Iterator
+
+from text_to_num import alpha2digit
+
+from tasks.check import Checker, Verdict
+from tasks.check.equivalence import is_equal_at_sight
+
+MOST_FORMULAS = 32
+"""Formulas of a plan that are compared by algebra, each of which may take the check's time limit."""
+
+_PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8}
+_PART = re.compile(rf"\b([a-z]+|\d+)[\s-]+({'|'.join(_PARTS)})s?\b", re.IGNORECASE)
+
+_GROUPED = r"\d{1,3}(?:(?:,|\{,\}|\\[,!]|\s)\d{3})+(?!\d)"
+_PLAIN = rf"(?:(?:{_GROUPED}|\d+)(?:\.\d+)?|\.\d+)"
+_NUMBER = re.compile(
+    rf"(?<![\w.])-?(?:\d+ \d+/\d+|{_PLAIN}(?:\s*/\s*{_PLAIN})?)"
+    r"(?![A-Za-z](?![A-Za-z]))(?:\s*\\?%)?"  # 4x is another number, 4cm is not
+)
+
+_SYMBOL = r"[\d.,;:/^_+*=<>(){}\[\]|%°!√π×·÷−-]|\\[A-Za-z]+|\\[,!;:{}%$]"
+_NAME = r"(?<![A-Za-z])(?:pi|sqrt|[A-Za-z])(?![A-Za-z])"
+_FORMULA = re.compile(rf"(?:{_SYMBOL}|{_NAME})(?:\s?(?:(?:and|or)\s)?(?:{_SYMBOL}|{_NAME}))*")
+_DELIMITED = re.compile(r"\$+([^$]+)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_IS_FORMULA = re.compile(r"[\d\\√π^]")
+
+
+async def leaks_answer(plan: str, question: str, gold: str, checker: Checker) -> bool:
+    """Whether a plan states the correct answer.
+
+    What the question names may well be the answer; that is not held against the plan. The word "one" alone counts as
+    the pronoun.
+    """
+    steps = re.sub(r"\b(?:Plan|Step)s? \d+", "", plan)
+    return await _states(steps, gold, checker) and not await _states(question, gold, checker)
+
+
+async def _states(text: str, gold: str, checker: Checker) -> bool:
+    if _words_of(gold) and re.search(rf"(?<![\w.]){re.escape(_words_of(gold))}(?![\w]|\.\d)", text, _case(gold)):
+        return True
+    undecided = []
+    for stated in dict.fromkeys(stated_values(text)):
+        match is_equal_at_sight(gold, stated):
+            case True:
+                return True
+            case None:
+                undecided.append(stated)
+    # Against a number, algebra would only work out what the plan leaves to the solution: 2^3 does not state 8.
+    if is_equal_at_sight(gold, "0") is False:
+        return False
+    for stated in undecided[:MOST_FORMULAS]:
+        if await checker.check(gold, stated, exact=False) is Verdict.RIGHT:
+            return True
+    return False
+
+
+def stated_values(text: str) -> Iterator[str]:
+    """The numbers and formulas of a text, as they may be answers: whole, by the sides of "=", and number by number."""
+    text = _in_digits(text)
+    for match in _NUMBER.finditer(text):
+        yield match[0]
+    delimited = [next(filter(None, match.groups())) for match in _DELIMITED.finditer(text)]
+    for formula in (*delimited, *(match[0] for match in _FORMULA.finditer(text.replace("$", " ")))):
+        for part in (formula, *re.split(r"[=:;]|\bis\b", formula)):
+            if _IS_FORMULA.search(part):
+                yield part.strip(" .,;:!")
+
+
+def _in_digits(text: str) -> str:
+    """Numbers and fractions that are written in words: seventy-two, three quarters, negative five."""
+    text = _PART.sub(_fraction, text)
+    text = re.sub(r"\bhalf\b", "1/2", text, flags=re.IGNORECASE)
+    text = alpha2digit(text, "en", threshold=2.0)  # "one" alone is no number
+    return re.sub(r"\b(?:minus|negative) (?=\d)", "-", text, flags=re.IGNORECASE)
+
+
+def _fraction(match: re.Match[str]) -> str:
+    over = "1" if match[1].lower() in ("a", "an") else alpha2digit(match[1], "en", threshold=0.0)
+    return f"{over}/{_PARTS[match[2].lower()]}" if over.isdecimal() else match[0]
+
+
+def _words_of(gold: str) -> str:
+    return gold.strip(" $().").removesuffix(r"\%")
+
+
+def _case(gold: str) -> re.RegexFlag:
+    """A letter alone is an option's name, and "a" is a word."""
+    return re.NOFLAG if len(_words_of(gold)) == 1 else re.IGNORECASE

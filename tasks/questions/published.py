@@ -1,0 +1,91 @@
+"""The columns of published sets, so that they are read without a mapping, and read whole.
+
+A set is known by its columns. Where several fit, the first counts: a reading passage is part of a question, and options
+belong to it, although a question and an answer could be read without them.
+"""
+
+from collections.abc import Callable
+from string import ascii_uppercase
+from typing import NamedTuple
+
+
+class Published(NamedTuple):
+    """How a set's columns are mapped; whether its true and false mean yes and no; from where its indices count."""
+
+    name: str
+    columns: dict[str, str]
+    says_yes: bool = False
+    first: int | None = None
+
+
+def _questions(question: str, answer: str, choices: str = "", solution: str = "") -> dict[str, str]:
+    given = {"question": question, "answer": answer, "choices": choices, "solution": solution}
+    return {key: column for key, column in given.items() if column}
+
+
+SETS = (
+    Published("DROP", _questions("passage + question", "answers_spans.spans")),
+    Published("SQuAD", _questions("context + question", "answers.text")),
+    *(
+        Published("RACE", _questions(f"{passage} + question", "answer", "options"))
+        for passage in ("article", "passage", "context", "text")
+    ),
+    *(
+        Published("BoolQ", _questions(f"{passage} + question", "answer"), says_yes=True)
+        for passage in ("passage", "meta.passage")
+    ),
+    *(Published("a passage", _questions(f"{passage} + question", "answer")) for passage in ("article", "context")),
+    Published("StrategyQA", _questions("question", "answer", solution="facts"), says_yes=True),
+    Published("SocialIQA", _questions("context + question", "label", "answerA + answerB + answerC"), first=1),
+    Published("WinoGrande", _questions("sentence", "answer", "option1 + option2"), first=1),
+    Published("SVAMP", _questions("Body + Question", "Answer")),
+    Published("ASDiv", _questions("body + question", "answer")),
+    Published("MAWPS", _questions("sQuestion", "lSolutions")),
+    Published("MetaMathQA", _questions("query", "response")),
+    Published("OpenMathInstruct-1", _questions("question", "expected_answer", solution="generated_solution")),
+    Published("OpenMathInstruct-2", _questions("problem", "expected_answer", solution="generated_solution")),
+    Published("an expected answer", _questions("question", "expected_answer")),
+    Published("an expected answer", _questions("problem", "expected_answer")),
+    Published("MATH-500", _questions("problem", "answer")),
+    Published("MATH", _questions("problem", "solution")),
+    Published("AQuA-RAT", _questions("question", "correct", "options", "rationale")),
+    Published("MathQA", _questions("Problem", "correct", "options", "Rationale")),
+    Published("ARC in its first form", _questions("question.stem", "answerKey", "question.choices")),
+    Published("ARC", _questions("question", "answerKey", "choices")),
+    Published("OpenBookQA", _questions("question_stem", "answerKey", "choices")),
+    Published("HellaSwag", _questions("ctx", "label", "endings")),
+    Published("PIQA", _questions("goal", "label", "sol1 + sol2"), first=0),
+    Published(
+        "SciQ", _questions("question", "correct_answer", "correct_answer + distractor1 + distractor2 + distractor3")
+    ),
+    Published(
+        "GPQA",
+        _questions(
+            "Question",
+            "Correct Answer",
+            "Correct Answer + Incorrect Answer 1 + Incorrect Answer 2 + Incorrect Answer 3",
+        ),
+    ),
+    Published("MedMCQA", _questions("question", "cop", "opa + opb + opc + opd"), first=0),
+    *(
+        Published("MMLU in columns", _questions("question", "answer", " + ".join(ascii_uppercase[:last])))
+        for last in range(10, 1, -1)
+    ),
+    Published("CMMLU", _questions("Question", "Answer", "A + B + C + D")),
+    Published("MMLU-Pro", _questions("question", "answer", "options")),
+    Published("MGSM", _questions("question", "answer_number")),
+    Published("OlympiadBench", _questions("question", "final_answer")),
+    Published("DAPO", _questions("prompt", "reward_model.ground_truth")),
+    Published("Alpaca", _questions("instruction + input", "output")),
+    Published("BBH", _questions("input", "target")),
+    Published("AIME", _questions("Problem", "Answer")),
+    Published("TheoremQA", _questions("Question", "Answer")),
+    Published("prompt and completion", _questions("prompt", "completion")),
+    Published("a chat", _questions("messages", "messages")),
+    Published("ShareGPT", _questions("conversations", "conversations")),
+)
+
+
+def recognised(has: Callable[[str], bool]) -> Published | None:
+    """The first set all of whose columns are there (`has` says it of a mapping such as "Body + Question")."""
+    return next((one for one in SETS if all(map(has, one.columns.values()))), None)

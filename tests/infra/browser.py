@@ -1,0 +1,76 @@
+"""A real browser, headless, steered through its DevTools protocol: what a page can do is for a browser to say."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from websockets.sync.client import connect
+from websockets.sync.connection import Connection
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+class Browser:
+    """One window. Its pages see `evil.example` at this machine's loopback, as after DNS rebinding."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection, self._asked = connection, 0
+        self._session: str | None = None
+        window = self._call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._call("Target.attachToTarget", targetId=window, flatten=True)["sessionId"]
+        self._call("Page.enable")
+
+    def open(self, url: str) -> None:
+        self._call("Page.navigate", url=url)
+        while self.run("document.readyState") != "complete" or self.run("location.href") == "about:blank":
+            time.sleep(0.05)
+
+    def run(self, script: str) -> Any:
+        """The value (JSON) of a script in the page that is open; a promise is waited for."""
+        told = self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
+        assert "exceptionDetails" not in told, told["exceptionDetails"]
+        return told["result"].get("value")
+
+    def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self._asked += 1
+        session = {"sessionId": self._session} if self._session else {}
+        self._connection.send(json.dumps({"id": self._asked, "method": method, "params": parameters} | session))
+        while (told := json.loads(self._connection.recv(timeout=60))).get("id") != self._asked:
+            pass
+        assert "error" not in told, told
+        result: dict[str, Any] = told["result"]
+        return result
+
+
+@contextmanager
+def browser(folder: Path) -> Iterator[Browser]:
+    """Skips the test where there is no browser; in CI there must be one (.ci/run installs it)."""
+    program = next(filter(None, map(shutil.which, NAMES)), None)
+    if program is None:
+        assert not os.environ.get("CI"), f"none of {', '.join(NAMES)} is installed"
+        pytest.skip("needs chromium")
+    options = [
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"),
+        *("--remote-debugging-port=0", f"--user-data-dir={folder}"),
+        "--host-resolver-rules=MAP evil.example 127.0.0.1",
+    ]
+    quiet = subprocess.DEVNULL
+    process = subprocess.Popen([program, *options], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+    try:
+        told, deadline = folder / "DevToolsActivePort", time.monotonic() + 60
+        while not (told.exists() and len(told.read_text().splitlines()) == 2):
+            assert time.monotonic() < deadline, "the browser did not start"
+            time.sleep(0.05)
+        port, path = told.read_text().splitlines()
+        with connect(f"ws://127.0.0.1:{port}{path}", max_size=None) as connection:
+            yield Browser(connection)
+    finally:
+        process.terminate()
+        process.wait(30)

@@ -1,0 +1,60 @@
+"""One decision what to compute on: a trainer that was told to use a GPU does not fall back on the CPU."""
+
+import subprocess
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+import tasks.train
+from trainers.config import ConfigError
+from trainers.device import device
+
+
+@pytest.mark.parametrize(
+    ("told", "has_gpu", "used"),
+    [
+        ("auto", False, "cpu"),
+        ("auto", True, "cuda"),
+        ("cpu", True, "cpu"),
+        ("cpu", False, "cpu"),
+        ("cuda", True, "cuda"),
+    ],
+)
+def test_what_is_told_is_used(told: str, has_gpu: bool, used: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPL_DEVICE", told)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: has_gpu)
+    assert device() == torch.device(used)
+
+
+def test_a_gpu_that_torch_cannot_use_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPL_DEVICE", "cuda")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"a GPU is to be used, and torch has none: .* CPL_DEVICE=cpu"):
+        device()
+
+
+@pytest.mark.parametrize("here", ["cpu", "cuda"])
+def test_a_trainer_is_told_the_factorys_decision_and_asks_nobody(
+    here: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    started: dict[str, Any] = {}
+
+    class Started(RuntimeError):
+        pass
+
+    def popen(command: list[str], **options: Any) -> None:
+        started.update(options)
+        raise Started
+
+    monkeypatch.setattr(tasks.train, "device", lambda: here)
+    monkeypatch.setattr(tasks.train, "gpus", lambda: ["0"])
+    monkeypatch.setattr(tasks.train, "stop_local_engine", lambda settings: True)
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    with (tmp_path / "lock").open("wb") as lock:
+        stage: Any = SimpleNamespace(log=SimpleNamespace(info=print), folder=tmp_path, lock=lock)
+        with pytest.raises(Started):
+            tasks.train.launch(stage, "prepare", {})
+    assert started["env"]["CPL_DEVICE"] == here
+    assert started["stdin"] == subprocess.DEVNULL
