@@ -27,7 +27,7 @@ class ScheduledTrainer(Trainer):
         Accelerate's own policy casts outputs to bfloat16, and a log-prob of -30 is then off by .1.
         """
         super().create_accelerator_and_postprocess()
-        if self.accelerator.is_fsdp2:
+        if self.accelerator.is_fsdp2 and self.accelerator.mixed_precision == "bf16":
             from torch.distributed.fsdp import MixedPrecisionPolicy
 
             self.accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(
