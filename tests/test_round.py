@@ -57,7 +57,7 @@ class Shell:
     def round(self, campaign: str, succeeds: bool = True, shards: int = 1, **changed: Any) -> str:
         fields = SMALL | {name.replace("__", "."): value for name, value in changed.items()}
         words = [word for name, value in fields.items() for word in ("--set", f"{name}={json.dumps(value)}")]
-        words += ["--shards", str(shards)]
+        words += ["--round", "1", "--shards", str(shards)]
         return self.run("cpl", "round", "--campaign", campaign, *words, succeeds=succeeds)
 
     def show(self, campaign: str) -> dict[str, Any]:
@@ -114,7 +114,7 @@ def test_a_round_is_published_and_can_be_asked(shell: Shell) -> None:
         "step_dpo": "sft",
         "sft_more": "sft",
     }
-    assert [row["model"] for row in shell.sql("select model from value_rankings", "first")] == ["value"]
+    assert {row["model"] for row in shell.sql("select model from value_rankings", "first")} == {"value"}
 
 
 def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell) -> None:
@@ -160,6 +160,9 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
         # A process that the retry had begun by then goes on, and takes turns with this one's.
         ended = _retried(shell, run)
     assert ended.startswith("COMPLETED")
+
+    running = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}}
+    assert shell.api("/task_runs/filter", **running) == [], "a killed process's tasks do not run for ever"
 
     trees = pl.DataFrame(shell.sql("select tree_id, expansions, service_seconds from trees", "killed"))
     assert trees.height == trees["tree_id"].n_unique() == 40
