@@ -115,7 +115,8 @@ def cpl(
         by_value = value_model if config.evaluation.decoding != "greedy" else None
         for name, trained in models.items():
             if name != "base" and facts(trained)["unchanged"]:
-                notes.append(f"{name}: training changed no weight, so it is the model that it started from.")
+                start = "sft" if name != "sft" and "sft" in models else "base"
+                notes.append(f"{name}: training changed no weight. It is the same as {start}, and is not scored again.")
             else:
                 stages[f"evaluate_{name}"] = evaluate(trained, name, stages["benchmarks"], config.evaluation, by_value)
         for name in ("value",) if config.value.separate else ("sft", "step_apo"):
