@@ -59,15 +59,5 @@ def cpl_campaign(
         "evaluation": evaluation,
     }
     return [
-        cpl(
-            campaign=campaign,
-            round=number,
-            model=model,
-            recipe=recipe,
-            arms=arms,
-            repeat=repeat,
-            shards=shards,
-            **settings,
-        )
-        for number in range(1, rounds + 1)
+        cpl(campaign=campaign, round=number, model=model, recipe=recipe, **settings) for number in range(1, rounds + 1)
     ]

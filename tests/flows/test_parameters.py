@@ -6,6 +6,7 @@ import pytest
 from prefect.exceptions import ParameterTypeError
 from prefect.utilities.schema_tools.validation import validate
 
+import flows.campaign
 from flows.campaign import cpl_campaign
 from flows.parameters import BY_MODEL, RECIPES, Recipe, Round, configure, recipe_for
 from flows.round import cpl
@@ -104,3 +105,13 @@ def test_arms_are_the_recipes_unless_they_are_named() -> None:
     assert set(configure("cpl-micro").arms) == {"step_apo", "step_dpo", "sft_more"}
     assert configure("cpl-micro", arms=["sft_more"]).arms == ("sft_more",)
     assert configure("cpl-micro", arms=[]).arms == configure("cpl-micro").arms
+
+
+def test_a_campaign_asks_for_each_of_its_rounds_with_all_that_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+    monkeypatch.setattr(flows.campaign, "cpl", lambda **given: asked.append(given))
+    given = {"campaign": "mine", "repeat": 3, "arms": ["step_apo"], "search": {"c_puct": 1.0}}
+    cpl_campaign.fn(rounds=2, **given)
+    assert [one["round"] for one in asked] == [1, 2]
+    assert all(one.keys() == cpl.parameters.properties.keys() for one in asked), "a parameter of the round is missing"
+    assert all(one.items() >= given.items() for one in asked)
