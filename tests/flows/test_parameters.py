@@ -110,7 +110,7 @@ def test_arms_are_the_recipes_unless_they_are_named() -> None:
 def test_a_campaign_asks_for_each_of_its_rounds_with_all_that_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr(flows.campaign, "cpl", lambda **given: asked.append(given))
-    given = {"campaign": "mine", "repeat": 3, "arms": ["step_apo"], "search": {"c_puct": 1.0}}
+    given: dict[str, Any] = {"campaign": "mine", "repeat": 3, "arms": ["step_apo"], "search": {"c_puct": 1.0}}
     cpl_campaign.fn(rounds=2, **given)
     assert [one["round"] for one in asked] == [1, 2]
     assert all(one.keys() == cpl.parameters.properties.keys() for one in asked), "a parameter of the round is missing"
