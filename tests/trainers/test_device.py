@@ -1,6 +1,7 @@
 """One decision what to compute on: a trainer that was told to use a GPU does not fall back on the CPU."""
 
 import subprocess
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
@@ -50,7 +51,7 @@ def test_a_trainer_is_told_the_factorys_decision_and_asks_nobody(
 
     monkeypatch.setattr(tasks.train, "device", lambda: here)
     monkeypatch.setattr(tasks.train, "gpus", lambda: ["0"])
-    monkeypatch.setattr(tasks.train, "stop_local_engine", lambda settings: True)
+    monkeypatch.setattr(tasks.train, "engines_stopped", lambda settings, say: nullcontext())
     monkeypatch.setattr(subprocess, "Popen", popen)
     with (tmp_path / "lock").open("wb") as lock:
         stage: Any = SimpleNamespace(log=SimpleNamespace(info=print), folder=tmp_path, lock=lock)
