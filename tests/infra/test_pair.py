@@ -11,6 +11,7 @@ import httpx
 import pytest
 import torch
 
+from infra.bucket import sha256
 from infra.engine import side_by_side, stop_local_engine
 from infra.engine.launch import arguments, launch_signature
 from infra.engine.model_folder import ModelFolder
@@ -75,8 +76,8 @@ def test_a_search_takes_v_from_the_value_model_and_the_rest_from_the_policy(
     )
     save(of_value, model, model.state_dict(), torch.float32, words, probe, tokenizer_files(micro))
     folders = {"policy": micro, "value": of_value}
-    refs = {name: Ref(uri=f"s3://none/{name}", sha256=name, rows=0) for name in folders}
-    store = SimpleNamespace(folder=lambda ref, _: folders[ref.sha256])
+    refs = {name: Ref(uri=f"s3://none/{name}/manifest.json", sha256=sha256(name.encode()), rows=0) for name in folders}
+    store = SimpleNamespace(folder=lambda ref, _: folders[ref.uri.split("/")[3]])
     stage = cast(Stage, SimpleNamespace(store=store, log=logging.getLogger("stage")))
     monkeypatch.setattr(policy, "environment", lambda: small_engine)
 
