@@ -56,8 +56,8 @@ status: ## What runs, and where the UI is
 	.venv/bin/cpl status
 
 .PHONY: test unit lint format
-test: lint ## Lint, types, all tests, whole rounds included: two files of tests at a time
-	.venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: lint ## Lint, types, all tests, whole rounds included: three files of tests at a time
+	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 unit: install ## The tests that need no server and train nothing: under a minute
 	.venv/bin/python -m pytest -n 2 -m "not integration and not round" --ignore tests/trainers
@@ -75,12 +75,15 @@ format: install ## Format the code
 mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.pairs"
 	.venv/bin/python -m tests.mutants $(ARGS)
 
-.PHONY: bench-search bench-options bench-tree
+.PHONY: bench-search bench-options bench-seeds bench-tree
 bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (15 minutes)
 	.venv/bin/python -m tests.bench.search $(ARGS)
 
 bench-options: install ## What the options of the search change on the micro world: build/bench/options.json (15 minutes)
 	.venv/bin/python -m tests.bench.options $(ARGS)
+
+bench-seeds: install ## The micro round at three seeds, arms compared question by question: build/bench/seeds.json (15 minutes)
+	.venv/bin/python -m tests.bench.seeds $(ARGS)
 
 bench-tree: install ## Tree code, memory of 10,000 trees, a million nodes to Parquet: build/bench/tree.json (10 minutes)
 	.venv/bin/python -m tests.bench.tree $(ARGS)

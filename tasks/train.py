@@ -1,4 +1,4 @@
-"""The training steps. Each trainer runs in its own process through `accelerate launch`; its progress and its loss
+"""The training steps. Each trainer runs in its own process, on several GPUs in one each; its progress and its loss
 curve show in the UI while it runs, and a killed one goes on from its last checkpoint when the step is retried. It is
 ended with its flow when that is cancelled; when the flow was killed, it trains on, and a retry finds it finished.
 
@@ -115,7 +115,7 @@ def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
         log = until_the_end.enter_context((stage.folder / "trainer.log").open("wb"))
         stage.log.info("trainer %s starts", trainer)
         process = subprocess.Popen(
-            [*accelerate(devices), "-m", f"trainers.{trainer}", str(config_path)],
+            [*python(devices), "-m", f"trainers.{trainer}", str(config_path)],
             cwd=ROOT,
             env=os.environ
             | {"CPL_DEVICE": device()}
@@ -144,14 +144,15 @@ def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:
     stage.facts |= json.loads((output / "summary.json").read_text())
 
 
-def accelerate(devices: Sequence[str]) -> list[str]:
-    """The command before the trainer: one process a GPU, weights and optimiser sharded over several (FSDP2)."""
-    name = "cpu" if not devices else "single-gpu" if len(devices) == 1 else "fsdp2"
+def python(devices: Sequence[str]) -> list[str]:
+    """The command that runs a module: on several GPUs a process each, weights and optimiser sharded (FSDP2)."""
+    if len(devices) < 2:
+        return [sys.executable]
     return [
         *(sys.executable, "-m", "accelerate.commands.launch"),
-        *("--config_file", str(ROOT / "infra" / "accelerate" / f"{name}.yaml")),
-        *("--num_processes", str(max(len(devices), 1))),
-        *("--num_cpu_threads_per_process", str(max((os.cpu_count() or 1) // max(len(devices), 1), 1))),
+        *("--config_file", str(ROOT / "infra" / "accelerate" / "fsdp2.yaml")),
+        *("--num_processes", str(len(devices))),
+        *("--num_cpu_threads_per_process", str(max((os.cpu_count() or 1) // len(devices), 1))),
     ]
 
 

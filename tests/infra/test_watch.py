@@ -14,7 +14,7 @@ from infra.stack import SERVER, WATCH, WORKER, Stack
 from infra.watch import Watch
 from tests.infra.stacks import is_alive, make_repository, process_of, running_stack, start_long_flow, wait_for
 
-# SQLite refuses who read before another wrote, at once and however long it may wait; Prefect's next heartbeat repeats it.
+# SQLite refuses at once who read before another wrote, however long it may wait; the next heartbeat repeats it.
 LOST_A_TURN = "database is locked"
 
 

@@ -17,6 +17,8 @@ import json
 import time
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import ArtifactFilter, LogFilter
+from prefect.client.schemas.sorting import FlowRunSort
 from infra.rounds import Title
 from infra.s3 import StoreDown
 from infra.settings import settings
@@ -55,14 +57,15 @@ except Exception:
     pass
 time.sleep(3)  # the logs and the artifact are sent behind
 with get_client(sync_client=True) as client:
-    (run,) = client.read_flow_runs()
-    logs = [log.message for log in client.read_logs() if log.level >= 40]
-    artifacts = [artifact.data for artifact in client.read_artifacts()]
+    (run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+    of_it = {{"flow_run_id": {{"any_": [run.id]}}}}
+    logs = [log.message for log in client.read_logs(LogFilter(**of_it)) if log.level >= 40]
+    artifacts = [artifact.data for artifact in client.read_artifacts(artifact_filter=ArtifactFilter(**of_it))]
 print(json.dumps([run.name, run.state.type, logs, artifacts]))
 """
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     with start_prefect(tmp_path_factory.mktemp("prefect")) as environment:
         yield environment
