@@ -131,7 +131,7 @@ def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell) -> 
 
 def test_a_search_setting_redoes_the_search_and_what_follows(shell: Shell) -> None:
     """On two shards, which one machine searches in turn while the round waits for both."""
-    shell.round("first", search__c_puct=1.0, shards=2, **ONE_ARM)
+    shell.round("first", search__c_puct=1.0, shards=2, arms=ONE_ARM["arms"])
     done_before = cached(shell.show("first"))
     assert done_before["rollouts"]
     assert done_before["questions"]
