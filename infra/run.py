@@ -8,7 +8,7 @@ import typer
 
 Setting = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any other field of the form, e.g. --set search.c_puct=1.25 --set sft.epochs=2."),
+    typer.Option("--set", help="Any other field of the form, e.g. --set search.c_puct=1.25 --set repeat=1."),
 ]
 
 
@@ -76,8 +76,8 @@ def round_(
 
 def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
-    if not equals or "." not in name:
-        raise typer.BadParameter(f"{text!r} is not STEP.FIELD=VALUE, e.g. search.c_puct=1.25")
+    if not equals or not name:
+        raise typer.BadParameter(f"{text!r} is not FIELD=VALUE, e.g. repeat=1, or search.c_puct=1.25")
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:
@@ -85,9 +85,12 @@ def _setting(text: str) -> tuple[str, Any]:
 
 
 def nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """{"a.b": 1, "c": 2} as {"a": {"b": 1}, "c": 2}."""
+    """{"a.b": 1, "c": 2} as {"a": {"b": 1}, "c": 2}. BadParameter where "a" itself is given beside "a.b"."""
     result: dict[str, Any] = {}
-    for name, value in flat.items():
+    for name, value in sorted(flat.items()):
         step, _, field = name.rpartition(".")
-        (result.setdefault(step, {}) if step else result)[field] = value
+        fields = result.setdefault(step, {}) if step else result
+        if not isinstance(fields, dict):
+            raise typer.BadParameter(f"{step} is given as a whole, and {name} beside it")
+        fields[field] = value
     return result

@@ -14,12 +14,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
 import httpx
+import psutil
 from pydantic import BaseModel
 
 from infra import api, disk, variables, weed
@@ -151,9 +152,10 @@ class Stack:
         if part.process() is not None:
             return False
         for process in belonging_to(self.home):
-            if process.cmdline() == command:  # `up` was killed before it could write this down
-                part.remember(process.pid)
-                return False
+            with suppress(psutil.NoSuchProcess):  # it may end while it is looked at
+                if process.cmdline() == command:  # `up` was killed before it could write this down
+                    part.remember(process.pid)
+                    return False
         say(f"{name}: starting")
         for role in {SERVER: ("prefect",), STORE: weed.ROLES}.get(name, ()):
             if not weed.is_free(port := self.state["ports"][role]):

@@ -176,9 +176,9 @@ def test_down_ends_all_that_the_stack_started(stack: Stack) -> None:
         child = start_long_flow(stack)
         flow, worker = child.parent(), process_of(stack, WORKER)
         assert flow is not None
-        worker.kill()
-        if with_flow:
-            flow.kill()
+        for killed in (worker, flow) if with_flow else (worker,):
+            killed.kill()
+            killed.wait()
         orphans += [child] if with_flow else [child, flow]
         if not with_flow:
             api.ask(stack.home, "POST", f"/flow_runs/{flow.environ()['PREFECT__FLOW_RUN_ID']}/set_state", CRASHED)

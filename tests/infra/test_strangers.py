@@ -211,7 +211,7 @@ def test_no_secret_is_in_a_log_or_on_a_command_line(stack: Stack) -> None:
     known = stack_variables(stack.home)
     secrets = [api.login(stack.home).partition(":")[2], known["AWS_SECRET_ACCESS_KEY"], known["AWS_ACCESS_KEY_ID"]]
     logs = {path.name: path.read_text(errors="replace") for path in (stack.home / "logs").iterdir()}
-    lines = {str(pid): " ".join(psutil.Process(pid).cmdline()) for pid in psutil.pids() if psutil.pid_exists(pid)}
+    lines = {str(process.pid): " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}
     assert [name for name, text in (logs | lines).items() if any(secret in text for secret in secrets)] == []
     database = (stack.home / "prefect/prefect.db").read_bytes()
     assert not any(secret.encode() in database for secret in secrets)
