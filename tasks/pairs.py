@@ -35,7 +35,7 @@ class Learnt(NamedTuple):
     dropped: Counter[str]
 
 
-@step("pairs", version=5)
+@step("pairs", version=6)
 def make_pairs(stage: Stage, rollouts: Ref, trees: Ref, policy: Ref, settings: Pairs) -> int:
     """Tables `step_pairs` and `sft_examples`."""
     eos = ModelFolder.read(stage.store.folder(policy, "model")).words.eos

@@ -155,6 +155,30 @@ def test_a_path_of_a_later_tree_begins_at_the_question() -> None:
     assert {example["completion"] for example in others} == {"<1>", "<2>", f"<2><1><{5 - leaf}>"}
 
 
+def test_a_path_that_a_later_tree_finds_again_is_imitated_once() -> None:
+    """Stepwise search: the second tree begins below a step under which the first one had the same solution."""
+    solution = {"text": "<right>", "token_ids": [31, 32]}
+    first = tree(
+        node(0, None, "root", 0.5, visits=3),
+        node(1, 0, "plan", 0.5, visits=3),
+        node(2, 1, "solution", 1.0, reward=1.0) | solution,
+        method="stepwise",
+    )
+    later = tree(
+        node(0, None, "root", 0.5, visits=3) | {"text": "<0><1>", "token_ids": [1, 2, 11, 12]},
+        node(1, 0, "solution", 1.0, visits=2, reward=1.0) | solution,
+        node(2, 0, "solution", 1.0, reward=1.0),
+        tree_id="t/step-1",
+        steps=1,
+        method="stepwise",
+    )
+    for seed in "abcde":
+        examples = sft_examples([first, later], paths=4, seed=seed, eos=EOS)
+        imitated = [example["completion"] for example in examples if example["is_policy"]]
+        assert sorted(imitated) == ["<1><2>", "<1><right>"]
+        assert sum(len(example["value_targets"]) for example in examples) == 4, "every tree's steps teach the value"
+
+
 def test_solutions_at_the_root_follow_no_plan_and_leave_its_plan_pairs_alone() -> None:
     """As in the released code, which drops them before it looks at a parent's kind (methods.md 1.6)."""
     answered_at_once = tree(
