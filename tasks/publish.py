@@ -29,7 +29,7 @@ class RuleBroken(RuntimeError):
     """A check of the warehouse found rows that break its rule; the message shows them."""
 
 
-@step("warehouse", version=2)
+@step("warehouse", version=3)
 def build_warehouse(stage: Stage, title: Title, config: BaseModel, stages: dict[str, Ref], previous: Ref | None) -> int:
     """The campaign so far as one DuckDB file, built by `sql/` and checked: any broken rule fails the round."""
     manifests = {name: stage.store.manifest(ref) for name, ref in stages.items()}
