@@ -116,6 +116,11 @@ def facts(ref: Ref) -> dict[str, Any]:
     return Store.open(environment()).manifest(ref).facts
 
 
+def start_of(trained: Ref) -> Ref:
+    """The model that a trained one was trained from."""
+    return Store.open(environment()).manifest(trained).inputs["start"]
+
+
 def _round_row(stage: Stage, title: Title, config: BaseModel, seconds: float) -> pl.DataFrame:
     row = {
         "run_id": stage.run_id,

@@ -69,10 +69,10 @@ def train_step_apo(stage: Stage, start: Ref, pairs: Ref, settings: StepApo) -> i
     return _train(stage, "step_apo", start, pairs, "pairs", "step_pairs", settings.model_dump())
 
 
-@step("step_dpo", version=1)
+@step("step_dpo", version=2)
 def train_step_dpo(stage: Stage, start: Ref, pairs: Ref, settings: StepApo) -> int:
-    """The same pairs without the margin: what the advantage adds to a preference."""
-    return _train(stage, "step_apo", start, pairs, "pairs", "step_pairs", settings.model_dump() | {"alpha": 0.0})
+    """The same pairs with settings whose alpha is 0, without the margin: what the advantage adds to a preference."""
+    return _train(stage, "step_apo", start, pairs, "pairs", "step_pairs", settings.model_dump())
 
 
 @step("sft_more", version=3)
