@@ -2,13 +2,14 @@
 
 from typing import Any
 
+import polars as pl
 import pytest
 
 import tasks.train
 from infra.store import Ref
 from tasks.settings import Control, Sft, StepApo, Value
 from tasks.step import Stage
-from tasks.train import continue_sft, train_sft, train_step_apo, train_step_dpo, train_value
+from tasks.train import continue_sft, shortened, train_sft, train_step_apo, train_step_dpo, train_value
 from trainers.sft import SFT
 from trainers.step_apo import StepAPO
 from trainers.value import Value as ValueConfig
@@ -51,3 +52,18 @@ def test_each_step_trains_on_its_table_by_its_loss(told: list[tuple[Any, ...]]) 
     files = {"model", "output"}
     for config, trainer, table in ((sft, SFT, "examples"), (value, ValueConfig, "examples"), (apo, StepAPO, "pairs")):
         assert config.keys() | files | {table} == trainer.__dataclass_fields__.keys()
+
+
+def test_rows_that_do_not_fit_are_told() -> None:
+    """Long plans are hard questions': what is cut or left out is no random part of a table."""
+
+    def ids(*lengths: int) -> pl.Series:
+        return pl.Series([[1] * length for length in lengths])
+
+    examples = pl.LazyFrame({"prompt_ids": ids(4, 10, 9, 3), "completion_ids": ids(6, 1, 2, 3)})
+    assert shortened(examples, 11) == []
+    (note,) = shortened(examples, 10)
+    assert note.startswith("of 4 rows, 1 are cut at max_length (10 tokens)")
+    assert "1 are left out" in note
+    pairs = pl.LazyFrame({"prompt_ids": ids(4), "chosen_ids": ids(2), "rejected_ids": ids(7)})
+    assert "1 are cut" in shortened(pairs, 10)[0]
