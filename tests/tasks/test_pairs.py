@@ -268,6 +268,32 @@ def test_a_pair_needs_as_many_outcomes_as_it_is_asked_for() -> None:
     assert Pairs().min_outcomes == 1
 
 
+def test_steps_that_two_trees_compare_are_one_pair_and_the_later_tree_has_the_word() -> None:
+    """Stepwise search: a later tree begins below a step whose children the first one has already, tried less often."""
+    better = {"text": "<left>", "token_ids": [31, 32]}
+    worse = {"text": "<right>", "token_ids": [41, 42]}
+    first = (
+        node(0, None, "root", 0.2, visits=4),
+        node(1, 0, "plan", 0.2, visits=4),
+        node(2, 1, "plan", -0.5) | better,
+        node(3, 1, "plan", 0.5) | worse,
+    )
+    later = (
+        node(0, None, "root", 0.5, visits=16) | {"text": "<0><1>", "token_ids": [1, 2, 11, 12]},
+        node(1, 0, "plan", 0.9, visits=9) | better,
+        node(2, 0, "plan", -0.8, visits=7) | worse,
+        node(3, 0, "plan", -0.1, visits=2),
+    )
+    about = {"question_id": "q", "method": "stepwise", "state": "finished", "is_held_out": False}
+    grown = pl.DataFrame([about | {"tree_id": "q", "steps": 0}, about | {"tree_id": "q/step-1", "steps": 1}])
+    nodes = [row | {"tree_id": name} for name, rows in (("q", first), ("q/step-1", later)) for row in rows]
+    pairs = learnt(NO_ROLLOUTS, grown, pl.DataFrame(nodes, infer_schema_length=None), Pairs(), EOS).pairs
+    assert [(pair["pair_id"], pair["chosen"], pair["rejected"]) for pair in pairs] == [
+        ("q/step-1/1-2", "<left>", "<right>"),
+        ("q/step-1/1-3", "<left>", "<3>"),
+    ]
+
+
 def test_both_steps_of_a_pair_need_their_outcomes() -> None:
     pairs = list(step_pairs(FOREST, 0.3))
     assert [is_known(FOREST, pair, 1) for pair in pairs] == [True, True, True]
