@@ -135,6 +135,10 @@ OTHER_BREAKS = {
         "delete from step_pairs; update trees set state = 'failed' where tree_id = 't1'",
         {"19_sft_of_trained_trees"},
     ),
+    "a search that forgot which questions are held out": (
+        "update questions set is_held_out = true where question_id = 'q1'",
+        {"18_pairs_of_trained_trees", "19_sft_of_trained_trees"},
+    ),
     "a target on a step below which nothing ended": (
         """
         update nodes set kind = 'plan', reward = null where tree_id = 't1' and node_id = 5;
