@@ -280,7 +280,7 @@ class Evaluation(StepSettings):
     out_of_domain_count: Positive = Field(250, title="OOD count", description="Of an out-of-domain one at most.")
     seed: int = Field(7, title="Seed", description="Chooses the questions.")
     max_tokens: Positive = Field(
-        2048, title="Tokens", description="greedy: limit of plan and solution together. Other decodings: of each action."
+        2048, title="Tokens", description="greedy: limit of plan and solution together. Else: of each action."
     )
     repeat: Repeat = 0
     decoding: Literal["greedy", "beam", "best_of_n", "majority", "majority_by_value"] = Field(
