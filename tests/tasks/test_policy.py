@@ -177,7 +177,11 @@ class Pedant:
 
 def test_a_judge_says_what_the_answer_check_says_and_nothing_where_it_says_nothing() -> None:
     """The sign of every reward comes from here."""
-    asked = judge(cast(Checker, Pedant()), {"answer": "7", "is_exact": True})
-    assert [asyncio.run(asked(answer)) for answer in ("seven", "7")] == [True, False]
+    is_right = judge(cast(Checker, Pedant()), {"answer": "7", "is_exact": True})
+
+    async def judged(answer: str) -> bool:
+        return await is_right(answer)
+
+    assert [asyncio.run(judged(answer)) for answer in ("seven", "7")] == [True, False]
     with pytest.raises(Undecided, match="whether '\\?' equals '7'"):
-        asyncio.run(asked("?"))
+        asyncio.run(judged("?"))
