@@ -19,7 +19,7 @@ def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
         samples.with_columns(pl.col("kinds").list.unique(maintain_order=True))
         .explode("kinds")
         .rename({"kinds": "kind"})
-        .filter(pl.col("kind").is_not_null())
+        .filter(pl.col("kind") != "all")  # nor is it null
     )
     counted = pl.concat([samples.with_columns(kind=pl.lit("all")).select(by_kind.columns), by_kind])
     groups = (
