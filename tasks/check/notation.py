@@ -16,6 +16,8 @@ OPENING, CLOSING = "([{", ")]}"
 
 # In this order. The left side is a regular expression; a name ends where no letter follows.
 _RESPELL = [
+    (r"\A\s*=\s*", ""),
+    (r"\A`+([^`]*)`+\Z", r"\1"),  # code in Markdown
     (r",\\!\s*(?=\d{3})", "{,}"),  # TeX's thousands comma
     (r"(?<=\d)\{,\}(?=\d{3})", ""),
     (r"(?<=\d)\\[,;:! ]\s*(?=\d{3}(?!\d))", ""),  # thin space between groups of three digits
@@ -42,6 +44,7 @@ _RESPELL = [
     (r"\\mathbb\s*R(?![A-Za-z])|\\(?:reals|Reals|R)(?![A-Za-z])", r"\\mathbb{R}"),
     (r"\\mathbb\{R\}\s*(?:\^|_)\s*(?:\{\s*\+\s*\}|\+)", r"(0,\\infty)"),
     (r"(?<=[)\]}])\s*U\s*(?=[(\[{\\])", r"\\cup "),
+    (r"\A<([^<>]*,[^<>]*)>\Z", r"(\1)"),  # a vector
     (r"\A\]([^][]*)\[\Z", r"(\1)"),  # open intervals as ISO 31-11 writes them
     (r"\A\]([^][]*,[^][]*)\]\Z", r"(\1]"),
     (r"\A\[([^][]*,[^][]*)\[\Z", r"[\1)"),
@@ -250,6 +253,11 @@ def depth(text: str) -> int:
     """How deep brackets of any kind are nested."""
     depths = itertools.accumulate((one in OPENING) - (one in CLOSING) for one in text)
     return max(depths, default=0)
+
+
+def is_outside(text: str, place: int) -> bool:
+    """Whether all brackets that open before a place are closed there."""
+    return sum((one in OPENING) - (one in CLOSING) for one in text[:place]) == 0
 
 
 def split_outside(text: str, pattern: str) -> list[str]:
