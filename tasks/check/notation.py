@@ -70,7 +70,7 @@ _RESPELL = [
     (r"\A(?:negative|minus)\s+(?=[\d.\\$])", "-"),
     (r"\*|\\ast(?![A-Za-z])", r"\\cdot "),
     (r"\+\s*/\s*-", r"\\pm "),
-    (r"(?<![A-Za-z\\])(?:infinity|inf|oo)(?![A-Za-z])", r"\\infty "),
+    (r"(?<![A-Za-z\\])(?:[Ii]nfinity|inf|oo)(?![A-Za-z])", r"\\infty "),
     (r"(?<![A-Za-z\\])(sqrt|pi)(?![A-Za-z])", r"\\\1 "),
     (
         r"(?<![A-Za-z\\])((?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|exp)"
@@ -283,7 +283,9 @@ def unwrap(text: str) -> str:
         if text[:1] == '"' and text.find('"', 1) == len(text) - 1 and len(text) > 1:
             inner = text[1:-1].strip()
         elif (
-            text[:1] in ("(", "{") and matching(text, 0) == len(text) - 1 and len(split_outside(text[1:-1], "[,;]")) < 2
+            text[:1] in ("(", "{")
+            and matching(text, 0) == len(text) - 1
+            and len(split_outside(text[1:-1], r"[,;]" if text[0] == "(" else r"[,;]|\s\|\s|\\mid(?![A-Za-z])")) < 2
         ):
             if text[-1] not in ")}":
                 return text

@@ -39,6 +39,7 @@ _CHOICE = re.compile(
 _PART = re.compile(r"(?:\A|(?<=[\s;,.]))\(([a-h]|[1-9]|i{1,3}|iv|v)\)\s*")
 _PART_NAMES = list("abcdefgh"), list("123456789"), ["i", "ii", "iii", "iv", "v"]
 _JOINT = r"(?:and|or|nor|but|only|not)\b|[+*/^=<>|&]"
+_CONDITION = re.compile(r"[<>=]|\\(?:in|le|ge|ne|text)(?![A-Za-z])|\"")
 _CHAIN = re.compile(r"[a-z](?:_\{\w+\})?")
 _ROWS = re.compile(r"\\begin\{(cases|aligned|gathered)\}(.*)\\end\{\1\}", re.DOTALL)
 _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb\{R\}", re.IGNORECASE)
@@ -78,7 +79,7 @@ def _set(text: str) -> Answer | None:
         return None
     inside = text[2:-2] if escaped else text[1:-1]
     condition = split_outside(inside, r"\\mid(?![A-Za-z])|\||(?<!\d)\s*:")
-    if len(condition) == 2:
+    if len(condition) == 2 and _CONDITION.search(condition[1]):
         return read(condition[1])
     return Listing(_flat([read(member) for member in split_outside(inside, "[,;]")]), is_set=True)
 
