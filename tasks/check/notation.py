@@ -105,7 +105,7 @@ def normalise(text: str) -> str:
         text = _DOLLAR.sub(" ", text)
     text = unstyled(text)
     text = quote_text(to_latex(_DELIMITER.sub(" ", text)).strip())
-    text = _SAID.sub("", text)
+    text = _SAID.sub("", _SAID.sub("", text))  # the answer is option A
     for pattern, replacement in _RESPELL_COMPILED:
         text = pattern.sub(replacement, text)
     text = re.sub(r"\s+", " ", brace_arguments(text)).strip()

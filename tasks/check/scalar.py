@@ -21,7 +21,8 @@ _NO_NUMBER = re.compile(
 _NO_UNIT = re.compile(
     r"\b(?:not|no|nor|never|isn|wrong|incorrect|false|impossible|maybe)\b|(?<!\^)(?<!\^\{)(?<!\^\{-)\d"
     r"|\A[\s\"]*(?:squared|cubed|factorial|halves|(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth)s)\b"
-    r"|\A(?:st|nd|rd|th)\b",
+    r"|\A(?:st|nd|rd|th)\b"
+    r"|\A\"\s*(?-i:[eiknxyz])\s*\"\Z|\A\"(?-i:[KMB])\"\Z",  # \text{k}, but \text{ K} is Kelvin
     re.IGNORECASE,
 )
 """Words behind a number that deny it or change it, and further digits: "7 is wrong", "7 maybe 8", "7 squared"."""
