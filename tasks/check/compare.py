@@ -92,6 +92,9 @@ def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
             return False
 
 
+_FIRST_PARTS = ("(a)", "(1)", "(i)")
+
+
 def _quantities(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
     """Same value and, where both name one, the same unit. % is 1/100, a degree pi/180, unless left out."""
     if gold.unit and answer.unit:
@@ -112,7 +115,13 @@ def _values(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
         return gold.exact == answer.exact
     if gold.formula == answer.formula:
         return True
-    return algebra(gold.formula, answer.formula)
+    return algebra(_formula(gold), _formula(answer))
+
+
+def _formula(quantity: Quantity) -> str:
+    """For algebra, to which 1e-7 is a product."""
+    value = quantity.exact
+    return quantity.formula if value is None else rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 
 def _scaled(quantity: Quantity, factor: Fraction) -> Quantity:
@@ -138,12 +147,25 @@ def _unordered(gold: Listing, answer: Listing, algebra: Algebra) -> bool:
     left = list(answer.members)
     if len(gold.members) != len(left):
         return False
+    names, others = _distinct_names(gold), _distinct_names(answer)
+    if names and set(names) == set(others):  # Ann = 5, Bob = 3
+        partners = [left[others.index(name)] for name in names]
+        return _pairwise(gold.members, partners, algebra)
+    if (names and not others and names[0] in _FIRST_PARTS) or (others and not names and others[0] in _FIRST_PARTS):
+        return _pairwise(gold.members, left, algebra)  # (a) 5 (b) 3, and 5, 3
     for one in gold.members:
         partner = next((other for other in left if same(one, other, algebra)), None)
         if partner is None:
             return False
         left.remove(partner)
     return True
+
+
+def _distinct_names(answer: Listing) -> list[str]:
+    """The names of all members, where each has one of its own; none where they only number roots (x_1, x_2)."""
+    names = [one.name for one in answer.members if isinstance(one, Named)]
+    are_distinct = len(names) == len(answer.members) == len(set(names)) > 1
+    return names if are_distinct and not all(re.fullmatch(r"[kxyzrt]_\{\d\}", name) for name in names) else []
 
 
 def _pairwise(gold: Sequence[Answer], answer: Sequence[Answer], algebra: Algebra) -> bool:

@@ -8,10 +8,10 @@ decided in compare.py.
 import re
 
 from tasks.check.answers import Answer, Choice, Listing, Matrix, Named, Ordered, Quantity, Region, Relation
-from tasks.check.notation import matching, split_outside, squeeze, unwrap
+from tasks.check.notation import is_outside, matching, split_outside, squeeze, unwrap
 from tasks.check.numerals import as_formula, exact_value
 from tasks.check.scalar import read_scalar
-from tasks.check.units import is_unit
+from tasks.check.units import in_digits, is_unit
 
 _VARIABLE = r"(?:[A-Za-z]|\\(?!pi\b|infty\b|in\b)[a-z]+)(?:_\{[\w+-]+\}|'|\^\{-1\})*"
 _NUMBER = r"-?(?:[\d./]+|\\frac\{\d+\}\{\d+\})"
@@ -36,6 +36,10 @@ _CHOICE = re.compile(
     re.DOTALL,
 )
 """Not where another option is named too, or this one is denied: (A), (B) and "(A) or (B)" choose nothing."""
+_PART = re.compile(r"(?:\A|(?<=[\s;,.]))\(([a-h]|[1-9]|i{1,3}|iv|v)\)\s*")
+_PART_NAMES = list("abcdefgh"), list("123456789"), ["i", "ii", "iii", "iv", "v"]
+_JOINT = r"(?:and|or|nor|but|only|not)\b|[+*/^=<>|&]"
+_CONDITION = re.compile(r"[<>=]|\\(?:in|le|ge|ne|text)(?![A-Za-z])|\"")
 _CHAIN = re.compile(r"[a-z](?:_\{\w+\})?")
 _ROWS = re.compile(r"\\begin\{(cases|aligned|gathered)\}(.*)\\end\{\1\}", re.DOTALL)
 _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb\{R\}", re.IGNORECASE)
@@ -43,8 +47,8 @@ _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb
 
 def read(text: str) -> Answer:
     """The typed answer of a normalised text. Total: what it cannot make out is a formula."""
-    text = unwrap(text)
-    if (found := _set(text) or _choice(text)) is not None:
+    text = in_digits(unwrap(text))
+    if (found := _set(text) or _parts(text) or _choice(text)) is not None:
         return found
     if (rows := _ROWS.fullmatch(text)) and "&" not in (lines := re.sub(r"&\s*=|=\s*&", "=", rows[2])):
         text = ", ".join(line for row in lines.split(r"\\") if (line := row.strip(" ,")))
@@ -75,9 +79,22 @@ def _set(text: str) -> Answer | None:
         return None
     inside = text[2:-2] if escaped else text[1:-1]
     condition = split_outside(inside, r"\\mid(?![A-Za-z])|\||(?<!\d)\s*:")
-    if len(condition) == 2:
+    if len(condition) == 2 and _CONDITION.search(condition[1]):
         return read(condition[1])
     return Listing(_flat([read(member) for member in split_outside(inside, "[,;]")]), is_set=True)
+
+
+def _parts(text: str) -> Answer | None:
+    """What several questions in one are answered by: "(a) 5 (b) 6", "(1) x = 2; (2) 3"."""
+    found = [match for match in _PART.finditer(text) if is_outside(text, match.start())]
+    labels = [match[1] for match in found]
+    if len(found) < 2 or not any(labels == names[: len(labels)] for names in _PART_NAMES) or found[0].start():
+        return None
+    ends = [match.start() for match in found[1:]]
+    values = [text[match.end() : end].strip(" ,;.") for match, end in zip(found, [*ends, len(text)], strict=True)]
+    if not all(re.search(r"[\w)}\]%'\"$]\Z", value) and not re.match(_JOINT, value) for value in values):
+        return None
+    return Listing(tuple(_named(f"({label})", value) for label, value in zip(labels, values, strict=True)))
 
 
 def _choice(text: str) -> Answer | None:
