@@ -162,7 +162,7 @@ def _unordered(gold: Listing, answer: Listing, algebra: Algebra) -> bool:
 def _distinct_names(answer: Listing) -> list[str]:
     """The names of all members, where each has one of its own; none where they only number roots (x_1, x_2)."""
     names = [one.name for one in answer.members if isinstance(one, Named)]
-    are_distinct = len(names) == len(answer.members) == len(set(names)) > 1
+    are_distinct = len(names) == len(answer.members) == len(set(names))
     return names if are_distinct and not all(re.fullmatch(r"[kxyzrt]_\{\d\}", name) for name in names) else []
 
 
