@@ -1,6 +1,7 @@
 """Answers are judged by the data's conventions, and an answer that hangs costs its timeout and nothing else."""
 
 import asyncio
+import gc
 import json
 import os
 import re
@@ -225,11 +226,13 @@ def workers_of(checker: Checker) -> set[int]:
 
 
 def test_a_check_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Checker(workers=2, timeout=0.5) as checker:
+    with Checker(workers=1, timeout=0.5) as checker:
         with monkeypatch.context() as patch:
             patch.setattr(pool, "_judge", sleep)
             assert checker.check_many([(r"\sqrt{8}", "x")]) == [Verdict.UNDECIDED]
         assert checker.check_many([(r"\sqrt{18}", r"3\sqrt{2}")]) == [Verdict.RIGHT]
+        assert checker.check_many([(r"\sqrt{8}", "x")]) == [Verdict.WRONG]  # tried again
+        assert len(workers_of(checker)) == 1
 
 
 def sleep(gold: str, answer: str) -> bool:
@@ -237,19 +240,30 @@ def sleep(gold: str, answer: str) -> bool:
     return True
 
 
-def test_a_crash_is_undecided_and_does_not_poison_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_is_undecided_and_does_not_poison_the_pool(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with Checker(workers=2) as checker:
         with monkeypatch.context() as patch:
             patch.setattr(pool, "_judge", crash)
             assert checker.check_many([(r"\sqrt{8}", "x"), (r"\sqrt{8}", "y")]) == [Verdict.UNDECIDED] * 2
+            patch.setattr(pool, "_judge", give_up)
+            assert asyncio.run(checker.check(r"\sqrt{8}", "z")) is Verdict.UNDECIDED
         assert checker.check_many([(r"\sqrt{8}", r"2\sqrt{2}"), (r"\sqrt{8}", "3")]) == ["right", "wrong"]
+    gc.collect()
+    assert {record.name for record in caplog.records} == {"tasks.check.pool"}  # nothing of futures that nobody asked
+    assert caplog.messages[-1] == r"Undecided whether 'z' equals '\\sqrt{8}': KeyError"
 
 
 def crash(gold: str, answer: str) -> bool:
     os._exit(7)
 
 
-def test_a_lost_forkserver_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def give_up(gold: str, answer: str) -> bool:
+    raise KeyError
+
+
+def test_a_lost_forkserver_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
     with Checker(workers=2) as checker:
         assert checker.check_many([(r"\sqrt{8}", r"2\sqrt{2}")]) == [Verdict.RIGHT]
         for pid in (forkserver._forkserver._forkserver_pid, *workers_of(checker)):  # type: ignore[attr-defined]
@@ -258,15 +272,19 @@ def test_a_lost_forkserver_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
         assert checker.check_many(pairs) == [Verdict.RIGHT] * 4
         os.kill(next(iter(workers_of(checker))), signal.SIGKILL)
         assert asyncio.run(checker.check(r"\sqrt{50}", r"5\sqrt{2}")) is Verdict.RIGHT
+    assert "The answer checker's processes are lost; starting others" in caplog.messages
 
 
-def test_what_goes_wrong_with_one_answer_is_undecided(checker: Checker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_wrong_with_one_answer_is_undecided(
+    checker: Checker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(pool, "is_equal_at_sight", out_of_hand)
         patch.setattr(pool, "is_same_text", out_of_hand)
         assert checker.check_many([("5", "5"), ("5", "6")]) == [Verdict.UNDECIDED] * 2
         assert asyncio.run(checker.check("5", "5", exact=True)) is Verdict.UNDECIDED
     assert checker.check_many([("5", "5")]) == [Verdict.RIGHT]
+    assert caplog.messages == [f"Undecided whether '{answer}' equals '5'" for answer in "565"]
 
 
 def out_of_hand(gold: str, answer: str) -> bool:
@@ -306,6 +324,22 @@ def test_the_same_pair_is_asked_once(checker: Checker) -> None:
     future = checker._asked[pair]
     assert asyncio.run(checker.check(*pair)) is Verdict.RIGHT
     assert checker._asked[pair] is future
+
+
+def test_the_pairs_that_were_asked_last_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "REMEMBERED", 2)
+    first, second, third = [(rf"{n}\sqrt{{2}}", rf"\frac{{{2 * n}}}{{\sqrt{{2}}}}") for n in (1, 2, 3)]
+    with Checker(workers=1) as checker:
+        assert checker.check_many([first, second]) == [Verdict.RIGHT] * 2
+        assert checker.check_many([first, third]) == [Verdict.RIGHT] * 2
+        assert list(checker._asked) == [first, third]
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(None, 2), (1, 2), (4, 2), (9, 4), (10, 5), (64, 8)])
+def test_half_of_the_cores_check_answers(cores: int | None, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert Checker()._workers == workers
+    assert Checker(workers=3)._workers == 3
 
 
 def test_a_cancelled_caller_does_not_cancel_the_check_of_others(checker: Checker) -> None:
