@@ -116,7 +116,7 @@ def test_rubbish_is_wrong_and_quickly_so(answer: str) -> None:
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("12", Fraction(12)), ("-12", Fraction(-12)), ("- 12", Fraction(-12)), ("+12", Fraction(12)), ("--12", None),
+        ("12", Fraction(12)), ("-12", Fraction(-12)), ("- 12", Fraction(-12)), ("+12", Fraction(12)), ("--12", None), ("-+12", None),
         ("1,234", Fraction(1234)), ("12 345", Fraction(12345)), ("1,234.5", Fraction(2469, 2)), ("12,34", None),
         (".5", Fraction(1, 2)), ("2.", Fraction(2)), ("3/4", Fraction(3, 4)), ("3/-4", Fraction(-3, 4)), ("3/0", None),
         (r"\frac{3}{4}", Fraction(3, 4)), (r"\frac{-3}{4}", Fraction(-3, 4)), (r"\frac{3}{0}", None),
@@ -170,7 +170,7 @@ def test_too_long_and_too_deep_answers_are_wrong_unread() -> None:
     assert is_equal("5", "(" * 40 + "5" + ")" * 40)
     assert not is_equal("5", "(" * 41 + "5" + ")" * 41)
     assert is_equal("(" * 41 + "5" + ")" * 41, "(" * 41 + "5" + ")" * 41)
-    assert not any(is_equal(gold, answer) for gold, answer in [("", ""), ("5", " "), (" ", "5")])
+    assert not any(is_equal(gold, answer) for gold, answer in [("", ""), ("5", " "), (" ", "5"), ("", r"\boxed{}")])
 
 
 def test_a_long_gold_answer_is_compared_as_text_at_sight_only() -> None:
@@ -185,6 +185,9 @@ def test_exact_compares_text() -> None:
     assert is_same_text("18", " 18. ")
     assert is_same_text("18", "$18$")
     assert is_same_text("B", "(B)")
+    assert is_same_text(r"\text{Evelyn}", "Evelyn")
+    assert is_same_text("22, 500", "22; 500")
+    assert not is_same_text("22, 500", "22,500")
     assert not is_same_text("18", "18.0")
     assert not is_same_text("18", "36/2")
 
