@@ -50,11 +50,9 @@ def read(text: str) -> Answer:
     text = in_digits(unwrap(text))
     if (found := _set(text) or _parts(text) or _choice(text)) is not None:
         return found
-    if (rows := _ROWS.fullmatch(text)) and "&" not in (lines := re.sub(r"&\s*=|=\s*&", "=", rows[2])):
-        text = ", ".join(line for row in lines.split(r"\\") if (line := row.strip(" ,")))
-    if (match := _UNIT_IN_BRACKETS.fullmatch(text)) and (
-        len(match[2].strip()) > 1 or match[2] in "%$°¢" or is_unit(match[2])
-    ):
+    if rows := _ROWS.fullmatch(text):
+        text = re.sub(r"&\s*=|=\s*&", "=", rows[2]).replace(r"\\", ", ").strip(" ,")
+    if match := _UNIT_IN_BRACKETS.fullmatch(text):
         text = f"{match[1]} {match[2]}"  # 9 (apples)
     text = _AFTER_EQUATION.sub(", ", _AFTER_UNIT.sub(_apart, text))
     if not text.startswith(("(", "[")):  # between brackets a comma separates: (22,500) is a point

@@ -58,6 +58,8 @@ def test_a_root_is_compared_by_its_value_wherever_it_stands(gold: str, answer: s
         (r"(1,2)\cup(3,\pi)", r"(3,\pi)\cup(1,2)", True),
         ("101_2", "5_{10}", True),
         ("A. 5", "5.0", True),
+        ("1.50x", "1.5x", True),
+        ("0.5x", ".5x", True),
         (r"\sqrt{8}", r"2\sqrt{2}", None),
         (r"\sqrt{8}", r"3\sqrt{2}", None),
     ],
