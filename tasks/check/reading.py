@@ -126,30 +126,21 @@ def _plus_minus(text: str) -> Answer:
             ]
         else:
             variants = [one.replace(r"\pm", sign, 1) for one in variants for sign in (" + ", " - ")]
-        if len(variants) > 16:
+        if len(variants) == 32:
             return Quantity(text, None)
-    return _listing_of([read(re.sub(r"(^|[=(,])\s*\+", r"\1", one)) for one in variants])
+    return Listing(_flat([read(re.sub(r"(^|[=(,])\s*\+", r"\1", one)) for one in variants]))
 
 
 def _listing(members: list[str], text: str) -> Answer:
-    """Members of a list; `x = 1, 2` names both, conditions joined by "or" are one region."""
+    """Members of a list; conditions joined by "or" are one region."""
     answers = [read(member) for member in members]
     if all(isinstance(one, Named) and isinstance(one.value, Ordered | Region) for one in answers):
         regions = [one for one in answers if isinstance(one, Named)]
-        is_either = not re.search(r",|;|and|\\land|\\wedge", text.replace(", or", "or"))
-        if is_either and len({one.name for one in regions}) == 1:
+        names = {one.name for one in regions}
+        if len(names) == 1 and not re.search(r",(?! or)|;|and|\\land|\\wedge", text):
             formula = r"\cup ".join(one.formula for one in regions)
-            return Named(regions[0].name, Region(tuple(one.value for one in regions), formula), formula)
-    return _listing_of(answers)
-
-
-def _listing_of(answers: list[Answer]) -> Answer:
-    flat = _flat(answers)
-    first = flat[0]
-    if isinstance(first, Named) and all(not isinstance(one, Named) or one.name == first.name for one in flat):
-        values = _listing_of([one.value if isinstance(one, Named) else one for one in flat])
-        return Named(first.name, values, first.formula)
-    return Listing(flat)
+            return Named(names.pop(), Region(tuple(one.value for one in regions), formula), formula)
+    return Listing(_flat(answers))
 
 
 def _flat(answers: list[Answer]) -> tuple[Answer, ...]:
@@ -160,12 +151,12 @@ def _flat(answers: list[Answer]) -> tuple[Answer, ...]:
 
 
 def _bracketed(text: str) -> Answer | None:
-    if match := re.fullmatch(r"\\begin\{matrix\}(.*)\\end\{matrix\}", text, re.DOTALL):
+    if match := re.fullmatch(r"\\begin\{matrix\}(.*)\\end\{matrix\}", text):
         rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", match[1]) if row.strip()]
         return Matrix(tuple(tuple(read(cell) for cell in row.split("&")) for row in rows))
-    if re.match(r"[(\[]\s*\\begin\{matrix\}", text) and text[-1:] in ")]":
+    if re.match(r"[(\[]\s*\\begin\{matrix\}", text) and text[-1] in (")", "]"):
         return _bracketed(text[1:-1].strip())
-    if text[:1] in ("(", "[") and matching(text, 0) == len(text) - 1 and text[-1] in ")]":
+    if text[:1] in ("(", "[") and matching(text, 0) == len(text) - 1 and text[-1] in (")", "]"):
         members = tuple(read(member) for member in split_outside(text[1:-1], "[,;]"))
         if text[0] == "[" and members and all(isinstance(one, Ordered) and one.brackets == "[]" for one in members):
             return Matrix(tuple(one.members for one in members if isinstance(one, Ordered)))
