@@ -170,12 +170,8 @@ def _relation(text: str) -> Answer | None:
     if len(parts := split_outside(text, _IN)) == 2 and _is_name(parts[0]):
         return _named(parts[0], parts[1])
     parts = split_outside(text, "=")
-    is_probability = (
-        len(parts) == 2 and parts[0][:1] in ("P", "E") and _is_name(parts[0])
-    )  # "<" may stand in its brackets
-    order = [mark for mark in _ORDER.split(text) if mark]
-    if len(order) > 1 and not is_probability:
-        sides, marks = [squeeze(part) for part in order[0::2]], order[1::2]
+    if marks := [mark[0] for mark in _ORDER.finditer(text) if is_outside(text, mark.start())]:
+        sides = [squeeze(side) for side in split_outside(text, _ORDER.pattern)]
         return _inequality(sides, marks) or Relation(as_formula(text))
     if len(parts) < 2:
         return None
@@ -186,9 +182,9 @@ def _relation(text: str) -> Answer | None:
         return Listing(tuple(_named(part, parts[-1]) for part in parts[:-1]))  # x = y = z = 1 names all three
     if _is_name(parts[0]):
         return _named(parts[0], parts[-1])
-    if _is_name(parts[-1]) and len(parts) == 2:
+    if len(parts) == 2 and _is_name(parts[1]):
         return _named(parts[1], parts[0])
-    if not re.search("[A-Za-z]", re.sub(r'"[^"]*"|\\[A-Za-z]+', "", "".join(parts[:-1]))):
+    if not re.search("[A-Za-z]", re.sub(r'"[^"]*"|\\[a-z]+', "", "".join(parts[:-1]))):
         return read(parts[-1])  # a calculation: 6/3 = 2 answers 2
     return Relation(as_formula(text))
 

@@ -26,15 +26,16 @@ _NO_UNIT = re.compile(
     re.IGNORECASE,
 )
 """Words behind a number that deny it or change it, and further digits: "7 is wrong", "7 maybe 8", "7 squared"."""
+_WORDED = re.compile(r"[A-Z]{4}|[A-Z]{2}\s+[A-Z]{2}|\A(?:yes|no)\Z", re.IGNORECASE)
 _BASE = re.compile(r"\s*_\{\s*(?:base)?\s*(\w+)\s*\}|,?\s*\(?\bbase\s+(\w+)\)?\Z")
 _PLAIN_UNIT = re.compile(r"(.*?(?:[\d)}!]|\\pi))\s*(/?\s*[A-Za-z][A-Za-z\s/^.\d{}-]*)", re.DOTALL)
 
 
 def read_scalar(text: str) -> Answer:
     """The value that a text without list, brackets or relation states; text stands between double quotes."""
-    plain = re.sub(r'\s*"\s*', lambda match: " " if match[0].strip() != match[0] else "", text).strip()
+    plain = re.sub(r'\s*"\s*', " ", text).strip()
     if match := _CLOCK.fullmatch(plain.replace(" ", "")):
-        return Clock(int(match[1]), int(match[2] or 0), "a" if match[3].lower() == "a" else "p")
+        return Clock(int(match[1]), int(match[2] or 0), match[3].lower())
     if len(parts := split_outside(text, _RATIO)) > 1:
         return Ratio(tuple(as_formula(part) for part in parts))
     if match := re.fullmatch(r"\(?([+-]?[0-9A-Za-z.]+)\)?_\{(\w+)\}", squeeze(_BASE.sub(r"_{\1\2}", plain))):
@@ -47,7 +48,7 @@ def read_scalar(text: str) -> Answer:
 def in_base(digits: str, base: int) -> Based | None:
     """Digits (letters above 9) read in `base`; None where they are no such number."""
     match = re.fullmatch(r"([+-]?)([0-9A-Za-z]+)\.?([0-9A-Za-z]*)", digits)
-    if not match or not 2 <= base <= 36 or len(digits) > 200:
+    if not match or base < 2 or len(digits) > 200:
         return None
     try:
         value = Fraction(int(match[2] + match[3], base), base ** len(match[3]))
@@ -60,14 +61,10 @@ def _quantity(text: str, plain: str) -> Answer:
     if (angle := degrees(plain)) is not None:
         return Quantity(as_formula(str(angle)), angle, "degree")
     number, unit, factor = _take_unit(text, plain)
-    is_worded = (
-        _is_short_word(number)
-        or re.search(r"[A-Za-z]{4}|[A-Za-z]{2}\s+[A-Za-z]{2}|\A(?:yes|no)\Z", number, re.IGNORECASE)
-        or re.fullmatch(r'"[^"]*[A-Za-z]{2}[^"]*"', text)
-    )
+    is_worded = _is_short_word(number) or _WORDED.search(number) or re.fullmatch(r'"[^"]*[A-Za-z]{2}[^"]*"', text)
     if is_worded and not re.search(rf"[\\^_{{}}=]|\d|\A(?:{_MATH_WORD})(?![A-Za-z])", number):
         words = re.sub(r"\A(?:an?|the|there (?:is|are))\s+", "", " ".join(number.casefold().split()).strip(" .!"))
-        return Words(re.sub(r"\bsolutions\Z", "solution", words))
+        return Words(words.removesuffix("s") if words.endswith("solutions") else words)
     exact = exact_value(number)
     if exact is None and (_NO_NUMBER.fullmatch(as_formula(number)) or _is_range(number)):
         return Words(plain.casefold())
@@ -86,7 +83,7 @@ def _is_short_word(text: str) -> bool:
     if not re.fullmatch("[A-Za-z]{3}", text) or re.fullmatch(_MATH_WORD, text):
         return False
     return text.isupper() or (
-        re.search("[aeiou]", text, re.IGNORECASE) is not None and (text[0].isupper() or list(text) != sorted(text))
+        any(letter in "aeiou" for letter in text.casefold()) and (text[0].isupper() or list(text) != sorted(text))
     )
 
 
