@@ -61,7 +61,7 @@ def _quantity(text: str, plain: str) -> Answer:
     if (angle := degrees(plain)) is not None:
         return Quantity(as_formula(str(angle)), angle, "degree")
     number, unit, factor = _take_unit(text, plain)
-    is_worded = _is_short_word(number) or _WORDED.search(number) or re.fullmatch(r'"[^"]*[A-Za-z]{2}[^"]*"', text)
+    is_worded = _is_short_word(number) or _WORDED.search(number)
     if is_worded and not re.search(rf"[\\^_{{}}=]|\d|\A(?:{_MATH_WORD})(?![A-Za-z])", number):
         words = re.sub(r"\A(?:an?|the|there (?:is|are))\s+", "", " ".join(number.casefold().split()).strip(" .!"))
         return Words(words.removesuffix("s") if words.endswith("solutions") else words)
@@ -96,7 +96,7 @@ def _is_range(text: str) -> bool:
 def _take_unit(text: str, plain: str) -> tuple[str, str, Fraction]:
     """The number's own text, the unit's one name, and the factor of a scale word ("million")."""
     text = re.sub(r"(?<=\d)\s*¢\Z", ' "cents"', text)
-    text = re.sub(r"\A(.*\d)\s*([$£€¥₹])\Z", r"\2\1", re.sub(r"\AUSD?(?=\s*[\d$])", "$", text), flags=re.DOTALL)
+    text = re.sub(r"\A(.*\d)\s*([$£€¥₹])\Z", r"\2\1", re.sub(r"\AUSD?(?=\s*[\d$])", "$", text))
     currency = re.match(r"(-?)\s*([$£€¥₹])[\s$]*", text)
     if currency:
         text = plain = currency[1] + text[currency.end() :]
@@ -113,11 +113,11 @@ def _take_unit(text: str, plain: str) -> tuple[str, str, Fraction]:
 def _take_sign(text: str) -> tuple[str, str, Fraction] | None:
     """A percent or degree sign at the end; not the degree inside a function (sin 30 degrees is a number)."""
     for mark, name in ((r"%", "percent"), (r"\^\s*\{?\\circ\s*\}?", "degree")):
-        if match := re.fullmatch(rf"(.*?)\s*{mark}\s*(?:\"?\s*([FCK])\s*\"?)?", text, re.DOTALL):
+        if match := re.fullmatch(rf"(.*?)\s*{mark}\s*(?:\"?\s*([FCK])\s*\"?)?", text):
             if re.search(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])|\^\s*\\circ", match[1]):
                 return None
-            scale = {"F": " fahrenheit", "C": " celsius", "K": " kelvin"}.get(match[2] or "", "")
-            return _strip_number(match[1]), canonical(name + scale), Fraction(1)
+            scale = {"F": " fahrenheit", "C": " celsius", "K": " kelvin"}.get(match[2], "")
+            return _strip_number(match[1]), name + scale, Fraction(1)
     return None
 
 
@@ -126,8 +126,8 @@ def _split_unit(text: str, plain: str) -> tuple[str, str]:
     quote = text.find('"')
     is_unit_text = not _NO_UNIT.search(powers_marked(text[quote:]))
     if is_unit_text and re.search(r"[A-Za-z0-9)}]\s*(?:\\cdot)?\s*(?:\\frac\{)?\Z", text[: max(quote, 0)]):
-        number = re.sub(r"(?:\\cdot)?\s*(?:\\frac\{)?\Z", "", text[:quote].rstrip())
-        return number, text[quote:]
+        number = re.sub(r"(?:\\cdot)?\s*(?:\\frac\{)?\Z", "", text[:quote])
+        return number, text[len(number) :]
     if (match := _PLAIN_UNIT.fullmatch(plain)) and not re.fullmatch(r"\([A-Z]\)", match[1]):  # an option's letter
         first, *_ = words = re.findall(r"[A-Za-z]+", match[2])
         is_rate = match[2].startswith("/")  # 5/day, but 5/m may be a fraction
@@ -143,5 +143,4 @@ def _split_unit(text: str, plain: str) -> tuple[str, str]:
 
 
 def _strip_number(text: str) -> str:
-    text = text.replace('"', " ").strip()
-    return unwrap(text) if text[:1] in "({" else text
+    return unwrap(text.replace('"', " "))

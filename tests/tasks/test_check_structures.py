@@ -60,6 +60,7 @@ def test_a_root_is_compared_by_its_value_wherever_it_stands(gold: str, answer: s
         ("A. 5", "5.0", True),
         ("1.50x", "1.5x", True),
         ("0.5x", ".5x", True),
+        (r"5\%", r"(5)\%", True),
         ("5", "2+3=5", True),
         ("30^\\circ 15'", "30.25^\\circ", True),
         (r"\pm\sqrt{2}", r"\sqrt{2}, -\sqrt{2}", True),
