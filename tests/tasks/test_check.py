@@ -39,7 +39,7 @@ def groups() -> dict[str, list[tuple[str, str, bool]]]:
 
 @pytest.fixture(scope="module")
 def checker() -> Iterator[Checker]:
-    with Checker(workers=2, timeout=3.0) as running:
+    with Checker(workers=2) as running:
         yield running
 
 
@@ -225,7 +225,7 @@ def workers_of(checker: Checker) -> set[int]:
 
 
 def test_a_check_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Checker(workers=2, timeout=0.5) as checker:
+    with Checker(workers=2, timeout=3) as checker:
         with monkeypatch.context() as patch:
             patch.setattr(pool, "_judge", sleep)
             assert checker.check_many([(r"\sqrt{8}", "x")]) == [Verdict.UNDECIDED]
