@@ -92,12 +92,11 @@ class Checker:
 
     def check_many(self, pairs: Iterable[Pair], exact: bool = False) -> list[Verdict]:
         """Verdicts on (gold, answer) pairs, in their order, all workers busy."""
-        pairs = list(pairs)
-        at_sight = [_at_sight(*pair, exact) for pair in pairs]
-        for pair, seen in zip(pairs, at_sight, strict=True):
+        at_sight = [(pair, _at_sight(*pair, exact)) for pair in pairs]
+        for pair, seen in at_sight:
             if seen is None:
                 self._ask(pair)
-        return [seen or self._awaited(pair) for pair, seen in zip(pairs, at_sight, strict=True)]
+        return [seen or self._awaited(pair) for pair, seen in at_sight]
 
     def close(self) -> None:
         """Stops the workers, running checks too."""
@@ -174,7 +173,8 @@ class Checker:
     def _undecided(self, pair: Pair, problem: Exception) -> Verdict:
         """Not remembered: the machine may only have been busy."""
         self._asked.pop(pair, None)
-        logger.warning("Undecided whether %.80r equals %.80r: %s", pair[1], pair[0], problem or type(problem).__name__)
+        gold, answer = pair
+        logger.warning("Undecided whether %.80r equals %.80r: %s", answer, gold, str(problem) or type(problem).__name__)
         return Verdict.UNDECIDED
 
 

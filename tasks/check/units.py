@@ -104,7 +104,7 @@ def canonical(text: str) -> str:
     text = re.sub(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"\1 / \2", powers_marked(text))
     text = re.sub(r"([A-Za-z]+)\s*\^\s*\{\s*-\s*1\s*\}", r" / \1", text)
     text = re.sub(r"([A-Za-z]+)\s*\^\s*\{\s*-\s*([23])\s*\}", r" / \1^\2", text)
-    text = re.sub(r"\\(?:frac|cdot)|[\"{}()\\]", " ", text.lower().replace("^{2}", "^2").replace("^{3}", "^3"))
+    text = re.sub(r"\\(?:frac|cdot)|[\"{}()\\]", " ", text.lower())
     text = re.sub(r"\bin (?:total|all|each|the)\b.*|\baltogether\b", " ", text)
     text = re.sub(r"\^\s*([23])", r" ^\1 ", text.replace("/", " per ").replace(".", " "))
     names: list[str] = []
@@ -116,7 +116,7 @@ def canonical(text: str) -> str:
                 power = "^2" if name == "square" else "^3"
             elif part in ("squared", "^2", "cubed", "^3"):
                 names[-1:] = [f"{names[-1]}^{'2' if part in ('squared', '^2') else '3'}"] if names and names[-1] else []
-            elif name not in ("of", "the", "a", "an", "each", "total"):
+            elif name not in ("of", "the", "each", "total"):
                 names.append(name + power if name else "")
                 power = ""
     known = [name for name in names if name.split("^")[0] in _SAME]
