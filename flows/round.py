@@ -1,6 +1,6 @@
 """The flow `cpl`: one round of Critical Plan Step Learning (arXiv 2409.08642; methods.md 1), start to publication."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from prefect import flow
 from pydantic import Field
@@ -12,7 +12,17 @@ from tasks.evaluate import evaluate, rank_values
 from tasks.model import locate, prepare_model
 from tasks.opening import open_round
 from tasks.pairs import make_pairs
-from tasks.publish import build_warehouse, facts, library_of, point_to, policy_of, publish, round_before, value_of
+from tasks.publish import (
+    build_warehouse,
+    facts,
+    library_of,
+    point_to,
+    policy_of,
+    publish,
+    round_before,
+    start_of,
+    value_of,
+)
 from tasks.questions import content_of, source_of
 from tasks.questions.steps import load_benchmarks, refuse_overlaps, sample_questions
 from tasks.record import recorded
@@ -108,15 +118,13 @@ def cpl(
         stages["search"] = search_plans(*searched) if shards == 1 else search_in_shards(*searched, shards)
         stages["pairs"] = make_pairs(stages["rollouts"], stages["search"], policy, config.pairs)
 
-        models, new_value = learn(config, stages, base, policy, notes)
-        value_model = (new_value or judge) if config.value.separate else None
-        policy = models.get("step_apo") or models.get("sft") or policy
+        models, policy, value_model = learn(config, stages, base, policy, judge, notes)
 
         by_value = value_model if config.evaluation.decoding != "greedy" else None
         for name, trained in models.items():
             if name != "base" and facts(trained)["unchanged"]:
-                start = "sft" if name != "sft" and "sft" in models else "base"
-                notes.append(f"{name}: training changed no weight. It is the same as {start}, and is not scored again.")
+                same = next((one for one in models if models[one] == start_of(trained)), "the round before's policy")
+                notes.append(f"{name}: training changed no weight. It is the same as {same}, and is not scored again.")
             else:
                 stages[f"evaluate_{name}"] = evaluate(trained, name, stages["benchmarks"], config.evaluation, by_value)
         for name in ("value",) if config.value.separate else ("sft", "step_apo"):
@@ -131,16 +139,24 @@ def cpl(
     return published
 
 
-def learn(
-    config: Round, stages: dict[str, Ref], base: Ref, policy: Ref, notes: list[str]
-) -> tuple[dict[str, Ref], Ref | None]:
-    """What the pairs teach: the models to score, in order, and the value model that judges the next round's steps.
+class Learnt(NamedTuple):
+    """`models`: those to score, in order. `policy` and `value`: what the next round searches with."""
 
-    SFT and the value start from the base model, the arms from SFT. Without a right path the policy stays what it was.
+    models: dict[str, Ref]
+    policy: Ref
+    value: Ref | None
+
+
+def learn(config: Round, stages: dict[str, Ref], base: Ref, policy: Ref, judge: Ref | None, notes: list[str]) -> Learnt:
+    """What the pairs teach.
+
+    SFT and the value start from the base model, the arms from SFT. Without a right path the policy stays what it was,
+    and without a value target its judge does.
     """
-    pairs, models, value_model = stages["pairs"], {"base": base}, None
+    pairs, models = stages["pairs"], {"base": base}
     learnt = facts(pairs)
     pairs_found = learnt["plan_pairs"] + learnt["solution_pairs"]
+    value_model = judge if config.value.separate else None
     if config.value.separate and learnt["value_targets"]:
         value_model = stages["value"] = train_value(base, pairs, config.value)
     if learnt["policy_paths"]:
@@ -150,13 +166,13 @@ def learn(
         notes.append("No right path was found: there is nothing to imitate, and the policy stays what it was.")
     if not pairs_found:
         notes.append("No preference pair was found: no sibling steps with opposite values, so nothing to prefer.")
-        return models, value_model
+        return Learnt(models, policy, value_model)
     if "sft" in models and "sft_more" in config.arms:
         epochs = 2 * pairs_found * config.step_apo.epochs / learnt["policy_paths"]  # a pair is two sequences
         models["sft_more"] = stages["sft_more"] = continue_sft(policy, pairs, epochs, config.control)
     if "step_dpo" in config.arms:
-        no_margin = config.step_apo.model_copy(update={"learning_rate": config.step_dpo.learning_rate})
+        no_margin = config.step_apo.model_copy(update={"alpha": 0.0, "learning_rate": config.step_dpo.learning_rate})
         models["step_dpo"] = stages["step_dpo"] = train_step_dpo(policy, pairs, no_margin)
     if "step_apo" in config.arms:
         models["step_apo"] = stages["step_apo"] = train_step_apo(policy, pairs, config.step_apo)
-    return models, value_model
+    return Learnt(models, models.get("step_apo", policy), value_model)

@@ -1,9 +1,9 @@
 """Rows of `sft_examples`: what the policy imitates, and the targets of V (methods.md 1.4, 1.5, 4.1).
 
-From trees: question to right solution, without a malformed or hopeless (Q = -1) step, at most four paths a question,
-chosen by a seed; a path of a later tree (stepwise search) begins with the steps in that tree's prompt. Targets of V are
-the tree Q of every visited step that has an outcome, each exactly once, while CPL repeats a shared step in every path
-through it and so weighs it by its number of leaves.
+From trees: question to right solution, without a malformed or hopeless (Q = -1) step, at most four distinct paths a
+question, chosen by a seed; a path of a later tree (stepwise search) begins with the steps in that tree's prompt.
+Targets of V are the tree Q of every visited step that has an outcome, each exactly once, while CPL repeats a shared
+step in every path through it and so weighs it by its number of leaves.
 
 From rollouts: SFT starts from the base model in every round, so what the policy knows and SFT is not shown would be
 lost, and what self-reflection found would never be learnt. A question that was not searched, because its rollouts were
@@ -25,7 +25,12 @@ def sft_examples(trees: Sequence[SearchedTree], paths: int, seed: str, eos: int)
     passes it; policy paths come first.
     """
     leaves = [(tree, leaf) for tree in trees for leaf in tree.leaves()]
-    right = [place for place, (tree, leaf) in enumerate(leaves) if _is_right_path(tree, tree.path(leaf["node_id"]))]
+    found: dict[str, int] = {}
+    for place, (tree, leaf) in enumerate(leaves):
+        path = tree.path(leaf["node_id"])
+        if _is_right_path(tree, path):
+            found[text_of(path)] = place  # a later tree of stepwise search finds again what an earlier one held
+    right = list(found.values())
     imitated = random.Random(seed).sample(right, min(paths, len(right)))
     others = sorted(set(range(len(leaves))) - set(imitated))
     targeted: set[tuple[str, int]] = set()

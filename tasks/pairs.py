@@ -35,7 +35,7 @@ class Learnt(NamedTuple):
     dropped: Counter[str]
 
 
-@step("pairs", version=5)
+@step("pairs", version=6)
 def make_pairs(stage: Stage, rollouts: Ref, trees: Ref, policy: Ref, settings: Pairs) -> int:
     """Tables `step_pairs` and `sft_examples`."""
     eos = ModelFolder.read(stage.store.folder(policy, "model")).words.eos
@@ -78,12 +78,15 @@ def learnt(rollouts: pl.DataFrame, trees: pl.DataFrame, nodes: pl.DataFrame, set
             examples += rollout_examples(first, attempts, settings.paths, seed, eos)
             continue
         searched = [tree for tree in grown if tree.state != "failed"]
+        compared: dict[tuple[str, frozenset[str]], Row] = {}
         for tree in searched:
             preferred = list(step_pairs(tree, settings.solution_value_scale))
             known = [pair for pair in preferred if is_known(tree, pair, settings.min_outcomes)]
-            pairs += known
+            # Steps that two trees of stepwise search compare: the later one tried them more often, and has the word.
+            compared |= {(pair["prompt"], frozenset((pair["chosen"], pair["rejected"]))): pair for pair in known}
             dropped["pairs_without_outcomes"] += len(preferred) - len(known)
             dropped["steps_without_outcome"] += tree.unknown
+        pairs += compared.values()
         found = sft_examples(searched, settings.paths, seed, eos)
         if not any(example["is_policy"] for example in found):
             found = first_success(first, attempts, eos) + found

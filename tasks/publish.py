@@ -29,7 +29,7 @@ class RuleBroken(RuntimeError):
     """A check of the warehouse found rows that break its rule; the message shows them."""
 
 
-@step("warehouse", version=2)
+@step("warehouse", version=3)
 def build_warehouse(stage: Stage, title: Title, config: BaseModel, stages: dict[str, Ref], previous: Ref | None) -> int:
     """The campaign so far as one DuckDB file, built by `sql/` and checked: any broken rule fails the round."""
     manifests = {name: stage.store.manifest(ref) for name, ref in stages.items()}
@@ -114,6 +114,11 @@ def library_of(published: Ref) -> dict[str, Ref]:
 def facts(ref: Ref) -> dict[str, Any]:
     """What a stage noted about its own work."""
     return Store.open(environment()).manifest(ref).facts
+
+
+def start_of(trained: Ref) -> Ref:
+    """The model that a trained one was trained from."""
+    return Store.open(environment()).manifest(trained).inputs["start"]
 
 
 def _round_row(stage: Stage, title: Title, config: BaseModel, seconds: float) -> pl.DataFrame:

@@ -279,7 +279,9 @@ class Evaluation(StepSettings):
     count: Positive = Field(500, title="Count", description="Questions of an in-domain benchmark at most.")
     out_of_domain_count: Positive = Field(250, title="OOD count", description="Of an out-of-domain one at most.")
     seed: int = Field(7, title="Seed", description="Chooses the questions.")
-    max_tokens: Positive = Field(2048, title="Tokens", description="Limit of plan and solution together.")
+    max_tokens: Positive = Field(
+        2048, title="Tokens", description="greedy: limit of plan and solution together. Else: of each action."
+    )
     repeat: Repeat = 0
     decoding: Literal["greedy", "beam", "best_of_n", "majority", "majority_by_value"] = Field(
         "greedy",

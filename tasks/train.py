@@ -19,6 +19,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+import polars.selectors as cs
+
 from infra.engine import engines_stopped
 from infra.settings import device, gpus
 from infra.settings import settings as environment
@@ -50,32 +53,32 @@ class TrainingFailed(RuntimeError):
     """A trainer's process ended with an error; the message holds the end of what it said."""
 
 
-@step("sft", version=3)
+@step("sft", version=4)
 def train_sft(stage: Stage, start: Ref, pairs: Ref, settings: Sft) -> int:
     """Imitates the right paths from the base model and, with a value weight, regresses V to the tree's Q beside it."""
     return _train(stage, "sft", start, pairs, "examples", "sft_examples", settings.model_dump())
 
 
-@step("value", version=1)
+@step("value", version=2)
 def train_value(stage: Stage, start: Ref, pairs: Ref, settings: Value) -> int:
     """A model of its own that regresses V to the tree's Q, and does nothing else."""
     config = settings.model_dump(exclude={"separate"})
     return _train(stage, "value", start, pairs, "examples", "sft_examples", config)
 
 
-@step("step_apo", version=2)
+@step("step_apo", version=3)
 def train_step_apo(stage: Stage, start: Ref, pairs: Ref, settings: StepApo) -> int:
     """Prefers the better sibling by more than the advantage between them, from the SFT checkpoint."""
     return _train(stage, "step_apo", start, pairs, "pairs", "step_pairs", settings.model_dump())
 
 
-@step("step_dpo", version=1)
+@step("step_dpo", version=2)
 def train_step_dpo(stage: Stage, start: Ref, pairs: Ref, settings: StepApo) -> int:
-    """The same pairs without the margin: what the advantage adds to a preference."""
-    return _train(stage, "step_apo", start, pairs, "pairs", "step_pairs", settings.model_dump() | {"alpha": 0.0})
+    """The same pairs with settings whose alpha is 0, without the margin: what the advantage adds to a preference."""
+    return _train(stage, "step_apo", start, pairs, "pairs", "step_pairs", settings.model_dump())
 
 
-@step("sft_more", version=3)
+@step("sft_more", version=4)
 def continue_sft(stage: Stage, start: Ref, pairs: Ref, epochs: float, settings: Control) -> int:
     """The control: what Step-APO's sequences would have bought if spent on more imitation."""
     config = settings.model_dump() | {"epochs": epochs, "value_weight": 0.0}
@@ -83,12 +86,33 @@ def continue_sft(stage: Stage, start: Ref, pairs: Ref, epochs: float, settings: 
 
 
 def _train(stage: Stage, trainer: str, model: Ref, data: Ref, field: str, table: str, config: dict[str, Any]) -> int:
-    files = {
-        "model": str(stage.store.folder(model, "model")),
-        field: str(stage.store.fetch(data, f"{table}.parquet")),
-    }
+    rows = stage.store.fetch(data, f"{table}.parquet")
+    files = {"model": str(stage.store.folder(model, "model")), field: str(rows)}
+    seen = pl.scan_parquet(rows).filter(pl.col("is_policy") if config.get("value_weight") == 0 else True)
+    stage.facts["notes"] = [f"{stage.name}: {note}" for note in shortened(seen, config["max_length"])]
     launch(stage, trainer, files | config)
     return int(stage.facts["examples"])
+
+
+def shortened(rows: pl.LazyFrame, max_length: int) -> list[str]:
+    """What a trainer does not see of a table's rows, in a sentence; of a pair, the longer side counts."""
+    prompt = pl.col("prompt_ids").list.len()
+    completion = pl.max_horizontal(cs.matches("^(completion|chosen|rejected)_ids$").list.len())
+    n, left_out, cut = (
+        rows.select(
+            pl.len(),
+            (prompt >= max_length).sum().alias("left_out"),
+            ((prompt < max_length) & (prompt + completion > max_length)).sum().alias("cut"),
+        )
+        .collect()
+        .row(0)
+    )
+    if not left_out + cut:
+        return []
+    return [
+        f"of {n} rows, {cut} are cut at max_length ({max_length} tokens), so that nothing learns how they end, and "
+        f"{left_out} are left out, whose prompt alone fills it."
+    ]
 
 
 def launch(stage: Stage, trainer: str, config: dict[str, Any]) -> None:

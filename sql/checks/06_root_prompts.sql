@@ -1,10 +1,16 @@
--- A root holds the prompt of its tree's question (and what a stepwise search settled before it), as text and as the tree's prompt ids.
+-- A root holds the prompt of its tree's question (and what a stepwise search settled before it), as text, in which the format's tags are taken apart, and as the tree's prompt ids.
 select
     nodes.campaign,
     nodes.round,
     nodes.tree_id,
     nodes.text,
-    E'<question>\n' || trim(questions.question, E' \t\r\n') || E'\n</question>\n<plan>\n' as expected,
+    regexp_replace(
+        trim(questions.question, E' \t\r\n'),
+        '<(/?(?:question|plan|step|solution|verdict|reflection)>)',
+        '< \1',
+        'g'
+    ) as asked,
+    E'<question>\n' || asked || E'\n</question>\n<plan>\n' as expected,
     nodes.token_ids,
     trees.prompt_ids,
 from nodes

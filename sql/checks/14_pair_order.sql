@@ -1,4 +1,8 @@
--- A chosen step's value is above the rejected one's.
+-- A chosen step's Q is above the rejected one's, and so is its value; of solutions, whose values are scaled, it may be equal (scale 0).
 select campaign, round, pair_id, tree_id, chosen_id, rejected_id, chosen_q, rejected_q, chosen_value, rejected_value
 from step_pairs
-where (chosen_value > rejected_value and chosen_q > rejected_q) is not true
+where
+    (
+        chosen_q > rejected_q
+        and if(kind = 'solution', chosen_value >= rejected_value, chosen_value > rejected_value)
+    ) is not true

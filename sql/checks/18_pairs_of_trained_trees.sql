@@ -1,5 +1,6 @@
--- No pair comes from a held-out or a failed tree.
-select campaign, round, pair_id, tree_id, trees.state, trees.is_held_out
+-- No pair comes from a held-out question or tree, or from a failed tree.
+select campaign, round, pair_id, tree_id, trees.state, questions.is_held_out
 from step_pairs
-inner join trees using (campaign, round, tree_id)
-where trees.is_held_out or trees.state = 'failed'
+inner join trees using (campaign, round, tree_id, question_id)
+inner join questions using (campaign, round, question_id)
+where trees.is_held_out or questions.is_held_out or trees.state = 'failed'

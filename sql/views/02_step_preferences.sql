@@ -50,7 +50,7 @@ comment on column step_preferences.chosen is 'Text of the chosen step.';
 comment on column step_preferences.rejected is 'Text of the rejected step.';
 comment on column step_preferences.chosen_value is 'V_w of the loss.';
 comment on column step_preferences.rejected_value is 'V_l of the loss.';
-comment on column step_preferences.gap is 'Advantage gap V_w - V_l of the loss, in (0, 2]: how critical the step is.';
+comment on column step_preferences.gap is 'Advantage gap V_w - V_l of the loss, in [0, 2]: how critical the step is; 0 only of solutions whose scale is 0.';
 comment on column step_preferences.q_gap is 'The same gap in tree Q, before the value scale, in (0, 2].';
 comment on column step_preferences.chosen_visits is 'Visit count of the chosen node.';
 comment on column step_preferences.rejected_visits is 'Visit count of the rejected node.';

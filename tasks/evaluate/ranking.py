@@ -39,19 +39,23 @@ def rank_values(stage: Stage, model: Ref, name: str, search: Ref) -> int:
     V comes from the engine, at the same position as in search, be it that of a policy or of a model for the value
     alone; it is compared with what became of the steps (`SearchedTree.outcomes`).
     """
-    trees = stage.read(search, "trees").filter(pl.col("is_held_out"), ~pl.col("state").is_in(["failed", "skipped"]))
-    nodes = stage.read(search, "nodes").partition_by("tree_id", as_dict=True)
-    ranked = [
-        one for tree in trees.to_dicts() for one in steps_of(SearchedTree(tree, nodes[tree["tree_id"],].to_dicts()))
-    ]
+    trees = held_out(stage.read(search, "trees"), stage.read(search, "nodes"))
+    ranked = [one for tree in trees for one in steps_of(tree)]
 
     async def run() -> list[float]:
         async with serve(stage, model) as served:
             return await served.values([one.state for one in ranked])
 
     values = asyncio.run(run()) if ranked else []
-    stage.write("value_rankings", frame("value_rankings", rankings(name, trees.height, ranked, values)))
+    stage.write("value_rankings", frame("value_rankings", rankings(name, len(trees), ranked, values)))
     return 2
+
+
+def held_out(trees: pl.DataFrame, nodes: pl.DataFrame) -> list[SearchedTree]:
+    """The searched trees that nobody was trained on."""
+    nodes_of = nodes.partition_by("tree_id", as_dict=True)
+    kept = trees.filter(pl.col("is_held_out"), ~pl.col("state").is_in(["failed", "skipped"]))
+    return [SearchedTree(tree, nodes_of[tree["tree_id"],].to_dicts()) for tree in kept.to_dicts()]
 
 
 def steps_of(tree: SearchedTree) -> Iterator[Ranked]:

@@ -7,6 +7,7 @@ import duckdb
 import pytest
 
 from infra.warehouse import check, first_comment, statements
+from tasks.format import question_prompt
 
 CHECKS = [file.stem for file in statements("checks")]
 
@@ -134,6 +135,10 @@ OTHER_BREAKS = {
         "delete from step_pairs; update trees set state = 'failed' where tree_id = 't1'",
         {"19_sft_of_trained_trees"},
     ),
+    "a search that forgot which questions are held out": (
+        "update questions set is_held_out = true where question_id = 'q1'",
+        {"18_pairs_of_trained_trees", "19_sft_of_trained_trees"},
+    ),
     "a target on a step below which nothing ended": (
         """
         update nodes set kind = 'plan', reward = null where tree_id = 't1' and node_id = 5;
@@ -168,6 +173,22 @@ OTHER_BREAKS = {
 def test_the_other_ways_to_break_a_rule(case: str, warehouse: Path, tmp_path: Path) -> None:
     change, expected = OTHER_BREAKS[case]
     assert {violation.query for violation in check(alter(warehouse, tmp_path, change))} == expected
+
+
+def test_solutions_may_be_preferred_without_a_margin(warehouse: Path, tmp_path: Path) -> None:
+    """A value scale of 0 asks for it."""
+    change = "update step_pairs set chosen_value = 0, rejected_value = 0 where kind = 'solution'"
+    assert check(alter(warehouse, tmp_path, change)) == []
+
+
+def test_the_roots_text_is_the_prompt_that_is_asked(warehouse: Path, tmp_path: Path) -> None:
+    """SQL takes tags apart as the format does."""
+    text = "<plan> <step> </solution> <verdict> </reflection> <question>  < step> <STEP> <steps>"
+    change = f"""
+        update questions set question = '{text}' where question_id = 'q2';
+        update nodes set text = '{question_prompt(text)}' where tree_id = 't2' and node_id = 0
+    """
+    assert check(alter(warehouse, tmp_path, change)) == []
 
 
 def test_a_violation_tells_rule_query_and_rows(warehouse: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from infra.engine import Completion, Reply, Usage
 from tasks.check import Checker, Verdict
 from tasks.evaluate.accuracy import accuracies
 from tasks.evaluate.answers import sample as evaluated
-from tasks.evaluate.ranking import Ranked, pooled_auc, rankings, sibling_auc, steps_of
+from tasks.evaluate.ranking import Ranked, held_out, pooled_auc, rankings, sibling_auc, steps_of
 from tasks.policy import ServedPolicy, Written
 from tasks.records import frame
 from tasks.search.grow import PolicyError, Task, grow
@@ -280,6 +280,17 @@ def test_a_step_whose_only_visit_is_its_own_expansion_has_no_outcome() -> None:
     tree.nodes[2] = tree.nodes[2] | {"kind": "plan", "reward": None, "visits": 0, "q": None}
     tree.nodes[1] = tree.nodes[1] | {"visits": 1, "q": tree.nodes[1]["value"]}
     assert tree.outcomes == {}
+
+
+def test_v_is_ranked_on_searched_trees_that_nobody_was_trained_on() -> None:
+    states = {"t1": "budget", "t2": "exhausted", "t3": "skipped"}
+    assert {tree["tree_id"]: tree["state"] for tree in ROUND["trees"]} == states
+    nodes = frame("nodes", NODES)
+    assert [tree.tree_id for tree in held_out(frame("trees", ROUND["trees"]), nodes)] == ["t2"]
+    all_held_out = [tree | {"is_held_out": True} for tree in ROUND["trees"]]
+    assert [tree.tree_id for tree in held_out(frame("trees", all_held_out), nodes)] == ["t1", "t2"]
+    failed = [tree | {"is_held_out": True, "state": "failed"} for tree in ROUND["trees"]]
+    assert held_out(frame("trees", failed), nodes) == []
 
 
 def test_steps_are_ranked_with_all_the_tokens_of_their_states() -> None:

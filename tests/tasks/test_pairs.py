@@ -155,6 +155,30 @@ def test_a_path_of_a_later_tree_begins_at_the_question() -> None:
     assert {example["completion"] for example in others} == {"<1>", "<2>", f"<2><1><{5 - leaf}>"}
 
 
+def test_a_path_that_a_later_tree_finds_again_is_imitated_once() -> None:
+    """Stepwise search: the second tree begins below a step under which the first one had the same solution."""
+    solution = {"text": "<right>", "token_ids": [31, 32]}
+    first = tree(
+        node(0, None, "root", 0.5, visits=3),
+        node(1, 0, "plan", 0.5, visits=3),
+        node(2, 1, "solution", 1.0, reward=1.0) | solution,
+        method="stepwise",
+    )
+    later = tree(
+        node(0, None, "root", 0.5, visits=3) | {"text": "<0><1>", "token_ids": [1, 2, 11, 12]},
+        node(1, 0, "solution", 1.0, visits=2, reward=1.0) | solution,
+        node(2, 0, "solution", 1.0, reward=1.0),
+        tree_id="t/step-1",
+        steps=1,
+        method="stepwise",
+    )
+    for seed in "abcde":
+        examples = sft_examples([first, later], paths=4, seed=seed, eos=EOS)
+        imitated = [example["completion"] for example in examples if example["is_policy"]]
+        assert sorted(imitated) == ["<1><2>", "<1><right>"]
+        assert sum(len(example["value_targets"]) for example in examples) == 4, "every tree's steps teach the value"
+
+
 def test_solutions_at_the_root_follow_no_plan_and_leave_its_plan_pairs_alone() -> None:
     """As in the released code, which drops them before it looks at a parent's kind (methods.md 1.6)."""
     answered_at_once = tree(
@@ -242,6 +266,32 @@ def test_a_pair_needs_as_many_outcomes_as_it_is_asked_for() -> None:
     assert made(1).pairs == []
     assert made(1).dropped["pairs_without_outcomes"] == 2
     assert Pairs().min_outcomes == 1
+
+
+def test_steps_that_two_trees_compare_are_one_pair_and_the_later_tree_has_the_word() -> None:
+    """Stepwise search: a later tree begins below a step whose children the first one has already, tried less often."""
+    better = {"text": "<left>", "token_ids": [31, 32]}
+    worse = {"text": "<right>", "token_ids": [41, 42]}
+    first = (
+        node(0, None, "root", 0.2, visits=4),
+        node(1, 0, "plan", 0.2, visits=4),
+        node(2, 1, "plan", -0.5) | better,
+        node(3, 1, "plan", 0.5) | worse,
+    )
+    later = (
+        node(0, None, "root", 0.5, visits=16) | {"text": "<0><1>", "token_ids": [1, 2, 11, 12]},
+        node(1, 0, "plan", 0.9, visits=9) | better,
+        node(2, 0, "plan", -0.8, visits=7) | worse,
+        node(3, 0, "plan", -0.1, visits=2),
+    )
+    about = {"question_id": "q", "method": "stepwise", "state": "finished", "is_held_out": False}
+    grown = pl.DataFrame([about | {"tree_id": "q", "steps": 0}, about | {"tree_id": "q/step-1", "steps": 1}])
+    nodes = [row | {"tree_id": name} for name, rows in (("q", first), ("q/step-1", later)) for row in rows]
+    pairs = learnt(NO_ROLLOUTS, grown, pl.DataFrame(nodes, infer_schema_length=None), Pairs(), EOS).pairs
+    assert [(pair["pair_id"], pair["chosen"], pair["rejected"]) for pair in pairs] == [
+        ("q/step-1/1-2", "<left>", "<right>"),
+        ("q/step-1/1-3", "<left>", "<3>"),
+    ]
 
 
 def test_both_steps_of_a_pair_need_their_outcomes() -> None:

@@ -9,10 +9,11 @@ import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from infra.engine import Completion, Engine, EngineError, PromptTooLong, Reply, Usage
-from tasks.format import STEP_CLOSE
+from tasks.check import Checker, Verdict
+from tasks.format import SOLUTION_CLOSE, STEP_CLOSE
 from tasks.model import MICRO
-from tasks.policy import SearchPolicy, ServedPolicy
-from tasks.search.grow import ContextFull, PolicyError
+from tasks.policy import SearchPolicy, ServedPolicy, judge
+from tasks.search.grow import ContextFull, PolicyError, Undecided
 from tasks.search.method import Draw
 from tasks.settings import Search
 from tests.tasks.scripted import step_text
@@ -114,9 +115,14 @@ def searching(value: Asked | None) -> SearchPolicy:
 
 
 class Endless(Asked):
-    """One with room for worked examples."""
+    """One with room for worked examples, which notes how it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.options: list[dict[str, Any]] = []
 
     async def complete(self, prompt_ids: Sequence[int], **options: Any) -> Reply:
+        self.options.append(options)
         return Reply([Completion([33, 34], "!!", [-1.0, -1.0], [0.5, 0.25], "stop")] * options["n"], Usage(requests=1))
 
 
@@ -136,3 +142,46 @@ def test_a_separate_value_model_judges_each_sample_in_the_policys_place() -> Non
 def test_a_lost_value_is_no_reward() -> None:
     with pytest.raises(PolicyError, match="it died"):
         asyncio.run(searching(Lost()).sample([0, 7], Draw(1), session="q", priority=0))
+
+
+def test_a_step_is_asked_for_to_its_end_and_a_trajectory_to_its_solutions() -> None:
+    """The rest of a trajectory may be as long as all of its steps."""
+    engine = Endless()
+    settings = Search(max_step_tokens=50, max_depth=4, temperature=0.9)
+    searcher = SearchPolicy(policy(engine, has_bos=True, knows_format=True), settings)
+    for draw in (Draw(3), Draw(1, to_the_end=True)):
+        asyncio.run(searcher.sample([0, 7], draw, session="q", priority=5))
+    step, rest = engine.options
+    same = {"temperature": 0.9, "session": "q", "priority": 5, "shared": 1}
+    assert step == same | {"n": 3, "stop": (STEP_CLOSE, SOLUTION_CLOSE), "max_tokens": 50}
+    assert rest == same | {"n": 1, "stop": [SOLUTION_CLOSE], "max_tokens": 200}
+
+
+def test_what_was_given_is_part_of_the_step_and_not_of_its_probability() -> None:
+    served = policy(Endless(), has_bos=True, knows_format=True)
+    reply = asyncio.run(SearchPolicy(served, Search()).sample([0, 7], Draw(1, start="Plan"), session="q", priority=0))
+    (sample,) = reply.samples
+    assert sample.text == "Plan!!"
+    assert sample.token_ids == (*served.encode("Plan"), 33, 34)
+    assert (sample.logprob, sample.sampled) == (-2.0, 2)
+
+
+class Pedant:
+    """A checker that knows one gold answer, and of the answer "?" nothing."""
+
+    async def check(self, gold: str, answer: str, *, exact: bool) -> Verdict:
+        if answer == "?":
+            return Verdict.UNDECIDED
+        return Verdict.RIGHT if (gold, answer, exact) == ("7", "seven", True) else Verdict.WRONG
+
+
+def test_a_judge_says_what_the_answer_check_says_and_nothing_where_it_says_nothing() -> None:
+    """The sign of every reward comes from here."""
+    is_right = judge(cast(Checker, Pedant()), {"answer": "7", "is_exact": True})
+
+    async def judged(answer: str) -> bool:
+        return await is_right(answer)
+
+    assert [asyncio.run(judged(answer)) for answer in ("seven", "7")] == [True, False]
+    with pytest.raises(Undecided, match="whether '\\?' equals '7'"):
+        asyncio.run(judged("?"))

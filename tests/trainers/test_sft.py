@@ -15,7 +15,7 @@ import torch
 from trainers.config import ConfigError
 from trainers.model_folder import Policy, load_model
 from trainers.progress import lines
-from trainers.sft import SFT, train
+from trainers.sft import SFT, train, trainer
 from trainers.value_sft import ExampleCollator
 
 
@@ -116,6 +116,15 @@ def test_value_only_rows_come_on_top_of_the_batch(config: SFT, tmp_path: Path) -
         output = tmp_path / f"run-{examples.stem}"
         train(dataclasses.replace(config, examples=examples, output=output, epochs=5, batch_size=8))
         assert len(lines(output / "progress.jsonl")) == 10
+
+
+def test_the_optimiser_is_the_papers_and_the_seed_is_ones_own(config: SFT) -> None:
+    """AdamW without weight decay, gradients clipped at norm 1 (methods.md 1.8)."""
+    args = trainer(dataclasses.replace(config, seed=7, learning_rate=3e-5, warmup_ratio=0.25)).args
+    assert (args.seed, args.learning_rate, args.warmup_steps) == (7, 3e-5, 0.25)
+    assert (args.weight_decay, args.max_grad_norm) == (0.0, 1.0)
+    assert args.optim.value.startswith("adamw_torch")
+    assert (args.adam_beta1, args.adam_beta2, args.adam_epsilon) == (0.9, 0.999, 1e-8)
 
 
 def test_training_changes_every_parameter_and_writes_a_whole_model_folder(config: SFT) -> None:
