@@ -121,9 +121,9 @@ def test_solutions_without_a_plan_make_no_pair_and_no_path() -> None:
 
 
 def test_right_paths_are_imitated_to_their_end_of_sequence() -> None:
-    examples = [example for example in sft_examples([FOREST], paths=4, seed="s", eos=EOS) if example["is_policy"]]
-    assert {example["completion"] for example in examples} == {"<1><6>", "<3><11>"}
-    assert all(example["completion_ids"][-1] == EOS for example in examples)
+    examples = sft_examples([FOREST], paths=4, seed="s", eos=EOS)
+    assert {example["completion"] for example in examples if example["is_policy"]} == {"<1><6>", "<3><11>"}
+    assert all((example["completion_ids"][-1] == EOS) == example["is_policy"] for example in examples)
     assert all(example["prompt_ids"] == [1, 2] for example in examples)
 
 
