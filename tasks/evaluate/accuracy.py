@@ -15,10 +15,10 @@ def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
     Wilson's.
     """
     by_kind = (
-        samples.with_columns(pl.col("kinds").list.unique(maintain_order=True))
-        .explode("kinds")
+        samples.explode("kinds")
         .rename({"kinds": "kind"})
         .filter(pl.col("kind").is_not_null())
+        .unique(maintain_order=True)  # a question may name a kind twice
     )
     counted = pl.concat([samples.with_columns(kind=pl.lit("all")).select(by_kind.columns), by_kind])
     groups = (
