@@ -57,8 +57,8 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
     `words`: ids of the two value words. `value_rate`: learning rate of their rows, as a multiple of the others'.
     """
 
-    def __init__(self, *args: Any, words: tuple[int, int], value_rate: float, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *, words: tuple[int, int], value_rate: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.words = words
         self.value_rate = value_rate
         # TRL's fused head never builds the logits; V needs only two of them, so it is read off the backbone.
@@ -71,13 +71,7 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
             hasten(optimizer, self.model.get_output_embeddings(), self.words, self.value_rate)
         return optimizer
 
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> torch.Tensor:
+    def compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> torch.Tensor:
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
         return self.value_loss(inputs["value_targets"])
@@ -124,16 +118,12 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
 class ValueSFTTrainer(ValueTrainer):
     """loss = TRL's LM loss + value_weight * the value loss, both means over the whole update."""
 
-    def __init__(self, *args: Any, value_weight: float, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *, value_weight: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.value_weight = value_weight
 
     def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
+        self, model: torch.nn.Module, inputs: dict[str, Any], *_: Any, num_items_in_batch: Any, **__: Any
     ) -> torch.Tensor:
         targets = inputs.pop("value_targets")
         lm_loss = SFTTrainer.compute_loss(self, model, inputs, num_items_in_batch=num_items_in_batch)
