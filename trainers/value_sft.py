@@ -30,25 +30,25 @@ class ExampleCollator:
     max_length: int
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        ids, labels, targets = map(list, zip(*(self._row(row) for row in rows), strict=True))
+        padding = {"input_ids": self.pad, "attention_mask": 0, "labels": IGNORED, "value_targets": torch.nan}
+        made = [self._row(row) for row in rows]
         return {
-            "input_ids": pad_sequence(ids, batch_first=True, padding_value=self.pad),
-            "attention_mask": pad_sequence([torch.ones_like(i) for i in ids], batch_first=True),
-            "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
-            "value_targets": pad_sequence(targets, batch_first=True, padding_value=torch.nan),
+            name: pad_sequence([row[name] for row in made], batch_first=True, padding_value=value)
+            for name, value in padding.items()
         }
 
-    def _row(self, row: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _row(self, row: dict[str, Any]) -> dict[str, torch.Tensor]:
         prompt, completion = row["prompt_ids"], row["completion_ids"]
         ids = torch.tensor(prompt + completion)
         labels = ids.clone() if row["is_policy"] else torch.full_like(ids, IGNORED)
         labels[: len(prompt)] = IGNORED
         targets = torch.full(ids.shape, torch.nan)
         predicting = len(prompt) - 1 + torch.tensor(row["value_positions"], dtype=torch.long)
-        targets[predicting] = torch.tensor(row["value_targets"], dtype=torch.float32)
+        targets[predicting] = torch.tensor(row["value_targets"])
         # The value that is predicted by the last kept token belongs to a step that was cut.
         targets[self.max_length - 1 :] = torch.nan
-        return ids[: self.max_length], labels[: self.max_length], targets[: self.max_length]
+        whole = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels, "value_targets": targets}
+        return {name: tensor[: self.max_length] for name, tensor in whole.items()}
 
 
 class ValueTrainer(ScheduledTrainer, SFTTrainer):
