@@ -88,14 +88,14 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
         self._note("value_square", values.square().sum() * share)
         return loss
 
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+    def log(self, logs: dict[str, float], *_: Any, **__: Any) -> None:
         """Logs `value_deviation` of V over an update's targets: near 0, V says the same of every step."""
         metrics = self._metrics["train"]
-        squares, means = metrics.pop("value_square", []), metrics.pop("value_mean", [])
+        squares, means = metrics.pop("value_square", None), metrics.pop("value_mean", None)
         if squares:
             mean = sum(means) / len(means)
             metrics["value_deviation"] = [max(sum(squares) / len(squares) - mean * mean, 0.0) ** 0.5]
-        super().log(logs, *args, **kwargs)
+        super().log(logs)
 
     def _read_values(self, backbone: torch.nn.Module, inputs: Any, output: Any) -> None:
         self.values = read_values(self.model.get_output_embeddings(), output.last_hidden_state, *self.words)
