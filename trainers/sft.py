@@ -11,10 +11,11 @@ Run as: python -m trainers.sft config.json
 """
 
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from trainers.config import TrainingConfig, main, require, require_file
+from trainers.config import TrainingConfig, main, processes, require, require_file
 
 if TYPE_CHECKING:
     from trainers.model_folder import Policy
@@ -56,8 +57,10 @@ def trainer(config: SFT) -> "ValueSFTTrainer":
         config.max_length,
         wanted=lambda row: row["is_policy"] or config.value_weight > 0,
     )
-    if imitated := sum(rows["is_policy"]):
-        args.gradient_accumulation_steps = round(args.gradient_accumulation_steps * len(rows) / imitated)
+    if 0 < (imitated := sum(rows["is_policy"])) < len(rows):
+        share = config.batch_size * len(rows) / imitated / processes()  # rows of an update on each device
+        args.gradient_accumulation_steps = ceil(share / config.micro_batch_size)
+        args.per_device_train_batch_size = round(share / args.gradient_accumulation_steps)
     return ValueSFTTrainer(
         model=model_folder.load_model(config.model),
         args=args,

@@ -6,7 +6,7 @@ with labelled as (
         model,
         benchmark,
         split,
-        unnest(list_distinct(kinds) || ['all']) as kind,
+        unnest(list_distinct(kinds || ['all'])) as kind,
         is_correct,
         is_undecided,
     from evaluation_samples

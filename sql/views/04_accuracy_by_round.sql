@@ -5,7 +5,7 @@ with answered as (
         round,
         benchmark,
         split,
-        unnest(list_distinct(kinds) || ['all']) as kind,
+        unnest(list_distinct(kinds || ['all'])) as kind,
         question_id,
         model,
         is_correct::int as is_correct,

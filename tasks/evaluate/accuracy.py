@@ -17,7 +17,7 @@ def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
     by_kind = (
         samples.explode("kinds")
         .rename({"kinds": "kind"})
-        .filter(pl.col("kind").is_not_null())
+        .filter(pl.col("kind") != "all")  # nor is it null
         .unique(maintain_order=True)  # a question may name a kind twice
     )
     counted = pl.concat([samples.with_columns(kind=pl.lit("all")).select(by_kind.columns), by_kind])

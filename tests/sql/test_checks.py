@@ -6,7 +6,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from infra.warehouse import check, first_comment, statements
+from infra.warehouse import ask, check, first_comment, statements
 from tasks.format import question_prompt
 
 CHECKS = [file.stem for file in statements("checks")]
@@ -179,6 +179,14 @@ def test_solutions_may_be_preferred_without_a_margin(warehouse: Path, tmp_path: 
     """A value scale of 0 asks for it."""
     change = "update step_pairs set chosen_value = 0, rejected_value = 0 where kind = 'solution'"
     assert check(alter(warehouse, tmp_path, change)) == []
+
+
+def test_a_kind_may_be_called_all(warehouse: Path, tmp_path: Path) -> None:
+    altered = alter(warehouse, tmp_path, "update evaluation_samples set kinds = kinds || ['all']")
+    assert check(altered) == []
+    errors = "select gain_stderr from accuracy_by_round where model = 'step_apo' and kind = 'all'"
+    before, after = (ask(path, errors).rows for path in (warehouse, altered))
+    assert after == before != [(0.0,)]
 
 
 def test_the_roots_text_is_the_prompt_that_is_asked(warehouse: Path, tmp_path: Path) -> None:

@@ -74,6 +74,11 @@ def test_the_kinds_stand_in_the_order_in_which_the_questions_have_them() -> None
     assert table["kind"].to_list() == ["all", *kinds]
 
 
+def test_a_kind_that_is_called_all_counts_no_question_twice() -> None:
+    table = accuracies(frame("evaluation_samples", [sample(i, ["all", "add"], i < 2) for i in range(4)]))
+    assert {row["kind"]: row["n"] for row in table.to_dicts()} == {"all": 4, "add": 4}
+
+
 def test_none_of_sixteen_is_not_known_to_be_zero() -> None:
     """Wilson's interval, where the binomial error says 0: of 16 questions z^2 / (n + z^2) = .194."""
     [row] = accuracies(frame("evaluation_samples", [sample(number, [], False) for number in range(16)])).to_dicts()

@@ -120,6 +120,16 @@ def test_value_only_rows_come_on_top_of_the_batch(config: SFT, tmp_path: Path) -
         assert len(lines(output / "progress.jsonl")) == 10
 
 
+@pytest.mark.parametrize(("batch_size", "micro_batch_size"), [(8, 8), (8, 3), (2, 4), (16, 24)])
+def test_an_update_holds_as_many_imitated_rows_as_it_is_asked_for(
+    config: SFT, batch_size: int, micro_batch_size: int
+) -> None:
+    """Two of three rows are imitated, so that an update of 8 imitated ones has 12."""
+    args = trainer(dataclasses.replace(config, batch_size=batch_size, micro_batch_size=micro_batch_size)).args
+    assert args.per_device_train_batch_size * args.gradient_accumulation_steps == batch_size * 3 / 2
+    assert args.per_device_train_batch_size <= micro_batch_size
+
+
 def test_the_optimiser_is_the_papers_and_the_seed_is_ones_own(config: SFT) -> None:
     """AdamW without weight decay, gradients clipped at norm 1 (methods.md 1.8)."""
     args = trainer(dataclasses.replace(config, seed=7, learning_rate=3e-5, warmup_ratio=0.25)).args
