@@ -124,8 +124,8 @@ def pooled_auc(steps: Sequence[Ranked], v: "np.ndarray[Any, Any]") -> float | No
     """Chance that V is higher for a step with an outcome > 0 than for one with an outcome < 0, of whatever question."""
     from sklearn.metrics import roc_auc_score  # a second that every process of a flow would wait
 
-    outcome = np.array([one.outcome for one in steps])
-    signed = outcome != 0
-    if len(set(outcome[signed] > 0)) < 2:
+    signs = np.sign([one.outcome for one in steps])
+    if not {-1, 1} <= set(signs):
         return None
-    return float(roc_auc_score(outcome[signed] > 0, v[signed]))
+    known = signs != 0
+    return float(roc_auc_score(signs[known], v[known]))
