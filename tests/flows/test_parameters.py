@@ -1,5 +1,7 @@
 """Recipes and the form: what a user can ask for, and what comes of it."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -65,6 +67,21 @@ def test_what_is_left_blank_passes_the_form() -> None:
     blank = {"search": {"simulations": None, "c_puct": 1.0}, "questions": {"columns": None}}
     assert validate(blank, form(cpl)) == []
     assert validate({}, form(cpl)) == []
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_yes_or_no_is_chosen_from_a_list_that_is_blank(chosen: bool) -> None:
+    adaptive = form(cpl)["properties"]["search"]["properties"]["adaptive"]
+    assert adaptive["enum"] == [True, False]
+    assert not {"type", "anyOf", "default"} & adaptive.keys(), "drawn as a switch, or as a choice between types"
+    assert validate({"search": {"adaptive": chosen}}, form(cpl)) == []
+    assert validate({"search": {"adaptive": "yes"}}, form(cpl))
+
+
+@pytest.mark.parametrize("flow", [cpl, cpl_campaign], ids=["round", "campaign"])
+def test_the_form_sends_nobody_to_a_document_that_is_not_here(flow: Any) -> None:
+    named = re.findall(r"[\w/]+\.md\b", json.dumps(form(flow)))
+    assert all((RECIPES.parent.parent / document).exists() for document in named), named
 
 
 @pytest.mark.parametrize("flow", [cpl, cpl_campaign], ids=["round", "campaign"])
