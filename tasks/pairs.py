@@ -69,7 +69,7 @@ def learnt(rollouts: pl.DataFrame, trees: pl.DataFrame, nodes: pl.DataFrame, set
     pairs: list[Row] = []
     examples: list[Row] = []
     dropped: Counter[str] = Counter()
-    for question in trees.filter(~pl.col("is_held_out")).partition_by("question_id", maintain_order=True):
+    for question in trees.filter(~pl.col("is_held_out")).partition_by("question_id"):
         grown = [SearchedTree(tree, nodes_of[tree["tree_id"],].to_dicts()) for tree in question.to_dicts()]
         first = grown[0]
         attempts = rollouts_of.get((first.question_id,), rollouts.clear()).to_dicts()

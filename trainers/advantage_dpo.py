@@ -35,16 +35,16 @@ class AdvantageDPOTrainer(ScheduledTrainer, DPOTrainer):
     the last update of an epoch is cut into unequal micro-batches.
     """
 
-    def __init__(self, *args: Any, alpha: float, **kwargs: Any) -> None:
+    def __init__(self, *, alpha: float, **kwargs: Any) -> None:
         self.alpha = alpha
-        super().__init__(*args, **kwargs)
+        super().__init__(**kwargs)
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
         """The engine's own token ids as they are: no second tokenisation, and no EOS after a plan step."""
         return dataset
 
-    def _precompute_ref_logps(self, dataset: Dataset, name: str, batch_size: int) -> Dataset:
-        with_reference = super()._precompute_ref_logps(dataset, name, batch_size)
+    def _precompute_ref_logps(self, *given: Any) -> Dataset:
+        with_reference = super()._precompute_ref_logps(*given)
         shift = self.alpha / self.beta
         return with_reference.map(
             lambda row: {
@@ -53,13 +53,7 @@ class AdvantageDPOTrainer(ScheduledTrainer, DPOTrainer):
             }
         )
 
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> torch.Tensor:
+    def compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> torch.Tensor:
         """Logs margin = beta * dlogratio beside TRL's rewards/margins, which is alpha * value_gap less."""
         value_gap = inputs.pop("value_gap")
         loss = super().compute_loss(model, inputs)

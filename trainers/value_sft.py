@@ -30,25 +30,25 @@ class ExampleCollator:
     max_length: int
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        ids, labels, targets = map(list, zip(*(self._row(row) for row in rows), strict=True))
+        padding = {"input_ids": self.pad, "attention_mask": 0, "labels": IGNORED, "value_targets": torch.nan}
+        made = [self._row(row) for row in rows]
         return {
-            "input_ids": pad_sequence(ids, batch_first=True, padding_value=self.pad),
-            "attention_mask": pad_sequence([torch.ones_like(i) for i in ids], batch_first=True),
-            "labels": pad_sequence(labels, batch_first=True, padding_value=IGNORED),
-            "value_targets": pad_sequence(targets, batch_first=True, padding_value=torch.nan),
+            name: pad_sequence([row[name] for row in made], batch_first=True, padding_value=value)
+            for name, value in padding.items()
         }
 
-    def _row(self, row: dict[str, Any]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    def _row(self, row: dict[str, Any]) -> dict[str, torch.Tensor]:
         prompt, completion = row["prompt_ids"], row["completion_ids"]
         ids = torch.tensor(prompt + completion)
         labels = ids.clone() if row["is_policy"] else torch.full_like(ids, IGNORED)
         labels[: len(prompt)] = IGNORED
         targets = torch.full(ids.shape, torch.nan)
         predicting = len(prompt) - 1 + torch.tensor(row["value_positions"], dtype=torch.long)
-        targets[predicting] = torch.tensor(row["value_targets"], dtype=torch.float32)
+        targets[predicting] = torch.tensor(row["value_targets"])
         # The value that is predicted by the last kept token belongs to a step that was cut.
         targets[self.max_length - 1 :] = torch.nan
-        return ids[: self.max_length], labels[: self.max_length], targets[: self.max_length]
+        whole = {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": labels, "value_targets": targets}
+        return {name: tensor[: self.max_length] for name, tensor in whole.items()}
 
 
 class ValueTrainer(ScheduledTrainer, SFTTrainer):
@@ -57,8 +57,8 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
     `words`: ids of the two value words. `value_rate`: learning rate of their rows, as a multiple of the others'.
     """
 
-    def __init__(self, *args: Any, words: tuple[int, int], value_rate: float, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *, words: tuple[int, int], value_rate: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.words = words
         self.value_rate = value_rate
         # TRL's fused head never builds the logits; V needs only two of them, so it is read off the backbone.
@@ -71,13 +71,7 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
             hasten(optimizer, self.model.get_output_embeddings(), self.words, self.value_rate)
         return optimizer
 
-    def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> torch.Tensor:
+    def compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> torch.Tensor:
         ids, mask = inputs["input_ids"], inputs["attention_mask"]
         model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
         return self.value_loss(inputs["value_targets"])
@@ -94,14 +88,14 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
         self._note("value_square", values.square().sum() * share)
         return loss
 
-    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+    def log(self, logs: dict[str, float], *_: Any, **__: Any) -> None:
         """Logs `value_deviation` of V over an update's targets: near 0, V says the same of every step."""
         metrics = self._metrics["train"]
-        squares, means = metrics.pop("value_square", []), metrics.pop("value_mean", [])
+        squares, means = metrics.pop("value_square", None), metrics.pop("value_mean", None)
         if squares:
             mean = sum(means) / len(means)
             metrics["value_deviation"] = [max(sum(squares) / len(squares) - mean * mean, 0.0) ** 0.5]
-        super().log(logs, *args, **kwargs)
+        super().log(logs)
 
     def _read_values(self, backbone: torch.nn.Module, inputs: Any, output: Any) -> None:
         self.values = read_values(self.model.get_output_embeddings(), output.last_hidden_state, *self.words)
@@ -124,16 +118,12 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
 class ValueSFTTrainer(ValueTrainer):
     """loss = TRL's LM loss + value_weight * the value loss, both means over the whole update."""
 
-    def __init__(self, *args: Any, value_weight: float, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, *, value_weight: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.value_weight = value_weight
 
     def compute_loss(
-        self,
-        model: torch.nn.Module,
-        inputs: dict[str, Any],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
+        self, model: torch.nn.Module, inputs: dict[str, Any], *_: Any, num_items_in_batch: Any, **__: Any
     ) -> torch.Tensor:
         targets = inputs.pop("value_targets")
         lm_loss = SFTTrainer.compute_loss(self, model, inputs, num_items_in_batch=num_items_in_batch)

@@ -6,20 +6,19 @@ import polars as pl
 
 from tasks.records import EVALUATIONS, frame
 
-CONFIDENCE = 0.95
-
 
 def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
     """Rows of `evaluations`: by benchmark, over all questions and for each kind that occurs in them.
 
     n counts the questions that were answered; those whose request failed for good are `lost`, and no row has none but
-    these. The standard error is that of a binomial share, 0 where all or none are right; the interval is Wilson's.
+    these. The standard error is that of a binomial share, 0 where all or none are right; the 95 % interval is
+    Wilson's.
     """
     by_kind = (
-        samples.with_columns(pl.col("kinds").list.unique(maintain_order=True))
-        .explode("kinds")
+        samples.explode("kinds")
         .rename({"kinds": "kind"})
         .filter(pl.col("kind") != "all")  # nor is it null
+        .unique(maintain_order=True)  # a question may name a kind twice
     )
     counted = pl.concat([samples.with_columns(kind=pl.lit("all")).select(by_kind.columns), by_kind])
     groups = (
@@ -40,6 +39,6 @@ def _share(right: int, n: int) -> dict[str, Any]:
     from scipy.stats import binomtest  # a second that every process of a flow would wait
 
     p = right / n
-    interval = binomtest(right, n).proportion_ci(CONFIDENCE, method="wilson")
+    interval = binomtest(right, n).proportion_ci(method="wilson")
     error = (p * (1 - p) / n) ** 0.5
     return {"accuracy": p, "accuracy_low": interval.low, "accuracy_high": interval.high, "stderr": error}

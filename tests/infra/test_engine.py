@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -173,7 +172,6 @@ def test_weights_are_swapped_in_the_running_engine(policy: Path, other_policy: P
 
     pids = set()
     for folder in (policy, other_policy, policy):
-        started = time.monotonic()
         completion = asyncio.run(greedy(folder))
         logprobs, values = references(folder, prompt_ids, completion)
         assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
@@ -182,7 +180,6 @@ def test_weights_are_swapped_in_the_running_engine(policy: Path, other_policy: P
         assert engine is not None
         pids.add(engine.pid)
     assert len(pids) == 1
-    assert time.monotonic() - started < 10.0
 
 
 def test_another_process_attaches_to_the_running_engine(policy: Path, settings: Settings) -> None:

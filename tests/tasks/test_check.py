@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import itertools
 import json
 import os
 import re
@@ -39,7 +40,7 @@ def groups() -> dict[str, list[tuple[str, str, bool]]]:
 
 @pytest.fixture(scope="module")
 def checker() -> Iterator[Checker]:
-    with Checker(workers=2, timeout=3.0) as running:
+    with Checker(workers=2) as running:
         yield running
 
 
@@ -96,9 +97,9 @@ def test_the_last_complete_box_is_the_answer(text: str, answer: str | None) -> N
     "text", [r"\boxed{" * 60_000, "{" * 400_000, r"\boxed{" * 30_000 + "}" * 30_000, "\\" * 400_000]
 )
 def test_a_text_is_searched_for_its_box_in_time_that_grows_with_it(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     extract_answer(text + r"\boxed{5}")
-    assert time.monotonic() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 @pytest.mark.parametrize(
@@ -108,9 +109,9 @@ def test_a_text_is_searched_for_its_box_in_time_that_grows_with_it(text: str) ->
      "\x00", "😀"],
 )  # fmt: skip
 def test_rubbish_is_wrong_and_quickly_so(answer: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert is_equal_at_sight("5", answer) in (False, None)
-    assert time.monotonic() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 @pytest.mark.parametrize(
@@ -212,20 +213,19 @@ COSTLY = r"\int_0^1 x^x dx"
 def test_a_costly_answer_is_given_up_and_nothing_else(checker: Checker) -> None:
     checker.check_many([(r"\sqrt{8}", r"2\sqrt{2}")])  # the workers are up
 
-    async def check_all() -> tuple[list[Verdict], float, float]:
-        started = time.monotonic()
+    async def check_all() -> tuple[list[Verdict], bool]:
         costly = asyncio.create_task(checker.check("5", COSTLY))
         await asyncio.sleep(0.1)
         others = await asyncio.gather(
-            *(checker.check(rf"{n}\sqrt{{2}}", rf"\frac{{{2 * n}}}{{\sqrt{{2}}}}") for n in range(1, 30))
+            *(checker.check(rf"{n}\sqrt{{2}}", rf"\frac{{{2 * n}}}{{\sqrt{{2}}}}") for n in range(1, 10))
         )
-        served = time.monotonic() - started
-        return [await costly, *others], served, time.monotonic() - started
+        goes_on = not costly.done()
+        return [await costly, *others], goes_on
 
     workers = workers_of(checker)
-    verdicts, served, total = asyncio.run(check_all())
-    assert verdicts == [Verdict.UNDECIDED] + [Verdict.RIGHT] * 29
-    assert served < total < 6.0
+    verdicts, goes_on = asyncio.run(check_all())
+    assert verdicts == [Verdict.UNDECIDED] + [Verdict.RIGHT] * 9
+    assert goes_on
     assert workers_of(checker) == workers  # given up, not killed: the next check finds them warm
 
 
@@ -235,13 +235,32 @@ def workers_of(checker: Checker) -> set[int]:
 
 
 def test_a_check_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Checker(workers=1, timeout=0.5) as checker:
+    with Checker(workers=1, timeout=3) as checker:
         with monkeypatch.context() as patch:
             patch.setattr(pool, "_judge", sleep)
             assert checker.check_many([(r"\sqrt{8}", "x")]) == [Verdict.UNDECIDED]
         assert checker.check_many([(r"\sqrt{18}", r"3\sqrt{2}")]) == [Verdict.RIGHT]
         assert checker.check_many([(r"\sqrt{8}", "x")]) == [Verdict.WRONG]  # tried again
         assert len(workers_of(checker)) == 1
+
+
+@pytest.mark.timeout(120)
+def test_a_check_that_nothing_can_give_up_ends_its_worker_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the work that it did, not by the clock, so that a busy machine decides as an idle one does."""
+    with Checker(workers=2, timeout=300) as checker:
+        assert checker.check_many([(r"\sqrt{8}", "x")]) == [Verdict.WRONG]
+        with monkeypatch.context() as patch:
+            patch.setattr(pool, "_judge", count_for_ever)
+            assert checker.check_many([(r"\sqrt{8}", "y")]) == [Verdict.UNDECIDED]
+        assert checker.check_many([(r"\sqrt{18}", r"3\sqrt{2}")]) == [Verdict.RIGHT]
+
+
+def count_for_ever(gold: str, answer: str) -> bool:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "PROCESSOR_TIME", 0.1)
+        patch.setattr(pool, "LAST_RESORT", 0.5)
+        patch.setattr(pool, "is_equal", lambda gold, answer: sum(itertools.repeat(0)))
+        return pool._judge(gold, answer)
 
 
 def sleep(gold: str, answer: str) -> bool:

@@ -67,6 +67,13 @@ def test_accuracy_over_all_and_by_kind() -> None:
     assert table.keys() == {"all", "add", "sub"}
 
 
+def test_the_kinds_stand_in_the_order_in_which_the_questions_have_them() -> None:
+    kinds = [f"kind {number * 7 % 30:02}" for number in range(30)]
+    rows = [sample(0, kinds[:20] * 2, True), sample(1, [*kinds[20:], *kinds], False)]
+    table = accuracies(frame("evaluation_samples", rows))
+    assert table["kind"].to_list() == ["all", *kinds]
+
+
 def test_a_kind_that_is_called_all_counts_no_question_twice() -> None:
     table = accuracies(frame("evaluation_samples", [sample(i, ["all", "add"], i < 2) for i in range(4)]))
     assert {row["kind"]: row["n"] for row in table.to_dicts()} == {"all": 4, "add": 4}
@@ -108,9 +115,10 @@ class Exact:
         return Verdict.RIGHT if answer == gold else Verdict.WRONG
 
 
-def asked(policy: Any, settings: Evaluation) -> tuple[dict[str, Any], str | None]:
+def asked(policy: Any, settings: Evaluation, value: Any = None) -> tuple[dict[str, Any], str | None]:
     """The row of `evaluation_samples`, and why the part failed."""
-    part = asyncio.run(evaluated(QUESTION, 0, "base", cast(ServedPolicy, policy), cast(Checker, Exact()), settings))
+    checker = cast(Checker, Exact())
+    part = asyncio.run(evaluated(QUESTION, 3, "base", cast(ServedPolicy, policy), checker, settings, value))
     [row] = part.rows["evaluation_samples"]
     return dict(row), part.error
 
@@ -120,12 +128,13 @@ class Greedy:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.told: list[tuple[list[int], dict[str, Any]]] = []
 
     def question(self, question: str) -> list[int]:
-        return [1]
+        return [ord(letter) for letter in question]
 
     async def write(self, prompt_ids: list[int], *, stop: Sequence[str], **about: Any) -> Written:
-        assert about["temperature"] == 0.0
+        self.told.append((prompt_ids, about))
         ends = [place + len(mark) for mark in stop if (place := self.text.find(mark)) >= 0]
         text = self.text[: min(ends, default=None)]
         return Written(text, [7] * len(text), 1)
@@ -156,6 +165,14 @@ def test_only_the_box_of_a_whole_solution_is_an_answer(text: str, answer: str | 
 def test_greedy_output_ends_where_a_next_question_is_invented() -> None:
     row, _ = asked(Greedy(PLAN + "<question>\nHow many?\n"), Evaluation(decoding="greedy"))
     assert row["output"] == PLAN + "<question>"
+    assert row["generated_tokens"] == len(row["output"])
+
+
+def test_greedy_is_one_request_at_temperature_0_in_the_questions_turn() -> None:
+    policy = Greedy(PLAN + solution_text("5"))
+    asked(policy, Evaluation(decoding="greedy", max_tokens=300, temperature=0.9))
+    about = {"max_tokens": 300, "temperature": 0.0, "session": "q", "priority": 3}
+    assert policy.told == [([ord("?")], about)]
 
 
 @pytest.mark.parametrize(("max_depth", "is_correct"), [(3, True), (2, False)])
@@ -180,6 +197,7 @@ def test_a_question_whose_request_failed_is_neither_right_nor_wrong(decoding: An
 
     row, error = asked(Gone({}), Evaluation(decoding=decoding))
     assert (row["is_correct"], row["is_undecided"], row["error"]) == (None, False, "the engine is gone")
+    assert (row["output"], row["answer"], row["generated_tokens"]) == ("", None, 0)
     assert error == "the engine is gone"
     counted = accuracies(frame("evaluation_samples", [sample(0, ["add"], True), row]))
     assert counted.filter(kind="all").select("accuracy", "n", "lost").row(0) == (1.0, 1, 1)
@@ -194,8 +212,10 @@ class Sampling:
     def __init__(self, said: dict[str, list[tuple[str, float]]]) -> None:
         self.said = said
         self.drawn: list[int] = []
+        self.told: list[dict[str, Any]] = []
 
     def question(self, question: str) -> list[int]:
+        assert question == "?"
         return []
 
     def encode(self, text: str) -> list[int]:
@@ -206,6 +226,7 @@ class Sampling:
 
     async def _complete(self, prompt_ids: list[int], *, n: int, **about: Any) -> Reply:
         self.drawn.append(n)
+        self.told.append(about)
         here = self.said["".join(map(chr, prompt_ids))]
         turns = [here[turn % len(here)] for turn in range(n)]
         return Reply(
@@ -239,18 +260,38 @@ def test_so_many_samples_are_drawn_and_so_many_beams_kept() -> None:
     """SBS(B1, B2): the first step draws B1 * B2, each of the B1 paths that are kept draws B2."""
     steps = [(step_text(1, letter), v) for letter, v in zip("abcdef", (0.1, 0.2, 0.3, 0.4, 0.5, 0.6), strict=True)]
     beam = Sampling({"": steps, "f": [(solution_text("5"), 0.9)], "e": [(solution_text("6"), 0.1)]})
-    row, _ = asked(beam, Evaluation(decoding="beam", beams=2, samples=3))
-    assert beam.drawn == [6, 3, 3]
+    row, _ = asked(beam, Evaluation(decoding="beam", beams=2, samples=4))
+    assert beam.drawn == [8, 4, 4]
     assert row["answer"] == "5"
     sampling = Sampling(VOTES)
     asked(sampling, Evaluation(decoding="majority", beams=2, samples=4))
     assert sampling.drawn == [4, 4]
 
 
+def test_the_requests_of_a_search_are_the_evaluations_own() -> None:
+    sampling = Sampling(VOTES)
+    asked(sampling, Evaluation(decoding="best_of_n", samples=6, max_tokens=300, temperature=0.9))
+    about = {"max_tokens": 300, "temperature": 0.9, "session": "q", "priority": 3}
+    assert [{name: told[name] for name in about} for told in sampling.told] == [about, about]
+
+
+def test_a_value_model_judges_in_the_place_of_the_policys_own_v() -> None:
+    class Judging:
+        """Of the solutions, which are sampled in the order of BALLOTS, it prefers the first 7."""
+
+        async def values(self, states: list[list[int]], *, session: str) -> list[float]:
+            assert session == "q"
+            return [0.1] * 3 + [0.9] + [0.2] * 2
+
+    row, _ = asked(Sampling(VOTES), Evaluation(decoding="best_of_n", samples=6), Judging())
+    assert row["answer"] == "7"
+
+
 @pytest.mark.parametrize("decoding", ["beam", "best_of_n", "majority"])
 def test_a_search_that_finds_no_solution_has_no_answer(decoding: Any) -> None:
-    row, error = asked(Sampling({"": [("no format at all", 0.0)]}), Evaluation(decoding=decoding))
+    row, error = asked(Sampling({"": [("no format at all", 0.0)]}), Evaluation(decoding=decoding, samples=4))
     assert (row["answer"], row["output"], row["is_correct"], error) == (None, "", False, None)
+    assert row["generated_tokens"] == 4
 
 
 @pytest.mark.parametrize("decoding", ["beam", "best_of_n", "majority"])
@@ -306,6 +347,7 @@ def test_steps_are_ranked_with_all_the_tokens_of_their_states() -> None:
         ("solution", 1, 1.0),
     ]
     assert ranked[2].state == [1, 2, 3, 10, 11, 30, 31]
+    assert {(one.question_id, one.tree_id) for one in ranked} == {("q1", "t1")}
 
 
 def test_a_search_guided_by_noise_gives_the_noise_no_credit() -> None:
@@ -345,7 +387,7 @@ def forest(trees: int = 40, seed: int = 1) -> list[Ranked]:
         for parent in (0, 1):
             for _ in range(5):
                 outcome = max(-1.0, min(1.0, level + rng.uniform(-0.6, 0.6)))
-                ranked.append(Ranked(f"q{number}", f"q{number}", parent, "plan", outcome, []))
+                ranked.append(Ranked(f"q{number}", f"q{number}", parent, "plan", outcome, 1 - rng.random(), []))
     return ranked
 
 
@@ -375,20 +417,30 @@ def test_a_value_that_knows_the_outcome_ranks_perfectly_and_noise_does_not() -> 
 
 def test_siblings_are_compared_pair_by_pair() -> None:
     def step(question: str, parent_id: int, outcome: float) -> Ranked:
-        return Ranked(question, question, parent_id, "plan", outcome, [])
+        return Ranked(question, question, parent_id, "plan", outcome, 0.5, [])
 
     ranked = [step("q", 0, 1.0), step("q", 0, -1.0), step("q", 0, -0.2), step("q", 0, 0.0), step("q", 1, -1.0)]
     ranked += [step("r", 0, 0.5), step("r", 0, -0.5), step("s", 0, 1.0)]
-    found = sibling_auc(ranked, np.array([0.5, 0.5, 0.4, 0.9, 0.9, -0.1, 0.3, 0.0]))
+    v = np.array([0.5, 0.5, 0.4, 0.9, 0.9, -0.1, 0.3, 0.0])
+    found = sibling_auc(ranked, v)
     assert found["sibling_pairs"] == 3
     assert found["sibling_auc"] == pytest.approx((0.5 + 1 + 0) / 3)
     # of two questions, one is drawn twice, or both once: 3/4, 3/4, 0, 1/2
     assert found["sibling_auc_stderr"] == pytest.approx(np.std([1.5 / 2, 0.0, 0.5, 0.5]), abs=0.02)
+    # of all pairs of the three good steps and the four bad ones: two and a tie of the first, none of the others
+    assert pooled_auc(ranked, v) == pytest.approx(2.5 / 12)
+
+
+def test_a_figure_of_the_same_trees_is_the_same_every_time() -> None:
+    """Who draws others for the bootstrap gives every round other figures, and raises the step's version."""
+    ranked = forest()
+    ordered = sibling_auc(ranked, np.array([one.outcome**2 for one in ranked]))
+    assert ordered["sibling_auc_stderr"] == pytest.approx(0.05636194651336544)
 
 
 def test_steps_of_two_trees_of_a_question_are_no_siblings() -> None:
     """Stepwise search grows a tree for every step."""
-    ranked = [Ranked("q", "q", 0, "plan", 1.0, []), Ranked("q", "q/step-1", 0, "plan", -1.0, [])]
+    ranked = [Ranked("q", tree, 0, "plan", outcome, 0.5, []) for tree, outcome in (("q", 1.0), ("q/step-1", -1.0))]
     assert sibling_auc(ranked, np.array([0.5, 0.1]))["sibling_pairs"] == 0
 
 
@@ -403,6 +455,19 @@ def test_plan_steps_and_solutions_are_ranked_apart() -> None:
     assert plans["value_sd"] == pytest.approx(np.std(values[:400]))
 
 
+def test_what_the_prior_knows_of_siblings_stands_beside_what_v_knows() -> None:
+    """A policy that likes the worse step better has a prior below chance, whatever V says."""
+    misled = [one._replace(prior=0.5 - one.outcome / 4) for one in forest()]
+    assert rankings("value", 40, misled, [one.outcome for one in misled])[0]["prior_auc"] == 0.0
+    assert rankings("value", 40, misled, [one.prior for one in misled])[0]["sibling_auc"] == 0.0
+    assert 0.4 < rankings("value", 40, (blind := forest()), [0.0] * len(blind))[0]["prior_auc"] < 0.6
+
+
+def test_every_step_has_its_value() -> None:
+    with pytest.raises(ValueError, match="shorter"):
+        rankings("sft", 40, ranked := forest(), [0.1] * (len(ranked) - 1))
+
+
 def test_a_constant_value_tells_nothing_apart() -> None:
     plans, _ = rankings("sft", 40, ranked := forest(), [0.1] * len(ranked))
     assert (plans["sibling_auc"], plans["pooled_auc"]) == (0.5, 0.5)
@@ -410,13 +475,13 @@ def test_a_constant_value_tells_nothing_apart() -> None:
 
 
 def test_what_is_undefined_is_none() -> None:
-    undefined = ("value_mean", "value_sd", "sibling_auc", "sibling_auc_stderr", "pooled_auc")
+    undefined = ("value_mean", "value_sd", "sibling_auc", "sibling_auc_stderr", "pooled_auc", "prior_auc")
     for row in rankings("sft", 0, [], []):
         assert {name: row[name] for name in undefined} == dict.fromkeys(undefined)
         assert (row["nodes"], row["sibling_pairs"]) == (0, 0)
     alike = [one._replace(outcome=abs(one.outcome) + 0.1) for one in forest()]
     found = rankings("sft", 40, alike, [0.1] * len(alike))[0]
-    assert [found[name] for name in undefined[2:]] == [None] * 3
+    assert [found[name] for name in undefined[2:]] == [None] * 4
     one_question = [one._replace(outcome=place - 4.5) for place, one in enumerate(forest(trees=1))]
     one_question = [one._replace(parent_id=0) for one in one_question]
     found = rankings("sft", 1, one_question, [one.outcome for one in one_question])[0]

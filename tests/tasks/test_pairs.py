@@ -8,6 +8,7 @@ import pytest
 from tasks.examples import sft_examples
 from tasks.format import STEP_CLOSE
 from tasks.pairs import Learnt, is_known, learnt, step_pairs
+from tasks.records import frame
 from tasks.searched import Outcome, SearchedTree
 from tasks.settings import Pairs
 
@@ -89,6 +90,26 @@ def test_a_solution_among_the_siblings_leaves_only_the_solution_pair() -> None:
     assert [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(mixed, 0.3)] == [(4, 5)]
 
 
+def test_every_parent_is_compared_whatever_is_below_the_one_before() -> None:
+    searched = tree(
+        node(0, None, "root", 0.0),
+        node(1, 0, "plan", 0.5),
+        node(2, 0, "plan", -0.5),
+        node(3, 1, "solution", 1.0, reward=1.0),
+        node(4, 1, "solution", -1.0, reward=-1.0),
+        node(5, 2, "plan", 0.1),
+        node(6, 2, "plan", -0.9),
+    )
+    assert [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(searched, 0.3)] == [(1, 2), (3, 4), (5, 6)]
+
+
+@pytest.mark.parametrize("kind", ["plan", "solution"])
+@pytest.mark.parametrize("q", [0.5, -0.5])
+def test_a_step_of_q_0_is_neither_chosen_nor_rejected(kind: str, q: float) -> None:
+    even = tree(node(0, None, "root", 0.0), node(1, 0, "plan", 0.1), node(2, 1, kind, q), node(3, 1, kind, 0.0))
+    assert list(step_pairs(even, 0.3)) == []
+
+
 def test_solutions_without_a_plan_make_no_pair_and_no_path() -> None:
     planless = tree(
         node(0, None, "root", 0.0),
@@ -100,9 +121,9 @@ def test_solutions_without_a_plan_make_no_pair_and_no_path() -> None:
 
 
 def test_right_paths_are_imitated_to_their_end_of_sequence() -> None:
-    examples = [example for example in sft_examples([FOREST], paths=4, seed="s", eos=EOS) if example["is_policy"]]
-    assert {example["completion"] for example in examples} == {"<1><6>", "<3><11>"}
-    assert all(example["completion_ids"][-1] == EOS for example in examples)
+    examples = sft_examples([FOREST], paths=4, seed="s", eos=EOS)
+    assert {example["completion"] for example in examples if example["is_policy"]} == {"<1><6>", "<3><11>"}
+    assert all((example["completion_ids"][-1] == EOS) == example["is_policy"] for example in examples)
     assert all(example["prompt_ids"] == [1, 2] for example in examples)
 
 
@@ -383,6 +404,14 @@ def test_the_first_success_is_imitated_a_first_attempt_before_a_reflection() -> 
     assert imitated(taught(FAILED, *right)) == [("q/1.0", "rollout")]
 
 
+def test_a_reflection_on_a_question_that_was_not_searched_is_right_at_its_end_and_its_steps_are_not_judged() -> None:
+    """What a plan leads to that was written after a verdict says nothing of one that was written without."""
+    reflected, failed = taught(FAILED, REFLECTED, state="skipped", found=(ROOT,))
+    assert (reflected["rollout_id"], reflected["origin"], reflected["is_policy"]) == ("q/0.1", "reflection", True)
+    assert (reflected["value_positions"], reflected["value_targets"]) == ([4], [1.0])
+    assert (failed["value_positions"], failed["value_targets"]) == ([1, 4], [-1.0, -1.0])
+
+
 def test_a_right_path_of_the_trees_is_enough() -> None:
     examples = taught(FAILED, REFLECTED, found=RIGHT_PATH)
     assert imitated(examples) == [("q/2", "tree")]
@@ -455,3 +484,72 @@ def test_the_states_of_rollouts_have_the_mean_reward_of_the_first_attempts_that_
         f"a{STEP_CLOSE}b{STEP_CLOSE}</plan>6</solution>": -1.0,
         f"a{STEP_CLOSE}c{STEP_CLOSE}</plan>5</solution>": 1.0,
     }
+
+
+def test_steps_that_begin_with_the_same_words_are_two_states() -> None:
+    right = attempt("0.0", "a", "5", is_correct=True, plan=f"Add the pears.{STEP_CLOSE}</plan>")
+    wrong = attempt("1.0", "b", "6", is_correct=False, plan=f"Add the plums.{STEP_CLOSE}</plan>")
+    examples = taught(right, wrong, state="skipped", found=(ROOT,))
+    assert [example["value_targets"] for example in examples] == [[1.0, 1.0], [-1.0, -1.0]]
+
+
+#   What several questions teach.
+
+SEARCHED = (
+    ROOT,
+    node(1, 0, "plan", 0.5, visits=5),
+    node(2, 0, "plan", -0.3),  # by V alone
+    *(node(number, 1, "solution", 1.0, reward=1.0) for number in (3, 4, 5, 6)),
+    node(7, 1, "solution", -1.0, reward=-1.0),
+)
+LATER = (
+    node(0, None, "root", 0.2, visits=2) | {"text": "<0><1>", "token_ids": [1, 2, 11, 12]},
+    node(1, 0, "plan", 0.5),
+    node(2, 0, "plan", -0.5),
+)
+
+
+def test_all_questions_teach_in_their_order_and_the_seed_chooses_their_paths() -> None:
+    """By turns: one that was not searched, one searched by PUCT in one tree, one step by step in two."""
+    names = [f"q{number * 7 % 30:02}" for number in range(30)]
+    skipped, puct, stepwise = (set(names[turn::3]) for turn in range(3))
+    rows, steps = [], []
+    for name in names:
+        method, state = "stepwise" if name in stepwise else "puct", "skipped" if name in skipped else "budget"
+        about = {"question_id": name, "method": method, "state": state, "is_held_out": False}
+        found = {name: (ROOT,) if name in skipped else SEARCHED}
+        if name in stepwise:
+            found[f"{name}/step-1"] = LATER
+        rows += [about | {"tree_id": tree_id, "steps": number} for number, tree_id in enumerate(found)]
+        steps += [one | {"tree_id": tree_id} for tree_id, nodes in found.items() for one in nodes]
+    attempts = [
+        attempt(f"{sample}.0", "abcdef"[sample], "5", is_correct=True)
+        | {"rollout_id": f"{name}/{sample}.0", "question_id": name}
+        for name in skipped
+        for sample in range(6)
+    ]
+    given = pl.DataFrame(attempts), pl.DataFrame(rows), pl.DataFrame(steps, infer_schema_length=None)
+    settings = Pairs(paths=2, solution_value_scale=0.5)
+    made = learnt(*given, settings, EOS)
+    assert made == learnt(*given, settings, EOS)
+    assert made.examples != learnt(*given, settings.model_copy(update={"seed": 43}), EOS).examples
+
+    pairs = {
+        **{name: [(f"{name}/3-7", 0.5, -0.5)] for name in puct},
+        **{
+            name: [(f"{name}/1-2", 0.5, -0.3), (f"{name}/3-7", 0.5, -0.5), (f"{name}/step-1/1-2", 0.5, -0.5)]
+            for name in stepwise
+        },
+    }
+    table = frame("step_pairs", made.pairs)
+    assert table.select("pair_id", "chosen_value", "rejected_value").rows() == [
+        pair for name in names for pair in pairs.get(name, [])
+    ]
+    assert table["question_id"].unique(maintain_order=True).to_list() == [name for name in names if name in pairs]
+    assert made.dropped == {"pairs_without_outcomes": len(puct), "steps_without_outcome": len(puct)}
+
+    examples = frame("sft_examples", made.examples)
+    assert examples["question_id"].unique(maintain_order=True).to_list() == names
+    imitated = examples.filter("is_policy")
+    assert imitated["question_id"].to_list() == [name for name in names for _ in range(2)]
+    assert imitated["completion_ids"].list.last().unique().to_list() == [EOS]

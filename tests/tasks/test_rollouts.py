@@ -10,7 +10,9 @@ import pytest
 
 from tasks.check import Checker, Verdict
 from tasks.format import STEP_CLOSE
+from tasks.parts import Part
 from tasks.policy import ServedPolicy, Written
+from tasks.records import frame
 from tasks.rollouts import attempts, rolled_out
 from tasks.search.grow import ContextFull, PolicyError
 from tasks.settings import Rollouts
@@ -34,6 +36,7 @@ class Scripted:
         self.ends = ends
         self.at_reflection = at_reflection
         self.asked: list[str] = []
+        self.told: list[dict[str, Any]] = []
 
     def encode(self, text: str) -> list[int]:
         return [ord(letter) for letter in text]
@@ -46,6 +49,7 @@ class Scripted:
 
     async def write(self, prompt_ids: Sequence[int], *, stop: Sequence[str], **about: Any) -> Written:
         self.asked.append("".join(map(chr, prompt_ids)))
+        self.told.append({"stop": stop, **about})
         if about.get("reflecting") and self.at_reflection:
             raise self.at_reflection
         said = {"</plan>\n": self.plan, "</reflection>\n": "It was miscounted.\n</reflection>\n"}
@@ -62,9 +66,67 @@ class Exact:
         return Verdict.RIGHT if gold == answer else Verdict.WRONG
 
 
-def tried(policy: Scripted, settings: Rollouts = SETTINGS) -> list[dict[str, Any]]:
-    part = asyncio.run(attempts(QUESTION, 0, cast(ServedPolicy, policy), cast(Checker, Exact()), settings))
-    return [dict(row) for row in part.rows["rollouts"]]
+def part_of(
+    policy: Scripted,
+    settings: Rollouts = SETTINGS,
+    question: dict[str, Any] = QUESTION,
+    place: int = 0,
+    checker: Exact | None = None,
+) -> Part:
+    judging = cast(Checker, checker or Exact())
+    return asyncio.run(attempts(question, place, cast(ServedPolicy, policy), judging, settings))
+
+
+def tried(policy: Scripted, settings: Rollouts = SETTINGS, **about: Any) -> list[dict[str, Any]]:
+    return [dict(row) for row in part_of(policy, settings, **about).rows["rollouts"]]
+
+
+def test_an_attempt_is_a_row_of_what_was_written_and_what_it_cost() -> None:
+    [row] = frame("rollouts", tried(Scripted("7"), Rollouts(samples=1, trials=1))).to_dicts()
+    plan, solution = step_text(1, "Count.") + "</plan>\n", "<solution>\n\\boxed{7}\n</solution>"
+    assert 0 <= row.pop("seconds") < 60
+    assert row == {
+        "rollout_id": "q/0.0",
+        "question_id": "q",
+        "sample": 0,
+        "trial": 0,
+        "plan": plan,
+        "plan_ids": [ord(letter) for letter in plan],
+        "step_ends": [len(step_text(1, "Count.")) - 1],
+        "solution": solution,
+        "solution_ids": [ord(letter) for letter in solution],
+        "answer": "7",
+        "is_correct": True,
+        "is_leaked": False,
+        "reflection": None,
+        "prompt_tokens": len("How many?") + len("How many?" + plan),
+        "generated_tokens": len(plan + solution),
+        "error": None,
+    }
+
+
+def test_every_request_has_its_limit_and_its_questions_turn_and_reflections_their_own_examples() -> None:
+    settings = Rollouts(samples=1, trials=2, temperature=0.75, max_plan_tokens=50, max_solution_tokens=90)
+    policy = Scripted("5", "7")
+    assert [(one["sample"], one["trial"]) for one in tried(policy, settings, place=3)] == [(0, 0), (0, 1)]
+    limits = [
+        ("</plan>\n", 50, False),
+        ("</solution>", 90, False),
+        ("</reflection>\n", 50, True),
+        ("</plan>\n", 50, True),
+        ("</solution>", 90, False),
+    ]
+    assert policy.told == [
+        {
+            "stop": (stop,),
+            "max_tokens": most,
+            "temperature": 0.75,
+            "session": "q",
+            "priority": 3,
+            "reflecting": reflecting,
+        }
+        for stop, most, reflecting in limits
+    ]
 
 
 def test_a_right_first_attempt_asks_for_no_reflection() -> None:
@@ -102,8 +164,14 @@ def test_no_room_to_reflect_keeps_the_attempts() -> None:
 
 
 def test_a_policy_that_fails_gives_a_row_that_counts_in_no_pass_rate() -> None:
-    (lost,) = tried(Scripted("5", "6", at_reflection=PolicyError("the engine is gone")))
-    assert (lost["error"], lost["is_correct"]) == ("the engine is gone", None)
+    part = part_of(Scripted("5", "6", at_reflection=PolicyError("the engine is gone")))
+    [lost] = frame("rollouts", part.rows["rollouts"]).to_dicts()
+    assert part.error == "the engine is gone"
+    assert {name: told for name, told in lost.items() if told is not None} == {
+        "rollout_id": "q/failed",
+        "question_id": "q",
+        "error": "the engine is gone",
+    }
 
 
 def test_an_answer_that_can_not_be_decided_is_neither_right_nor_wrong() -> None:
@@ -155,6 +223,15 @@ def test_an_attempt_tells_where_its_steps_end() -> None:
 @pytest.mark.parametrize("said", ["It is 7.0.", "It is seven.", "It is $7.00."])
 def test_the_answer_is_recognised_in_another_notation(said: str) -> None:
     assert [one["is_leaked"] for one in tried(Scripted("5", "6", "4", plan=said))] == [False, False, True, False, True]
+
+
+def test_a_formula_is_recognised_as_the_answer_by_the_answer_check() -> None:
+    class Algebra(Exact):
+        async def check(self, gold: str, answer: str, *, exact: bool) -> Verdict:
+            return Verdict.RIGHT if sorted(gold) == sorted(answer) else Verdict.WRONG
+
+    made = tried(Scripted("5", "6", "4", plan="It is $1+x$."), question=QUESTION | {"answer": "x+1"}, checker=Algebra())
+    assert [one["is_leaked"] for one in made] == [False, False, True, False, True]
 
 
 def test_held_out_questions_are_not_rolled_out() -> None:

@@ -119,7 +119,7 @@ def pairs(tmp_path_factory: pytest.TempPathFactory, encode: Callable[[str], list
             "chosen_ids": encode(f"add {i}{'y' * (i % 3)}\n"),
             "rejected_ids": encode(f"take {i * 3}\n"),
             "chosen_value": 0.1 + 0.05 * i,
-            "rejected_value": -0.9 + 0.05 * i,
+            "rejected_value": -0.4 + 0.05 * i,
         }
         for i in range(16)
     ]

@@ -52,15 +52,17 @@ def moves(config: Config) -> dict[str, torch.Tensor]:
     }
 
 
-@pytest.mark.parametrize(("updates", "warmup"), [(1, 0), (1, 1), (7, 0), (7, 1), (50, 5), (50, 50)])
+@pytest.mark.parametrize(("updates", "warmup"), [(1, 0), (1, 1), (7, 0), (7, 1), (50, 5), (51, 6), (50, 50)])
 def test_the_rate_rises_to_its_peak_falls_and_is_never_0(updates: int, warmup: int) -> None:
     shares = [share_of_peak(update, warmup, updates) for update in range(1, updates + 1)]
     peak = max(warmup, 1)
     assert shares[:peak] == pytest.approx([update / peak for update in range(1, peak + 1)])
     assert all(later < earlier for earlier, later in zip(shares[peak - 1 :], shares[peak:], strict=False))
     assert min(shares) > 0
-    if updates > warmup:
-        assert shares[-1] < 0.6 or updates == 1
+    half_way, end = (peak + updates + 1) / 2, updates + 1
+    assert share_of_peak(end, warmup, updates) == pytest.approx(0.0, abs=1e-12), "one update after the last"
+    if half_way.is_integer():
+        assert share_of_peak(int(half_way), warmup, updates) == pytest.approx(0.5)
 
 
 def test_one_update_moves_every_weight_by_its_learning_rate(config: Config) -> None:

@@ -42,17 +42,19 @@ def test_a_value_stands_where_the_last_token_of_its_step_is_predicted() -> None:
             "value_positions": [0],
             "value_targets": [0.25],
         },
+        {"is_policy": True, "prompt_ids": [1], "completion_ids": [8, 9], "value_positions": [], "value_targets": []},
     ]
     batch = ExampleCollator(pad=9, max_length=10)(rows)
     nan = math.nan
-    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5, 6, 9], [1, 7, 9, 9, 9, 9, 9]]
-    assert batch["attention_mask"].tolist() == [[1] * 7, [1, 1, 0, 0, 0, 0, 0]]
-    assert batch["labels"].tolist() == [[-100, -100, 3, 4, 5, 6, 9], [-100] * 7]
-    expected = torch.tensor([[nan, nan, 0.5, nan, -1.0, nan, nan], [0.25] + [nan] * 6])
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5, 6, 9], [1, 7, 9, 9, 9, 9, 9], [1, 8, 9, 9, 9, 9, 9]]
+    assert batch["attention_mask"].tolist() == [[1] * 7, [1, 1, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0, 0]]
+    assert batch["labels"].tolist() == [[-100, -100, 3, 4, 5, 6, 9], [-100] * 7, [-100, 8, 9, *[-100] * 4]]
+    expected = torch.tensor([[nan, nan, 0.5, nan, -1.0, nan, nan], [0.25] + [nan] * 6, [nan] * 7])
     torch.testing.assert_close(batch["value_targets"], expected, equal_nan=True)
 
 
-def test_a_step_that_is_cut_has_no_value() -> None:
+@pytest.mark.parametrize(("max_length", "trained"), [(5, [[0, 2]]), (6, [[0, 2], [0, 4]])])
+def test_a_step_that_is_cut_has_no_value(max_length: int, trained: list[list[int]]) -> None:
     row = {
         "is_policy": True,
         "prompt_ids": [1, 2],
@@ -60,9 +62,9 @@ def test_a_step_that_is_cut_has_no_value() -> None:
         "value_positions": [1, 3],
         "value_targets": [0.5, -1.0],
     }
-    batch = ExampleCollator(pad=9, max_length=5)([row])  # token 6 is cut, and with it its prediction
-    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5]]
-    assert (~batch["value_targets"].isnan()).nonzero().tolist() == [[0, 2]]
+    batch = ExampleCollator(pad=9, max_length=max_length)([row])  # of 5 tokens 6 is cut, and with it its prediction
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5, 6][:max_length]]
+    assert (~batch["value_targets"].isnan()).nonzero().tolist() == trained
 
 
 def by_hand(folder: Path, examples: Path) -> tuple[float, float]:

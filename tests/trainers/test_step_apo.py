@@ -166,7 +166,7 @@ def test_training_widens_the_margin_and_changes_every_parameter(config: StepAPO)
     progress = lines(config.output / "progress.jsonl")
     assert [line["step"] for line in progress] == list(range(1, 9))
     assert progress[0]["margin"] == pytest.approx(0.0, abs=1e-4)  # beta * Delta, without TRL's shift
-    assert progress[0]["rewards/margins"] == pytest.approx(-1.0, abs=1e-4)  # every gap is 1.0
+    assert progress[0]["rewards/margins"] == pytest.approx(-0.5, abs=1e-4)  # every gap is 0.5
     assert progress[-1]["margin"] > 0.1
     before = dict(load_model(config.model).named_parameters())
     for name, weight in load_model(config.output / "model").named_parameters():

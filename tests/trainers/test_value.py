@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ from trainers.model_folder import Policy, load_model
 from trainers.progress import lines
 from trainers.sft import SFT
 from trainers.sft import train as train_sft
-from trainers.value import Value, train
+from trainers.value import Value, train, trainer
 
 
 @pytest.fixture
@@ -49,6 +50,45 @@ def test_its_loss_is_the_value_loss_alone_and_it_tells_how_v_spreads(config: Val
     assert "lm_loss" not in line
     of_start = torch.tensor([v for v, _ in values(config.model, config.examples)])
     assert line["value_deviation"] == pytest.approx(of_start.std(correction=0).item(), rel=1e-4)
+
+
+def test_padding_is_masked_and_neither_all_logits_nor_a_cache_are_made(config: Value) -> None:
+    """The logits of every position over a whole vocabulary would fill the memory of a GPU."""
+    training = trainer(config)
+    asked: list[dict[str, Any]] = []
+    training.model.register_forward_pre_hook(lambda _, __, given: asked.append(given), with_kwargs=True)
+    training.train()
+    lengths = [length for given in asked for length in given["attention_mask"].sum(dim=1).tolist()]
+    rows = pl.read_parquet(config.examples).select(pl.col("prompt_ids", "completion_ids").list.len())
+    assert sorted(lengths) == sorted(rows.sum_horizontal())
+    assert {(given["use_cache"], given["logits_to_keep"]) for given in asked} == {(False, 1)}
+
+
+def test_an_update_counts_its_values_and_tokens_where_its_loss_is_and_never_none(config: Value) -> None:
+    training = trainer(config)
+
+    def counted(*targets: float, imitated: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+        labels = torch.tensor([[-100, *range(imitated), -100]])
+        batch = {"labels": labels, "value_targets": torch.tensor([[math.nan, *targets]])}
+        tokens = training._get_num_items_in_batch([batch, batch], torch.device(device))
+        return training.value_count, tokens
+
+    assert [int(count) for count in counted(0.5, 0.0, -1.0, imitated=2)] == [6, 4]
+    assert [int(count) for count in counted(imitated=0)] == [1, 1]
+    one = {"labels": torch.tensor([[-100, 7]]), "value_targets": torch.tensor([[0.5]])}
+    assert (training._get_num_items_in_batch([one], torch.device("cpu")), training.value_count) == (1, 1)
+    assert [count.device.type for count in counted(0.5, imitated=1, device="meta")] == ["meta", "meta"]
+
+
+def test_the_optimiser_is_that_of_the_model_that_it_is_made_for_and_its_rows_are_hastened_once(config: Value) -> None:
+    """A model in shards is another one than that which was loaded."""
+    training = trainer(config)
+    other = load_model(config.model)
+    made = training.create_optimizer(other)
+    assert training.create_optimizer(other) is made
+    held = {id(weight) for group in made.param_groups for weight in group["params"]}
+    assert held == {id(weight) for weight in other.parameters()}
+    assert len(made._optimizer_step_post_hooks) == 1
 
 
 def test_it_learns_the_targets_and_is_a_model_folder_that_needs_no_examples(config: Value, tmp_path: Path) -> None:

@@ -1,7 +1,14 @@
 """The two rows of the head: how V is read off them, and that they alone move at their own rate."""
 
+from collections.abc import Iterator
+from typing import cast
+
 import pytest
 import torch
+from torch.distributed import destroy_process_group, init_process_group
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.tensor import DTensor, Shard
+from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from trainers.value_rows import hasten, read_values
 
@@ -34,3 +41,31 @@ def test_hastened_rows_go_the_optimizers_way_so_many_times_as_far(rows: tuple[in
         expected = way.detach().clone()
         expected[list(rows)] *= 7.0
         torch.testing.assert_close(fast.get_parameter(name) - before, expected, atol=1e-6, rtol=1e-4)
+
+
+@pytest.fixture
+def second_of_three() -> Iterator[None]:
+    """This process as one of three, of which the others are never asked."""
+    init_process_group("fake", rank=1, world_size=3, store=FakeStore())
+    yield
+    destroy_process_group()
+
+
+@pytest.mark.usefixtures("second_of_three")
+def test_of_a_head_in_shards_a_process_hastens_the_rows_that_it_holds() -> None:
+    """Of rows 0 to 4 it holds 2 and 3; of those that are hastened 1 and 4 lie with its neighbours."""
+    mesh, held = init_device_mesh("cpu", (3,)), slice(2, 4)
+
+    def sharded(whole: torch.Tensor) -> DTensor:
+        return DTensor.from_local(whole[held], mesh, [Shard(0)], shape=whole.shape, stride=whole.stride())
+
+    head = torch.nn.Linear(4, 5)
+    head.weight, head.bias = (torch.nn.Parameter(sharded(torch.zeros(shape))) for shape in ((5, 4), (5,)))
+    optimizer = torch.optim.SGD(head.parameters(), lr=1.0)
+    hasten(optimizer, head, (1, 2, 4), 7.0)
+    for weight in head.parameters():
+        weight.grad = sharded(-torch.ones(weight.shape))
+    optimizer.step()
+    bias, weights = (cast(DTensor, parameter).to_local().tolist() for parameter in (head.bias, head.weight))
+    assert bias == [7.0, 1.0]
+    assert weights == [[7.0] * 4, [1.0] * 4]
