@@ -78,7 +78,9 @@ class Changes:
             del field["default"]
             if field.get("type") == "boolean":  # drawn as a switch, which is off, and so set, where nobody touched it
                 del field["type"]
-                field |= {"anyOf": [{"type": "boolean"}, {"type": "null"}], "default": None}
+                field["enum"] = [True, False]
+            if field.get("type") == "integer":  # a wrong type is told at the field alone, and Submit does nothing
+                field |= {"type": "number", "multipleOf": 1}
             field["description"] = " ".join([field["description"], *_bounds(field), _in_recipes(self.step, name)])
         return form
 

@@ -127,7 +127,7 @@ def sections(summary: Row) -> list[Section]:
             "Which model is better, question by question (McNemar's test, 95 %)",
             *comparison_grid(summary["comparisons"]),
         ),
-        Section("How V ranks siblings of held-out trees", *ranking_grid(summary["value_rankings"])),
+        Section("How V ranks siblings of held-out trees (chance: 0.5)", *ranking_grid(summary["value_rankings"])),
         Section("The engine", *engine_grid(summary["engine"])),
     ]
     return [section for section in every if section.rows]
@@ -206,7 +206,7 @@ def comparison_grid(comparisons: list[Row]) -> tuple[list[str], list[list[str]]]
 
 def ranking_grid(rankings: list[Row]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of how V ranks siblings; what is undefined is left blank."""
-    header = ["model", "steps", "trees", "pairs", "AUC of siblings (chance 0.5)", "V ± deviation", "pooled AUC"]
+    header = ["model", "steps", "trees", "pairs", "AUC of siblings", "of the prior", "V ± deviation", "pooled AUC"]
     rows = [
         [
             row["model"],
@@ -214,6 +214,7 @@ def ranking_grid(rankings: list[Row]) -> tuple[list[str], list[list[str]]]:
             str(row["trees"]),
             str(row["sibling_pairs"]),
             _with_error(row["sibling_auc"], row["sibling_auc_stderr"]),
+            _with_error(row["prior_auc"], None),
             _with_error(row["value_mean"], row["value_sd"]),
             _with_error(row["pooled_auc"], None),
         ]

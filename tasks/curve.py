@@ -4,9 +4,11 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact
+from tasks.progress import show_page
 
 WIDTH, HEIGHT, MARGIN = 640, 240, 40
+POINTS = WIDTH - 2 * MARGIN
+"""Of a line at most, one a pixel: a training of a hundred thousand updates is sent to the server every few seconds."""
 
 
 def show_curve(name: str, progress: Sequence[dict[str, Any]]) -> None:
@@ -14,9 +16,9 @@ def show_curve(name: str, progress: Sequence[dict[str, Any]]) -> None:
     picture = as_image(curve_svg([(line["step"], line["loss"]) for line in progress]), f"loss of {name}")
     last = progress[-1]
     figures = "\n".join(f"| {key} | {value:.5g} |" for key, value in last.items() if isinstance(value, (int, float)))
-    create_markdown_artifact(
-        f"{picture}\n\n| | |\n|---|---|\n{figures}\n",
+    show_page(
         key=f"{name.replace('_', '-')}-loss",
+        text=f"{picture}\n\n| | |\n|---|---|\n{figures}\n",
         description=f"Loss of {name} by update",
     )
 
@@ -36,7 +38,8 @@ def curve_svg(points: Sequence[tuple[float, float]]) -> str:
         up = (y - low) / (high - low or 1)
         return f"{MARGIN + across * (WIDTH - 2 * MARGIN):.1f},{HEIGHT - MARGIN - up * (HEIGHT - 2 * MARGIN):.1f}"
 
-    line = " ".join(place(x, y) for x, y in points)
+    every = -(-len(points) // POINTS)
+    line = " ".join(place(x, y) for x, y in [*points[:-1:every], points[-1]])
     bottom = HEIGHT - MARGIN
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}">'

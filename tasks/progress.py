@@ -1,4 +1,4 @@
-"""How far a stage is: a bar in the UI, and lines in the log."""
+"""What a flow run shows in the UI: how far a stage is, as a bar and lines in the log, and pages of Markdown."""
 
 import re
 import time
@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import httpx
-from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.artifacts import create_markdown_artifact, create_progress_artifact, update_progress_artifact
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.runtime import flow_run
 
@@ -60,8 +61,17 @@ class Progress:
             update_progress_artifact(self.artifact, share, said)
 
 
+def show_page(key: str, text: str, description: str) -> None:
+    """Markdown on the flow run's page, in the place of what it shows under that key: a curve that grows is one."""
+    if (before := _drawn_before(key)) is None:
+        create_markdown_artifact(text, key=key, description=description)
+        return
+    with get_client(sync_client=True) as client:
+        client.update_artifact(before, ArtifactUpdate(data=text, description=description))
+
+
 def _drawn_before(key: str) -> UUID | None:
-    """The bar of this flow run that an earlier attempt at the same work drew."""
+    """What this flow run shows under that key, by an earlier attempt at the same work too."""
     if not flow_run.id:
         return None
     of_run = ArtifactFilter(

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterStateType
 from prefect.client.schemas.objects import StateType
@@ -24,7 +23,7 @@ from infra.rounds import Title
 from infra.s3 import StoreError
 from infra.settings import settings as environment
 from infra.store import Ref, Store
-from tasks.progress import in_the_ui
+from tasks.progress import in_the_ui, show_page
 from tasks.report import words
 
 
@@ -77,10 +76,10 @@ def _record(
 
 def _say_why(error: str) -> None:
     """The sentence by itself: the state's page shows it below a log of many lines."""
-    create_markdown_artifact(
-        f"## The round failed\n\n{words(error)}\n\nWhat was finished is kept. When the cause is gone, press **Retry**: "
-        "the round goes on where it stopped.\n",
+    show_page(
         key="why-it-failed",
+        text=f"## The round failed\n\n{words(error)}\n\nWhat was finished is kept. When the cause is gone, press "
+        "**Retry**: the round goes on where it stopped.\n",
         description="Why the round failed",
     )
 

@@ -221,6 +221,7 @@ VALUE_RANKINGS = _schema(
         "sibling_auc_stderr": pl.Float64,
         "sibling_pairs": pl.Int32,
         "pooled_auc": pl.Float64,
+        "prior_auc": pl.Float64,
     }
 )
 

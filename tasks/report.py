@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from infra.ask import round_summary
@@ -14,6 +13,7 @@ from infra.settings import settings as environment
 from infra.store import Store
 from infra.summary import Row, Section, headline, sections
 from tasks.curve import as_image
+from tasks.progress import show_page
 
 ROW, LEFT, RIGHT, WIDTH = 22, 300, 40, 860
 COLOURS = ("#888888", "#1860f2", "#d97706", "#059669", "#b91c1c", "#7c3aed")
@@ -24,7 +24,7 @@ def show_result(title: Title) -> None:
     log = get_run_logger()
     try:
         summary = round_summary(Store.open(environment()), title.campaign, title.round)
-        create_markdown_artifact(report(summary), key="result", description=headline(summary))
+        show_page("result", report(summary), headline(summary))
     except Exception as problem:
         log.warning("the result could not be shown here; `cpl show` shows it: %r", problem)
 

@@ -15,7 +15,7 @@ from tasks.search.library import Library
 from tasks.settings import Search
 from tasks.step import Stage, step
 
-VERSION = 6
+VERSION = 7
 """Of the step *search*, in one run or in shards (tasks.shards)."""
 
 Row = dict[str, Any]

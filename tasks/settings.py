@@ -67,7 +67,7 @@ class Rollouts(StepSettings):
 
 
 class Search(StepSettings):
-    """How plans are searched: plan MCTS (CPL, methods.md 1.3), or another method of the papers."""
+    """How plans are searched: plan MCTS (CPL), or another method of the papers."""
 
     method: Literal["puct", "stepwise", "beam", "sampling"] = Field(
         "puct",
@@ -148,7 +148,7 @@ class Search(StepSettings):
 
 
 class Pairs(StepSettings):
-    """Which siblings become preference pairs, and which paths are imitated (methods.md 1.5, 1.6)."""
+    """Which siblings become preference pairs, and which paths are imitated."""
 
     paths: Positive = Field(4, title="Paths", description="Correct paths kept a question for SFT. CPL: 4.")
     solution_value_scale: Share = Field(
@@ -164,7 +164,7 @@ class Pairs(StepSettings):
 
 
 class Sft(StepSettings):
-    """SFT on correct paths with the value loss on every visited node, in one pass (methods.md 1.4, 1.8)."""
+    """SFT on correct paths with the value loss on every visited node, in one pass."""
 
     learning_rate: float = Field(1e-5, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-5.")
     epochs: Positive = Field(5, title="Epochs", description="CPL: 5 in round 1, 3 in round 2.")
@@ -197,8 +197,8 @@ class Sft(StepSettings):
 
 
 class Value(StepSettings):
-    """A value model of its own, trained whole from the base model on the value loss alone: CPL's layout (methods.md
-    1.4). It judges the next round's steps in the policy's place."""
+    """A value model of its own, trained whole from the base model on the value loss alone: CPL's layout. It judges the
+    next round's steps in the policy's place."""
 
     separate: bool = Field(
         True, title="Separate", description="Off: SFT trains the policy's own V beside it, as in AlphaMath and SVPO."
@@ -223,7 +223,7 @@ class Value(StepSettings):
 
 
 class StepApo(StepSettings):
-    """Step-APO: DPO on sibling steps with the advantage as margin (methods.md 1.7)."""
+    """Step-APO: DPO on sibling steps with the advantage as margin."""
 
     learning_rate: float = Field(1e-6, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-6.")
     epochs: Positive = Field(3, title="Epochs", description="CPL: 3.")

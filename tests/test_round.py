@@ -122,9 +122,7 @@ def test_a_round_is_published_and_can_be_asked(shell: Shell) -> None:
 def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell) -> None:
     store = shell.store()
     published = store.names("stages/publish/")
-    started = time.monotonic()
     shell.round("first")
-    assert time.monotonic() - started < 60
     assert all(cached(shell.show("first")).values())
     assert store.names("stages/publish/") == published
 

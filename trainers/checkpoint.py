@@ -61,6 +61,20 @@ def gguf_of(folder: Path) -> str | None:
     return None
 
 
+def refuse_leftovers(folder: Path) -> None:
+    """Weights that would not be read: shards beside a whole model.safetensors, or such as the index doesn't know."""
+    shards = {path.name for path in folder.glob("model-*-of-*.safetensors")}
+    index = folder / "model.safetensors.index.json"
+    is_whole = (folder / "model.safetensors").is_file()
+    read = set(json.loads(index.read_text())["weight_map"].values()) if index.is_file() and not is_whole else set()
+    if shards and (is_whole or read) and (left := sorted(shards - read)):
+        used = "model.safetensors" if is_whole else index.name
+        raise ConfigError(
+            f"it holds weights twice: {used} is what counts, and {_some(left)} would be left out without a word; "
+            "remove what is not the model"
+        )
+
+
 def refuse_mute(folder: Path) -> None:
     """Transformers would look for vocabularies of its own, and say something of torch or protobuf."""
     if not any((folder / name).is_file() for name in TOKENIZERS):
@@ -155,6 +169,13 @@ def refuse_not_finite(weights: "Iterable[tuple[str, torch.Tensor]]") -> None:
     """NaN or infinity in a weight makes every comparison with the model meaningless."""
     if broken := [name for name, tensor in weights if tensor.is_floating_point() and not tensor.isfinite().all()]:
         raise ConfigError(f"model: weights are NaN or infinite: {_some(broken)}; take a checkpoint from before that")
+
+
+def refuse_blank(model: "PreTrainedModel") -> None:
+    """Zeros in place of words are what a sharded training saves that did not gather its weights."""
+    for part in (model.get_input_embeddings(), model.get_output_embeddings()):
+        if not part.weight.any():
+            raise ConfigError("its embeddings or its head are all zero: the weights were never written; save it again")
 
 
 def refuse_rescaled_logits(model: "PreTrainedModel", prompt: list[int]) -> None:

@@ -82,6 +82,7 @@ def load(
         packing = {"quantization_config": GgufConfig(dequantize=True)} if gguf else {}  # else its weights stay packed
         checkpoint.refuse_other_kinds(AutoConfig.from_pretrained(folder, **safe))
         if not gguf:
+            checkpoint.refuse_leftovers(folder)
             checkpoint.refuse_packed(folder)
             checkpoint.refuse_mute(folder)
     with _refusing(model, "its tokenizer: "):
@@ -100,6 +101,7 @@ def load(
         )
         checkpoint.refuse_incomplete(loaded, told)
         checkpoint.refuse_not_finite(loaded.state_dict().items())
+        checkpoint.refuse_blank(loaded)
         refuse_rowless_tokens(loaded, tokenizer)
     return loaded, tokenizer
 

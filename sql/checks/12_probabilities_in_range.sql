@@ -19,6 +19,6 @@ where
     or stderr not between 0 and 1
     or accuracy not between accuracy_low - 1e-9 and accuracy_high + 1e-9
 union all
-select 'value_rankings', campaign, round, concat_ws(' ', model, kind), concat_ws(', ', 'sibling_auc ' || sibling_auc, 'pooled_auc ' || pooled_auc)
+select 'value_rankings', campaign, round, concat_ws(' ', model, kind), concat_ws(', ', 'sibling_auc ' || sibling_auc, 'pooled_auc ' || pooled_auc, 'prior_auc ' || prior_auc)
 from value_rankings
-where sibling_auc not between 0 and 1 or pooled_auc not between 0 and 1
+where sibling_auc not between 0 and 1 or pooled_auc not between 0 and 1 or prior_auc not between 0 and 1

@@ -11,6 +11,7 @@ create table value_rankings (
     sibling_auc_stderr double,
     sibling_pairs integer not null,
     pooled_auc double,
+    prior_auc double,
 );
 
 comment on table value_rankings is 'One row per model and kind of step: how well its V ranks the steps of trees that were not trained on, by their outcome: the mean reward of the terminals below a step, weighed by visits (not Q, in which V itself is).';
@@ -26,3 +27,4 @@ comment on column value_rankings.sibling_auc is 'Of the pairs of siblings with a
 comment on column value_rankings.sibling_auc_stderr is 'Standard error of sibling_auc, by bootstrap over questions; null with pairs of fewer than two questions.';
 comment on column value_rankings.sibling_pairs is 'Those pairs of siblings.';
 comment on column value_rankings.pooled_auc is 'Chance that V is higher for a step with an outcome > 0 than for one with an outcome < 0, of whatever tree, in [0, 1]: it also measures how hard the question is. Null where all outcomes have one sign.';
+comment on column value_rankings.prior_auc is 'sibling_auc of the prior of the policy that searched, on the same pairs: what V adds is what lies between the two. Below 0.5 the policy prefers the worse step. Null without pairs.';

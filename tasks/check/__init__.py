@@ -15,6 +15,9 @@ What the gold answer has and the other leaves out is supplied from it: a unit, a
 currency; a percent or degree sign; a.m. or p.m.; a base (bare digits are in the gold answer's); a name before "=". What
 both give must agree; nothing is converted. A percent sign that is given counts: 50% is 0.5.
 
+Where each of several values has a name of its own (Ann = 5, Bob = 3), or is a part's, (a) 5 (b) 3, names decide. Words
+that deny or change a number are no unit: "5 is wrong", "5 squared".
+
 Lists and sets have no order; points, ratios, matrices and intervals have, and brackets of intervals count. Ratios may
 be multiplied, times of day may not: 3:5 is 6:10, 7:00 is not 6:00. "±" stands for both values.
 

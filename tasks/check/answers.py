@@ -26,7 +26,7 @@ class Based:
 class Clock:
     hour: int
     minute: int
-    half: Literal["a", "p", ""]
+    half: Literal["a", "p", ""] = ""
 
 
 @dataclass(frozen=True)

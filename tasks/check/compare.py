@@ -33,10 +33,8 @@ def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
     match gold, answer:
         case Named(), Named():
             return _named(gold, answer, algebra)
-        case Named(value=value), _ if not isinstance(answer, Relation | Listing):
+        case Named(value=value), _ if not isinstance(answer, Relation):
             return same(value, answer, algebra)
-        case Named(value=value), Listing():
-            return same(value, answer, algebra) or same(value, _coordinates(answer), algebra)
         case _, Named(value=value) if not isinstance(gold, Relation):
             return same(gold, value, algebra)
         case Choice(), Choice():
@@ -49,7 +47,7 @@ def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
             return _quantities(gold, answer, algebra)
         case Listing(), Listing():
             return _unordered(gold, answer, algebra)
-        case (Listing(), Ordered()) if _are_choices(gold.members) and _are_choices(answer.members):
+        case (Listing(), Ordered()) if _are_choices(gold.members):
             return _unordered(gold, Listing(answer.members), algebra)
         case (Listing(members=[only], is_set=True), _) if not _is_set(only):
             return same(only, answer, algebra)
@@ -64,7 +62,7 @@ def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
             return all(isinstance(one, Ordered) for one in points) and same(*points, algebra)
         case Matrix(), Matrix():
             return len(gold.rows) == len(answer.rows) and all(
-                _pairwise(ours, theirs, algebra) for ours, theirs in zip(gold.rows, answer.rows, strict=True)
+                map(lambda ours, theirs: _pairwise(ours, theirs, algebra), gold.rows, answer.rows)
             )
         case (Matrix(), Ordered(brackets="()")) | (Ordered(brackets="()"), Matrix()):
             return _pairwise(_entries(gold), _entries(answer), algebra)
@@ -92,6 +90,9 @@ def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
             return False
 
 
+_FIRST_PARTS = ("(a)", "(1)", "(i)")
+
+
 def _quantities(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
     """Same value and, where both name one, the same unit. % is 1/100, a degree pi/180, unless left out."""
     if gold.unit and answer.unit:
@@ -112,7 +113,13 @@ def _values(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
         return gold.exact == answer.exact
     if gold.formula == answer.formula:
         return True
-    return algebra(gold.formula, answer.formula)
+    return algebra(_formula(gold), _formula(answer))
+
+
+def _formula(quantity: Quantity) -> str:
+    """For algebra, to which 1e-7 is a product."""
+    value = quantity.exact
+    return quantity.formula if value is None else rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
 
 
 def _scaled(quantity: Quantity, factor: Fraction) -> Quantity:
@@ -122,7 +129,7 @@ def _scaled(quantity: Quantity, factor: Fraction) -> Quantity:
 
 def _radians(quantity: Quantity) -> Quantity:
     formula = rf"\frac{{\pi}}{{180}}\cdot({quantity.formula})"
-    return Quantity(formula, Fraction(0) if quantity.exact == 0 else None)
+    return Quantity(formula, None)
 
 
 def _unordered(gold: Listing, answer: Listing, algebra: Algebra) -> bool:
@@ -138,6 +145,12 @@ def _unordered(gold: Listing, answer: Listing, algebra: Algebra) -> bool:
     left = list(answer.members)
     if len(gold.members) != len(left):
         return False
+    names, others = _distinct_names(gold), _distinct_names(answer)
+    if names and set(names) == set(others):  # Ann = 5, Bob = 3
+        partners = [left[others.index(name)] for name in names]
+        return _pairwise(gold.members, partners, algebra)
+    if (names and not others and names[0] in _FIRST_PARTS) or (others and not names and others[0] in _FIRST_PARTS):
+        return _pairwise(gold.members, left, algebra)  # (a) 5 (b) 3, and 5, 3
     for one in gold.members:
         partner = next((other for other in left if same(one, other, algebra)), None)
         if partner is None:
@@ -146,8 +159,15 @@ def _unordered(gold: Listing, answer: Listing, algebra: Algebra) -> bool:
     return True
 
 
+def _distinct_names(answer: Listing) -> list[str]:
+    """The names of all members, where each has one of its own; none where they only number roots (x_1, x_2)."""
+    names = [one.name for one in answer.members if isinstance(one, Named)]
+    are_distinct = len(names) == len(answer.members) == len(set(names))
+    return names if are_distinct and not all(re.fullmatch(r"[kxyzrt]_\{\d\}", name) for name in names) else []
+
+
 def _pairwise(gold: Sequence[Answer], answer: Sequence[Answer], algebra: Algebra) -> bool:
-    return len(gold) == len(answer) and all(same(one, other, algebra) for one, other in zip(gold, answer, strict=True))
+    return len(gold) == len(answer) and all(map(lambda one, other: same(one, other, algebra), gold, answer))
 
 
 def _named(gold: Named, answer: Named, algebra: Algebra) -> bool:
@@ -200,14 +220,14 @@ def _clocks(gold: Clock, answer: Answer) -> bool:
         case Ratio():
             answer = _as_clock(answer) or answer
         case Quantity(exact=Fraction(denominator=1) as hours_only, unit=""):
-            answer = Clock(int(hours_only), 0, "")
+            answer = Clock(int(hours_only), 0)
     if not isinstance(answer, Clock) or gold.minute != answer.minute:
         return False
     if answer.half and (gold.half or gold.hour > 12):
         return _hour_of_day(gold) == _hour_of_day(answer)
     if answer.half:
         return gold.hour % 12 == answer.hour % 12
-    return answer.hour in ((gold.hour, _hour_of_day(gold)) if gold.half else (gold.hour,))
+    return answer.hour in (gold.hour, _hour_of_day(gold))
 
 
 def _hour_of_day(clock: Clock) -> int:
@@ -218,7 +238,7 @@ def _as_clock(ratio: Ratio) -> Clock | None:
     """7:00 or 10:15, which may be a time of day."""
     if len(ratio.parts) != 2 or not _looks_like_time(ratio):
         return None
-    return Clock(int(ratio.parts[0]), int(ratio.parts[1]), "")
+    return Clock(int(ratio.parts[0]), int(ratio.parts[1]))
 
 
 def _looks_like_time(ratio: Ratio) -> bool:
@@ -238,9 +258,13 @@ def _ratios(gold: Ratio, answer: Ratio | Quantity, algebra: Algebra) -> bool:
     if isinstance(answer, Quantity):
         return len(gold.parts) == 2 and _values(_quotient(*gold.parts), answer, algebra)
     return len(gold.parts) == len(answer.parts) and all(
-        _values(_quotient(one, gold.parts[0]), _quotient(other, answer.parts[0]), algebra)
-        for one, other in zip(gold.parts[1:], answer.parts[1:], strict=True)
+        map(lambda one, other: _values(one, other, algebra), _proportions(gold), _proportions(answer))
     )
+
+
+def _proportions(ratio: Ratio) -> list[Quantity]:
+    """The other parts as multiples of the first."""
+    return [_quotient(one, ratio.parts[0]) for one in ratio.parts[1:]]
 
 
 def _quotient(over: str, under: str) -> Quantity:
@@ -265,14 +289,10 @@ def _wording(answer: Answer) -> str | None:
 
 def _regions(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
     """Unions member by member in any order; algebra decides where they are cut differently."""
-    ours, theirs = _parts(gold), _parts(answer)
-    if len(ours) == len(theirs) > 0 and _unordered(Listing(ours), Listing(theirs), algebra):
-        return True
+    match gold, answer:
+        case Region(members=[_, *_]), Region() if _unordered(Listing(gold.members), Listing(answer.members), algebra):
+            return True
     return algebra(_set_formula(gold), _set_formula(answer))
-
-
-def _parts(answer: Answer) -> tuple[Answer, ...]:
-    return answer.members if isinstance(answer, Region) else (answer,) if isinstance(answer, Ordered) else ()
 
 
 def _set_formula(answer: Answer) -> str:

@@ -9,7 +9,7 @@ functions (log, sin, pi) nothing is known so; there, agreement to as many digits
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -180,11 +180,14 @@ def _power(tree: Any, base: Enclosed, exponent: Enclosed) -> Enclosed:
         over = (over + (order - 1) * under) / order
     else:
         under = (under + (order - 1) * over) / order
-    roots = base.roots | {(tree, order)}
     if base.ball.imag == 0 and base.ball.real < 0 and order % 2:  # the cube root of -8 is -2, as at school
         value = (-base.ball) ** acb(power)
-        return Enclosed(-value if power.p % 2 else value, over, under, roots)
-    return Enclosed(base.ball ** acb(power), over, under, roots)
+        value = -value if power.p % 2 else value
+    else:
+        value = base.ball ** acb(power)
+    if tree.args[1].free_symbols:  # a function at a point drawn, 2^n: the root's degree means nothing
+        return _outcome(value, [base, exponent])
+    return Enclosed(value, over, under, base.roots | {(tree, order)})
 
 
 def _series(tree: Any, combine: Callable[[Enclosed, Enclosed], Enclosed], point: Point) -> Enclosed:
@@ -243,14 +246,17 @@ def _outcome(value: acb, given: Iterable[Enclosed] = ()) -> Enclosed:
 def log_size(tree: Any, point: Point, order: int = 0) -> arb:
     """ln |value|, or for a higher `order` its own logarithm's size again: for towers whose value no ball can hold."""
     name = type(tree).__name__
+    if order and (size := _log(log_size(tree, point, order - 1))).is_finite():
+        return size
     if name == "exp" or (tree.is_Pow and tree.args[0].is_number):
         exponent = tree.args[-1]
         of_base = arb(1) if name == "exp" else log_size(tree.args[0], point)
-        if order:
-            return log_size(exponent, point, order - 1) + (_log(of_base) if order == 1 else 0)
-        return enclose(exponent, point).ball.real * of_base
+        if not order:
+            return enclose(exponent, point).ball.real * of_base
+        size = log_size(exponent, point, order - 1)
+        return size + (_log(of_base) if order == 1 else (_log(of_base) * (-size).exp()).log1p())
     if order:
-        return _log(log_size(tree, point, order - 1))
+        return arb("nan")
     match name:
         case "Mul":
             return functools.reduce(operator.add, (log_size(one, point) for one in tree.args))
@@ -281,12 +287,20 @@ def _real(function: str) -> Callable[[acb], acb]:
     return lambda value: acb(getattr(value.real, function)()) if value.imag == 0 else acb("nan")
 
 
+def _extreme(choose: Callable[[arb, arb], arb], values: Sequence[acb]) -> acb:
+    if any(value.imag != 0 for value in values):
+        return acb("nan")
+    return acb(functools.reduce(choose, (value.real for value in values)))
+
+
 _ANALYTIC = ["sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan"]
 _ANALYTIC += ["sinh", "cosh", "tanh", "coth", "sech", "csch", "asinh", "acosh", "atanh"]
 _FUNCTIONS: dict[str, Callable[..., acb]] = {
     "exp": acb.exp,
     "log": lambda value, base=None: value.log() if base is None else value.log() / base.log(),
     "Abs": lambda value: acb(abs(value)),
+    "Max": lambda *values: _extreme(arb.max, values),
+    "Min": lambda *values: _extreme(arb.min, values),
     "floor": _real("floor"),
     "ceiling": _real("ceil"),
     "re": lambda value: acb(value.real),

@@ -12,9 +12,9 @@ from tasks.check.enclosure import Undecidable
 from tasks.check.notation import depth
 
 _LEFT_OUT = re.compile(
-    r"""['"?@#;`~$]|[^\x00-\x7f]|\d\s+[\d.]|\\[lc]?dots(?![A-Za-z])|\\(?:in|angle|wedge|vee)(?![A-Za-z])"""
+    r"""['"?@#;`~$]|[^\x00-\x7f]|\d\s+[\d.]|\d_|\\[lc]?dots(?![A-Za-z])|\\(?:in|angle|wedge|vee)(?![A-Za-z])"""
 )
-"""The parser reads 5'11 and 5 11 as 511, 0.12\\ldots as 0.12, and \\angle as a factor, whose place is no matter."""
+"""The parser reads 5'11 and 5 11 as 511, 3_2 as 3, 0.12\\ldots as 0.12, and \\angle as a factor in any place."""
 # Factors side by side get their sign: the parser reads 2(3) and (2)(3) as mixed numbers, 5.
 _BINOMIAL = re.compile(r"\\binom\{[^{}]*\}\{[^{}]*\}")
 _FACTORS = re.compile(r"(?<=[\d)])(?=\(|\{|\\frac)|(?<=\))(?=\d)")

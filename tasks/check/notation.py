@@ -16,6 +16,8 @@ OPENING, CLOSING = "([{", ")]}"
 
 # In this order. The left side is a regular expression; a name ends where no letter follows.
 _RESPELL = [
+    (r"\A\s*=\s*", ""),
+    (r"\A`+([^`]*)`+\Z", r"\1"),  # code in Markdown
     (r",\\!\s*(?=\d{3})", "{,}"),  # TeX's thousands comma
     (r"(?<=\d)\{,\}(?=\d{3})", ""),
     (r"(?<=\d)\\[,;:! ]\s*(?=\d{3}(?!\d))", ""),  # thin space between groups of three digits
@@ -42,6 +44,7 @@ _RESPELL = [
     (r"\\mathbb\s*R(?![A-Za-z])|\\(?:reals|Reals|R)(?![A-Za-z])", r"\\mathbb{R}"),
     (r"\\mathbb\{R\}\s*(?:\^|_)\s*(?:\{\s*\+\s*\}|\+)", r"(0,\\infty)"),
     (r"(?<=[)\]}])\s*U\s*(?=[(\[{\\])", r"\\cup "),
+    (r"\A<([^<>]*,[^<>]*)>\Z", r"(\1)"),  # a vector
     (r"\A\]([^][]*)\[\Z", r"(\1)"),  # open intervals as ISO 31-11 writes them
     (r"\A\]([^][]*,[^][]*)\]\Z", r"(\1]"),
     (r"\A\[([^][]*,[^][]*)\[\Z", r"[\1)"),
@@ -67,7 +70,7 @@ _RESPELL = [
     (r"\A(?:negative|minus)\s+(?=[\d.\\$])", "-"),
     (r"\*|\\ast(?![A-Za-z])", r"\\cdot "),
     (r"\+\s*/\s*-", r"\\pm "),
-    (r"(?<![A-Za-z\\])(?:infinity|inf|oo)(?![A-Za-z])", r"\\infty "),
+    (r"(?<![A-Za-z\\])(?:[Ii]nfinity|inf|oo)(?![A-Za-z])", r"\\infty "),
     (r"(?<![A-Za-z\\])(sqrt|pi)(?![A-Za-z])", r"\\\1 "),
     (
         r"(?<![A-Za-z\\])((?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|exp)"
@@ -102,7 +105,7 @@ def normalise(text: str) -> str:
         text = _DOLLAR.sub(" ", text)
     text = unstyled(text)
     text = quote_text(to_latex(_DELIMITER.sub(" ", text)).strip())
-    text = _SAID.sub("", text)
+    text = _SAID.sub("", _SAID.sub("", text))  # the answer is option A
     for pattern, replacement in _RESPELL_COMPILED:
         text = pattern.sub(replacement, text)
     text = re.sub(r"\s+", " ", brace_arguments(text)).strip()
@@ -252,6 +255,11 @@ def depth(text: str) -> int:
     return max(depths, default=0)
 
 
+def is_outside(text: str, place: int) -> bool:
+    """Whether all brackets that open before a place are closed there."""
+    return sum((one in OPENING) - (one in CLOSING) for one in text[:place]) == 0
+
+
 def split_outside(text: str, pattern: str) -> list[str]:
     """The pieces between the matches of `pattern` that stand outside all brackets; stripped, empty ones left out."""
     depths, depth, quoted = [], 0, False
@@ -275,7 +283,9 @@ def unwrap(text: str) -> str:
         if text[:1] == '"' and text.find('"', 1) == len(text) - 1 and len(text) > 1:
             inner = text[1:-1].strip()
         elif (
-            text[:1] in ("(", "{") and matching(text, 0) == len(text) - 1 and len(split_outside(text[1:-1], "[,;]")) < 2
+            text[:1] in ("(", "{")
+            and matching(text, 0) == len(text) - 1
+            and len(split_outside(text[1:-1], r"[,;]" if text[0] == "(" else r"[,;]|\s\|\s|\\mid(?![A-Za-z])")) < 2
         ):
             if text[-1] not in ")}":
                 return text

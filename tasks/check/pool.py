@@ -1,4 +1,4 @@
-"""Checks answers in processes that can be killed: a hanging one costs its timeout, no more (design D4).
+"""Checks answers in processes that can be killed: a costly one costs seconds of work, no more (design D4).
 
 Most pairs are decided at sight in the caller (plain numbers, words, equal formulas); the rest goes to a small
 pool whose workers import the parser once. Whatever goes wrong with one answer is that answer's: it is UNDECIDED.
@@ -27,11 +27,14 @@ from tasks.check.equivalence import is_equal, is_equal_at_sight, is_same_text
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT = 5.0
-"""Seconds for one check in a worker, which is killed after it and replaced."""
 PROCESSOR_TIME = 1.0
 """Seconds of work for one check: after it the check is given up and the worker goes on with the next. Does not depend
 on what else the machine does."""
+LAST_RESORT = 4.0
+"""Seconds of work after which the worker ends, and another takes its place: C code lets no handler give it up."""
+TIMEOUT = 60.0
+"""Seconds by the clock for one check, which then does not work but waits: its worker is killed. A machine that is busy
+with other work takes long for `LAST_RESORT`."""
 PATROL = 1.0
 """Seconds between looks at whether the pool that a check waits for still runs."""
 ATTEMPTS = 2
@@ -89,12 +92,11 @@ class Checker:
 
     def check_many(self, pairs: Iterable[Pair], exact: bool = False) -> list[Verdict]:
         """Verdicts on (gold, answer) pairs, in their order, all workers busy."""
-        pairs = list(pairs)
-        at_sight = [_at_sight(*pair, exact) for pair in pairs]
-        for pair, seen in zip(pairs, at_sight, strict=True):
+        at_sight = [(pair, _at_sight(*pair, exact)) for pair in pairs]
+        for pair, seen in at_sight:
             if seen is None:
                 self._ask(pair)
-        return [seen or self._awaited(pair) for pair, seen in zip(pairs, at_sight, strict=True)]
+        return [seen or self._awaited(pair) for pair, seen in at_sight]
 
     def close(self) -> None:
         """Stops the workers, running checks too."""
@@ -171,7 +173,8 @@ class Checker:
     def _undecided(self, pair: Pair, problem: Exception) -> Verdict:
         """Not remembered: the machine may only have been busy."""
         self._asked.pop(pair, None)
-        logger.warning("Undecided whether %.80r equals %.80r: %s", pair[1], pair[0], problem or type(problem).__name__)
+        gold, answer = pair
+        logger.warning("Undecided whether %.80r equals %.80r: %s", answer, gold, str(problem) or type(problem).__name__)
         return Verdict.UNDECIDED
 
 
@@ -195,11 +198,13 @@ class _OutOfTime(BaseException):
 def _judge(gold: str, answer: str) -> bool:
     """`is_equal` in a worker, for as long as `PROCESSOR_TIME`."""
     try:
+        signal.setitimer(signal.ITIMER_PROF, LAST_RESORT)  # whose signal nobody handles
         signal.setitimer(signal.ITIMER_VIRTUAL, PROCESSOR_TIME)
         try:
             return is_equal(gold, answer)
         finally:
             signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            signal.setitimer(signal.ITIMER_PROF, 0)
     except _OutOfTime:
         raise Undecidable(f"it takes more than {PROCESSOR_TIME} s") from None
 

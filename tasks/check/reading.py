@@ -8,10 +8,10 @@ decided in compare.py.
 import re
 
 from tasks.check.answers import Answer, Choice, Listing, Matrix, Named, Ordered, Quantity, Region, Relation
-from tasks.check.notation import matching, split_outside, squeeze, unwrap
+from tasks.check.notation import is_outside, matching, split_outside, squeeze, unwrap
 from tasks.check.numerals import as_formula, exact_value
 from tasks.check.scalar import read_scalar
-from tasks.check.units import is_unit
+from tasks.check.units import in_digits, is_unit
 
 _VARIABLE = r"(?:[A-Za-z]|\\(?!pi\b|infty\b|in\b)[a-z]+)(?:_\{[\w+-]+\}|'|\^\{-1\})*"
 _NUMBER = r"-?(?:[\d./]+|\\frac\{\d+\}\{\d+\})"
@@ -24,6 +24,9 @@ _NAME = re.compile(
 _WORDS = re.compile(r"(?!(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|exp|sqrt)[A-Za-z]{4,}(?:\s+[A-Za-z]+)*")
 _SEPARATOR = r"[,;]|\"[,;]?\s*(?:and|or)\s*\"|(?<=[\s\"])(?:and|or)(?=[\s\"])|\\(?:land|lor|vee|wedge)(?![A-Za-z])"
 _THOUSANDS = re.compile(r"(?<![\d.,])(\d{1,3})((?:,\d{3})+)(?![\d]|,\d)")
+_APPROXIMATELY, _IN, _UNION = r"\\approx(?![A-Za-z])", r"\\in(?![A-Za-z])", r"\\cup(?![A-Za-z])"
+_SUCH_THAT = r"\\mid(?![A-Za-z])|\||(?<!\d)\s*:"
+_SETS = re.compile(r"\\(?:cup|cap|setminus|mathbb|emptyset)(?![A-Za-z])")
 _ORDER = re.compile(r"(<|>|\\le(?![A-Za-z])|\\ge(?![A-Za-z])|\\ne(?![A-Za-z]))")
 _UNIT_IN_BRACKETS = re.compile(r"(.*[\d)}!])\s+\(\s*([A-Za-z%$°¢][A-Za-z%.\s/^\d{}'-]*)\)", re.DOTALL)
 _AFTER_UNIT = re.compile(
@@ -36,6 +39,10 @@ _CHOICE = re.compile(
     re.DOTALL,
 )
 """Not where another option is named too, or this one is denied: (A), (B) and "(A) or (B)" choose nothing."""
+_PART = re.compile(r"(?:\A|(?<=[\s;,.]))\(([a-h]|[1-9]|i{1,3}|iv|v)\)\s*")
+_PART_NAMES = list("abcdefgh"), list("123456789"), ["i", "ii", "iii", "iv", "v"]
+_JOINT = r"(?:and|or|nor|but|only|not)\b|[+*/^=<>|&]"
+_CONDITION = re.compile(r"[<>=]|\\(?:in|le|ge|ne|text)(?![A-Za-z])|\"")
 _CHAIN = re.compile(r"[a-z](?:_\{\w+\})?")
 _ROWS = re.compile(r"\\begin\{(cases|aligned|gathered)\}(.*)\\end\{\1\}", re.DOTALL)
 _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb\{R\}", re.IGNORECASE)
@@ -43,14 +50,12 @@ _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb
 
 def read(text: str) -> Answer:
     """The typed answer of a normalised text. Total: what it cannot make out is a formula."""
-    text = unwrap(text)
-    if (found := _set(text) or _choice(text)) is not None:
+    text = in_digits(unwrap(text))
+    if (found := _set(text) or _parts(text) or _choice(text)) is not None:
         return found
-    if (rows := _ROWS.fullmatch(text)) and "&" not in (lines := re.sub(r"&\s*=|=\s*&", "=", rows[2])):
-        text = ", ".join(line for row in lines.split(r"\\") if (line := row.strip(" ,")))
-    if (match := _UNIT_IN_BRACKETS.fullmatch(text)) and (
-        len(match[2].strip()) > 1 or match[2] in "%$°¢" or is_unit(match[2])
-    ):
+    if rows := _ROWS.fullmatch(text):
+        text = re.sub(r"&\s*=|=\s*&", "=", rows[2]).replace(r"\\", ", ").strip(" ,")
+    if match := _UNIT_IN_BRACKETS.fullmatch(text):
         text = f"{match[1]} {match[2]}"  # 9 (apples)
     text = _AFTER_EQUATION.sub(", ", _AFTER_UNIT.sub(_apart, text))
     if not text.startswith(("(", "[")):  # between brackets a comma separates: (22,500) is a point
@@ -60,7 +65,7 @@ def read(text: str) -> Answer:
         return _listing(members, text)
     if r"\pm" in text or r"\mp" in text:
         return _plus_minus(text)
-    exactly, *nearly = split_outside(text, r"\\approx(?![A-Za-z])") or [text]
+    exactly, *nearly = split_outside(text, _APPROXIMATELY) or [text]
     if nearly:
         return _named(exactly, nearly[-1]) if _is_name(exactly) else read(exactly)
     if exactly != text.strip():
@@ -70,14 +75,27 @@ def read(text: str) -> Answer:
 
 def _set(text: str) -> Answer | None:
     """Members between braces, also without their backslashes, or all x with a condition."""
-    escaped = text.startswith(r"\{") and text.endswith(r"\}")
-    if (not escaped and not text.startswith("{")) or matching(text, int(escaped)) != len(text) - 1:
+    text = text.removeprefix("\\")
+    if not text.startswith("{") or matching(text, 0) != len(text) - 1:
         return None
-    inside = text[2:-2] if escaped else text[1:-1]
-    condition = split_outside(inside, r"\\mid(?![A-Za-z])|\||(?<!\d)\s*:")
-    if len(condition) == 2:
+    inside = text[1:-1].removesuffix("\\")
+    condition = split_outside(inside, _SUCH_THAT)
+    if len(condition) == 2 and _CONDITION.search(condition[1]):
         return read(condition[1])
     return Listing(_flat([read(member) for member in split_outside(inside, "[,;]")]), is_set=True)
+
+
+def _parts(text: str) -> Answer | None:
+    """What several questions in one are answered by: "(a) 5 (b) 6", "(1) x = 2; (2) 3"."""
+    found = [match for match in _PART.finditer(text) if is_outside(text, match.start())]
+    labels = [match[1] for match in found]
+    if len(found) < 2 or not any(labels == names[: len(labels)] for names in _PART_NAMES) or found[0].start():
+        return None
+    ends = [*(match.start() for match in found[1:]), len(text)]
+    values = list(map(lambda match, end: text[match.end() : end].strip(" ,;."), found, ends))
+    if not all(re.search(r"[\w)}\]%'\"$]\Z", value) and not re.match(_JOINT, value) for value in values):
+        return None
+    return Listing(tuple(map(_named, (f"({label})" for label in labels), values)))
 
 
 def _choice(text: str) -> Answer | None:
@@ -158,7 +176,7 @@ def _bracketed(text: str) -> Answer | None:
 
 def _relation(text: str) -> Answer | None:
     """`x = 4`, `4 = x`, `A = 2 + 3 = 5`, `-2 < x \\le 7`, `x \\in (1, 2)`, and other equations."""
-    if len(parts := split_outside(text, r"\\in(?![A-Za-z])")) == 2 and _is_name(parts[0]):
+    if len(parts := split_outside(text, _IN)) == 2 and _is_name(parts[0]):
         return _named(parts[0], parts[1])
     parts = split_outside(text, "=")
     is_probability = (
@@ -223,7 +241,7 @@ def _inequality(parts: list[str], marks: list[str]) -> Named | None:
 def _region(text: str) -> Answer | None:
     if _REALS.fullmatch(text.replace('"', "").strip()):
         return read(r"(-\infty,\infty)")
-    if not re.search(r"\\(?:cup|cap|setminus|mathbb|emptyset)(?![A-Za-z])", text):
+    if not _SETS.search(text):
         return None
-    members = split_outside(text, r"\\cup(?![A-Za-z])")
+    members = split_outside(text, _UNION)
     return Region(tuple(read(member) for member in members) if len(members) > 1 else (), as_formula(text))

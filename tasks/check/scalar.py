@@ -6,7 +6,7 @@ from fractions import Fraction
 from tasks.check.answers import Answer, Based, Clock, Quantity, Ratio, Words
 from tasks.check.notation import split_outside, squeeze, unwrap
 from tasks.check.numerals import as_formula, degrees, exact_value
-from tasks.check.units import NUMBER_WORDS, SCALES, canonical, is_unit
+from tasks.check.units import NUMBER_WORDS, SCALES, canonical, is_unit, powers_marked
 
 _MATH_WORD = r"sin|cos|tan|cot|sec|csc|log|exp|sqrt|pi|arcsin|arccos|arctan|frac|infty|mod|bmod|max|min|gcd|lcm|det|lim"
 
@@ -18,8 +18,16 @@ _NO_NUMBER = re.compile(
     r"|\d+([-/])\d+\1\d+"  # a date
     r"|.*[\d.]\s+[\d.].*"  # digits apart
 )
+_NO_UNIT = re.compile(
+    r"\b(?:not|no|nor|never|isn|wrong|incorrect|false|impossible|maybe)\b|(?<!\^)(?<!\^\{)(?<!\^\{-)\d"
+    r"|\A[\s\"]*(?:squared|cubed|factorial|halves|(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth)s)\b"
+    r"|\A(?:st|nd|rd|th)\b"
+    r"|\A\"\s*(?-i:[eiknxyz])\s*\"\Z|\A\"(?-i:[KMB])\"\Z",  # \text{k}, but \text{ K} is Kelvin
+    re.IGNORECASE,
+)
+"""Words behind a number that deny it or change it, and further digits: "7 is wrong", "7 maybe 8", "7 squared"."""
 _BASE = re.compile(r"\s*_\{\s*(?:base)?\s*(\w+)\s*\}|,?\s*\(?\bbase\s+(\w+)\)?\Z")
-_PLAIN_UNIT = re.compile(r"(.*?(?:[\d)}!]|\\pi))\s*([A-Za-z][A-Za-z\s/^.\d{}-]*)", re.DOTALL)
+_PLAIN_UNIT = re.compile(r"(.*?(?:[\d)}!]|\\pi))\s*(/?\s*[A-Za-z][A-Za-z\s/^.\d{}-]*)", re.DOTALL)
 
 
 def read_scalar(text: str) -> Answer:
@@ -52,11 +60,11 @@ def _quantity(text: str, plain: str) -> Answer:
     if (angle := degrees(plain)) is not None:
         return Quantity(as_formula(str(angle)), angle, "degree")
     number, unit, factor = _take_unit(text, plain)
-    if number.casefold() in NUMBER_WORDS:
-        number = str(NUMBER_WORDS[number.casefold()])
-    is_worded = re.search(
-        r"[A-Za-z]{4}|[A-Za-z]{2}\s+[A-Za-z]{2}|\A(?:yes|no)\Z", number, re.IGNORECASE
-    ) or re.fullmatch(r'"[^"]*[A-Za-z]{2}[^"]*"', text)
+    is_worded = (
+        _is_short_word(number)
+        or re.search(r"[A-Za-z]{4}|[A-Za-z]{2}\s+[A-Za-z]{2}|\A(?:yes|no)\Z", number, re.IGNORECASE)
+        or re.fullmatch(r'"[^"]*[A-Za-z]{2}[^"]*"', text)
+    )
     if is_worded and not re.search(rf"[\\^_{{}}=]|\d|\A(?:{_MATH_WORD})(?![A-Za-z])", number):
         words = re.sub(r"\A(?:an?|the|there (?:is|are))\s+", "", " ".join(number.casefold().split()).strip(" .!"))
         return Words(re.sub(r"\bsolutions\Z", "solution", words))
@@ -69,6 +77,16 @@ def _quantity(text: str, plain: str) -> Answer:
         rf"\frac{{{factor.numerator}}}{{{factor.denominator}}}\cdot({as_formula(number)})",
         None if exact is None else exact * factor,
         unit,
+    )
+
+
+def _is_short_word(text: str) -> bool:
+    """Amy, USA, ten: three letters that are no product of variables, which are written in order (xyz) or have no
+    vowel."""
+    if not re.fullmatch("[A-Za-z]{3}", text) or re.fullmatch(_MATH_WORD, text):
+        return False
+    return text.isupper() or (
+        re.search("[aeiou]", text, re.IGNORECASE) is not None and (text[0].isupper() or list(text) != sorted(text))
     )
 
 
@@ -109,18 +127,20 @@ def _take_sign(text: str) -> tuple[str, str, Fraction] | None:
 def _split_unit(text: str, plain: str) -> tuple[str, str]:
     """Number and unit: the text behind a value, or plain words that can be no product of variables."""
     quote = text.find('"')
-    if re.search(r"[A-Za-z0-9)}]\s*(?:\\cdot)?\s*(?:\\frac\{)?\Z", text[: max(quote, 0)]):
+    is_unit_text = not _NO_UNIT.search(powers_marked(text[quote:]))
+    if is_unit_text and re.search(r"[A-Za-z0-9)}]\s*(?:\\cdot)?\s*(?:\\frac\{)?\Z", text[: max(quote, 0)]):
         number = re.sub(r"(?:\\cdot)?\s*(?:\\frac\{)?\Z", "", text[:quote].rstrip())
         return number, text[quote:]
     if (match := _PLAIN_UNIT.fullmatch(plain)) and not re.fullmatch(r"\([A-Z]\)", match[1]):  # an option's letter
         first, *_ = words = re.findall(r"[A-Za-z]+", match[2])
-        is_known = is_unit(first) and (len(first) > 1 or plain[match.end(1)].isspace())
+        is_rate = match[2].startswith("/")  # 5/day, but 5/m may be a fraction
+        is_known = is_unit(first) and (len(first) > 1 or (plain[match.end(1)].isspace() and not is_rate))
         is_noun = any(len(word) > 3 for word in words) or (
             plain[match.end(1)].isspace() and re.fullmatch(r"[A-Za-z]{3}", first) and re.search("[aeiou]", first)
         )
+        is_noun = is_noun and not is_rate
         is_noun = is_noun and len(first) > 1 and not re.fullmatch(_MATH_WORD, first)
-        is_noun = is_noun and not re.search(r"(?<!\^)(?<!\^\{)\d", match[2])  # "7 maybe 8" is no number of things
-        if is_known or is_noun:
+        if (is_known or is_noun) and not _NO_UNIT.search(powers_marked(match[2])):
             return match[1], match[2]
     return plain, ""
 

@@ -66,6 +66,8 @@ def _same(gold: Any, answer: Any) -> bool:
             return gold.shape == answer.shape and all(map(_same_value, gold.flat(), answer.flat()))
         case sympy.Equality() | sympy.Unequality(), sympy.Equality() | sympy.Unequality():
             return type(gold) is type(answer) and _proportion(gold, answer) is not None
+        case (sympy.Equality(), sympy.Rel()) | (sympy.Rel(), sympy.Equality()):
+            return False  # a circle is no disc
         case sympy.Rel(), sympy.Rel():
             return _same_inequality(gold, answer) or _same_set(gold, answer)
         case sympy.Tuple(), sympy.Tuple():

@@ -5,6 +5,8 @@ ANSWERS.md: "A unit that is given must agree: 60 feet is not 60 inches"; nothing
 
 import re
 
+from text_to_num import text2num
+
 _SAME = {
     "dollar": "$ usd dollar buck", "cent": "cent ¢", "pound sterling": "£", "euro": "€ euro eur",
     "yen": "¥ yen jpy", "rupee": "₹ rupee rs inr",
@@ -23,7 +25,10 @@ _SAME = {
     "second": "second sec s", "minute": "minute min", "hour": "hour hr h", "day": "day", "week": "week wk",
     "month": "month", "year": "year yr", "acre": "acre", "hertz": "hertz hz", "newton": "newton",
     "joule": "joule j",
-    "watt": "watt w", "volt": "volt v", "square": "square sq", "cubic": "cubic cu", "per": "per /",
+    "watt": "watt w", "kilowatt": "kilowatt kw", "volt": "volt v", "ohm": "ohm", "kelvin": "kelvin",
+    "pascal": "pascal pa", "kilopascal": "kilopascal kpa", "coulomb": "coulomb", "calorie": "calorie cal",
+    "kilojoule": "kilojoule kj", "kilohertz": "kilohertz khz", "megahertz": "megahertz mhz",
+    "square": "square sq", "cubic": "cubic cu", "per": "per /",
     "": "unit",
 }  # fmt: skip
 _CANONICAL = {word: name for name, words in _SAME.items() for word in words.split()} | {"": ""}
@@ -34,7 +39,11 @@ _IRREGULAR = {
     "children": "child",
     "feet": "foot",
     "inches": "inch",
-}
+    "teeth": "tooth", "geese": "goose", "mice": "mouse", "oxen": "ox", "pence": "penny", "pennies": "penny",
+    "wolves": "wolf", "shelves": "shelf", "halves": "half", "calves": "calf", "leaves": "leaf", "loaves": "loaf",
+    "knives": "knife", "wives": "wife", "lives": "life", "scarves": "scarf", "thieves": "thief",
+    "potatoes": "potato", "tomatoes": "tomato", "heroes": "hero", "buses": "bus", "gases": "gas", "quizzes": "quiz",
+}  # fmt: skip
 _SHORTHAND = {
     "mph": "mile per hour",
     "kph": "kilometer per hour",
@@ -56,6 +65,30 @@ NUMBER_WORDS |= {ten: 10 * number for number, ten in enumerate(_TENS, 2)} | {
     for ones, one in enumerate(_COUNTING.split()[1:10], 1)
 }
 
+_NUMERAL = re.compile(
+    rf"(?:an? )?(?:{'|'.join(sorted((*NUMBER_WORDS, *SCALES), key=len, reverse=True))})"
+    rf"(?:(?: and |[ -])(?:{'|'.join(sorted((*NUMBER_WORDS, *SCALES), key=len, reverse=True))}))+"
+    rf"|an? (?:{'|'.join(SCALES)})"
+)
+
+
+def in_digits(text: str) -> str:
+    """A whole number in words as digits ("one hundred and five"), any other text as it is."""
+    words = text.casefold()
+    if words in NUMBER_WORDS:
+        return str(NUMBER_WORDS[words])
+    if not _NUMERAL.fullmatch(words):
+        return text
+    try:
+        return str(text2num(re.sub(r"\Aan? ", "one ", words), "en"))
+    except ValueError:  # numerals in no order: five six
+        return text
+
+
+def powers_marked(text: str) -> str:
+    """Powers of lengths that are written without their sign: cm2 is cm^2."""
+    return re.sub(r"(?<![A-Za-z])([mcdk]?m|ft|in|yd|mi)([23])(?!\d)", r"\1^\2", text)
+
 
 def is_unit(word: str) -> bool:
     """Is this word the name of a unit of measure (in any of its spellings)? Counted nouns are not."""
@@ -68,10 +101,10 @@ def canonical(text: str) -> str:
 
     Of counted things only the last word decides: "red apples" are apples.
     """
-    text = re.sub(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"\1 / \2", text)
+    text = re.sub(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"\1 / \2", powers_marked(text))
     text = re.sub(r"([A-Za-z]+)\s*\^\s*\{\s*-\s*1\s*\}", r" / \1", text)
     text = re.sub(r"([A-Za-z]+)\s*\^\s*\{\s*-\s*([23])\s*\}", r" / \1^\2", text)
-    text = re.sub(r"\\(?:frac|cdot)|[\"{}()\\]", " ", text.lower().replace("^{2}", "^2").replace("^{3}", "^3"))
+    text = re.sub(r"\\(?:frac|cdot)|[\"{}()\\]", " ", text.lower())
     text = re.sub(r"\bin (?:total|all|each|the)\b.*|\baltogether\b", " ", text)
     text = re.sub(r"\^\s*([23])", r" ^\1 ", text.replace("/", " per ").replace(".", " "))
     names: list[str] = []
@@ -83,7 +116,7 @@ def canonical(text: str) -> str:
                 power = "^2" if name == "square" else "^3"
             elif part in ("squared", "^2", "cubed", "^3"):
                 names[-1:] = [f"{names[-1]}^{'2' if part in ('squared', '^2') else '3'}"] if names and names[-1] else []
-            elif name not in ("of", "the", "a", "an", "each", "total"):
+            elif name not in ("of", "the", "each", "total"):
                 names.append(name + power if name else "")
                 power = ""
     known = [name for name in names if name.split("^")[0] in _SAME]
@@ -91,9 +124,10 @@ def canonical(text: str) -> str:
 
 
 def _singular(word: str) -> str:
-    if word in _CANONICAL or len(word) < 3:
+    if word in _CANONICAL or word in _IRREGULAR.values() or len(word) < 3:
         return word
-    word = _IRREGULAR.get(word, word)
+    if word in _IRREGULAR:
+        return _IRREGULAR[word]
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("ches", "shes", "xes", "sses")):

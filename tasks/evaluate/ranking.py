@@ -1,7 +1,8 @@
 """The step *rank_values*: how well V tells the better of two sibling steps, on trees that nobody was trained on.
 
 Search, beam and Step-APO compare *siblings*. Over the steps of all trees together, a V that only knows how hard the
-question is ranks well, too: that figure is given as `pooled_auc`, under the name of what it is.
+question is ranks well, too: that figure is given as `pooled_auc`, under the name of what it is. What siblings are
+worth, the policy may know already, or hold the contrary of: `prior_auc` is its prior's concordance on the same pairs.
 """
 
 import asyncio
@@ -22,17 +23,19 @@ BOOTSTRAP_RESAMPLES = 1_000
 
 
 class Ranked(NamedTuple):
-    """A step whose outcome, in [-1, 1], is known. `state`: the token ids that V is read of."""
+    """A step whose outcome, in [-1, 1], is known. `prior`: of the policy that searched. `state`: the token ids that V
+    is read of."""
 
     question_id: str
     tree_id: str
     parent_id: int
     kind: str
     outcome: float
+    prior: float
     state: list[int]
 
 
-@step("rank_values", version=3, task_run_name="rank-values-{name}")
+@step("rank_values", version=4, task_run_name="rank-values-{name}")
 def rank_values(stage: Stage, model: Ref, name: str, search: Ref) -> int:
     """Table `value_rankings`: plan steps and solutions of the held-out trees of `search`, ranked by a model's V.
 
@@ -62,8 +65,8 @@ def steps_of(tree: SearchedTree) -> Iterator[Ranked]:
     """The steps of a tree that have an outcome."""
     for node_id, outcome in tree.outcomes.items():
         path = tree.path(node_id)
-        parent_id, kind = path[-1]["parent_id"], path[-1]["kind"]
-        yield Ranked(tree.question_id, tree.tree_id, parent_id, kind, outcome.mean, ids_of(path))
+        parent_id, kind, prior = (path[-1][field] for field in ("parent_id", "kind", "prior"))
+        yield Ranked(tree.question_id, tree.tree_id, parent_id, kind, outcome.mean, prior, ids_of(path))
 
 
 def rankings(model: str, trees: int, ranked: Sequence[Ranked], values: Sequence[float]) -> list[dict[str, Any]]:
@@ -80,6 +83,7 @@ def rankings(model: str, trees: int, ranked: Sequence[Ranked], values: Sequence[
             "value_mean": float(v.mean()) if steps else None,
             "value_sd": float(v.std()) if steps else None,
             "pooled_auc": pooled_auc(steps, v),
+            "prior_auc": sibling_auc(steps, np.array([one.prior for one in steps]))["sibling_auc"],
         }
         rows.append(about | sibling_auc(steps, v))
     return rows

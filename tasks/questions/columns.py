@@ -31,6 +31,7 @@ from tasks.questions.values import (
     kinds_of,
     level_of,
     listed,
+    parsed_list,
     short,
     solution_of,
     text_of,
@@ -40,7 +41,9 @@ REQUIRED = ("question", "answer")
 OPTIONAL = ("kind", "level", "solution", "choices")
 KNOWN = (*REQUIRED, *OPTIONAL)
 _PLUS = " + "
-_OPTIONS = {"options", "candidates", "alternatives", "endings"}
+_OPTIONS = {"options", "candidates", "alternatives", "endings", "choice"}
+_GIVEN = {"table", "theory", "dialogue", "pre_text", "para", "paragraph", "story", "document", "premise", "premises"}
+"""Columns without which a question cannot be answered."""
 _IMAGES = ("image", "images", "decoded_image", "image_1")
 _ABSENT = object()
 _WAY_OUT = 'with `columns`, e.g. {"question": "Body + Question"} (of a benchmark: in evaluation.columns, by its name)'
@@ -51,7 +54,8 @@ class _Draft(NamedTuple):
 
     question: Question
     options: Options | None
-    needs_image: bool = False
+    unasked: str | None = None
+    """Why it cannot be asked."""
 
 
 def map_rows(rows: Iterable[tuple[str, Row]], columns: Mapping[str, str]) -> Mapped:
@@ -79,6 +83,14 @@ def map_rows(rows: Iterable[tuple[str, Row]], columns: Mapping[str, str]) -> Map
             raise QuestionError(
                 f"{where}: the column {unused[0]!r} seems to hold options: map choices to it {_WAY_OUT}"
             )
+        if "question" not in columns:
+            asked = mapping.get("question", "question")
+            given = [name for name in row if name.casefold() in _GIVEN and row[name] not in (None, "", [], {})]
+            if left := [name for name in given if name not in asked.split(_PLUS)]:
+                raise QuestionError(
+                    f"{where}: the column {left[0]!r} seems to belong to the question: map question to "
+                    f"{_PLUS.join([left[0], asked])!r}, or to {asked!r} alone, {_WAY_OUT}"
+                )
         drafts.append(_draft(where, row, mapping, says_yes=known is not None and known.says_yes))
     said = "; ".join(f"{key}: {column}" for key, column in (known.columns if known else {}).items())
     notes = (f"the columns are those of {known.name} ({said})",) if known else ()
@@ -99,7 +111,11 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
     options = _options(where, values["choices"], question, mapping)
     if says_yes and not options:
         answer = {"true": "yes", "false": "no"}.get(str(answer).casefold(), answer)
-    gold = answer_of(answer, where)
+    answer = parsed_list(answer)
+    unasked = "the answer is a list of several" if _are_several(answer) else None
+    if any(row.get(name) not in (None, "", [], {}) for name in _IMAGES):
+        unasked = "it has an image, which a language model doesn't see"
+    gold = answer_of(answer[0] if _are_several(answer) else answer, where)
     is_letter = re.fullmatch(r"\(?([A-Z])\)?", gold)
     if (
         is_letter
@@ -118,8 +134,14 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
             solution=solution_of(values["solution"][0], where),
         ),
         options,
-        needs_image=any(row.get(name) not in (None, "", [], {}) for name in _IMAGES),
+        unasked,
     )
+
+
+def _are_several(answer: Any) -> bool:
+    """Whether an answer is a list of different texts or numbers, of which nobody knows whether each or all are due."""
+    is_flat = isinstance(answer, list) and not any(isinstance(one, dict | list | tuple) for one in answer)
+    return is_flat and len(set(map(str, answer))) > 1
 
 
 def _options(where: str, given: list[Any], question: str, mapping: Mapping[str, str]) -> Options | None:
@@ -137,18 +159,18 @@ def _with_golds(drafts: list[_Draft], notes: tuple[str, ...], first: int | None)
     chosen = {
         number: choice_of(one.question.where, one.options, one.question.answer)
         for number, one in enumerate(drafts)
-        if one.options and one.question.answer
+        if one.options and one.question.answer and not one.unasked
     }
     letters, how = letters_of(list(chosen.values()), first) if chosen else ([], "")
     letter_of = dict(zip(chosen, letters, strict=True))
     if "index" in how:
         notes = (*notes, f"the answers name their options {how}")
     questions: list[Question | LeftOut] = []
-    for number, (one, options, needs_image) in enumerate(drafts):
+    for number, (one, options, unasked) in enumerate(drafts):
         if not one.question or not one.answer:  # refused with all others of its kind, when the rows are validated
             questions.append(one)
-        elif needs_image:
-            questions.append(LeftOut(one.where, "it has an image, which a language model doesn't see"))
+        elif unasked:
+            questions.append(LeftOut(one.where, unasked))
         elif options:
             if why := unjudgeable(options, letter_of[number]):
                 questions.append(LeftOut(one.where, why))

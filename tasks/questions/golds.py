@@ -13,6 +13,9 @@ from tasks.check.notation import boxed_contents
 _PHRASE = re.compile(r"(?:\b(?:the|final|correct)\s+)*\banswer\b\**(?:\s+is\b\s*:?|\s*[:=])[*\s]*", re.IGNORECASE)
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _HOPE = re.compile(r"\s*I hope it is correct\.?\s*\Z")  # Minerva's few-shot prompt, and who learnt from it
+_BARE_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z{])\s*([^\s${}\\][^${}]*?)\s*\.?\s*(?=\$|\\\)|\\\]|\Z)")
+_BECAUSE = re.compile(r",?\s+(?:because|since)\s.*", re.IGNORECASE)
+_SENTENCE = re.compile(r"(?:[A-Z][a-z']*,?|I)(?:\s+\S+){2,}[.!]")
 _NOTHING = {"", "proof", "notfound", "not found"}  # NuminaMath 1.5 has these words where it has no answer
 _SENTENCES = re.compile(r"(?:[^\W\d_]{3}|[\d)$}%])[.!?]\s+[A-Z]")
 
@@ -35,6 +38,8 @@ def final_answer(text: str) -> Gold:
         NoFinalAnswer: there is none to be seen, so that every answer to the question would be judged wrong.
     """
     text = text.strip()
+    if not boxed_contents(text):
+        text = _BARE_BOX.sub(r"\\boxed{\1}", text)  # \boxed 72
     boxed = boxed_contents(text)
     start, stated = _stated(text)
     answers = boxed[-1:] + stated
@@ -85,11 +90,14 @@ def _mark(line: str) -> tuple[int, str]:
         place = hashes if hashes >= 0 else place
     else:
         place, said = hashes, line[hashes + 4 :] if hashes >= 0 else ""
-    said = re.sub(r"(?<!\.\w)\.$", "", _HOPE.sub("", said).strip("* \r\n"))  # "at 6 a.m." keeps its full stop
+    said = re.sub(
+        r"(?<!\.\w)\.$", "", _HOPE.sub("", _BECAUSE.sub("", said)).strip("* \r\n")
+    )  # "at 6 a.m." keeps its full stop
     return place, said.strip("* ")
 
 
 def _is_worked(text: str) -> bool:
     """Whether a text without a mark is a solution: of several lines, of sentences, or with GSM8K's calculations."""
     is_prose = len(text.split()) > 8 and _SENTENCES.search(text)
-    return bool(is_prose) or len(text.splitlines()) > 1 or "<<" in text or "####" in text
+    is_prose = is_prose or (_SENTENCE.fullmatch(text) and re.search(r"\d", text))  # He has 15 apples.
+    return bool(is_prose) or r"\boxed" in text or len(text.splitlines()) > 1 or "<<" in text or "####" in text

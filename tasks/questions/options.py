@@ -24,7 +24,7 @@ _LABELLED = re.compile(
     r"\s*(?:[(\[]([A-Za-z]|\d{1,2})\s*[)\]]|([A-Za-z]|\d{1,2})\s*\)|([A-Za-z])[.:]\s|(\d{1,2})\.\s)\s*"
 )
 
-_SHOWN = re.compile(r"^\s*\(?([A-Z])[).:]\s", re.MULTILINE)
+_SHOWN = re.compile(r"^\s*\(?([A-Z])[).:]\s+(.*)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -161,12 +161,13 @@ def unjudgeable(options: Options, letter: str) -> str | None:
 
 def misses_shown(question: str, gold: str) -> bool:
     """Whether a question shows lettered options on lines of their own, and its gold is a letter of none of them."""
-    shown = _SHOWN.findall(question)
+    shown, texts = [list(column) for column in zip(*_SHOWN.findall(question), strict=True)] or [[], []]
     if len(shown) < 2 or shown != list(ascii_uppercase[: len(shown)]):
         return False
     label = _LABEL.fullmatch(gold)
     letter = label[1] if label and label[1].isalpha() else ""
-    return letter not in shown and (letter != "" or "ptions:" in question)
+    is_index = gold.isascii() and gold.isdecimal() and int(gold) <= len(shown) and not any(gold in one for one in texts)
+    return letter not in shown and (letter != "" or "ptions:" in question or is_index)
 
 
 def choice_of(where: str, options: Options, gold: str) -> Choice:
@@ -209,7 +210,8 @@ def _labelled(texts: tuple[str, ...], labels: list[str]) -> Options:
     prefixes = [_LABELLED.match(text) for text in texts]
     found = [next(filter(None, prefix.groups())) for prefix in prefixes if prefix]
     for first in ("A", "a", "0", "1"):
-        if found == [_next(first, step) for step in range(len(texts))]:
+        labels = [_next(first, step) for step in range(len(texts))]
+        if found == labels or (first.isalpha() and sorted(found) == labels):  # letters may be in another order
             rest = tuple(text[prefix.end() :].strip() for text, prefix in zip(texts, prefixes, strict=True) if prefix)
             return Options(rest, tuple(found)) if all(rest) else Options(texts)
     return Options(texts)

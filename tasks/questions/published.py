@@ -35,6 +35,8 @@ SETS = (
         for passage in ("passage", "meta.passage")
     ),
     *(Published("a passage", _questions(f"{passage} + question", "answer")) for passage in ("article", "context")),
+    Published("TabMWP", _questions("table_title + table + question", "answer", solution="solution")),
+    Published("ScienceQA", _questions("hint + question", "answer", "choices", "solution"), first=0),
     Published("StrategyQA", _questions("question", "answer", solution="facts"), says_yes=True),
     Published("SocialIQA", _questions("context + question", "label", "answerA + answerB + answerC"), first=1),
     Published("WinoGrande", _questions("sentence", "answer", "option1 + option2"), first=1),
@@ -87,5 +89,11 @@ SETS = (
 
 
 def recognised(has: Callable[[str], bool]) -> Published | None:
-    """The first set all of whose columns are there (`has` says it of a mapping such as "Body + Question")."""
-    return next((one for one in SETS if all(map(has, one.columns.values()))), None)
+    """The first set all of whose columns are there (`has` says it of a mapping such as "Body + Question").
+
+    Of rows with columns named question and answer no set takes another question: a chat or a prompt beside them is a
+    copy in another form.
+    """
+    has_own = has("question") and has("answer")
+    fitting = (one for one in SETS if all(map(has, one.columns.values())))
+    return next((one for one in fitting if not has_own or "question" in one.columns["question"].split(" + ")), None)

@@ -4,6 +4,7 @@ JSON's NaN, null and an absent value are one: missing. A number is written out a
 """
 
 import html
+import json
 import re
 import reprlib
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ DIGITS = 1_000
 """Of a number before or after its point."""
 MOST_LEVEL = 2**31 - 1
 Row = dict[str, Any]
-_MISSING = ("nan", "NaN", "<NA>", "#N/A", r"\N")
+_MISSING = ("nan", "NaN", "<NA>", "#N/A", "#DIV/0!", "#NAME?", "#NUM!", "#REF!", "#VALUE!", "null", "NULL", r"\N")
 """What pandas, Excel and databases write for a missing value."""
 _FLOAT = re.compile(r"-?\d+\.0|-?\d(?:\.\d+)?e[+-]?\d{1,4}", re.ASCII)
 
@@ -69,6 +70,16 @@ def answer_of(value: Any, where: str) -> str:
     if _ENTITY.search(text):
         text = html.unescape(text).strip()  # taken from a web page
     return _number(Decimal(text), where, "answer") if _FLOAT.fullmatch(text) else text
+
+
+def parsed_list(value: Any) -> Any:
+    """A text that is a list of texts in JSON, as Skywork-OR1 has it, as that list; anything else as it is."""
+    if not isinstance(value, str) or not value.startswith('["') or not value.endswith('"]'):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        return value
 
 
 def level_of(value: Any, where: str) -> int:

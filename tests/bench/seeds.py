@@ -18,7 +18,7 @@ from typing import Any
 from tests.bench.report import deviation
 
 CPL = Path(sys.executable).parent / "cpl"
-SHUFFLED = ("questions", "search", "pairs", "sft", "value", "step_apo", "step_dpo", "control")
+SHUFFLED = ("questions", "search", "pairs", "sft", "value", "step_apo", "control")
 
 
 def round(seed: int) -> dict[str, Any]:

@@ -1,5 +1,7 @@
 """Recipes and the form: what a user can ask for, and what comes of it."""
 
+import json
+import re
 from typing import Any
 
 import pytest
@@ -65,6 +67,31 @@ def test_what_is_left_blank_passes_the_form() -> None:
     blank = {"search": {"simulations": None, "c_puct": 1.0}, "questions": {"columns": None}}
     assert validate(blank, form(cpl)) == []
     assert validate({}, form(cpl)) == []
+
+
+@pytest.mark.parametrize("chosen", [True, False])
+def test_a_yes_or_no_is_chosen_from_a_list_that_is_blank(chosen: bool) -> None:
+    adaptive = form(cpl)["properties"]["search"]["properties"]["adaptive"]
+    assert adaptive["enum"] == [True, False]
+    assert not {"type", "anyOf", "default"} & adaptive.keys(), "drawn as a switch, or as a choice between types"
+    assert validate({"search": {"adaptive": chosen}}, form(cpl)) == []
+    assert validate({"search": {"adaptive": "yes"}}, form(cpl))
+
+
+def test_a_fraction_where_a_whole_number_belongs_is_told_as_a_bound_is() -> None:
+    """Of types the UI tells at the field alone, and Submit does nothing; of all else the server says the name."""
+    fields = [field for group in form(cpl)["properties"].values() for field in group.get("properties", {}).values()]
+    assert not any(field.get("type") == "integer" for field in fields)
+    (problem,) = validate({"search": {"simulations": 1.5}}, form(cpl))
+    assert (problem.json_path, problem.message) == ("$.search.simulations", "1.5 is not a multiple of 1")
+    assert validate({"search": {"simulations": 3.0}}, form(cpl)) == []
+    assert configure("cpl-micro", search={"simulations": 3.0}) == configure("cpl-micro", search={"simulations": 3})
+
+
+@pytest.mark.parametrize("flow", [cpl, cpl_campaign], ids=["round", "campaign"])
+def test_the_form_sends_nobody_to_a_document_that_is_not_here(flow: Any) -> None:
+    named = re.findall(r"[\w/]+\.md\b", json.dumps(form(flow)))
+    assert all((RECIPES.parent.parent / document).exists() for document in named), named
 
 
 @pytest.mark.parametrize("flow", [cpl, cpl_campaign], ids=["round", "campaign"])

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from typer.testing import CliRunner
@@ -56,6 +57,14 @@ def test_up_brings_every_part_up_and_keeps_its_keys_to_itself(stack: Stack) -> N
         if connection.status == psutil.CONN_LISTEN
     }
     assert addresses == {"127.0.0.1"}
+
+
+@pytest.mark.integration
+def test_the_address_that_is_printed_opens_the_ui_that_a_runs_address_opens(stack: Stack) -> None:
+    """Prefect has two; its own messages print addresses of the first, and "/" leads to the one of the settings."""
+    opened = {path: httpx.get(stack.ui + path, headers={"accept": "text/html"}) for path in ("/", "/runs/flow-run/x")}
+    assert {path: page.status_code for path, page in opened.items()} == dict.fromkeys(opened, 200)
+    assert opened["/"].text == opened["/runs/flow-run/x"].text
 
 
 @pytest.mark.integration

@@ -75,6 +75,7 @@ TABLES: Tables = {
             "sibling_auc_stderr": error,
             "sibling_pairs": pairs,
             "pooled_auc": 0.657,
+            "prior_auc": 0.125,
         }
         for kind, auc, error, pairs in (("plan", 0.31, 0.12, 16), ("solution", None, None, 0))
     ],
@@ -204,6 +205,7 @@ def test_a_summary_prints_stages_counts_accuracies_and_notes(capsys: pytest.Capt
         "better",
         "How V ranks siblings of held-out trees",
         "0.310 ± 0.120",
+        "0.125",
         "-0.125 ± 0.013",
         "= base",
     ):

@@ -232,7 +232,7 @@ def sample(name: str, question_id: str, kinds: list[str], is_correct: bool | Non
 
 
 def ranking(name: str, kind: str, **figures: Any) -> Row:
-    return {"model": name, "kind": kind, "trees": 1, "value_mean": 0.1, "value_sd": 0.2} | figures
+    return {"model": name, "kind": kind, "trees": 1, "value_mean": 0.1, "value_sd": 0.2, "prior_auc": None} | figures
 
 
 ROUND: dict[str, list[Row]] = {

@@ -1,6 +1,8 @@
 """Answers are judged by the data's conventions, and an answer that hangs costs its timeout and nothing else."""
 
 import asyncio
+import gc
+import itertools
 import json
 import os
 import re
@@ -38,7 +40,7 @@ def groups() -> dict[str, list[tuple[str, str, bool]]]:
 
 @pytest.fixture(scope="module")
 def checker() -> Iterator[Checker]:
-    with Checker(workers=2, timeout=3.0) as running:
+    with Checker(workers=2) as running:
         yield running
 
 
@@ -95,9 +97,9 @@ def test_the_last_complete_box_is_the_answer(text: str, answer: str | None) -> N
     "text", [r"\boxed{" * 60_000, "{" * 400_000, r"\boxed{" * 30_000 + "}" * 30_000, "\\" * 400_000]
 )
 def test_a_text_is_searched_for_its_box_in_time_that_grows_with_it(text: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     extract_answer(text + r"\boxed{5}")
-    assert time.monotonic() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 @pytest.mark.parametrize(
@@ -107,15 +109,16 @@ def test_a_text_is_searched_for_its_box_in_time_that_grows_with_it(text: str) ->
      "\x00", "😀"],
 )  # fmt: skip
 def test_rubbish_is_wrong_and_quickly_so(answer: str) -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert is_equal_at_sight("5", answer) in (False, None)
-    assert time.monotonic() - started < 2.0
+    assert time.process_time() - started < 2.0
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [
         ("12", Fraction(12)), ("-12", Fraction(-12)), ("- 12", Fraction(-12)), ("+12", Fraction(12)), ("--12", None),
+        ("-+12", None),
         ("1,234", Fraction(1234)), ("12 345", Fraction(12345)), ("1,234.5", Fraction(2469, 2)), ("12,34", None),
         (".5", Fraction(1, 2)), ("2.", Fraction(2)), ("3/4", Fraction(3, 4)), ("3/-4", Fraction(-3, 4)), ("3/0", None),
         (r"\frac{3}{4}", Fraction(3, 4)), (r"\frac{-3}{4}", Fraction(-3, 4)), (r"\frac{3}{0}", None),
@@ -137,7 +140,9 @@ def test_a_plain_number_is_read_exactly(text: str, value: Fraction | None) -> No
         ("sq. ft", "foot^2"), ("square feet", "foot^2"), ("ft^2", "foot^2"), ("cubic inches", "inch^3"),
         ("red apples", "apple"), ("cherries", "cherry"), ("pies", "pie"), ("boxes", "box"), ("dishes", "dish"),
         ("in.", "inch"), ("branches", "branch"), ("glasses", "glass"), ("glass", "glass"), ("men", "man"), ("", ""),
-        ("units", ""),
+        ("units", ""), ("cm^{2}", "centimeter^2"), ("inches cubed", "inch^3"), ("in.^{3}", "inch^3"),
+        ("kms", "kilometer"), ("flies", "fly"), ("apples each", "apple"), ("apples total", "apple"),
+        ("of the cake", "cake"),
         ("miles per hour", "mile per hour"), ("mph", "mile per hour"), ("m/s", "meter per second"), ("in total", ""),
         ("cm squared", "centimeter^2"), ("years old", "year"), ("ft of rope", "foot"), ("apples in the box", "apple"),
         ("apples altogether", "apple"), ("of the", ""),
@@ -169,7 +174,7 @@ def test_too_long_and_too_deep_answers_are_wrong_unread() -> None:
     assert is_equal("5", "(" * 40 + "5" + ")" * 40)
     assert not is_equal("5", "(" * 41 + "5" + ")" * 41)
     assert is_equal("(" * 41 + "5" + ")" * 41, "(" * 41 + "5" + ")" * 41)
-    assert not any(is_equal(gold, answer) for gold, answer in [("", ""), ("5", " "), (" ", "5")])
+    assert not any(is_equal(gold, answer) for gold, answer in [("", ""), ("5", " "), (" ", "5"), ("", r"\boxed{}")])
 
 
 def test_a_long_gold_answer_is_compared_as_text_at_sight_only() -> None:
@@ -184,6 +189,9 @@ def test_exact_compares_text() -> None:
     assert is_same_text("18", " 18. ")
     assert is_same_text("18", "$18$")
     assert is_same_text("B", "(B)")
+    assert is_same_text(r"\text{Evelyn}", "Evelyn")
+    assert is_same_text("22, 500", "22; 500")
+    assert not is_same_text("22, 500", "22,500")
     assert not is_same_text("18", "18.0")
     assert not is_same_text("18", "36/2")
 
@@ -202,20 +210,19 @@ COSTLY = r"\int_0^1 x^x dx"
 def test_a_costly_answer_is_given_up_and_nothing_else(checker: Checker) -> None:
     checker.check_many([(r"\sqrt{8}", r"2\sqrt{2}")])  # the workers are up
 
-    async def check_all() -> tuple[list[Verdict], float, float]:
-        started = time.monotonic()
+    async def check_all() -> tuple[list[Verdict], bool]:
         costly = asyncio.create_task(checker.check("5", COSTLY))
         await asyncio.sleep(0.1)
         others = await asyncio.gather(
-            *(checker.check(rf"{n}\sqrt{{2}}", rf"\frac{{{2 * n}}}{{\sqrt{{2}}}}") for n in range(1, 30))
+            *(checker.check(rf"{n}\sqrt{{2}}", rf"\frac{{{2 * n}}}{{\sqrt{{2}}}}") for n in range(1, 10))
         )
-        served = time.monotonic() - started
-        return [await costly, *others], served, time.monotonic() - started
+        goes_on = not costly.done()
+        return [await costly, *others], goes_on
 
     workers = workers_of(checker)
-    verdicts, served, total = asyncio.run(check_all())
-    assert verdicts == [Verdict.UNDECIDED] + [Verdict.RIGHT] * 29
-    assert served < total < 6.0
+    verdicts, goes_on = asyncio.run(check_all())
+    assert verdicts == [Verdict.UNDECIDED] + [Verdict.RIGHT] * 9
+    assert goes_on
     assert workers_of(checker) == workers  # given up, not killed: the next check finds them warm
 
 
@@ -225,11 +232,32 @@ def workers_of(checker: Checker) -> set[int]:
 
 
 def test_a_check_that_does_not_end_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Checker(workers=2, timeout=0.5) as checker:
+    with Checker(workers=1, timeout=3) as checker:
         with monkeypatch.context() as patch:
             patch.setattr(pool, "_judge", sleep)
             assert checker.check_many([(r"\sqrt{8}", "x")]) == [Verdict.UNDECIDED]
         assert checker.check_many([(r"\sqrt{18}", r"3\sqrt{2}")]) == [Verdict.RIGHT]
+        assert checker.check_many([(r"\sqrt{8}", "x")]) == [Verdict.WRONG]  # tried again
+        assert len(workers_of(checker)) == 1
+
+
+@pytest.mark.timeout(120)
+def test_a_check_that_nothing_can_give_up_ends_its_worker_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the work that it did, not by the clock, so that a busy machine decides as an idle one does."""
+    with Checker(workers=2, timeout=300) as checker:
+        assert checker.check_many([(r"\sqrt{8}", "x")]) == [Verdict.WRONG]
+        with monkeypatch.context() as patch:
+            patch.setattr(pool, "_judge", count_for_ever)
+            assert checker.check_many([(r"\sqrt{8}", "y")]) == [Verdict.UNDECIDED]
+        assert checker.check_many([(r"\sqrt{18}", r"3\sqrt{2}")]) == [Verdict.RIGHT]
+
+
+def count_for_ever(gold: str, answer: str) -> bool:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "PROCESSOR_TIME", 0.1)
+        patch.setattr(pool, "LAST_RESORT", 0.5)
+        patch.setattr(pool, "is_equal", lambda gold, answer: sum(itertools.repeat(0)))
+        return pool._judge(gold, answer)
 
 
 def sleep(gold: str, answer: str) -> bool:
@@ -237,19 +265,30 @@ def sleep(gold: str, answer: str) -> bool:
     return True
 
 
-def test_a_crash_is_undecided_and_does_not_poison_the_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_crash_is_undecided_and_does_not_poison_the_pool(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with Checker(workers=2) as checker:
         with monkeypatch.context() as patch:
             patch.setattr(pool, "_judge", crash)
             assert checker.check_many([(r"\sqrt{8}", "x"), (r"\sqrt{8}", "y")]) == [Verdict.UNDECIDED] * 2
+            patch.setattr(pool, "_judge", give_up)
+            assert asyncio.run(checker.check(r"\sqrt{8}", "z")) is Verdict.UNDECIDED
         assert checker.check_many([(r"\sqrt{8}", r"2\sqrt{2}"), (r"\sqrt{8}", "3")]) == ["right", "wrong"]
+    gc.collect()
+    assert {record.name for record in caplog.records} == {"tasks.check.pool"}  # nothing of futures that nobody asked
+    assert caplog.messages[-1] == r"Undecided whether 'z' equals '\\sqrt{8}': KeyError"
 
 
 def crash(gold: str, answer: str) -> bool:
     os._exit(7)
 
 
-def test_a_lost_forkserver_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+def give_up(gold: str, answer: str) -> bool:
+    raise KeyError
+
+
+def test_a_lost_forkserver_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
     with Checker(workers=2) as checker:
         assert checker.check_many([(r"\sqrt{8}", r"2\sqrt{2}")]) == [Verdict.RIGHT]
         for pid in (forkserver._forkserver._forkserver_pid, *workers_of(checker)):  # type: ignore[attr-defined]
@@ -258,15 +297,19 @@ def test_a_lost_forkserver_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
         assert checker.check_many(pairs) == [Verdict.RIGHT] * 4
         os.kill(next(iter(workers_of(checker))), signal.SIGKILL)
         assert asyncio.run(checker.check(r"\sqrt{50}", r"5\sqrt{2}")) is Verdict.RIGHT
+    assert "The answer checker's processes are lost; starting others" in caplog.messages
 
 
-def test_what_goes_wrong_with_one_answer_is_undecided(checker: Checker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_wrong_with_one_answer_is_undecided(
+    checker: Checker, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(pool, "is_equal_at_sight", out_of_hand)
         patch.setattr(pool, "is_same_text", out_of_hand)
         assert checker.check_many([("5", "5"), ("5", "6")]) == [Verdict.UNDECIDED] * 2
         assert asyncio.run(checker.check("5", "5", exact=True)) is Verdict.UNDECIDED
     assert checker.check_many([("5", "5")]) == [Verdict.RIGHT]
+    assert caplog.messages == [f"Undecided whether '{answer}' equals '5'" for answer in "565"]
 
 
 def out_of_hand(gold: str, answer: str) -> bool:
@@ -306,6 +349,22 @@ def test_the_same_pair_is_asked_once(checker: Checker) -> None:
     future = checker._asked[pair]
     assert asyncio.run(checker.check(*pair)) is Verdict.RIGHT
     assert checker._asked[pair] is future
+
+
+def test_the_pairs_that_were_asked_last_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "REMEMBERED", 2)
+    first, second, third = [(rf"{n}\sqrt{{2}}", rf"\frac{{{2 * n}}}{{\sqrt{{2}}}}") for n in (1, 2, 3)]
+    with Checker(workers=1) as checker:
+        assert checker.check_many([first, second]) == [Verdict.RIGHT] * 2
+        assert checker.check_many([first, third]) == [Verdict.RIGHT] * 2
+        assert list(checker._asked) == [first, third]
+
+
+@pytest.mark.parametrize(("cores", "workers"), [(None, 2), (1, 2), (4, 2), (9, 4), (10, 5), (64, 8)])
+def test_half_of_the_cores_check_answers(cores: int | None, workers: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    assert Checker()._workers == workers
+    assert Checker(workers=3)._workers == 3
 
 
 def test_a_cancelled_caller_does_not_cancel_the_check_of_others(checker: Checker) -> None:

@@ -1,17 +1,22 @@
 """Numbers are told apart by balls that surely hold them, and proved equal by a bound on how near zero they can come."""
 
+import math
+
+import flint
 import pytest
 import sympy
 from flint import arb, fmpq
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tasks.check.enclosure import LONGEST_BALL, NoValue, Undecidable, differ, enclose, exact, log_size, plus, times
 
-x = sympy.Symbol("x", real=True)
+x, i = sympy.symbols("x i", real=True)  # the parser's i is the imaginary unit
 
 
 def tree(text: str) -> sympy.Expr:
     """A sympy expression, nothing of it computed."""
-    return sympy.parse_expr(text, evaluate=False, local_dict={"x": x})
+    return sympy.parse_expr(text, evaluate=False, local_dict={"x": x, "i": i})
 
 
 @pytest.mark.parametrize(
@@ -103,6 +108,88 @@ def test_the_bound_of_zero_follows_the_expression() -> None:
     assert difference.bits_to_zero >= 4  # 3/2 - sqrt 2 is 2**-3.5
     assert times(root, root).roots == root.roots  # one root of degree two, not two
     assert enclose(tree("sqrt(2)*3**(1/3)"), {}).bits_to_zero > root.bits_to_zero
+
+
+@pytest.mark.parametrize(
+    ("one", "over", "under", "degree"),
+    [
+        ("sqrt(2)**3", 3, 0, 2),
+        ("sqrt(2)**(-3)", 0, 3, 2),
+        ("(2/3)**(1/2)", 2, 2, 2),
+        ("8**(3/4)", 3, 0, 4),
+        ("(1/8)**(3/4)", 0, 3, 4),
+        ("(sqrt(2)/8)**(1/3)", 1, 2, 6),
+        ("(sqrt(2)/8)**(-1/3)", 2, 1, 6),
+        ("sqrt(2) + 1/8", 6, 4, 2),
+        ("sqrt(2)*(1/8)", 1, 4, 2),
+        ("I*sqrt(2)", 1, 0, 4),
+    ],
+)
+def test_the_bounds_of_roots_are_those_of_the_paper(one: str, over: float, under: float, degree: int) -> None:
+    """In bits: 2 and 3 have two, 8 has four; a k-th root divides them, over and under what it is taken of."""
+    found = enclose(tree(one), {})
+    assert (found.over, found.under, math.prod(order for _, order in found.roots)) == (over, under, degree)
+    assert found.bits_to_zero == (degree - 1) * over + under
+
+
+integers = st.integers(-20, 20).map(str)
+NUMBERS = st.recursive(
+    integers,
+    lambda numbers: (
+        st.tuples(numbers, st.sampled_from("+-*"), numbers).map(lambda parts: f"({' '.join(parts)})")
+        | st.tuples(numbers, st.integers(1, 9)).map(lambda parts: f"({parts[0]})/{parts[1]}")
+        | st.tuples(numbers, st.sampled_from(["1/2", "1/3", "2/3", "3/2", "2"])).map(
+            lambda parts: f"({parts[0]})**({parts[1]})"
+        )
+    ),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(NUMBERS)
+def test_no_number_is_nearer_to_zero_than_its_bound(number: str) -> None:
+    with flint.ctx.workprec(2000):
+        found = enclose(tree(number), {})
+        if found.bits_to_zero < 1500 and not found.ball.contains(0):
+            assert found.ball.abs_lower() >= arb(2) ** -math.ceil(found.bits_to_zero)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("gamma(5)", "24"),
+        ("binomial(1/2, 2)", "-1/8"),
+        ("binomial(20000, 2)", "199990000"),
+        ("factorial(1/2)", "sqrt(pi)/2"),
+        ("factorial(9999)/factorial(9998)", "9999"),
+        ("factorial(10001)/factorial(10000)", "10001"),
+        ("floor(-7/2)", "-4"),
+        ("ceiling(7/2)", "4"),
+        ("re(3 + 4*I)", "3"),
+        ("im(3 + 4*I)", "4"),
+        ("Abs(3 + 4*I)", "5"),
+        ("arg(I)", "pi/2"),
+        ("conjugate(I)", "-I"),
+        ("Max(1, 3, 2)", "3"),
+        ("Min(3, 1, 2)", "1"),
+        ("log(8, 2)", "3"),
+        ("(sqrt(2) + 1)**(-1)", "sqrt(2) - 1"),
+        ("2**sqrt(2)*2**(-sqrt(2))", "1"),
+        ("x**(-2)", "(7/5)**2"),
+        ("3**x*3**x", "9**x"),
+    ],
+)
+def test_every_function_has_its_value(one: str, other: str) -> None:
+    assert not differ(tree(one), tree(other), {x: fmpq(5, 7)})
+
+
+@pytest.mark.parametrize(
+    "one", ["floor(i)", "ceiling(i*x)", "Max(1, i)", "Min(i, 1)", "0**sqrt(2)", "Mod(pi*x, 3)", "Mod(x, pi)"]
+)
+def test_what_has_no_place_on_the_line_is_undecidable(one: str) -> None:
+    with pytest.raises(Undecidable):
+        differ(tree(one), tree("5"), {x: fmpq(5, 7)})
 
 
 def test_sizes_of_towers_are_compared_by_logarithms() -> None:

@@ -387,7 +387,7 @@ def forest(trees: int = 40, seed: int = 1) -> list[Ranked]:
         for parent in (0, 1):
             for _ in range(5):
                 outcome = max(-1.0, min(1.0, level + rng.uniform(-0.6, 0.6)))
-                ranked.append(Ranked(f"q{number}", f"q{number}", parent, "plan", outcome, []))
+                ranked.append(Ranked(f"q{number}", f"q{number}", parent, "plan", outcome, 1 - rng.random(), []))
     return ranked
 
 
@@ -417,7 +417,7 @@ def test_a_value_that_knows_the_outcome_ranks_perfectly_and_noise_does_not() -> 
 
 def test_siblings_are_compared_pair_by_pair() -> None:
     def step(question: str, parent_id: int, outcome: float) -> Ranked:
-        return Ranked(question, question, parent_id, "plan", outcome, [])
+        return Ranked(question, question, parent_id, "plan", outcome, 0.5, [])
 
     ranked = [step("q", 0, 1.0), step("q", 0, -1.0), step("q", 0, -0.2), step("q", 0, 0.0), step("q", 1, -1.0)]
     ranked += [step("r", 0, 0.5), step("r", 0, -0.5), step("s", 0, 1.0)]
@@ -440,7 +440,7 @@ def test_a_figure_of_the_same_trees_is_the_same_every_time() -> None:
 
 def test_steps_of_two_trees_of_a_question_are_no_siblings() -> None:
     """Stepwise search grows a tree for every step."""
-    ranked = [Ranked("q", "q", 0, "plan", 1.0, []), Ranked("q", "q/step-1", 0, "plan", -1.0, [])]
+    ranked = [Ranked("q", tree, 0, "plan", outcome, 0.5, []) for tree, outcome in (("q", 1.0), ("q/step-1", -1.0))]
     assert sibling_auc(ranked, np.array([0.5, 0.1]))["sibling_pairs"] == 0
 
 
@@ -455,6 +455,14 @@ def test_plan_steps_and_solutions_are_ranked_apart() -> None:
     assert plans["value_sd"] == pytest.approx(np.std(values[:400]))
 
 
+def test_what_the_prior_knows_of_siblings_stands_beside_what_v_knows() -> None:
+    """A policy that likes the worse step better has a prior below chance, whatever V says."""
+    misled = [one._replace(prior=0.5 - one.outcome / 4) for one in forest()]
+    assert rankings("value", 40, misled, [one.outcome for one in misled])[0]["prior_auc"] == 0.0
+    assert rankings("value", 40, misled, [one.prior for one in misled])[0]["sibling_auc"] == 0.0
+    assert 0.4 < rankings("value", 40, (blind := forest()), [0.0] * len(blind))[0]["prior_auc"] < 0.6
+
+
 def test_every_step_has_its_value() -> None:
     with pytest.raises(ValueError, match="shorter"):
         rankings("sft", 40, ranked := forest(), [0.1] * (len(ranked) - 1))
@@ -467,13 +475,13 @@ def test_a_constant_value_tells_nothing_apart() -> None:
 
 
 def test_what_is_undefined_is_none() -> None:
-    undefined = ("value_mean", "value_sd", "sibling_auc", "sibling_auc_stderr", "pooled_auc")
+    undefined = ("value_mean", "value_sd", "sibling_auc", "sibling_auc_stderr", "pooled_auc", "prior_auc")
     for row in rankings("sft", 0, [], []):
         assert {name: row[name] for name in undefined} == dict.fromkeys(undefined)
         assert (row["nodes"], row["sibling_pairs"]) == (0, 0)
     alike = [one._replace(outcome=abs(one.outcome) + 0.1) for one in forest()]
     found = rankings("sft", 40, alike, [0.1] * len(alike))[0]
-    assert [found[name] for name in undefined[2:]] == [None] * 3
+    assert [found[name] for name in undefined[2:]] == [None] * 4
     one_question = [one._replace(outcome=place - 4.5) for place, one in enumerate(forest(trees=1))]
     one_question = [one._replace(parent_id=0) for one in one_question]
     found = rankings("sft", 1, one_question, [one.outcome for one in one_question])[0]

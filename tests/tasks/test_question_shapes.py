@@ -1,6 +1,7 @@
 """Published sets as they are: the gold is the final answer, options are shown and named by letter, or it is refused."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,9 @@ BBH = {"input": "Which?\nOptions:\n(A) x\n(B) y", "target": "(B)"}
 CHAT = {"messages": [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": "So.\n#### 7"}]}
 SHARE_GPT = {"conversations": [{"from": "human", "value": "How?"}, {"from": "gpt", "value": r"So \boxed{7}."}]}
 DAPO = {"prompt": [{"role": "user", "content": "How many?"}], "reward_model": {"ground_truth": "34"}}
+TABMWP: Row = {"table_title": "Sales", "table": "day | cups\nMon | 5", "question": "How many?", "answer": "5"}
+TABMWP |= {"choices": None, "unit": None, "solution": "It is 5."}
+SCIENCE = {"hint": "It rained.", "question": "Why?", "choices": ["x", "y"], "answer": 1, "solution": "s"}
 OLYMPIAD = {"question": "How many?", "solution": ["First way.", "Second way."], "final_answer": ["$7$"]}
 
 
@@ -100,6 +104,13 @@ OLYMPIAD = {"question": "How many?", "solution": ["First way.", "Second way."], 
         ({"messages": [{"role": "system", "content": "Be brief."}, *CHAT["messages"]]}, "How many?", "7"),
         (DAPO, "How many?", "34"),
         (OLYMPIAD, "How many?", "$7$"),
+        (TABMWP, "Sales\nday | cups\nMon | 5\nHow many?", "5"),
+        (SCIENCE, "It rained.\nWhy?\nA. x\nB. y", "B"),
+        (SCIENCE | {"hint": ""}, "Why?\nA. x\nB. y", "B"),
+        (CHAT | {"question": "How much?", "answer": "5"}, "How much?", "5"),
+        ({"input": "<s>How much?", "target": "6", "question": "How much?", "answer": "5"}, "How much?", "5"),
+        ({"problem": "Long?", "solution": "6", "question": "How much?", "answer": "5"}, "How much?", "5"),
+        (DAPO | {"reward_model": {"ground_truth": '["34"]'}}, "How many?", "34"),
     ],
 )
 def test_a_published_set_is_read_without_a_mapping(load: Any, row: Row, question: str, answer: str) -> None:
@@ -169,6 +180,11 @@ def test_columns_are_joined_and_members_of_columns_found(load: Any) -> None:
         ("x" * 1000, "x" * 1000),
         ("St. John's College", "St. John's College"),
         ("at 6 a.m.", "at 6 a.m."),
+        (r"So it is $\boxed 4$.", "4"),
+        (r"So it is $\boxed4$.", "4"),
+        (r"So it is $\boxed 42$", "42"),
+        ("The answer is 4, because 2+2 is 4.", "4"),
+        ("Nobody has any.", "Nobody has any."),
     ],
 )
 def test_the_gold_is_the_final_answer(load: Any, text: str, answer: str) -> None:
@@ -197,6 +213,9 @@ def test_the_solution_is_kept_apart(load: Any) -> None:
     [
         ("First add 3 and 4 which is 7. Then take 2. So 5 are left.", "no final answer"),
         ("3+4 = 7\nso 7", "no final answer"),
+        ("He has 15 apples.", "no final answer"),
+        ("Therefore, there are 15 apples left.", "no final answer"),
+        (r"So it is $\boxed \frac12$.", "no final answer"),
         ("It is 3+4 = <<3+4=7>>7", "no final answer"),
         ("#### Conclusion\nSeven are left", "no final answer"),
         ("x" * 1001, "no final answer"),
@@ -343,6 +362,18 @@ def test_options_that_stand_in_the_question_are_not_shown_twice(load: Any) -> No
     assert load(choice(["x", "z"], "B", question)).frame["question"].item() == f"{question}\nA. x\nB. z"
 
 
+def test_an_index_of_the_options_that_a_question_shows_is_no_answer_to_it(load: Any) -> None:
+    question = "What is 2 + 3?\nA. 4\nB. 5\nC. 6"
+    with pytest.raises(QuestionError, match=r"none of the options shown .*line 1"):
+        load({"question": question, "answer": 1})
+    assert load({"question": question, "answer": "5"}).frame["answer"].item() == "5"
+
+
+def test_letters_before_the_options_count_in_any_order(load: Any) -> None:
+    asked = load(choice(["B) x", "A) y", "C) z"], "A")).frame
+    assert asked.select("question", "answer").row(0) == ("Which?\nA. x\nB. y\nC. z", "B")
+
+
 @pytest.mark.parametrize("gold", ["Monsters, Inc", "C", "(C)"])
 def test_a_gold_that_is_none_of_the_options_in_the_question_is_left_out(load: Any, gold: str) -> None:
     with pytest.raises(QuestionError, match=r"none of the options shown .*line 1"):
@@ -389,7 +420,9 @@ def test_the_right_answer_of_a_set_with_distractors_has_no_place_of_its_own(load
         ({"messages": ["a", "b"]}, "line 1: the chat has 2 turns"),
         ({"question": "a?", "answer": True}, "line 1: the answer is True: write the word"),
         ({"question": "a?", "answer": {"value": 1}}, r"the answer is a dict \(.*\), expected one text or number"),
-        (DROP | {"answers_spans": {"spans": ["4", "5"]}}, "line 1: the answer is a list"),
+        (DROP | {"answers_spans": {"spans": ["4", "5"]}}, "the answer is a list of several .*line 1"),
+        ({"theory": "Cats sleep.", "question": "a?", "answer": "True"}, r"line 1: .*'theory' .*'theory \+ question'"),
+        ({"question": "a?", "answer": "null"}, "a question but no answer: .*line 1"),
         ({"Question": "He has N_00 nuts and N_01 more?", "Numbers": "3 4", "Answer": 7}, "line 1: .*placeholders"),
         ({"prompt": "def f():", "canonical_solution": "    pass", "test": "x"}, "there is no column 'question'"),
         ({"Question": "a?", "Options": ["x", "y"], "Answer": "B"}, "the column 'Options' seems to hold options"),
@@ -407,6 +440,19 @@ def test_the_advice_fits_one_row_among_many(load: Any) -> None:
         lacking = [row if number != place else {"question": "x?"} for number, row in enumerate(rows)]
         with pytest.raises(QuestionError, match=rf"line {place + 1}: there is no 'answer' .* which other rows have"):
             load(*lacking)
+
+
+def test_one_row_of_several_answers_does_not_lose_the_others(load: Any) -> None:
+    several = DROP | {"question": "Which?", "answers_spans": {"spans": ["a", "b"]}}
+    loaded = load(DROP, several, DROP | {"question": "How much?"})
+    assert loaded.frame["question"].to_list() == ["It.\nHow many?", "It.\nHow much?"]
+    assert re.search(r"1 questions left out: the answer is a list of several .*line 2", loaded.notes[-1])
+
+
+def test_what_a_question_is_asked_of_may_be_left_out_by_a_mapping(load: Any) -> None:
+    row = {"theory": "Cats sleep.", "question": "Do cats sleep?", "answer": "True"}
+    assert load(row, columns={"question": "question"}).frame["question"].item() == "Do cats sleep?"
+    assert load(row, columns={"question": "theory + question"}).frame["question"].item().startswith("Cats sleep.")
 
 
 def test_only_a_question_and_its_options_come_of_several_columns(load: Any) -> None:

@@ -98,3 +98,24 @@ twice()
 
 def test_work_that_is_tried_again_goes_on_with_its_bar(store: Store, prefect: dict[str, str]) -> None:
     assert run_python(BARS, prefect).splitlines()[-1] == "[('halving-one-half-progress', 100)]"
+
+
+CURVE = """
+from prefect import flow
+from prefect.client.orchestration import get_client
+from tasks.curve import show_curve
+
+@flow(persist_result=False)
+def training():
+    updates = [{"step": n, "loss": 2.0 - n / 10} for n in range(1, 4)]
+    for n in range(1, 4):
+        show_curve("step_apo", updates[:n])
+    with get_client(sync_client=True) as client:
+        print([(one.key, "| step | 3 |" in one.data) for one in client.read_artifacts() if one.key == "step-apo-loss"])
+
+training()
+"""
+
+
+def test_a_loss_curve_that_grows_is_one_picture_on_the_page(prefect: dict[str, str]) -> None:
+    assert run_python(CURVE, prefect).splitlines()[-1] == "[('step-apo-loss', True)]"

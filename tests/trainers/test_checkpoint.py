@@ -97,6 +97,7 @@ WEIGHTS: dict[str, tuple[Change, str]] = {
     "NaN where no text looks": (lambda w: with_one(w, "model.embed_tokens.weight", torch.nan), "model.embed_tokens"),
     "infinity": (lambda w: with_one(w, "lm_head.weight", torch.inf), "NaN or infinite: lm_head.weight"),
     "integers": (lambda w: w | {"lm_head.weight": torch.ones(LETTERS, 32, dtype=torch.int8)}, "stored as I8"),
+    "zeros": (lambda w: {name: torch.zeros_like(tensor) for name, tensor in w.items()}, "all zero"),
     "8-bit floats": (
         lambda w: w | {"lm_head.weight": torch.ones(LETTERS, 32).to(torch.float8_e4m3fn)},
         "stored as F8_E4M3",
@@ -196,6 +197,22 @@ def test_files_that_are_not_there_or_not_whole_are_named(tmp_path: Path, capsys:
     message = refused(mute, tmp_path / "out", capsys)
     assert "it has no tokenizer" in message
     assert "tokenizer.json" in message
+
+
+def test_weights_that_would_be_left_out_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sharded = saved(tmp_path / "sharded", llama(), max_shard_size="20KB")
+    first = sorted(sharded.glob("model-*.safetensors"))[0]
+    other = sharded / "model-00001-of-00002.safetensors"
+    other.write_bytes(first.read_bytes())
+    message = refused(sharded, tmp_path / "out", capsys)
+    assert "model.safetensors.index.json is what counts" in message
+    assert other.name in message
+    other.unlink()
+    prepare(Prepare(model=str(sharded), output=tmp_path / "whole", knows_format=False))
+
+    (sharded / "model.safetensors").write_bytes(first.read_bytes())
+    message = refused(sharded, tmp_path / "out", capsys)
+    assert "model.safetensors is what counts" in message
 
 
 def test_an_adapter_is_not_left_out_without_a_word(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
