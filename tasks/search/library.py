@@ -8,6 +8,7 @@ vectors over words, numbers masked, so that two questions are alike when they te
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -23,12 +24,13 @@ class Library:
         from sklearn.feature_extraction.text import TfidfVectorizer  # slow to import, and only few searches offer steps
 
         self._steps: dict[tuple[str, int], list[str]] = defaultdict(list)
-        source = trees.filter(~pl.col("is_held_out"), pl.col("state") != "failed").select(
-            "tree_id", "question_id", "steps"
-        )
-        worked = on_right_paths(nodes).join(source, on="tree_id").sort("q", descending=True, maintain_order=True)
-        for question_id, steps, depth, text in worked.select("question_id", "steps", "depth", "text").iter_rows():
-            self._steps[question_id, steps + depth - 1].append(step_body(text))
+        learnt = trees.filter(~pl.col("is_held_out"), pl.col("state") != "failed")
+        place_of = {tree_id: place for tree_id, *place in learnt.select("tree_id", "question_id", "steps").iter_rows()}
+        worked = on_right_paths(nodes).select("q", "tree_id", "depth", "text").iter_rows()
+        for _, tree_id, depth, text in sorted(worked, key=itemgetter(0), reverse=True):
+            if tree_id in place_of:
+                question_id, steps = place_of[tree_id]
+                self._steps[question_id, steps + depth - 1].append(step_body(text))
         known = questions.filter(pl.col("question_id").is_in({question_id for question_id, _ in self._steps}))
         self._ids: list[str] = known["question_id"].to_list()
         self._texts: list[str] = known["question"].to_list()

@@ -348,6 +348,7 @@ def test_steps_are_ranked_with_all_the_tokens_of_their_states() -> None:
     ]
     assert ranked[2].state == [1, 2, 3, 10, 11, 30, 31]
     assert {(one.question_id, one.tree_id) for one in ranked} == {("q1", "t1")}
+    assert [one.prior for one in ranked] == [handmade("t1").nodes[node]["prior"] for node in handmade("t1").outcomes]
 
 
 def test_a_search_guided_by_noise_gives_the_noise_no_credit() -> None:
@@ -431,11 +432,13 @@ def test_siblings_are_compared_pair_by_pair() -> None:
     assert pooled_auc(ranked, v) == pytest.approx(2.5 / 12)
 
 
-def test_a_figure_of_the_same_trees_is_the_same_every_time() -> None:
+def test_a_figure_of_the_same_steps_is_the_same_every_time() -> None:
     """Who draws others for the bootstrap gives every round other figures, and raises the step's version."""
-    ranked = forest()
-    ordered = sibling_auc(ranked, np.array([one.outcome**2 for one in ranked]))
-    assert ordered["sibling_auc_stderr"] == pytest.approx(0.05636194651336544)
+    names = [f"q{number}" for number in range(9)]
+    ranked = [Ranked(name, name, 0, "plan", outcome, 0.5, []) for name in names for outcome in (0.5, -0.5)]
+    found = sibling_auc(ranked, np.array([place * 7 % 5 for place in range(18)]))
+    assert (found["sibling_pairs"], found["sibling_auc"]) == (9, pytest.approx(4 / 9))
+    assert found["sibling_auc_stderr"] == pytest.approx(0.1662810353469372)
 
 
 def test_steps_of_two_trees_of_a_question_are_no_siblings() -> None:

@@ -264,6 +264,18 @@ def test_a_part_without_rows_adds_none(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "parts").iterdir()} == set("abc")
 
 
+def test_a_part_is_kept_in_little_room(tmp_path: Path) -> None:
+    """A tree's texts say the same again and again."""
+
+    async def wordy(name: str, place: int) -> Part:
+        return Part({"artifacts": [row("the same words " * 10_000)]})
+
+    stage = LocalStage(tmp_path)
+    asyncio.run(each_part(stage, {"a": "a"}, wordy, what="Work"))
+    [(_, data)] = stage.parts()
+    assert len(data) < 15_000
+
+
 def test_no_items_are_no_failure(tmp_path: Path) -> None:
     stage = LocalStage(tmp_path)
     do(stage, Worker(), "")

@@ -67,11 +67,11 @@ def test_padding_is_masked_and_neither_all_logits_nor_a_cache_are_made(config: V
 def test_an_update_counts_its_values_and_tokens_where_its_loss_is_and_never_none(config: Value) -> None:
     training = trainer(config)
 
-    def counted(*targets: float, imitated: int, device: str = "cpu") -> tuple[torch.Tensor, torch.Tensor]:
+    def counted(*targets: float, imitated: int, device: str = "cpu") -> list[torch.Tensor]:
         labels = torch.tensor([[-100, *range(imitated), -100]])
         batch = {"labels": labels, "value_targets": torch.tensor([[math.nan, *targets]])}
         tokens = training._get_num_items_in_batch([batch, batch], torch.device(device))
-        return training.value_count, tokens
+        return [training.value_count, tokens]
 
     assert [int(count) for count in counted(0.5, 0.0, -1.0, imitated=2)] == [6, 4]
     assert [int(count) for count in counted(imitated=0)] == [1, 1]
