@@ -120,14 +120,17 @@ class Part:
         disk.write(self.pid_file, json.dumps({"pid": pid, "born": birth(pid)}))
 
     def end(self, patience: float = PATIENCE) -> bool:
-        """Asks the process to end, then its children that did not follow, and kills what is left after `patience`
-        seconds each. False when it did not run."""
+        """Asks the process to end, then what did not follow of its session, and kills what is left after `patience`
+        seconds each. False when it did not run.
+
+        What leads a session of its own is another part, which the watch started again, and has its own turn.
+        """
         process = self.process()
         self.pid_file.unlink(missing_ok=True)
         if process is not None:
-            children = process.children(recursive=True)
+            followers = [one for one in session(process.pid, birth(process.pid) or "") if one != process]
             end([process], patience)
-            end([child for child in children if child.is_running()], patience)
+            end([one for one in followers if one.is_running()], patience)
         return process is not None
 
     def log_tail(self, lines: int = 20) -> str:

@@ -117,7 +117,9 @@ def test_what_dies_is_started_again_by_the_watch_and_what_is_ended_is_not(stack:
     wait_for(lambda: all(part.state == "running" for part in stack.status()), stack, 90)
     assert {process_of(stack, name).pid for name in (SERVER, WORKER)}.isdisjoint(one.pid for one in killed)
     ended = [process_of(stack, name) for name in stack.parts]
-    stack.down(print)
+    said: list[str] = []
+    stack.down(said.append)
+    assert not [line for line in said if "was not running" in line], "the watch took along what it had started"
     time.sleep(1)
     assert not any(is_alive(process) for process in ended)
     assert not [part for part in stack.status() if part.pid]
