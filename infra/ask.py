@@ -100,6 +100,8 @@ def list_rounds(
     """List the rounds of all campaigns: published ones, and those whose last run failed before that."""
     with _plain_errors():
         found = round_list(Store.open(settings()), campaign or "", show_all)
+        if campaign and not found:
+            raise NoSuchRound(f"There is no round of a campaign {campaign!r}; `cpl rounds` lists those of all.")
     if as_json:
         print_json(found)
     else:

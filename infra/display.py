@@ -70,16 +70,17 @@ def print_csv(answers: Iterable[Answer]) -> None:
 
 
 def print_answer(answer: Answer) -> None:
-    """A table of one line a row, or a record of one line a column where the table would be wider than the page."""
+    """A table of one line a row, its long cells cut where they do not fit, or a record of one line a column where the
+    table would be wider than the page all the same."""
     out = console()
     shown = answer.rows[:ROWS_SHOWN]
     if not shown:
         out.print("No rows.")
         return
     columns = [visible(name) for name in answer.columns]
-    cells = [[_cell(cell, CELL_WIDTH) for cell in row] for row in shown]
-    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
-    if sum(widths) + 3 * len(widths) <= out.width:
+    whole, cut = ([[_cell(cell, width) for cell in row] for row in shown] for width in (out.width, CELL_WIDTH))
+    cells = whole if _fits(columns, whole, out.width) else cut
+    if _fits(columns, cells, out.width):
         out.print(_table(columns, cells))
         more = len(answer.rows) > ROWS_SHOWN
     else:
@@ -90,6 +91,11 @@ def print_answer(answer: Answer) -> None:
         more = len(answer.rows) > RECORDS_SHOWN
     if more:
         out.print(f"… only the first {len(shown)} rows are shown; --csv and --json print them all.")
+
+
+def _fits(columns: list[str], cells: list[list[str]], width: int) -> bool:
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    return sum(widths) + 3 * len(widths) <= width
 
 
 def print_rounds(listed: list[Row]) -> None:

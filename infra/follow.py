@@ -23,10 +23,22 @@ POLL_SECONDS = 1.0
 PROGRESS_EVERY_SECONDS = 10.0
 
 
+class UnknownField(ValueError):
+    """A parameter that the flow does not have."""
+
+
 def start(deployment: str, parameters: dict[str, Any]) -> FlowRun:
-    """Creates a run of `flow/deployment`, as `prefect deployment run` does."""
+    """Creates a run of `flow/deployment`, as `prefect deployment run` does.
+
+    Raises:
+        UnknownField: for a parameter that the flow does not have: the server takes it, and the run fails when its turn
+            comes.
+    """
     with get_client(sync_client=True) as client:
         deployed = client.read_deployment_by_name(deployment)
+        known = (deployed.parameter_openapi_schema or {}).get("properties", {})
+        if unknown := sorted(parameters.keys() - known.keys()):
+            raise UnknownField(f"there is no field {', '.join(unknown)}. The fields are: {', '.join(known)}")
         return client.create_flow_run_from_deployment(deployed.id, parameters=parameters)
 
 
@@ -76,8 +88,11 @@ def _tell(client: SyncPrefectClient, task: TaskRun, told: dict[UUID, _Told], con
 
 
 def remaining(then: float, done_then: float, now: float, done: float) -> str:
-    """What is left at the pace since `then`, in words; nothing before there is a pace. Times in s, shares in %."""
-    if done <= done_then:
+    """What is left at the pace since `then`, in words; nothing before there is a pace, or at the end.
+
+    Times in s, shares in %.
+    """
+    if done <= done_then or done >= 100:
         return ""
     seconds = (now - then) * (100 - done) / (done - done_then)
     return f", about {seconds:.0f} s left" if seconds < 120 else f", about {seconds / 60:.0f} minutes left"

@@ -58,12 +58,13 @@ def round_(
 
     from prefect.exceptions import PrefectHTTPStatusError
 
-    from infra.follow import follow, start
+    from infra.follow import UnknownField, follow, start
 
     try:
         run = start("cpl/round", parameters)
-    except PrefectHTTPStatusError as problem:
-        console.print(visible(f"The round was not accepted: {problem.response.text}"), style="red", markup=False)
+    except (PrefectHTTPStatusError, UnknownField) as problem:
+        why = problem.response.text if isinstance(problem, PrefectHTTPStatusError) else problem
+        console.print(visible(f"The round was not accepted: {why}"), style="red", markup=False)
         raise typer.Exit(1) from problem
     console.print(f"flow run {run.name}: {stack.ui}/runs/flow-run/{run.id}")
     state = follow(run, console)

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,8 @@ class Based:
 class Clock:
     hour: int
     minute: int
-    half: Literal["a", "p", ""] = ""
+    half: str = ""
+    """"a" or "p", "" where it is not named."""
 
 
 @dataclass(frozen=True)

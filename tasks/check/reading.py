@@ -126,30 +126,21 @@ def _plus_minus(text: str) -> Answer:
             ]
         else:
             variants = [one.replace(r"\pm", sign, 1) for one in variants for sign in (" + ", " - ")]
-        if len(variants) > 16:
+        if len(variants) == 32:
             return Quantity(text, None)
-    return _listing_of([read(re.sub(r"(^|[=(,])\s*\+", r"\1", one)) for one in variants])
+    return Listing(_flat([read(re.sub(r"(^|[=(,])\s*\+", r"\1", one)) for one in variants]))
 
 
 def _listing(members: list[str], text: str) -> Answer:
-    """Members of a list; `x = 1, 2` names both, conditions joined by "or" are one region."""
+    """Members of a list; conditions joined by "or" are one region."""
     answers = [read(member) for member in members]
     if all(isinstance(one, Named) and isinstance(one.value, Ordered | Region) for one in answers):
         regions = [one for one in answers if isinstance(one, Named)]
-        is_either = not re.search(r",|;|and|\\land|\\wedge", text.replace(", or", "or"))
-        if is_either and len({one.name for one in regions}) == 1:
+        names = {one.name for one in regions}
+        if len(names) == 1 and not re.search(r",(?! or)|;|and|\\land|\\wedge", text):
             formula = r"\cup ".join(one.formula for one in regions)
-            return Named(regions[0].name, Region(tuple(one.value for one in regions), formula), formula)
-    return _listing_of(answers)
-
-
-def _listing_of(answers: list[Answer]) -> Answer:
-    flat = _flat(answers)
-    first = flat[0]
-    if isinstance(first, Named) and all(not isinstance(one, Named) or one.name == first.name for one in flat):
-        values = _listing_of([one.value if isinstance(one, Named) else one for one in flat])
-        return Named(first.name, values, first.formula)
-    return Listing(flat)
+            return Named(names.pop(), Region(tuple(one.value for one in regions), formula), formula)
+    return Listing(_flat(answers))
 
 
 def _flat(answers: list[Answer]) -> tuple[Answer, ...]:
@@ -160,12 +151,12 @@ def _flat(answers: list[Answer]) -> tuple[Answer, ...]:
 
 
 def _bracketed(text: str) -> Answer | None:
-    if match := re.fullmatch(r"\\begin\{matrix\}(.*)\\end\{matrix\}", text, re.DOTALL):
+    if match := re.fullmatch(r"\\begin\{matrix\}(.*)\\end\{matrix\}", text):
         rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", match[1]) if row.strip()]
         return Matrix(tuple(tuple(read(cell) for cell in row.split("&")) for row in rows))
-    if re.match(r"[(\[]\s*\\begin\{matrix\}", text) and text[-1:] in ")]":
+    if re.match(r"[(\[]\s*\\begin\{matrix\}", text) and text[-1] in (")", "]"):
         return _bracketed(text[1:-1].strip())
-    if text[:1] in ("(", "[") and matching(text, 0) == len(text) - 1 and text[-1] in ")]":
+    if text[:1] in ("(", "[") and matching(text, 0) == len(text) - 1 and text[-1] in (")", "]"):
         members = tuple(read(member) for member in split_outside(text[1:-1], "[,;]"))
         if text[0] == "[" and members and all(isinstance(one, Ordered) and one.brackets == "[]" for one in members):
             return Matrix(tuple(one.members for one in members if isinstance(one, Ordered)))
@@ -179,12 +170,8 @@ def _relation(text: str) -> Answer | None:
     if len(parts := split_outside(text, _IN)) == 2 and _is_name(parts[0]):
         return _named(parts[0], parts[1])
     parts = split_outside(text, "=")
-    is_probability = (
-        len(parts) == 2 and parts[0][:1] in ("P", "E") and _is_name(parts[0])
-    )  # "<" may stand in its brackets
-    order = [mark for mark in _ORDER.split(text) if mark]
-    if len(order) > 1 and not is_probability:
-        sides, marks = [squeeze(part) for part in order[0::2]], order[1::2]
+    if marks := [mark[0] for mark in _ORDER.finditer(text) if is_outside(text, mark.start())]:
+        sides = [squeeze(side) for side in split_outside(text, _ORDER.pattern)]
         return _inequality(sides, marks) or Relation(as_formula(text))
     if len(parts) < 2:
         return None
@@ -195,9 +182,9 @@ def _relation(text: str) -> Answer | None:
         return Listing(tuple(_named(part, parts[-1]) for part in parts[:-1]))  # x = y = z = 1 names all three
     if _is_name(parts[0]):
         return _named(parts[0], parts[-1])
-    if _is_name(parts[-1]) and len(parts) == 2:
+    if len(parts) == 2 and _is_name(parts[1]):
         return _named(parts[1], parts[0])
-    if not re.search("[A-Za-z]", re.sub(r'"[^"]*"|\\[A-Za-z]+', "", "".join(parts[:-1]))):
+    if not re.search("[A-Za-z]", re.sub(r'"[^"]*"|\\[a-z]+', "", "".join(parts[:-1]))):
         return read(parts[-1])  # a calculation: 6/3 = 2 answers 2
     return Relation(as_formula(text))
 

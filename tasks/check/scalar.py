@@ -26,15 +26,16 @@ _NO_UNIT = re.compile(
     re.IGNORECASE,
 )
 """Words behind a number that deny it or change it, and further digits: "7 is wrong", "7 maybe 8", "7 squared"."""
+_WORDED = re.compile(r"[A-Z]{4}|[A-Z]{2}\s+[A-Z]{2}|\A(?:yes|no)\Z", re.IGNORECASE)
 _BASE = re.compile(r"\s*_\{\s*(?:base)?\s*(\w+)\s*\}|,?\s*\(?\bbase\s+(\w+)\)?\Z")
 _PLAIN_UNIT = re.compile(r"(.*?(?:[\d)}!]|\\pi))\s*(/?\s*[A-Za-z][A-Za-z\s/^.\d{}-]*)", re.DOTALL)
 
 
 def read_scalar(text: str) -> Answer:
     """The value that a text without list, brackets or relation states; text stands between double quotes."""
-    plain = re.sub(r'\s*"\s*', lambda match: " " if match[0].strip() != match[0] else "", text).strip()
+    plain = re.sub(r'\s*"\s*', " ", text).strip()
     if match := _CLOCK.fullmatch(plain.replace(" ", "")):
-        return Clock(int(match[1]), int(match[2] or 0), "a" if match[3].lower() == "a" else "p")
+        return Clock(int(match[1]), int(match[2] or 0), match[3].lower())
     if len(parts := split_outside(text, _RATIO)) > 1:
         return Ratio(tuple(as_formula(part) for part in parts))
     if match := re.fullmatch(r"\(?([+-]?[0-9A-Za-z.]+)\)?_\{(\w+)\}", squeeze(_BASE.sub(r"_{\1\2}", plain))):
@@ -47,7 +48,7 @@ def read_scalar(text: str) -> Answer:
 def in_base(digits: str, base: int) -> Based | None:
     """Digits (letters above 9) read in `base`; None where they are no such number."""
     match = re.fullmatch(r"([+-]?)([0-9A-Za-z]+)\.?([0-9A-Za-z]*)", digits)
-    if not match or not 2 <= base <= 36 or len(digits) > 200:
+    if not match or base < 2 or len(digits) > 200:
         return None
     try:
         value = Fraction(int(match[2] + match[3], base), base ** len(match[3]))
@@ -60,14 +61,10 @@ def _quantity(text: str, plain: str) -> Answer:
     if (angle := degrees(plain)) is not None:
         return Quantity(as_formula(str(angle)), angle, "degree")
     number, unit, factor = _take_unit(text, plain)
-    is_worded = (
-        _is_short_word(number)
-        or re.search(r"[A-Za-z]{4}|[A-Za-z]{2}\s+[A-Za-z]{2}|\A(?:yes|no)\Z", number, re.IGNORECASE)
-        or re.fullmatch(r'"[^"]*[A-Za-z]{2}[^"]*"', text)
-    )
+    is_worded = _is_short_word(number) or _WORDED.search(number)
     if is_worded and not re.search(rf"[\\^_{{}}=]|\d|\A(?:{_MATH_WORD})(?![A-Za-z])", number):
         words = re.sub(r"\A(?:an?|the|there (?:is|are))\s+", "", " ".join(number.casefold().split()).strip(" .!"))
-        return Words(re.sub(r"\bsolutions\Z", "solution", words))
+        return Words(words.removesuffix("s") if words.endswith("solutions") else words)
     exact = exact_value(number)
     if exact is None and (_NO_NUMBER.fullmatch(as_formula(number)) or _is_range(number)):
         return Words(plain.casefold())
@@ -86,7 +83,7 @@ def _is_short_word(text: str) -> bool:
     if not re.fullmatch("[A-Za-z]{3}", text) or re.fullmatch(_MATH_WORD, text):
         return False
     return text.isupper() or (
-        re.search("[aeiou]", text, re.IGNORECASE) is not None and (text[0].isupper() or list(text) != sorted(text))
+        any(letter in "aeiou" for letter in text.casefold()) and (text[0].isupper() or list(text) != sorted(text))
     )
 
 
@@ -99,7 +96,7 @@ def _is_range(text: str) -> bool:
 def _take_unit(text: str, plain: str) -> tuple[str, str, Fraction]:
     """The number's own text, the unit's one name, and the factor of a scale word ("million")."""
     text = re.sub(r"(?<=\d)\s*¢\Z", ' "cents"', text)
-    text = re.sub(r"\A(.*\d)\s*([$£€¥₹])\Z", r"\2\1", re.sub(r"\AUSD?(?=\s*[\d$])", "$", text), flags=re.DOTALL)
+    text = re.sub(r"\A(.*\d)\s*([$£€¥₹])\Z", r"\2\1", re.sub(r"\AUSD?(?=\s*[\d$])", "$", text))
     currency = re.match(r"(-?)\s*([$£€¥₹])[\s$]*", text)
     if currency:
         text = plain = currency[1] + text[currency.end() :]
@@ -116,11 +113,11 @@ def _take_unit(text: str, plain: str) -> tuple[str, str, Fraction]:
 def _take_sign(text: str) -> tuple[str, str, Fraction] | None:
     """A percent or degree sign at the end; not the degree inside a function (sin 30 degrees is a number)."""
     for mark, name in ((r"%", "percent"), (r"\^\s*\{?\\circ\s*\}?", "degree")):
-        if match := re.fullmatch(rf"(.*?)\s*{mark}\s*(?:\"?\s*([FCK])\s*\"?)?", text, re.DOTALL):
+        if match := re.fullmatch(rf"(.*?)\s*{mark}\s*(?:\"?\s*([FCK])\s*\"?)?", text):
             if re.search(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])|\^\s*\\circ", match[1]):
                 return None
-            scale = {"F": " fahrenheit", "C": " celsius", "K": " kelvin"}.get(match[2] or "", "")
-            return _strip_number(match[1]), canonical(name + scale), Fraction(1)
+            scale = {"F": " fahrenheit", "C": " celsius", "K": " kelvin"}.get(match[2], "")
+            return _strip_number(match[1]), name + scale, Fraction(1)
     return None
 
 
@@ -129,8 +126,8 @@ def _split_unit(text: str, plain: str) -> tuple[str, str]:
     quote = text.find('"')
     is_unit_text = not _NO_UNIT.search(powers_marked(text[quote:]))
     if is_unit_text and re.search(r"[A-Za-z0-9)}]\s*(?:\\cdot)?\s*(?:\\frac\{)?\Z", text[: max(quote, 0)]):
-        number = re.sub(r"(?:\\cdot)?\s*(?:\\frac\{)?\Z", "", text[:quote].rstrip())
-        return number, text[quote:]
+        number = re.sub(r"(?:\\cdot)?\s*(?:\\frac\{)?\Z", "", text[:quote])
+        return number, text[len(number) :]
     if (match := _PLAIN_UNIT.fullmatch(plain)) and not re.fullmatch(r"\([A-Z]\)", match[1]):  # an option's letter
         first, *_ = words = re.findall(r"[A-Za-z]+", match[2])
         is_rate = match[2].startswith("/")  # 5/day, but 5/m may be a fraction
@@ -146,5 +143,4 @@ def _split_unit(text: str, plain: str) -> tuple[str, str]:
 
 
 def _strip_number(text: str) -> str:
-    text = text.replace('"', " ").strip()
-    return unwrap(text) if text[:1] in "({" else text
+    return unwrap(text.replace('"', " "))

@@ -85,14 +85,17 @@ def in_digits(text: str) -> str:
         return text
 
 
+_MARKED_POWER = re.compile(r"(?<![A-Za-z])([mcdk]?m|ft|in|yd|mi)([23])(?!\d)")
+
+
 def powers_marked(text: str) -> str:
     """Powers of lengths that are written without their sign: cm2 is cm^2."""
-    return re.sub(r"(?<![A-Za-z])([mcdk]?m|ft|in|yd|mi)([23])(?!\d)", r"\1^\2", text)
+    return _MARKED_POWER.sub(r"\1^\2", text)
 
 
 def is_unit(word: str) -> bool:
     """Is this word the name of a unit of measure (in any of its spellings)? Counted nouns are not."""
-    return _singular(word.lower().strip(".")) in _CANONICAL or word.lower() in _SHORTHAND
+    return _singular(word.lower()) in _CANONICAL or word.lower() in _SHORTHAND
 
 
 def canonical(text: str) -> str:
@@ -101,10 +104,10 @@ def canonical(text: str) -> str:
 
     Of counted things only the last word decides: "red apples" are apples.
     """
-    text = re.sub(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"\1 / \2", powers_marked(text))
-    text = re.sub(r"([A-Za-z]+)\s*\^\s*\{\s*-\s*1\s*\}", r" / \1", text)
-    text = re.sub(r"([A-Za-z]+)\s*\^\s*\{\s*-\s*([23])\s*\}", r" / \1^\2", text)
-    text = re.sub(r"\\(?:frac|cdot)|[\"{}()\\]", " ", text.lower())
+    text = re.sub(r"\\frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}", r"\1 / \2", powers_marked(text.lower()))
+    text = re.sub(r"([a-z]+)\s*\^\s*\{\s*-\s*1\s*\}", r" / \1", text)
+    text = re.sub(r"([a-z]+)\s*\^\s*\{\s*-\s*([23])\s*\}", r" / \1^\2", text)
+    text = re.sub(r"[\"{}()\\]", " ", text)
     text = re.sub(r"\bin (?:total|all|each|the)\b.*|\baltogether\b", " ", text)
     text = re.sub(r"\^\s*([23])", r" ^\1 ", text.replace("/", " per ").replace(".", " "))
     names: list[str] = []

@@ -190,6 +190,8 @@ def test_every_round_is_listed_and_a_replaced_one_can_still_be_asked(store: Stor
     assert notes("--publication", first["publication"]) == ["By hand."]
     assert run("sql", "from trees", "--campaign", "demo", "--publication", first["publication"]).exit_code == 0
     assert "cpl rounds" in run("show", "--campaign", "demo", "--publication", "beef").output
+    assert run("rounds", "nope").exit_code == 1
+    assert "'nope'" in run("rounds", "nope").output
 
 
 def test_the_default_is_the_round_that_ran_last_though_it_published_nothing_new(store: Store, tmp_path: Path) -> None:

@@ -28,6 +28,14 @@ def test_a_narrow_answer_is_a_table_of_one_line_a_row(capsys: pytest.CaptureFixt
     assert len(lines) == 3
 
 
+def test_a_long_cell_is_whole_where_the_page_has_room_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+    uri = f"s3://cpl/stages/step_apo/{'f2987f9ecc52f45f' * 2}/manifest.json"
+    print_answer(Answer(["model", "uri"], [("step_apo", uri)]))
+    assert uri in capsys.readouterr().out
+    print_answer(Answer(["model", "uri", "other"], [("step_apo", uri, "x" * 100)]))
+    assert "…" in capsys.readouterr().out
+
+
 def test_text_of_models_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     print_answer(Answer([HOSTILE], [(HOSTILE,)]))
     print_answer(Answer(["text"] * 30, [(HOSTILE,) * 30]))

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.format import Action, Kind, offered_step, parse_action, parse_ending, reading_start, step_body, verdict
+from tasks.format import (
+    Action,
+    Kind,
+    correction_start,
+    offered_step,
+    parse_action,
+    parse_ending,
+    reading_start,
+    step_body,
+    verdict,
+)
 from tests.tasks.scripted import solution_text, step_text
 
 LONG = "3" * 5000
@@ -133,6 +143,9 @@ def test_an_ending_ends_in_a_solution() -> None:
 def test_what_the_factory_begins_the_policy_can_end() -> None:
     assert parse_action(offered_step(1, "halve it") + "\n</step>\n", 1).kind is Kind.PLAN
     assert parse_action(reading_start(0) + " how many are left?\n</step>\n", 0).kind is Kind.PLAN
+    correction = correction_start(1) + " halve it.\n</step>\n"
+    assert parse_action(correction, 1).kind is Kind.PLAN
+    assert step_body(correction) == "Step 1 was a wrong turn. Instead, halve it."
     assert step_body(step_text(3, "halve it\nthen add")) == "halve it\nthen add"
     with pytest.raises(AssertionError, match="not a plan step: 'no'"):
         step_body("no")
