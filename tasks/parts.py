@@ -174,7 +174,7 @@ def _batches(table: str, paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
     for start in range(0, len(paths), BATCH):
         batch = paths[start : start + BATCH]
         rows = pl.concat([pl.read_ipc(path, columns=[table]) for path in batch])
-        yield rows.filter(pl.col(table).list.len() > 0).explode(table).unnest(table)
+        yield rows.explode(table).unnest(table)
 
 
 def _fetch(stage: Stage, folder: Path, names: Collection[str], what: str) -> dict[str, Kept]:

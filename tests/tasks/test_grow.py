@@ -304,20 +304,22 @@ def test_with_room_in_the_engine_a_tree_has_several_leaves_out_and_its_counts_ho
 
 
 def test_a_failure_calls_back_what_else_is_out() -> None:
-    class HangingUp(Watched):
-        """A request that is given up takes a while to end."""
+    class Slow(Watched):
+        """Two of its requests are never answered."""
 
-        is_open = 0
+        begun = is_open = 0
 
         async def sample(self, *state: Any, **about: Any) -> Expansion:
+            self.begun += 1
             self.is_open += 1
             try:
+                if self.begun in (6, 7):
+                    await asyncio.Event().wait()
                 return await super().sample(*state, **about)
             finally:
-                await asyncio.sleep(0)
                 self.is_open -= 1
 
-    policy = HangingUp(seed=3, has_room=True, fails_at=9)
+    policy = Slow(seed=3, has_room=True, fails_at=9)
 
     async def failed() -> Grown:
         lost = await grow(a_task(40), policy, Search(leaves=4))
