@@ -139,7 +139,7 @@ def cpl(
     return published
 
 
-class Learnt(NamedTuple):
+class Trained(NamedTuple):
     """`models`: those to score, in order. `policy` and `value`: what the next round searches with."""
 
     models: dict[str, Ref]
@@ -147,7 +147,9 @@ class Learnt(NamedTuple):
     value: Ref | None
 
 
-def learn(config: Round, stages: dict[str, Ref], base: Ref, policy: Ref, judge: Ref | None, notes: list[str]) -> Learnt:
+def learn(
+    config: Round, stages: dict[str, Ref], base: Ref, policy: Ref, judge: Ref | None, notes: list[str]
+) -> Trained:
     """What the pairs teach.
 
     SFT and the value start from the base model, the arms from SFT. Without a right path the policy stays what it was,
@@ -166,7 +168,7 @@ def learn(config: Round, stages: dict[str, Ref], base: Ref, policy: Ref, judge: 
         notes.append("No right path was found: there is nothing to imitate, and the policy stays what it was.")
     if not pairs_found:
         notes.append("No preference pair was found: no sibling steps with opposite values, so nothing to prefer.")
-        return Learnt(models, policy, value_model)
+        return Trained(models, policy, value_model)
     if "sft" in models and "sft_more" in config.arms:
         epochs = 2 * pairs_found * config.step_apo.epochs / learnt["policy_paths"]  # a pair is two sequences
         models["sft_more"] = stages["sft_more"] = continue_sft(policy, pairs, epochs, config.control)
@@ -175,4 +177,4 @@ def learn(config: Round, stages: dict[str, Ref], base: Ref, policy: Ref, judge: 
         models["step_dpo"] = stages["step_dpo"] = train_step_dpo(policy, pairs, no_margin)
     if "step_apo" in config.arms:
         models["step_apo"] = stages["step_apo"] = train_step_apo(policy, pairs, config.step_apo)
-    return Learnt(models, models.get("step_apo", policy), value_model)
+    return Trained(models, models.get("step_apo", policy), value_model)

@@ -22,7 +22,7 @@ LEAN_SERVER = {
     "PREFECT_SERVER_SERVICES_REPOSSESSOR_LOOP_SECONDS": "30",
     "PREFECT_SERVER_DATABASE_TIMEOUT": "60",  # SQLite has one writer; after 10 s of a busy disk it answered 503
     "MALLOC_ARENA_MAX": "2",  # glibc would keep memory for every thread that ever asked for some
-    "PREFECT_SERVER_UI_V2_ENABLED": "false",  # every address that Prefect and we print opens the first UI, but for "/"
+    "PREFECT_SERVER_UI_V2_ENABLED": "false",  # it would open under "/", and all other addresses the first UI
     "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
 }
 """What a Prefect server of one machine is told, where the user sets nothing else: its own loops are set for a server of

@@ -7,7 +7,7 @@ import pytest
 
 import flows.round
 from flows.parameters import Round, configure
-from flows.round import Learnt, learn
+from flows.round import Trained, learn
 from infra.store import Ref
 
 
@@ -44,7 +44,7 @@ class Factory:
 
         return train
 
-    def learn(self, config: Round, judge: Ref | None = JUDGE) -> Learnt:
+    def learn(self, config: Round, judge: Ref | None = JUDGE) -> Trained:
         return learn(config, self.stages, BASE, BEFORE, judge, self.notes)
 
 
