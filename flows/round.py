@@ -6,13 +6,18 @@ from prefect import flow
 from pydantic import Field
 
 from flows.parameters import BY_MODEL, Changes, Recipe, Round, configure, recipe_for
-from infra.settings import settings as environment
+from infra.environment import environment
 from infra.store import Ref, Store
-from tasks.evaluate import evaluate, rank_values
-from tasks.model import locate, prepare_model
-from tasks.opening import open_round
-from tasks.pairs import make_pairs
-from tasks.publish import (
+from tasks.pages.report import show_result
+from tasks.questions import content_of, source_of
+from tasks.running.opening import open_round
+from tasks.running.record import recorded
+from tasks.running.sentence import tell_errors_in_a_sentence
+from tasks.settings import Arm
+from tasks.stages.evaluate import evaluate
+from tasks.stages.model import locate, prepare_model
+from tasks.stages.pairs import make_pairs
+from tasks.stages.publish import (
     build_warehouse,
     facts,
     library_of,
@@ -23,16 +28,12 @@ from tasks.publish import (
     start_of,
     value_of,
 )
-from tasks.questions import content_of, source_of
-from tasks.questions.steps import load_benchmarks, refuse_overlaps, sample_questions
-from tasks.record import recorded
-from tasks.report import show_result
-from tasks.rollouts import roll_out
-from tasks.search_plans import search_plans
-from tasks.sentence import tell_errors_in_a_sentence
-from tasks.settings import Arm
-from tasks.shards import search_in_shards
-from tasks.train import continue_sft, train_sft, train_step_apo, train_step_dpo, train_value
+from tasks.stages.questions import load_benchmarks, refuse_overlaps, sample_questions
+from tasks.stages.rank_values import rank_values
+from tasks.stages.rollouts import roll_out
+from tasks.stages.search import search_plans
+from tasks.stages.search_in_shards import search_in_shards
+from tasks.stages.train import continue_sft, train_sft, train_step_apo, train_step_dpo, train_value
 
 
 @flow(name="cpl", persist_result=False)

@@ -1,6 +1,6 @@
 """The flow `cpl-search`: one shard of a round's search, on a worker and an engine of its own (design D10).
 
-The round starts it (`tasks.shards`) when it is asked to search on several machines.
+The round starts it (`tasks.stages.search_in_shards`) when it is asked to search on several machines.
 """
 
 from typing import Annotated
@@ -9,11 +9,11 @@ from prefect import flow
 from pydantic import Field
 
 from infra.engine import tenant
-from infra.settings import settings as environment
+from infra.environment import environment
 from infra.store import Ref
-from tasks.search_plans import search_plans
 from tasks.settings import Search
-from tasks.shards import take_shard
+from tasks.stages.search import search_plans
+from tasks.stages.search_in_shards import take_shard
 
 
 @flow(name="cpl-search", flow_run_name="shard {shard} of {shards}", persist_result=False)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 RESERVE_MIB = 256
-"""Below this much room the local S3 server refuses to write (infra.weed), and a disk counts as full."""
+"""Below this much room the local S3 server refuses to write (infra.stack.weed), and a disk counts as full."""
 
 FULL = tuple(os.strerror(code) for code in (errno.ENOSPC, errno.EDQUOT))
 

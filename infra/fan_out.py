@@ -1,6 +1,6 @@
 """Runs of one deployment side by side, on whichever workers take them, started by a run that waits for them all.
 
-A run whose process or machine is lost ends Crashed (`infra.watch` sees to that, some 90 s later); it is
+A run whose process or machine is lost ends Crashed (`infra.stack.watch` sees to that, some 90 s later); it is
 started anew, on another worker if that is the one with room. Prefect shows the runs under the run that started them
 and cancels them with it.
 """

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import duckdb
 
-SQL = Path(__file__).parent.parent / "sql"
+from infra.environment import ROOT
+
+SQL = ROOT / "sql"
 
 CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.settings import Settings
+from infra.environment import Environment
 from infra.store import Store
 from tests.servers import start_weed
 
@@ -23,7 +23,7 @@ def store(weed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     own = {"CPL_HOME": str(tmp_path / "home"), "CPL_STORE": f"s3://cpl/{tmp_path.name}"}
     for name, value in (weed | own).items():
         monkeypatch.setenv(name, value)
-    return Store.open(Settings())
+    return Store.open(Environment())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from infra import weed
-from infra.process import Part
+from infra.stack import weed
+from infra.stack.process import Daemon
 
 KEY, SECRET = "test-key", "test-secret-test-secret"
 
@@ -22,7 +22,7 @@ class Weed:
     """An S3 server that a test may kill and start again on the same data."""
 
     def __init__(self, folder: Path) -> None:
-        self.part = Part("s3", folder)
+        self.part = Daemon("s3", folder)
         self.ports = dict(zip(weed.ROLES, weed.free_ports(len(weed.ROLES)), strict=True))
         self.command = weed.command(folder, self.ports, KEY, SECRET)
         self.folder = folder
@@ -67,7 +67,7 @@ def start_prefect(folder: Path) -> Iterator[dict[str, str]]:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
     }
-    part = Part("prefect", folder)
+    part = Daemon("prefect", folder)
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     try:
         part.start(command, os.environ | environment, folder)
@@ -105,7 +105,7 @@ def _answers(address: str) -> bool:
         return False
 
 
-def _wait_for(is_ready: Callable[[], bool], part: Part, seconds: float = 120) -> None:
+def _wait_for(is_ready: Callable[[], bool], part: Daemon, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not is_ready():
         assert part.process() is not None, f"{part.name} ended while it started:\n{part.log_tail()}"

@@ -14,9 +14,9 @@ import polars as pl
 import psutil
 import pytest
 
-from infra import api
-from infra.run import nested
-from infra.settings import Settings, stack_variables
+from infra.desk.run import nested
+from infra.environment import Environment, stack_variables
+from infra.stack import api
 from infra.store import Store
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
@@ -73,7 +73,7 @@ class Shell:
     def store(self) -> Store:
         """The stack's store, without reading this process's environment."""
         os.environ.update(stack_variables(self.home))
-        return Store.open(Settings(home=self.home, store="s3://cpl"))
+        return Store.open(Environment(home=self.home, store="s3://cpl"))
 
     def api(self, path: str, **document: Any) -> Any:
         return api.ask(self.home, "POST", path, document) if document else api.ask(self.home, "GET", path)
@@ -81,8 +81,8 @@ class Shell:
 
 @pytest.fixture(scope="module")
 def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    if not Settings().engine_python.exists():
-        pytest.fail(f"no engine environment at {Settings().engine_python}: `make install` makes it")
+    if not Environment().engine_python.exists():
+        pytest.fail(f"no engine environment at {Environment().engine_python}: `make install` makes it")
     shell = Shell(tmp_path_factory.mktemp("round") / "home")
     before = dict(os.environ)
     shell.run("cpl", "up")

@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 import polars as pl
 import pytest
 
-from infra import api
 from infra.engine import stop_local_engine
-from infra.process import Part
-from infra.settings import Settings, stack_variables
-from infra.stack import Stack
+from infra.environment import Environment, stack_variables
+from infra.stack import api
+from infra.stack.local import Stack
+from infra.stack.process import Daemon
 from infra.store import Store
-from tasks.shards import share
+from tasks.stages.search_in_shards import share
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(600)]
 
@@ -31,23 +31,23 @@ ROUND = """
 import sys
 from prefect import flow
 from infra.engine import tenant
-from infra.settings import settings
-from tasks.model import locate, prepare_model
+from infra.environment import environment
+from tasks.stages.model import locate, prepare_model
 from tasks.questions import content_of
-from tasks.questions.steps import sample_questions
+from tasks.stages.questions import sample_questions
 from tasks.records import frame
 from tasks.settings import Questions, Search
-from tasks.shards import search_in_shards
-from tasks.step import step
+from tasks.stages.search_in_shards import search_in_shards
+from tasks.running.stage import stage
 
-@step("no_rollouts", version=1)
+@stage("no_rollouts", version=1)
 def no_rollouts(stage):
     stage.write("rollouts", frame("rollouts", []))
     return 0
 
 @flow(name="search-alone")
 def search_alone(count: int, shards: int, policy: str, search: Search):
-    with tenant(settings()):
+    with tenant(environment()):
         questions = sample_questions(1, content_of("micro"), Questions(count=count))
         model = questions if policy == "none" else prepare_model(*locate(policy))
         return search_in_shards(questions, no_rollouts(), model, search, None, None, shards)
@@ -65,9 +65,9 @@ class Site:
         self.stack.up(print)
         self.environment = self.stack.environment() | stack_variables(self.stack.home)
         self.homes = [self.stack.home, folder / "second"]
-        self.second_worker = Part("second", folder)
+        self.second_worker = Daemon("second", folder)
         os.environ.update({name: text for name, text in self.environment.items() if name.startswith("AWS_")})
-        self.store = Store.open(Settings(home=self.stack.home))
+        self.store = Store.open(Environment(home=self.stack.home))
 
     def start_second_worker(self) -> None:
         command = "worker start --pool cpl --type process --work-queue shards --limit 1 --name second"
@@ -111,14 +111,14 @@ class Site:
     def close(self) -> None:
         self.second_worker.end()
         for home in self.homes:
-            stop_local_engine(Settings(home=home))
+            stop_local_engine(Environment(home=home))
         self.stack.down(print)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    if not Settings().engine_python.exists():
-        pytest.fail(f"no engine environment at {Settings().engine_python}: `make install` makes it")
+    if not Environment().engine_python.exists():
+        pytest.fail(f"no engine environment at {Environment().engine_python}: `make install` makes it")
     with pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("PREFECT_", "AWS_", "CPL_"))]:
             patch.delenv(name)
@@ -206,7 +206,7 @@ def kill_machine(site: Site) -> None:
     assert worker is not None
     for process in [worker, *worker.children(recursive=True)]:
         process.kill()
-    stop_local_engine(Settings(home=site.homes[1]))
+    stop_local_engine(Environment(home=site.homes[1]))
 
 
 def wait_for(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 TAGS = re.compile(r"\s*</?(?:question|plan|step|solution|verdict|reflection)>\s*")
-"""The text format's own tags (tasks/format.py): of a tokenizer that has them as tokens, they are part of the text."""
+"""The text format's own tags: of a tokenizer that has them as tokens, they are part of the text."""
 
 _MARKUP = re.compile(r"[<\[{].+[>\]}]", re.DOTALL)
 _BYTE = re.compile(r"<0x[0-9A-F]{2}>")

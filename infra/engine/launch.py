@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from infra.engine.model_folder import ModelFolder
-from infra.settings import Settings, device
+from infra.environment import Environment, device
 
 KV_GIB = 1
 """Memory for the KV cache of a CPU engine, GiB, float32: 262,000 tokens at micro's size, 23,000 of SmolLM2-135M."""
@@ -27,38 +27,38 @@ GUARD = "cpl_guard.Guard"
 """What of ours runs inside the engine's server."""
 
 
-def seats(settings: Settings) -> int:
+def seats(here: Environment) -> int:
     """Sequences that the local engine runs at once."""
-    return SEATS[device(settings)]
+    return SEATS[device(here)]
 
 
-def launch_signature(folder: ModelFolder, settings: Settings) -> str:
+def launch_signature(folder: ModelFolder, here: Environment) -> str:
     """What must be equal for a running engine to take this model's weights."""
-    place = f"cuda {settings.engine_memory:g}" if device(settings) == "cuda" else "cpu"
-    return f"{GUARD}/{place}/{dtype(settings)}/{settings.engine_python}/{folder.signature}"
+    place = f"cuda {here.engine_memory:g}" if device(here) == "cuda" else "cpu"
+    return f"{GUARD}/{place}/{dtype(here)}/{here.engine_python}/{folder.signature}"
 
 
-def arguments(folder: ModelFolder, settings: Settings, url: httpx.URL) -> list[str]:
+def arguments(folder: ModelFolder, here: Environment, url: httpx.URL) -> list[str]:
     """The server's arguments. `--max-model-len auto`: the model's context, or as much of it as the KV cache holds."""
     return [
         *("--host", url.host, "--port", str(url.port)),
-        *("--model", str(folder.path), "--served-model-name", "policy", "--dtype", dtype(settings)),
+        *("--model", str(folder.path), "--served-model-name", "policy", "--dtype", dtype(here)),
         *["--max-model-len", "auto", "--enable-prefix-caching", "--enable-prompt-tokens-details"],
         *POLICY_AS_IT_IS.split(),
-        *("--max-num-seqs", str(seats(settings))),
-        *(ON_CPU.split() if device(settings) == "cpu" else ("--gpu-memory-utilization", f"{settings.engine_memory:g}")),
+        *("--max-num-seqs", str(seats(here))),
+        *(ON_CPU.split() if device(here) == "cpu" else ("--gpu-memory-utilization", f"{here.engine_memory:g}")),
         *("--middleware", GUARD, "--disable-uvicorn-access-log"),
     ]
 
 
-def environment(folder: ModelFolder, settings: Settings, key: str) -> dict[str, str]:
+def environment(folder: ModelFolder, here: Environment, key: str) -> dict[str, str]:
     """This process's variables and the engine's. `key`: without it the server answers nobody."""
     # Byte code is what makes the second start fast, so it is always written.
     variables = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     # In development mode there are endpoints that swap weights; all of them are behind the guard.
     variables |= {"VLLM_SERVER_DEV_MODE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
     variables |= {"CPL_ENGINE_KEY": key, "PYTHONPATH": _before(str(INSIDE), variables.get("PYTHONPATH"))}
-    if device(settings) == "cpu":
+    if device(here) == "cpu":
         variables |= {"VLLM_CPU_KVCACHE_SPACE": str(KV_GIB), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
         # The model runs inside the engine's core process: one process less, and a third more tokens a CPU second.
         variables |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
@@ -66,7 +66,7 @@ def environment(folder: ModelFolder, settings: Settings, key: str) -> dict[str, 
     else:
         # FlashInfer's sampler is compiled while the engine starts, which fails where there is no CUDA toolkit. It
         # serves top-k and top-p, which are never used here. Other kernels may call tools of the engine's environment.
-        tools = str(settings.engine_python.absolute().parent)
+        tools = str(here.engine_python.absolute().parent)
         variables |= {"VLLM_USE_FLASHINFER_SAMPLER": "0", "PATH": _before(tools, variables.get("PATH"))}
     return variables
 
@@ -75,9 +75,9 @@ def _before(first: str, others: str | None) -> str:
     return os.pathsep.join(filter(None, [first, others]))
 
 
-def dtype(settings: Settings) -> str:
+def dtype(here: Environment) -> str:
     """Whatever the checkpoint was saved in: float32 is faster on most CPUs, and no GPU's attention takes it."""
-    return "float32" if device(settings) == "cpu" else "bfloat16"
+    return "float32" if device(here) == "cpu" else "bfloat16"
 
 
 def _threads(folder: ModelFolder) -> int:

@@ -25,8 +25,8 @@ from infra.engine.connections import bearer
 from infra.engine.launch import arguments, environment, launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
-from infra.process import birth, session
-from infra.settings import Settings
+from infra.environment import Environment
+from infra.stack.process import birth, session
 
 START_SECONDS = 900.0
 STOP_SECONDS = 20.0
@@ -60,32 +60,32 @@ class LocalEngine(BaseModel):
         return birth(self.pid) == self.born
 
 
-def local_engine(settings: Settings) -> LocalEngine | None:
+def local_engine(here: Environment) -> LocalEngine | None:
     """The engine that runs in this home, if one does."""
-    engine = _recorded(settings)
+    engine = _recorded(here)
     return engine if engine and engine.is_alive else None
 
 
 async def start_local_engine(
-    folder: ModelFolder, settings: Settings, progress: Progress, before: LocalEngine | None = None
+    folder: ModelFolder, here: Environment, progress: Progress, before: LocalEngine | None = None
 ) -> LocalEngine:
     """Starts an engine on this model and waits until it answers. Raises EngineError with the reason from its log.
 
     The caller holds the engine's lock. `before`: whose address and key it takes over; default: new ones.
     """
-    python = settings.engine_python.absolute()
+    python = here.engine_python.absolute()
     if not python.exists():
         raise EngineError(f"no engine environment at {python}: `make install` makes it, or set CPL_ENGINE_PYTHON")
-    home = _home(settings)
+    home = _home(here)
     home.mkdir(parents=True, exist_ok=True)
-    log = _log(settings)
+    log = _log(here)
     if log.exists():
         log.replace(home / "engine.previous.log")
     url, key = (before.url, before.key) if before else (f"http://127.0.0.1:{_free_port()}", secrets.token_urlsafe(32))
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(python), "-m", "vllm.entrypoints.openai.api_server", *arguments(folder, settings, httpx.URL(url))],
-            env=environment(folder, settings, key),
+            [str(python), "-m", "vllm.entrypoints.openai.api_server", *arguments(folder, here, httpx.URL(url))],
+            env=environment(folder, here, key),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -97,9 +97,9 @@ async def start_local_engine(
             born=birth(process.pid) or "",
             url=url,
             key=key,
-            signature=launch_signature(folder, settings),
+            signature=launch_signature(folder, here),
         )
-        disk.write(_state(settings), engine.model_dump_json(indent=2), mode=0o600)
+        disk.write(_state(here), engine.model_dump_json(indent=2), mode=0o600)
     except Exception:
         process.kill()  # nobody would find it to end it
         process.wait()
@@ -111,7 +111,7 @@ async def start_local_engine(
         if not engine.is_alive:
             raise EngineError(f"the engine did not start with {folder.path}: {_reason(log)} (all of it: {log})")
         if seconds > START_SECONDS:
-            end_local_engine(settings)
+            end_local_engine(here)
             raise EngineError(f"the engine was not ready after {seconds:.0f} s: {_reason(log)} (all of it: {log})")
         if seconds >= said + PROGRESS_SECONDS:
             said = seconds
@@ -127,7 +127,7 @@ async def answers(engine: LocalEngine) -> bool:
     return response is not None and response.status_code == 200
 
 
-async def end_of(engine: LocalEngine, settings: Settings) -> str:
+async def end_of(engine: LocalEngine, here: Environment) -> str:
     """Waits until the engine ends or hangs, and says why it did: when its core dies, its server ends by itself."""
     asked = alive = time.monotonic()
     sign: float | None = None
@@ -139,7 +139,7 @@ async def end_of(engine: LocalEngine, settings: Settings) -> str:
             if asked - alive > HANG_SECONDS:
                 return f"it hung: {HANG_SECONDS:.0f} s without a sign of life"
         await asyncio.sleep(WATCH_SECONDS)
-    return " | ".join(_errors(_log(settings))) or "its log names no error: it was killed, for want of memory perhaps"
+    return " | ".join(_errors(_log(here))) or "its log names no error: it was killed, for want of memory perhaps"
 
 
 async def _sign_of_life(engine: LocalEngine) -> float | None:
@@ -173,25 +173,25 @@ async def _listens(engine: LocalEngine) -> bool:
     return True
 
 
-def stop_local_engine(settings: Settings) -> bool:
+def stop_local_engine(here: Environment) -> bool:
     """Stops this home's engine and all of its processes. False: another flow is using it, so it was left alone."""
-    if not _home(settings).exists():
+    if not _home(here).exists():
         return True
-    with _lock_file(settings) as is_ours:
+    with _lock_file(here) as is_ours:
         if is_ours:
-            end_local_engine(settings)
+            end_local_engine(here)
         return is_ours
 
 
 @contextmanager
-def engine_stopped(settings: Settings, progress: Progress) -> Iterator[None]:
+def engine_stopped(here: Environment, progress: Progress) -> Iterator[None]:
     """This home without its engine, as long as the context lasts: its memory is needed. Waits until no flow uses it."""
-    _home(settings).mkdir(parents=True, exist_ok=True)
+    _home(here).mkdir(parents=True, exist_ok=True)
     has_said = False
     while True:
-        with _lock_file(settings) as is_ours:
+        with _lock_file(here) as is_ours:
             if is_ours:
-                end_local_engine(settings)
+                end_local_engine(here)
                 yield
                 return
         if not has_said:
@@ -200,9 +200,9 @@ def engine_stopped(settings: Settings, progress: Progress) -> Iterator[None]:
         time.sleep(0.5)
 
 
-def end_local_engine(settings: Settings) -> None:
+def end_local_engine(here: Environment) -> None:
     """Stops the engine; the caller holds its lock."""
-    engine = _recorded(settings)
+    engine = _recorded(here)
     if engine is None:
         return
     processes = session(engine.pid, engine.born)  # it leads one: workers that outlived it are found as well
@@ -214,16 +214,16 @@ def end_local_engine(settings: Settings) -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(left, timeout=STOP_SECONDS)
-    _state(settings).unlink(missing_ok=True)
+    _state(here).unlink(missing_ok=True)
 
 
 @asynccontextmanager
-async def engine_to_ourselves(settings: Settings, progress: Progress) -> AsyncIterator[None]:
+async def engine_to_ourselves(here: Environment, progress: Progress) -> AsyncIterator[None]:
     """Waits until no other flow uses this home's engine: two would swap the weights under each other's requests."""
-    _home(settings).mkdir(parents=True, exist_ok=True)
+    _home(here).mkdir(parents=True, exist_ok=True)
     has_said = False
     while True:
-        with _lock_file(settings) as is_ours:
+        with _lock_file(here) as is_ours:
             if is_ours:
                 yield
                 return
@@ -234,9 +234,9 @@ async def engine_to_ourselves(settings: Settings, progress: Progress) -> AsyncIt
 
 
 @contextmanager
-def _lock_file(settings: Settings) -> Iterator[bool]:
+def _lock_file(here: Environment) -> Iterator[bool]:
     # The kernel frees the lock when its holder dies. The engine does not inherit it (close-on-exec).
-    with (_home(settings) / "engine.lock").open("wb") as file:
+    with (_home(here) / "engine.lock").open("wb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -245,21 +245,21 @@ def _lock_file(settings: Settings) -> Iterator[bool]:
             yield True
 
 
-def _home(settings: Settings) -> Path:
-    return settings.home.absolute() / "engine"
+def _home(here: Environment) -> Path:
+    return here.home.absolute() / "engine"
 
 
-def _state(settings: Settings) -> Path:
-    return _home(settings) / "engine.json"
+def _state(here: Environment) -> Path:
+    return _home(here) / "engine.json"
 
 
-def _log(settings: Settings) -> Path:
-    return _home(settings) / "engine.log"
+def _log(here: Environment) -> Path:
+    return _home(here) / "engine.log"
 
 
-def _recorded(settings: Settings) -> LocalEngine | None:
+def _recorded(here: Environment) -> LocalEngine | None:
     try:
-        return LocalEngine.model_validate_json(_state(settings).read_text())
+        return LocalEngine.model_validate_json(_state(here).read_text())
     except (FileNotFoundError, ValidationError):
         return None
 

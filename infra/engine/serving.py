@@ -28,7 +28,7 @@ from infra.engine.server import (
     start_local_engine,
 )
 from infra.engine.supervision import supervised
-from infra.settings import Settings
+from infra.environment import Environment
 
 SWAP_SECONDS = 600.0
 OVERBOOKED = 1.5
@@ -46,7 +46,7 @@ class ModelChanged(WrongModel):
 
 @asynccontextmanager
 async def serving(
-    model_dir: Path, settings: Settings, progress: Progress = lambda message: None
+    model_dir: Path, here: Environment, progress: Progress = lambda message: None
 ) -> AsyncIterator[Engine]:
     """An engine that serves the model folder (read `infra.engine.model_folder` for what is in it).
 
@@ -57,27 +57,25 @@ async def serving(
     ModelChanged for one that fails it in the end.
     """
     folder = ModelFolder.read(model_dir)
-    async with engine_to_ourselves(settings, progress):
-        if settings.engine_urls:
-            async with _others(folder, settings, progress) as engine:
+    async with engine_to_ourselves(here, progress):
+        if here.engine_urls:
+            async with _others(folder, here, progress) as engine:
                 yield engine
         else:
-            local = await _serve_locally(folder, settings, progress)
-            restart = partial(_serve_afresh, folder, settings, progress, local)
+            local = await _serve_locally(folder, here, progress)
+            restart = partial(_serve_afresh, folder, here, progress, local)
             async with (
-                _client(
-                    [local.url], folder, local.key, seats=round(OVERBOOKED * seats(settings)), supervised=True
-                ) as own,
-                supervised(own, local, restart, settings, progress),
+                _client([local.url], folder, local.key, seats=round(OVERBOOKED * seats(here)), supervised=True) as own,
+                supervised(own, local, restart, here, progress),
             ):
                 yield own
 
 
 @asynccontextmanager
-async def _others(folder: ModelFolder, settings: Settings, progress: Progress) -> AsyncIterator[Engine]:
+async def _others(folder: ModelFolder, here: Environment, progress: Progress) -> AsyncIterator[Engine]:
     """Engines that somebody else runs."""
-    key = settings.engine_key.get_secret_value() if settings.engine_key else None
-    async with _client(settings.engine_urls, folder, key) as engine:
+    key = here.engine_key.get_secret_value() if here.engine_key else None
+    async with _client(here.engine_urls, folder, key) as engine:
         for address in engine.addresses:
             # Those that do not find the folder must keep their weights: they are tried before they are emptied.
             if not (await _load(address, folder, key) and await _swap(address, folder, key)):
@@ -100,29 +98,29 @@ def _client(addresses: list[str], folder: ModelFolder, key: str | None, **option
     return Engine(addresses, folder.words, folder.vocabulary, key=key, **options)
 
 
-async def _serve_locally(folder: ModelFolder, settings: Settings, progress: Progress) -> LocalEngine:
-    running = local_engine(settings)
+async def _serve_locally(folder: ModelFolder, here: Environment, progress: Progress) -> LocalEngine:
+    running = local_engine(here)
     # An engine swaps tied embeddings by half, and does not say so (design section 4).
-    is_alike = running and running.signature == launch_signature(folder, settings) and not folder.is_tied
+    is_alike = running and running.signature == launch_signature(folder, here) and not folder.is_tied
     if running and is_alike and await answers(running) and await _swap(running.url, folder, running.key):
         try:
             async with _client([running.url], folder, running.key) as engine:
-                await prove(engine, running.url, folder, dtype(settings))
+                await prove(engine, running.url, folder, dtype(here))
             return running
         except EngineError as problem:
             progress(f"starting a fresh engine, the running one failed: {problem}")
-    return await _serve_afresh(folder, settings, progress)
+    return await _serve_afresh(folder, here, progress)
 
 
 async def _serve_afresh(
-    folder: ModelFolder, settings: Settings, progress: Progress, before: LocalEngine | None = None
+    folder: ModelFolder, here: Environment, progress: Progress, before: LocalEngine | None = None
 ) -> LocalEngine:
     """An engine that has just loaded this model, in place of the one that runs or ran."""
-    end_local_engine(settings)
-    started = await start_local_engine(folder, settings, progress, before)
+    end_local_engine(here)
+    started = await start_local_engine(folder, here, progress, before)
     async with _client([started.url], folder, started.key) as engine:
         try:
-            await prove(engine, started.url, folder, dtype(settings))
+            await prove(engine, started.url, folder, dtype(here))
         except WrongModel as problem:
             raise WrongModel(f"{problem}, although it just loaded this folder: was probe.json made of it?") from None
     return started

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from infra.engine.client import Engine
 from infra.engine.reply import EngineError
 from infra.engine.server import LocalEngine, Progress, end_of
-from infra.settings import Settings
+from infra.environment import Environment
 
 RESTARTS = 3
 """Within one `serving`. What kills an engine more often than that is no accident."""
@@ -21,11 +21,11 @@ async def supervised(
     engine: Engine,
     running: LocalEngine,
     restart: Callable[[], Awaitable[LocalEngine]],
-    settings: Settings,
+    here: Environment,
     progress: Progress,
 ) -> AsyncIterator[None]:
     """Watches over the engine as long as the context lasts. `restart` returns one that is proven, or raises."""
-    watching = asyncio.create_task(_watch(engine, running, restart, settings, progress))
+    watching = asyncio.create_task(_watch(engine, running, restart, here, progress))
 
     def ended(watch: asyncio.Task[None]) -> None:
         # Requests wait for what the watch does next: they must not outlive it.
@@ -44,10 +44,10 @@ async def _watch(
     engine: Engine,
     running: LocalEngine,
     restart: Callable[[], Awaitable[LocalEngine]],
-    settings: Settings,
+    here: Environment,
     progress: Progress,
 ) -> None:
-    reason = await end_of(running, settings)
+    reason = await end_of(running, here)
     for attempt in range(1, RESTARTS + 1):
         engine.pause()
         progress(f"the engine died ({reason}); starting it again, {attempt} of {RESTARTS}")
@@ -57,5 +57,5 @@ async def _watch(
             reason = str(problem)
         else:
             engine.resume()
-            reason = await end_of(running, settings)
+            reason = await end_of(running, here)
     engine.give_up(f"the engine died, also after {RESTARTS} restarts: {reason}")

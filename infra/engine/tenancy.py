@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 from infra.engine.pair import value_engine
 from infra.engine.server import Progress, engine_stopped, stop_local_engine
-from infra.settings import Settings
+from infra.environment import Environment
 
 
 @contextmanager
-def tenant(settings: Settings) -> Iterator[None]:
+def tenant(here: Environment) -> Iterator[None]:
     """For the length of a flow. A round and the shards that run in its home share one engine, whoever started it."""
-    home = settings.home.absolute() / "engine"
+    home = here.home.absolute() / "engine"
     home.mkdir(parents=True, exist_ok=True)
     with (home / "tenants.lock").open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_SH)  # waits only while a flow that leaves stops the engine
@@ -25,13 +25,13 @@ def tenant(settings: Settings) -> Iterator[None]:
             except BlockingIOError:
                 pass
             else:
-                stop_local_engine(settings)
-                stop_local_engine(value_engine(settings))
+                stop_local_engine(here)
+                stop_local_engine(value_engine(here))
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
 @contextmanager
-def engines_stopped(settings: Settings, progress: Progress) -> Iterator[None]:
+def engines_stopped(here: Environment, progress: Progress) -> Iterator[None]:
     """This home without its engines, as long as the context lasts: training needs the memory of their GPU."""
-    with engine_stopped(settings, progress), engine_stopped(value_engine(settings), progress):
+    with engine_stopped(here, progress), engine_stopped(value_engine(here), progress):
         yield

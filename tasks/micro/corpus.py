@@ -13,7 +13,7 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from tasks.format import (
+from tasks.language.format import (
     PLAN_CLOSE,
     PLAN_OPEN,
     REFLECTION_CLOSE,

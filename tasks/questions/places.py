@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from tasks.digest import digest
+from infra.digest import digest
 from tasks.questions.tables import read_file, rows_of
 from tasks.questions.values import QuestionError, Row
 

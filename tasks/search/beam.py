@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from tasks.check.equivalence import is_equal_at_sight
-from tasks.format import Kind
+from tasks.language.format import Kind
 from tasks.search.method import Ask, Draw
 from tasks.search.tree import Child, Node, Tree, back_up
 

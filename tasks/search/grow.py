@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from infra.engine.usage import Usage
-from tasks.format import Action, Kind, parse_action, parse_ending, question_prompt
+from tasks.language.format import Action, Kind, parse_action, parse_ending, question_prompt
 from tasks.search.actions import Offers, draws, no_offers
 from tasks.search.beam import Beam
 from tasks.search.method import Ask, Draw, Method

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from tasks.format import Kind, step_body
+from tasks.language.format import Kind, step_body
 from tasks.search.actions import Offers
 
 

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Any
 
 from infra.engine.usage import Usage
-from tasks.format import Kind
+from tasks.language.format import Kind
 
 
 class Origin(StrEnum):

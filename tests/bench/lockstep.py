@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from infra.engine import Engine
-from tasks.policy import SearchPolicy, ServedPolicy
+from tasks.running.served import SearchPolicy, ServedPolicy
 from tasks.search.grow import Task, judged, method, too_deep
 from tasks.settings import Search
 

@@ -5,11 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tasks.model import locate
+from tasks.stages.model import locate
 
 
 def prepared(name: str, folder: Path) -> Path:
-    """The model folder that the step `model` would make of this name (see `tasks.model.locate`)."""
+    """The model folder that the step `model` would make of this name (see `tasks.stages.model.locate`)."""
     source = locate(name)
     output = folder / f"{Path(name).name}-{source.digest[:12]}"
     if not (output / "summary.json").exists():

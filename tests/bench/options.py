@@ -22,16 +22,16 @@ import polars as pl
 from tokenizers import Tokenizer
 
 from infra.engine import ModelFolder, serving, stop_local_engine
-from infra.settings import settings as environment
+from infra.environment import environment
 from tasks.check import Checker
-from tasks.pairs import step_pairs
-from tasks.policy import ServedPolicy
+from tasks.lessons.pairs import step_pairs
+from tasks.lessons.searched import SearchedTree
 from tasks.records import frame
+from tasks.running.served import ServedPolicy
 from tasks.search.grow import Grown, Task
 from tasks.search.library import Library
 from tasks.search.puct import Puct
 from tasks.search.tree import Node, Origin, Tree
-from tasks.searched import SearchedTree
 from tasks.settings import Pairs, Search
 from tests.bench.models import prepared
 from tests.bench.product import make_tasks, search

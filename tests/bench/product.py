@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from tasks.check import Checker
-from tasks.policy import SearchPolicy, ServedPolicy, judge
 from tasks.questions import load_questions
+from tasks.running.served import SearchPolicy, ServedPolicy, judge
 from tasks.search.grow import Grown, Task, grow
 from tasks.settings import Search
 

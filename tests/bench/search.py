@@ -32,12 +32,11 @@ from tokenizers import Tokenizer
 from infra.engine import Engine, ModelFolder, serving, stop_local_engine
 from infra.engine.launch import seats
 from infra.engine.server import local_engine
-from infra.settings import Settings, device
-from infra.settings import settings as environment
+from infra.environment import Environment, device, environment
 from tasks.check import Checker
-from tasks.policy import ServedPolicy
+from tasks.running.served import ServedPolicy
+from tasks.running.stage import code_version
 from tasks.settings import Search
-from tasks.step import code_version
 from tests.bench.lockstep import ForgetfulEngine, search_in_lockstep
 from tests.bench.meter import Cost, Meter
 from tests.bench.models import prepared
@@ -122,7 +121,7 @@ async def forget_prefixes(engine: Engine) -> None:
                 )
 
 
-async def bench(name: str, size: Size, *, seed: int, settings: Settings) -> list[Run]:
+async def bench(name: str, size: Size, *, seed: int, settings: Environment) -> list[Run]:
     folder = prepared(name, BUILD / "models")
 
     def say(message: str) -> None:

@@ -12,15 +12,15 @@ import polars as pl
 import psutil
 
 from infra.store import Ref
-from tasks.policy import ServedPolicy
 from tasks.records import frame
-from tasks.search_plans import search_plans
+from tasks.running.served import ServedPolicy
+from tasks.running.stage import Workplace
 from tasks.settings import Search
-from tasks.step import Stage
+from tasks.stages.search import search_plans
 from tests.bench.script import Script
 
 
-class FolderStage(Stage):
+class FolderStage(Workplace):
     """A stage that keeps everything below a folder and watches this process's memory: `growth` in bytes at most."""
 
     def __init__(self, folder: Path, trees: int, most: float) -> None:
@@ -75,14 +75,14 @@ class FolderStage(Stage):
         return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
 
 
-def search_stage(stage: FolderStage, script: Script, settings: Search) -> None:
+def search_stage(workplace: FolderStage, script: Script, settings: Search) -> None:
     """The body of the step `search` on a stage, with the script in the engine's place."""
     nothing = Ref(uri="s3://none/manifest.json", sha256="0" * 64, rows=0)
     with ExitStack() as patched:
-        patched.enter_context(patch("tasks.search_plans.serve", lambda *_: _serve(script)))
-        patched.enter_context(patch("tasks.search_plans.SearchPolicy", lambda *_: script))
-        patched.enter_context(patch("tasks.parts.Progress"))
-        search_plans.body(stage, nothing, nothing, nothing, settings)
+        patched.enter_context(patch("tasks.stages.search.serve", lambda *_: _serve(script)))
+        patched.enter_context(patch("tasks.stages.search.SearchPolicy", lambda *_: script))
+        patched.enter_context(patch("tasks.running.parts.Progress"))
+        search_plans.body(workplace, nothing, nothing, nothing, settings)
 
 
 class _Scripted(ServedPolicy):

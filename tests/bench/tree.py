@@ -25,13 +25,13 @@ from typing import Any
 import psutil
 
 from tasks.records import frame
+from tasks.running.stage import code_version
 from tasks.search.actions import draws, no_offers
 from tasks.search.grow import Task, grow, judged
 from tasks.search.method import Draw
 from tasks.search.puct import Puct
 from tasks.search.tree import Child, Tree
 from tasks.settings import Search
-from tasks.step import code_version
 from tests.bench.script import STEP_TOKENS, Script
 from tests.bench.stage import FolderStage, search_stage
 
@@ -94,23 +94,23 @@ def memory(seed: int, trees: int, most_mib: float) -> dict[str, Any]:
     script = Script(seed)
     folder = BUILD / "stage"
     shutil.rmtree(folder, ignore_errors=True)
-    stage = FolderStage(folder, trees, most_mib * MEBIBYTE)
+    workplace = FolderStage(folder, trees, most_mib * MEBIBYTE)
     started = time.monotonic()
     problem: str | None = None
     try:
-        search_stage(stage, script, SETTINGS)
+        search_stage(workplace, script, SETTINGS)
     except* MemoryError as group:
         problem = str(group.exceptions[0])
     report = {
         "trees": trees,
-        "finished_trees": stage.kept,
+        "finished_trees": workplace.kept,
         "stopped": problem,
-        "expansions": stage.facts.get("expansions"),
-        "growth_mib": stage.peak / MEBIBYTE,
-        "growth_when_grown_mib": stage.when_grown / MEBIBYTE,
+        "expansions": workplace.facts.get("expansions"),
+        "growth_mib": workplace.peak / MEBIBYTE,
+        "growth_when_grown_mib": workplace.when_grown / MEBIBYTE,
         "kept_mib": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / MEBIBYTE,
         "seconds": time.monotonic() - started,
-        "nodes_sha256": stage.digest("nodes"),
+        "nodes_sha256": workplace.digest("nodes"),
     }
     shutil.rmtree(folder)
     return report

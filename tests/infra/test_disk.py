@@ -10,7 +10,7 @@ import pytest
 
 from infra import disk
 from infra.disk import DiskFull, room_in
-from infra.process import Part
+from infra.stack.process import Daemon
 
 FULL = Path("/dev/full")
 
@@ -51,7 +51,7 @@ def test_a_file_is_written_whole_or_stays_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_process_that_could_not_be_written_down_is_ended(tmp_path: Path) -> None:
-    part = Part("s3", tmp_path)
+    part = Daemon("s3", tmp_path)
     part.pid_file.parent.mkdir()
     part.pid_file.with_name(f"{part.pid_file.name}.{os.getpid()}.part").symlink_to(FULL)
     before = psutil.Process().children()

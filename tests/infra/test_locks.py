@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra import locks
-from infra.locks import is_free, locked, remote_kind
+from infra import file_locks as locks
+from infra.file_locks import is_free, locked, remote_kind
 
 
 def silent(text: str) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.warehouse import ParquetSource
-from tasks.format import question_prompt
+from tasks.language.format import question_prompt
 from tasks.records import TABLES, frame
 
 Row = dict[str, Any]

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from infra.warehouse import ask, check, first_comment, statements
-from tasks.format import question_prompt
+from tasks.language.format import question_prompt
 
 CHECKS = [file.stem for file in statements("checks")]
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from infra.warehouse import build, check
-from tasks.pairs import learnt
+from tasks.lessons.pairs import learnt
 from tasks.records import frame
 from tasks.search.grow import Judge, Task, grow
 from tasks.settings import Pairs, Search
 from tests.sql.handmade import EOS, QUESTIONS, RIGHT, ROUND, Row, parquet, plan, question, rollout, solution
-from tests.tasks.scripted import ScriptedPolicy
+from tests.tasks.search.scripted import ScriptedPolicy
 
 METHODS: dict[str, dict[str, Any]] = {
     "puct": {"simulations": 24, "readings": 1, "corrections": 1},

@@ -9,8 +9,8 @@ import pytest
 from scipy.stats import binomtest
 
 from infra.warehouse import ask, build, check, first_comment, statements
-from tasks.evaluate.accuracy import accuracies
 from tasks.records import TABLES, frame
+from tasks.scoring.accuracy import accuracies
 from tests.sql.handmade import NODES, RIGHT, ROUND, model, parquet, sample, tree
 
 

@@ -11,7 +11,7 @@ from infra.warehouse import build, check
 from tasks.search.grow import Task, grow
 from tasks.settings import Search
 from tests.sql.handmade import QUESTIONS, ROUND, parquet
-from tests.tasks.scripted import ScriptedPolicy, is_even
+from tests.tasks.search.scripted import ScriptedPolicy, is_even
 
 METHODS: dict[str, dict[str, Any]] = {
     "puct": {"simulations": 60},

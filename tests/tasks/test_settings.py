@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
+from tasks.running.stage import cache_key
 from tasks.search.grow import Task, grow
 from tasks.settings import Evaluation, Rollouts, Search, StepSettings
-from tasks.step import cache_key
-from tests.tasks.scripted import ScriptedPolicy, is_even
+from tests.tasks.search.scripted import ScriptedPolicy, is_even
 
 SAMPLED = [Rollouts, Search, Evaluation]
 

@@ -9,21 +9,21 @@ import signal
 import sys
 from pathlib import Path
 
-from infra.settings import settings
+from infra.environment import environment
 from infra.store import Store
-from tasks import train
-from tasks.step import Stage
-from tests.tasks.local_stage import Silent
+from tasks.running.stage import Workplace
+from tasks.stages import train
+from tests.tasks.running.local_stage import Silent
 
 
-def stage() -> Stage:
-    return Stage("sft", "key", Store.open(settings()), logging.getLogger("stage"))
+def workplace() -> Workplace:
+    return Workplace("sft", "key", Store.open(environment()), logging.getLogger("stage"))
 
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # an exception in the flow, as Prefect's own handler makes it
     train.Progress = Silent  # type: ignore[assignment,attr-defined]
     train.show_curve = lambda name, progress: None  # type: ignore[attr-defined]
-    working = stage()
+    working = workplace()
     with working.alone():
         train.launch(working, "sft", json.loads(Path(sys.argv[1]).read_text()))

@@ -13,13 +13,13 @@ import pytest
 from flows.parameters import RECIPES, configure
 from infra.engine.server import stop_local_engine
 from infra.engine.tenancy import engines_stopped
-from infra.settings import Settings, gpus
+from infra.environment import Environment, gpus
 from infra.store import Store
-from tasks import train
-from tasks.train import python, reason, shared_out
-from tests.tasks.local_stage import Silent
+from tasks.stages import train
+from tasks.stages.train import python, reason, shared_out
+from tests.tasks.running.local_stage import Silent
 from tests.trainers.conftest import write_config
-from tests.trainers.launched import stage
+from tests.trainers.launched import workplace
 from trainers.config import ConfigError, TrainingConfig
 from trainers.progress import lines
 
@@ -49,7 +49,7 @@ def trainers(folder: Path) -> list[psutil.Process]:
 
 
 def test_a_trainer_outlives_its_killed_flow_and_the_retry_waits_for_it(config: Path, store: Store) -> None:
-    working = stage()
+    working = workplace()
     flow = training(working.folder, config)
     flow.kill()
     flow.wait()
@@ -61,7 +61,7 @@ def test_a_trainer_outlives_its_killed_flow_and_the_retry_waits_for_it(config: P
 
 
 def test_a_cancelled_flow_ends_its_trainer(config: Path, store: Store) -> None:
-    working = stage()
+    working = workplace()
     flow = training(working.folder, config)
     processes = trainers(working.folder)
     flow.terminate()
@@ -78,7 +78,7 @@ def test_a_trainer_that_is_silent_for_long_is_told_of(
     monkeypatch.setattr(train, "SILENT_SECONDS", 0.2)
     monkeypatch.setattr(train, "POLL_SECONDS", 0.05)
     monkeypatch.setattr(train, "Progress", Silent)
-    working = stage()
+    working = workplace()
     with working.alone(), subprocess.Popen(["sleep", "0.7"]) as hung, caplog.at_level(logging.WARNING):
         train._follow(working, hung, working.folder / "progress.jsonl")
     told = [record.getMessage() for record in caplog.records if "may hang" in record.getMessage()]
@@ -181,9 +181,9 @@ def test_a_trainers_own_line_comes_before_what_others_raise() -> None:
 
 def test_training_on_gpus_has_both_engines_to_itself(tmp_path: Path) -> None:
     """While it lasts no flow gets an engine of this home, and before it whoever uses one is waited for."""
-    here = Settings(home=tmp_path)
-    waits = "import sys; from infra.engine.tenancy import engines_stopped; from infra.settings import Settings\n"
-    waits += "with engines_stopped(Settings(home=sys.argv[1]), print): print('trains')"
+    here = Environment(home=tmp_path)
+    waits = "import sys; from infra.engine.tenancy import engines_stopped; from infra.environment import Environment\n"
+    waits += "with engines_stopped(Environment(home=sys.argv[1]), print): print('trains')"
     with engines_stopped(here, print):
         assert not stop_local_engine(here)
         second = subprocess.Popen([sys.executable, "-uc", waits, str(tmp_path)], stdout=subprocess.PIPE, text=True)

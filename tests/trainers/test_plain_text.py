@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from infra.engine import PolicyWords
-from tasks.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
-from tasks.format import _TAG, question_prompt, verdict
-from tasks.policy import ServedPolicy
+from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
+from tasks.language.format import _TAG, question_prompt, verdict
+from tasks.running.served import ServedPolicy
 from tests.trainers.families import FAMILIES, save
 from trainers.config import ConfigError
 from trainers.model_folder import BAD, GOOD, Policy, load_tokenizer

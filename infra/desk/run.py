@@ -1,0 +1,96 @@
+"""`cpl round`: start a round as `prefect deployment run cpl/round` does, follow it, and show what came of it."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Any other field of the form, e.g. --set search.c_puct=1.25 --set repeat=1."),
+]
+
+
+def round_(
+    model: Annotated[
+        str | None, typer.Option(help="micro, smollm2, a model folder or a hub id. Default: micro.")
+    ] = None,
+    questions: Annotated[
+        str | None, typer.Option(help="micro, gsm8k, math, a file, hub:OWNER/NAME. Default: the recipe's.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(help="Questions in the round.")] = None,
+    simulations: Annotated[int | None, typer.Option(help="Expansions a tree at most.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="A file of flows/recipes/. Default: the one for the model.")
+    ] = None,
+    campaign: Annotated[
+        str | None, typer.Option(help="Its rounds build on each other. Default: named after the model.")
+    ] = None,
+    round: Annotated[
+        int | None, typer.Option(help="Number of the round. Default: the next that is not published.")
+    ] = None,
+    shards: Annotated[int | None, typer.Option(help="Machines that search at once, one engine each.")] = None,
+    here: Setting = None,
+) -> None:
+    """Run one round on the local stack, follow it to its end, and print its results."""
+    from rich.console import Console
+
+    from infra.desk.ask import show
+    from infra.desk.display import visible
+    from infra.environment import Environment, environment
+    from infra.stack.local import Stack, StackError
+
+    given = {"model": model, "recipe": recipe, "campaign": campaign, "round": round, "shards": shards}
+    given |= {"questions.source": questions, "questions.count": count, "search.simulations": simulations}
+    given |= dict(_setting(one) for one in here or [])
+    parameters = nested({name: value for name, value in given.items() if value is not None})
+
+    console = Console(soft_wrap=True, highlight=False)
+    stack = Stack(Environment().home, Path.cwd())
+    try:
+        stack.up(console.print)
+    except (StackError, OSError) as problem:
+        console.print(visible(str(problem)), style="red", markup=False)
+        raise typer.Exit(1) from problem
+    environment()  # reads what `up` wrote; Prefect reads its settings when it is imported, so that comes after
+
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    from infra.desk.follow import UnknownField, follow, start
+
+    try:
+        run = start("cpl/round", parameters)
+    except (PrefectHTTPStatusError, UnknownField) as problem:
+        why = problem.response.text if isinstance(problem, PrefectHTTPStatusError) else problem
+        console.print(visible(f"The round was not accepted: {why}"), style="red", markup=False)
+        raise typer.Exit(1) from problem
+    console.print(f"flow run {run.name}: {stack.ui}/runs/flow-run/{run.id}")
+    state = follow(run, console)
+    if not state.is_completed():
+        console.print(visible(f"{state.name}: {state.message}"), style="red", markup=False)
+        console.print(f"When the cause is gone, retry it where it stopped: prefect flow-run retry {run.id}")
+        raise typer.Exit(1)
+    show()
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise typer.BadParameter(f"{text!r} is not FIELD=VALUE, e.g. repeat=1, or search.c_puct=1.25")
+    try:
+        return name, json.loads(value)
+    except json.JSONDecodeError:
+        return name, value
+
+
+def nested(flat: dict[str, Any]) -> dict[str, Any]:
+    """{"a.b": 1, "c": 2} as {"a": {"b": 1}, "c": 2}. BadParameter where "a" itself is given beside "a.b"."""
+    result: dict[str, Any] = {}
+    for name, value in sorted(flat.items()):
+        step, _, field = name.rpartition(".")
+        fields = result.setdefault(step, {}) if step else result
+        if not isinstance(fields, dict):
+            raise typer.BadParameter(f"{step} is given as a whole, and {name} beside it")
+        fields[field] = value
+    return result

@@ -1,0 +1,73 @@
+"""`cpl gc` and `cpl verify`: what may go from the store, and whether all that was published is there."""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from infra.desk.display import complain, visible
+
+
+def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without this it is only told.")] = False) -> None:
+    """Tell what is left over in the store and on this machine, and remove it with --yes."""
+    from infra.environment import environment
+    from infra.store import Store
+    from infra.store.garbage import drop, leftovers
+
+    with _plain_errors():
+        here = environment()
+        store = Store.open(here)
+        found = leftovers(store, here.home)
+        if yes:
+            drop(store, found)
+    counts, sizes = Counter(one.kind for one in found), Counter[str]()
+    for one in found:
+        sizes[one.kind] += one.size
+    for kind, count in sorted(counts.items()):
+        typer.echo(f"{kind}: {count}, {sizes[kind] / (1 << 20):,.1f} MiB")
+    if not found:
+        typer.echo("Nothing is left over.")
+    elif yes:
+        typer.echo("Removed.")
+    else:
+        typer.echo("`cpl gc --yes` removes this. What a manifest names, and parts of unfinished work, stay.")
+
+
+def verify(
+    deep: Annotated[bool, typer.Option("--deep", help="Read every object and compare its digest.")] = False,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Remove what nobody can use as it is, so that a round makes it again.")
+    ] = False,
+) -> None:
+    """Check that all that was published can be read. Exit status 1 when something cannot."""
+    from infra.environment import environment
+    from infra.store import Store
+    from infra.store.verify import faults
+
+    with _plain_errors():
+        store = Store.open(environment())
+        found = list(faults(store, deep))
+        if drop:
+            store.delete({fault.name for fault in found if fault.is_useless})
+    for fault in found:
+        needed = f" [needed by the rounds {', '.join(fault.rounds)}]" if fault.rounds else ""
+        removed = " Removed." if drop and fault.is_useless else ""
+        typer.echo(visible(f"{fault.name}: {fault.problem}{needed}{removed}"))
+    if not found:
+        typer.echo("All that was published is there" + (", byte for byte." if deep else " (--deep reads it)."))
+        return
+    typer.echo("Run the rounds again that need it: what is missing is made again, and the rest is found done.")
+    raise typer.Exit(1)
+
+
+@contextmanager
+def _plain_errors() -> Iterator[None]:
+    from infra.store.s3 import StoreError
+
+    try:
+        yield
+    except (StoreError, OSError) as problem:
+        complain(problem)
+        raise typer.Exit(1) from problem

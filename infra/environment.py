@@ -1,0 +1,96 @@
+"""What the factory reads from its environment: `CPL_*`, and what `cpl up` wrote: addresses and keys (design D1, D6)."""
+
+import os
+import shlex
+import shutil
+import subprocess
+from collections.abc import Mapping, MutableMapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).parent.parent
+"""The folder of flows/, tasks/, trainers/, sql/ and infra/: a checkout, or where they are installed."""
+
+
+class Environment(BaseSettings):
+    """Of this machine, never of a round: nothing here may change what a step computes.
+
+    Endpoint and keys of the object store are boto3's own variables: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
+    AWS_SECRET_ACCESS_KEY, AWS_REGION.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CPL_", frozen=True)
+
+    home: Path = Path(".cpl")
+    """Everything local: state of the stack, caches, work folders."""
+    store: str = "s3://cpl"
+    """Bucket, with an optional prefix."""
+    engine_urls: list[str] = []
+    """Engines that somebody else runs (JSON list); empty: the factory starts its own."""
+    value_engine_urls: list[str] = []
+    """The same for the engines that serve a separate value model while the policy searches."""
+    engine_memory: float = 0.85
+    """Share of a GPU's memory that the factory's own engines take; two that run side by side share it."""
+    engine_key: SecretStr | None = None
+    """Key that those engines ask for (vLLM's `--api-key`)."""
+    engine_python: Path = Path(".venv-engine/bin/python")
+    """Interpreter of the engine's environment."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """auto: the GPU where an NVIDIA driver answers."""
+
+
+def environment() -> Environment:
+    """The settings now, after the addresses of the running stack were added to `os.environ`."""
+    add_stack(os.environ, stack_variables(Path(os.environ.get("CPL_HOME", ".cpl"))))
+    return Environment()
+
+
+def stack_variables(home: Path) -> dict[str, str]:
+    """What `cpl up` wrote to `stack.env` in its home: addresses, keys and the login. Empty where it never ran.
+
+    Read as a shell reads it, since `source` is the other way to use it: a home may be named with quotes and dollars.
+    """
+    kept = home / "stack.env"
+    words = shlex.split(kept.read_text(), comments=True) if kept.exists() else []
+    return {name: text for name, _, text in (word.partition("=") for word in words)}
+
+
+def device(here: Environment | None = None) -> Literal["cpu", "cuda"]:
+    """What to compute on. `auto` looks for the driver's tool, so that torch need not be imported."""
+    wanted = (here or environment()).device
+    if wanted == "auto":
+        return "cuda" if shutil.which("nvidia-smi") else "cpu"
+    return wanted
+
+
+def gpus() -> list[str]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them: those in it, else all."""
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [name.strip() for name in visible.split(",") if name.strip()]
+    listed = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+
+
+def add_stack(environment: MutableMapping[str, str], stack: Mapping[str, str]) -> None:
+    """Adds the stack's variables where the user has not set their own.
+
+    The store's settings belong together: whoever sets CPL_STORE or AWS_ENDPOINT_URL brings their own keys, and whoever
+    sets neither gets the stack's, also when keys of another service are set. So do those of the Prefect server: the
+    stack's login is sent to no other. What an earlier call added is the stack's still, so a second one changes nothing.
+    """
+    own_store = any(
+        environment.get(name, stack.get(name)) != stack.get(name) for name in ("CPL_STORE", "AWS_ENDPOINT_URL")
+    )
+    if not own_store and stack:
+        environment.pop("AWS_SESSION_TOKEN", None)  # it belongs to other keys than the stack's
+    own_server = environment.get("PREFECT_API_URL", stack.get("PREFECT_API_URL")) != stack.get("PREFECT_API_URL")
+    for name, value in stack.items():
+        if (own_store and name.startswith("AWS_")) or (own_server and name.endswith("_AUTH_STRING")):
+            continue
+        if name.startswith("AWS_"):
+            environment[name] = value
+        else:
+            environment.setdefault(name, value)

@@ -1,0 +1,130 @@
+"""Whether all that was published can be read: pointers, the manifests that they lead to, and every object of these."""
+
+import hashlib
+import io
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from pydantic import ValidationError
+
+from infra.store.garbage import READS_AT_ONCE, is_manifest, read_all
+from infra.store.manifest import Manifest, Pointer, Ref, described
+from infra.store.s3 import StoreDown, StoreError
+from infra.store.store import Damaged, Store
+
+
+class Fault(NamedTuple):
+    """Something that cannot be read."""
+
+    name: str
+    """Of the object in the store."""
+    problem: str
+    rounds: tuple[str, ...]
+    """The published rounds that need it, e.g. demo/0001."""
+    is_useless: bool
+    """Nobody can use the object as it is: without it, its stage is made again when a round asks for it."""
+
+
+class Wanted(NamedTuple):
+    """An object as manifests name it."""
+
+    place: str
+    size: int
+    sha256: str
+
+
+NOT_THERE = "it is not there"
+
+
+def faults(store: Store, deep: bool = False) -> Iterator[Fault]:
+    """What is wrong, pointers first. `deep`: with the digest of every object, which reads the whole store once.
+
+    Raises:
+        StoreDown: when the store does not answer.
+    """
+    needed: dict[str, set[str]] = {}
+    for name in [*store.names("rounds/"), *store.names("campaigns/")]:
+        yield from _follow(store, name, needed)
+    read = read_all(store, [name for name in store.names("stages/") if is_manifest(name)])
+    for name, problem in read.items():
+        if isinstance(problem, StoreError):
+            yield Fault(name, str(problem), _rounds(needed, name), is_useless=True)
+    manifests = {name: found for name, found in read.items() if isinstance(found, Manifest)}
+    users: dict[Wanted, list[str]] = {}
+    for name, manifest in manifests.items():
+        for item in manifest.objects:
+            users.setdefault(Wanted(manifest.place(item), item.size, item.sha256), []).append(name)
+    with ThreadPoolExecutor(READS_AT_ONCE) as threads:
+        found = threads.map(lambda wanted: _wrong(store, wanted, deep), users)
+        for (wanted, stages), wrong in zip(users.items(), found, strict=True):
+            if wrong:
+                rounds = tuple(sorted({one for stage in stages for one in needed.get(stage, ())}))
+                needs = f"{wrong}; the stages {', '.join(stages)} need it"
+                yield Fault(wanted.place, needs, rounds, is_useless=wrong != NOT_THERE)
+
+
+def _follow(store: Store, name: str, needed: dict[str, set[str]]) -> Iterator[Fault]:
+    """Notes all manifests that a pointer leads to as needed by its round."""
+    campaign = name.split("/")[1]
+    try:
+        pointer = Pointer.model_validate_json(store.get(name))
+    except ValidationError as problem:
+        yield Fault(name, f"it is no pointer: {described(problem)}", (), is_useless=True)
+        return
+    except StoreDown:
+        raise
+    except StoreError as problem:
+        yield Fault(name, str(problem), (), is_useless=True)
+        return
+    label = f"{campaign}/{pointer.round:04d}"
+    waiting: list[Ref] = [pointer.manifest]
+    while waiting:
+        ref = waiting.pop()
+        place = ref.uri.removeprefix(store.uri)
+        if label in needed.setdefault(place, set()):
+            continue
+        needed[place].add(label)
+        try:
+            waiting.extend(store.manifest(ref).inputs.values())
+        except StoreDown:
+            raise
+        except StoreError as problem:
+            yield Fault(place, str(problem), (label,), is_useless=False)
+
+
+def _wrong(store: Store, wanted: Wanted, deep: bool) -> str | None:
+    found = store.head(wanted.place)
+    if found is None:
+        return NOT_THERE
+    if found.size != wanted.size:
+        return f"it has {found.size} bytes, not {wanted.size}"
+    if not deep:
+        return None
+    sink = _Digest()
+    try:
+        store.download(wanted.place, wanted.size, sink)
+    except Damaged as problem:
+        return str(problem)
+    sha256 = sink.digest.hexdigest()
+    return f"its sha256 is {sha256}" if sha256 != wanted.sha256 else None
+
+
+class _Digest(io.BytesIO):
+    """A file that is digested instead of kept."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.digest = hashlib.sha256()
+
+    def seekable(self) -> bool:
+        """No: so it gets its bytes in their order."""
+        return False
+
+    def write(self, data: Any) -> int:
+        self.digest.update(data)
+        return len(data)
+
+
+def _rounds(needed: dict[str, set[str]], name: str) -> tuple[str, ...]:
+    return tuple(sorted(needed.get(name, ())))

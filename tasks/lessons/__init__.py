@@ -1,0 +1,1 @@
+"""What evidence teaches: rows of trees in, rows of lessons out. Pure functions over one question."""

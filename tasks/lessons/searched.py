@@ -1,0 +1,84 @@
+"""A searched tree as the tables hold it: nodes by id and by parent, its paths, and what became of its steps."""
+
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from tasks.language.format import Kind
+
+Row = dict[str, Any]
+
+LEARNABLE = (Kind.PLAN, Kind.SOLUTION)
+"""Steps that are well-formed and decided: what a policy or a value can learn from."""
+
+
+class Outcome(NamedTuple):
+    """What became of a step: the mean reward in [-1, 1] of the `n` trajectories that ended below it."""
+
+    mean: float
+    n: int
+
+
+class SearchedTree:
+    """One tree's row of table `trees` and its rows of table `nodes`, by id and by parent."""
+
+    def __init__(self, tree: Row, nodes: list[Row]) -> None:
+        self.tree_id: str = tree["tree_id"]
+        self.question_id: str = tree["question_id"]
+        self.method: str = tree["method"]
+        self.steps: int = tree["steps"]
+        self.state: str = tree["state"]
+        self.nodes = {node["node_id"]: node for node in nodes}
+        self.children: dict[int, list[Row]] = {}
+        for node in nodes:
+            if node["parent_id"] is not None:
+                self.children.setdefault(node["parent_id"], []).append(node)
+
+    def path(self, node_id: int) -> list[Row]:
+        """The nodes from the root to this one, both included."""
+        path = [self.nodes[node_id]]
+        while (parent := path[-1]["parent_id"]) is not None:
+            path.append(self.nodes[parent])
+        return path[::-1]
+
+    @cached_property
+    def outcomes(self) -> dict[int, Outcome]:
+        """What became of its plan steps and solutions, by node id; a step without a terminal below it has no outcome.
+
+        Not Q: from round 2 on an expanded node backs up its own V, so that even a V of noise agrees with Q, and the Q
+        of a step without a terminal below is V's opinion alone. Stepwise search backs up nothing but rewards, of which
+        only some are nodes: there Q is the outcome.
+        """
+        visited = [node for node in self.nodes.values() if node["kind"] in LEARNABLE and node["visits"]]
+        if self.method == "stepwise":
+            return {node["node_id"]: Outcome(node["q"], node["visits"]) for node in visited}
+        totals: dict[int, float] = {}
+        counts: dict[int, int] = {}
+        for terminal in self.nodes.values():
+            if terminal["reward"] is None:
+                continue
+            for node in self.path(terminal["node_id"]):
+                totals[node["node_id"]] = totals.get(node["node_id"], 0.0) + terminal["visits"] * terminal["reward"]
+                counts[node["node_id"]] = counts.get(node["node_id"], 0) + terminal["visits"]
+        steps = [node["node_id"] for node in visited if node["node_id"] in counts]
+        return {step: Outcome(totals[step] / counts[step], counts[step]) for step in steps}
+
+    @property
+    def unknown(self) -> int:
+        """Visited steps of which nothing is known: without an outcome."""
+        visited = sum(node["kind"] in LEARNABLE and node["visits"] > 0 for node in self.nodes.values())
+        return visited - len(self.outcomes)
+
+    def leaves(self) -> list[Row]:
+        """The ends of its known paths."""
+        passed = {self.nodes[step]["parent_id"] for step in self.outcomes}
+        return [self.nodes[step] for step in self.outcomes if step not in passed]
+
+
+def ids_of(path: list[Row]) -> list[int]:
+    """Token ids of the nodes of a path, in one list."""
+    return [token for node in path for token in node["token_ids"]]
+
+
+def text_of(path: list[Row]) -> str:
+    """Text of the nodes of a path, in one string."""
+    return "".join(node["text"] for node in path)

@@ -1,0 +1,1 @@
+"""What a round shows in the UI: pictures and pages."""

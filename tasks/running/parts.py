@@ -1,0 +1,202 @@
+"""Much work of many small parts: every finished part is kept, so that a retry does only the rest (design D5).
+
+A part is the rows that one item adds to the stage's tables. It is kept as one Arrow file, on this machine and in the
+store; the tables are written from these files, a batch at a time, so that memory does not grow with the work, and a
+resumed stage writes byte for byte what an uninterrupted one would.
+
+What goes wrong in one item is that item's failure, whatever it is: it is tried once more when the others are done, and
+what is lost then is named in a note of the stage. A kept part says which code made it. One that this code can not read
+is done again; one that another version of the code made is used, and a note says so.
+"""
+
+import asyncio
+import io
+from collections import Counter
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+
+from tasks.records import TABLES, frame
+from tasks.running.progress import Progress
+from tasks.running.stage import Workplace
+
+Item = TypeVar("Item")
+
+MAX_FAILED_SHARE = 0.1
+"""A stage with more failed parts than this is not committed: its failures are no longer a few lost questions."""
+
+BATCH = 256
+"""Parts whose rows are in memory at once while a table is written: one row group of its Parquet file."""
+
+CODE = "code"
+"""The column of a part that is no table: the version of the code that made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Rows by table. With an `error` it failed: it is in the tables like the others, but it is tried again."""
+
+    rows: Mapping[str, Sequence[Mapping[str, Any]]]
+    error: str | None = None
+
+
+class TooManyFailures(RuntimeError):
+    """So many parts failed that the stage is not worth keeping; finished parts stay for the retry."""
+
+
+async def each_part(
+    workplace: Workplace,
+    items: Mapping[str, Item],
+    work: Callable[[Item, int], Awaitable[Part]],
+    *,
+    what: str,
+    note: Callable[[], str] = lambda: "",
+) -> None:
+    """Does `work(item, place)` for every item and writes the tables that the parts belong to, in the order of items.
+
+    All items are begun at once: what bounds the work is the engine's admission, where a lower `place` goes first.
+    `note`: what to say beside the progress. An item whose work returns an error or raises is lost, if it does so twice:
+    `failed_parts` and `notes` of the stage's facts tell it. One that raises has no rows.
+
+    Raises:
+        TooManyFailures: when more than a tenth of the parts failed.
+        Exception: what the store or Prefect's server failed with first; the parts under way are given up.
+    """
+    folder = workplace.folder / "parts"
+    made = await asyncio.to_thread(_fetch, workplace, folder, items.keys(), what)
+    if made:
+        workplace.log.info("%s: %d of %d were finished before and are kept", what, len(made), len(items))
+    progress = Progress(workplace, what, total=len(items))
+    places = {name: place for place, name in enumerate(items)}
+    lost: dict[str, str] = {}
+
+    async def one(name: str) -> None:
+        try:
+            part = await work(items[name], places[name])
+            data = _packed(part, workplace.code)
+        except Exception as problem:
+            workplace.log.warning("%s: %s failed", what, name, exc_info=True)
+            lost[name] = f"{type(problem).__name__}: {problem}"
+            return
+        await asyncio.to_thread(_write, folder / name, data)
+        if part.error is None:
+            await asyncio.to_thread(workplace.keep_part, name, data)
+        else:
+            lost[name] = part.error
+        made[name] = Kept(workplace.code, tuple(part.rows))
+        await asyncio.to_thread(progress.show, len(made), note())
+
+    await _together(one(name) for name in items if name not in made)
+    strangers = _strangers(made, workplace.code)
+    if again := [name for name in items if name in lost or name in strangers]:
+        workplace.log.info("%s: %d are tried once more, %s", what, len(again), ", ".join(again[:3]))
+        lost.clear()
+        await _together(one(name) for name in again)
+
+    workplace.facts["failed_parts"] = len(lost)
+    if len(lost) > MAX_FAILED_SHARE * len(items):
+        name, why = next(reversed(lost.items()))
+        raise TooManyFailures(
+            f"{what}: {len(lost)} of {len(items)} failed, and did when tried once more; the last, {name}, with: {why}. "
+            "What finished is kept; retry the flow run when the cause is gone."
+        )
+    codes = Counter(part.code for part in made.values())
+    workplace.facts["notes"] = [
+        *workplace.facts.get("notes", []),
+        *_notes(what, len(items), lost, codes, workplace.code),
+    ]
+    paths = [folder / name for name in items if name in made]
+    tables = made[next(iter(made))].tables if made else ()
+    for table in tables:
+        await asyncio.to_thread(workplace.write, table, _batches(table, paths))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is known of a part without its rows."""
+
+    code: str
+    tables: tuple[str, ...]
+
+
+async def _together(work: Iterable[Awaitable[None]]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)  # type: ignore[arg-type]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None  # a user reads why, not "unhandled errors in a TaskGroup"
+
+
+def _strangers(made: Mapping[str, Kept], code: str) -> set[str]:
+    """Kept parts that have other tables than those of this code."""
+    own = next((part.tables for part in made.values() if part.code == code), None)
+    return {name for name, part in made.items() if own is not None and part.tables != own}
+
+
+def _notes(what: str, items: int, lost: Mapping[str, str], codes: Mapping[str, int], code: str) -> Iterator[str]:
+    """What a reader of the round should know of its parts."""
+    if lost:
+        named = "; ".join(f"{name} ({why[:200]})" for name, why in list(lost.items())[:3])
+        more = f"; and {len(lost) - 3} more" if len(lost) > 3 else ""
+        yield f"{what}: {len(lost)} of {items} were lost, though tried twice: {named}{more}."
+    for other, parts in codes.items():
+        if other != code:
+            yield f"{what}: {parts} of {items} were made before by other code ({other}), the others by {code}."
+
+
+def _packed(part: Part, code: str) -> bytes:
+    """One row: a list of structs for each table, and the code's version."""
+    columns = [frame(table, rows).to_struct(table).implode() for table, rows in part.rows.items()]
+    buffer = io.BytesIO()
+    pl.DataFrame([pl.Series(CODE, [code]), *columns]).write_ipc(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _unpacked(data: bytes) -> Kept:
+    """What a part holds.
+
+    Raises:
+        ValueError: where it is not what this code would have made.
+    """
+    try:
+        part = pl.read_ipc(io.BytesIO(data))
+    except (Exception, pl.exceptions.PanicException) as problem:
+        raise ValueError(f"it cannot be read: {problem}") from None
+    tables = [name for name in part.columns if name != CODE]
+    expected = {table: pl.List(pl.Struct(TABLES[table])) for table in tables if table in TABLES}
+    if part.height != 1 or part.schema != {CODE: pl.String(), **expected}:
+        raise ValueError("its columns are others")
+    return Kept(part[CODE].item(), tuple(tables))
+
+
+def _batches(table: str, paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
+    for start in range(0, len(paths), BATCH):
+        batch = paths[start : start + BATCH]
+        rows = pl.concat([pl.read_ipc(path, columns=[table]) for path in batch])
+        yield rows.explode(table).unnest(table)
+
+
+def _fetch(workplace: Workplace, folder: Path, names: Collection[str], what: str) -> dict[str, Kept]:
+    """The parts that an earlier attempt kept, on any machine, now on this one; those that this code can use."""
+    kept = {}
+    for name, data in workplace.parts():
+        if name not in names:
+            continue
+        try:
+            kept[name] = _unpacked(data)
+        except ValueError as problem:
+            workplace.log.warning(
+                "%s: the part %s that was kept is not this code's, %s: it is done again", what, name, problem
+            )
+            continue
+        _write(folder / name, data)
+    return kept
+
+
+def _write(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)

@@ -1,0 +1,99 @@
+"""The record of a flow run: what it did and what it found done, written when it ends, however it ends.
+
+`cpl show` reads it. It is not part of what is published: a run that finds everything cached publishes nothing new,
+and still says so here.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterStateType
+from prefect.client.schemas.objects import StateType
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from prefect.states import Crashed
+
+from infra.disk import room_in
+from infra.engine import tenant
+from infra.environment import environment
+from infra.store import Ref, Store, rounds
+from infra.store.rounds import Title
+from infra.store.s3 import StoreError
+from tasks.pages.report import words
+from tasks.running.progress import in_the_ui, show_page
+
+
+@contextmanager
+def recorded(title: Title) -> Iterator[tuple[dict[str, Ref], list[str]]]:
+    """Gives the round's stages (by name, in order) and notes to fill; records them, and leaves the local engine."""
+    log = get_run_logger()
+    log.info("round %d of campaign %s", title.round, title.campaign)
+    with in_the_ui(log):
+        _name_the_run(title)
+        _end_lost_tasks()
+    store = Store.open(environment())
+    stages: dict[str, Ref] = {}
+    notes: list[str] = []
+    started = time.monotonic()
+    error: str | None = "the run was cancelled or interrupted"
+    try:
+        with room_in(environment().home), tenant(environment()):
+            yield stages, notes
+        error = None
+    except Exception as problem:
+        error = f"{type(problem).__name__}: {problem}"
+        with in_the_ui(log):
+            _say_why(error)
+        raise
+    finally:
+        try:
+            rounds.write_record(store, _record(store, title, stages, notes, error, time.monotonic() - started))
+        except (StoreError, OSError) as problem:
+            log.warning("what this run did could not be recorded, so `cpl show` does not know it: %s", problem)
+
+
+def _record(
+    store: Store, title: Title, stages: dict[str, Ref], notes: list[str], error: str | None, seconds: float
+) -> dict[str, Any]:
+    run_id = str(flow_run.id or "")
+    manifests = {name: store.manifest(ref) for name, ref in stages.items()}
+    return title.model_dump() | {
+        "run_id": run_id,
+        "state": "completed" if error is None else "failed",
+        "seconds": seconds,
+        "stages": [
+            {"step": name, "seconds": manifest.seconds, "cached": manifest.run_id != run_id}
+            for name, manifest in manifests.items()
+        ],
+        "notes": notes,
+        "error": error,
+    }
+
+
+def _say_why(error: str) -> None:
+    """The sentence by itself: the state's page shows it below a log of many lines."""
+    show_page(
+        key="why-it-failed",
+        text=f"## The round failed\n\n{words(error)}\n\nWhat was finished is kept. When the cause is gone, press "
+        "**Retry**: the round goes on where it stopped.\n",
+        description="Why the round failed",
+    )
+
+
+def _name_the_run(title: Title) -> None:
+    with get_client(sync_client=True) as client:
+        client.update_flow_run(flow_run.id, name=f"{title.campaign}-round-{title.round}")
+
+
+def _end_lost_tasks() -> None:
+    """Task runs of this flow run that a killed process left running: nobody else would ever end them."""
+    of_run = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run.id]))
+    running = TaskRunFilter(state={"type": TaskRunFilterStateType(any_=[StateType.RUNNING, StateType.PENDING])})
+    with get_client(sync_client=True) as client:
+        for lost in client.read_task_runs(flow_run_filter=of_run, task_run_filter=running):
+            client.set_task_run_state(
+                lost.id, Crashed(message="The process ended; the retry did it again."), force=True
+            )

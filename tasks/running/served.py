@@ -1,0 +1,232 @@
+"""A served policy: a model folder behind the engine, spoken to in token ids, with its few-shot prefix if it needs one.
+
+Adapts the engine's replies to what the search, the rollouts and the evaluation ask for. A model that was never
+trained on the text format gets worked examples before the question; they are part of the request only, and never of
+what is stored or trained on.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import polars as pl
+from tokenizers import Tokenizer
+from tokenizers.decoders import DecodeStream
+
+from infra.engine import Engine, EngineError, ModelChanged, ModelFolder, PromptTooLong, Reply, serving, side_by_side
+from infra.environment import Environment, device, environment
+from infra.store import Ref
+from tasks.check import Checker, Verdict
+from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
+from tasks.language.format import ACTION_STOP, SOLUTION_CLOSE, question_prompt
+from tasks.records import frame
+from tasks.running.stage import Workplace
+from tasks.search.grow import ContextFull, Expansion, Judge, PolicyError, Sample, Undecided
+from tasks.search.method import Draw
+from tasks.settings import Search
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One completion, as the engine sampled it."""
+
+    text: str
+    token_ids: list[int]
+    prompt_tokens: int
+
+
+class ServedPolicy:
+    """The policy of a model folder, behind one engine or several, on `gpus` GPUs in all."""
+
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, *, knows_format: bool, gpus: int = 0) -> None:
+        self.engine = engine
+        self.gpus = gpus
+        self.tokenizer = tokenizer
+        # "<s>" or "<|good|>" in a question is text like any other. What the model itself samples may be special.
+        tokenizer.encode_special_tokens = True
+        self.start: list[int] = list(tokenizer.encode("").ids)
+        self.prefix = self.start + ([] if knows_format else self.encode(DEMONSTRATIONS))
+        self.reflection_prefix = self.start + ([] if knows_format else self.encode(REFLECTION_DEMONSTRATION))
+
+    def question(self, question: str) -> list[int]:
+        """Token ids of a question's prompt, as it is stored and trained on: with the model's own start of a sequence
+        (BOS), if it has one."""
+        return self.start + self.encode(question_prompt(question))
+
+    def encode(self, text: str) -> list[int]:
+        """Token ids of a text that goes on; special tokens in it are no special tokens."""
+        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
+
+    def ends_of(self, mark: str, token_ids: Sequence[int]) -> list[int]:
+        """Where a text has a `mark`: the index of the token that completes it, for each time that it occurs.
+
+        The token may run on behind the mark, as at the end of an action (infra.engine.reply.Completion).
+        """
+        ends: list[int] = []
+        stream, text = DecodeStream(skip_special_tokens=False), ""
+        for index, token in enumerate(token_ids):
+            *before, text = (text + (stream.step(self.tokenizer, token) or "")).split(mark)
+            ends += [index] * len(before)
+        return ends
+
+    def asked(self, state_ids: Sequence[int], *, reflecting: bool = False) -> list[int]:
+        """What the engine is asked for a state: worked examples stand between the start and the question."""
+        prefix = self.reflection_prefix if reflecting else self.prefix
+        return [*prefix, *state_ids[len(self.start) :]]
+
+    def use(self, step: str, questions: int) -> pl.DataFrame:
+        """What a stage has used of the engine so far: its row of table `engine_use`."""
+        row = asdict(self.engine.usage) | asdict(self.engine.load)
+        return frame("engine_use", [row | {"step": step, "questions": questions, "gpus": self.gpus}])
+
+    def account(self) -> str:
+        """The same in one line, for who watches."""
+        usage, load = self.engine.usage, self.engine.load
+        return (
+            f"({usage.generated_tokens / load.seconds:,.0f} tok/s, engine busy {load.busy_seconds / load.seconds:.0%} "
+            f"with {load.sequence_seconds / load.seconds:.0f} sequences, "
+            f"{usage.cached_tokens / max(usage.prompt_tokens, 1):.0%} of prompts cached"
+            + (f", {usage.failed_requests} requests failed)" if usage.failed_requests else ")")
+        )
+
+    async def write(
+        self,
+        prompt_ids: Sequence[int],
+        *,
+        stop: Sequence[str],
+        max_tokens: int,
+        temperature: float,
+        session: str,
+        priority: int,
+        reflecting: bool = False,
+    ) -> Written:
+        """One completion of the prompt, up to and including a stop string; a lower `priority` is served first."""
+        reply = await self._complete(
+            self.asked(prompt_ids, reflecting=reflecting),
+            shared=len(self.reflection_prefix if reflecting else self.prefix),
+            n=1,
+            stop=stop,
+            max_tokens=max_tokens,
+            temperature=temperature,
+            session=session,
+            priority=priority,
+        )
+        completion = reply.completions[0]
+        return Written(completion.text, list(completion.token_ids), reply.usage.prompt_tokens)
+
+    async def values(self, states: Sequence[Sequence[int]], *, session: str = "") -> list[float]:
+        """V of states given by all of their token ids: read at the position that predicts the last (design D2)."""
+        try:
+            prompts = [self.asked(state[:-1]) for state in states]
+            return await self.engine.values(prompts, session=session, shared=len(self.prefix))
+        except EngineError as problem:
+            raise PolicyError(str(problem), problem.spent) from problem
+
+    async def _complete(self, prompt_ids: Sequence[int], **options: Any) -> Reply:
+        try:
+            return await self.engine.complete(prompt_ids, **options)
+        except PromptTooLong as problem:
+            raise ContextFull(str(problem)) from problem
+        except EngineError as problem:
+            raise PolicyError(str(problem), problem.spent) from problem
+
+
+class SearchPolicy:
+    """`tasks.search.grow.Policy` on a served policy.
+
+    `value`: a served model whose V counts in the place of the policy's own, at one request a sample.
+    """
+
+    def __init__(self, served: ServedPolicy, settings: Search, value: ServedPolicy | None = None) -> None:
+        self.served = served
+        self.settings = settings
+        self.value = value
+
+    @property
+    def has_room(self) -> bool:
+        return self.served.engine.has_room
+
+    async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
+        given = self.served.encode(draw.start) if draw.start else []
+        steps = self.settings.max_depth if draw.to_the_end else 1
+        reply = await self.served._complete(
+            self.served.asked([*state_ids, *given]),
+            shared=len(self.served.prefix),
+            n=draw.n,
+            stop=[SOLUTION_CLOSE] if draw.to_the_end else ACTION_STOP,
+            max_tokens=steps * self.settings.max_step_tokens,
+            temperature=self.settings.temperature,
+            session=session,
+            priority=priority,
+        )
+        values = [one.values[-1] for one in reply.completions]
+        if self.value is not None:
+            states = [[*state_ids, *given, *one.token_ids] for one in reply.completions]
+            values = await self.value.values(states, session=session)
+        return Expansion(
+            [
+                Sample(
+                    draw.start + one.text,
+                    (*given, *one.token_ids),
+                    logprob=sum(one.logprobs),
+                    value=value,
+                    sampled=len(one.token_ids),
+                )
+                for one, value in zip(reply.completions, values, strict=True)
+            ],
+            reply.usage,
+        )
+
+
+async def verdict_on(answer: str, question: dict[str, Any], checker: Checker) -> Verdict:
+    """Whether an answer to a row of `questions` or `benchmarks` is right."""
+    return await checker.check(question["answer"], answer, exact=question["is_exact"])
+
+
+def judge(checker: Checker, question: dict[str, Any]) -> Judge:
+    """Judges answers to a row of `questions`. An undecided check (hung, crashed) is `Undecided`: never a reward."""
+
+    async def is_right(answer: str) -> bool:
+        verdict = await verdict_on(answer, question, checker)
+        if verdict is Verdict.UNDECIDED:
+            raise Undecided(f"the answer check could not decide whether {answer!r} equals {question['answer']!r}")
+        return verdict is Verdict.RIGHT
+
+    return is_right
+
+
+@asynccontextmanager
+async def serve_both(
+    workplace: Workplace, policy: Ref, value: Ref | None
+) -> AsyncIterator[tuple[ServedPolicy, ServedPolicy | None]]:
+    """A policy, and beside it the separate value model that judges its steps, if there is one, on a second engine."""
+    if value is None:
+        async with serve(workplace, policy) as served:
+            yield served, None
+        return
+    first, second = side_by_side(environment())
+    async with serve(workplace, policy, first) as served, serve(workplace, value, second) as judging:
+        yield served, judging
+
+
+@asynccontextmanager
+async def serve(workplace: Workplace, model: Ref, here: Environment | None = None) -> AsyncIterator[ServedPolicy]:
+    """The engine with this model's weights, proven by its probe (design D1b); `here`: which engine, if not the first.
+
+    Parts that were made with weights of another model are dropped.
+    """
+    here = here or environment()
+    folder = workplace.store.folder(model, "model")
+    words = ModelFolder.read(folder).words
+    try:
+        async with serving(folder, here, progress=workplace.log.info) as engine:
+            yield ServedPolicy(
+                engine,
+                Tokenizer.from_file(str(folder / "tokenizer.json")),
+                knows_format=words.knows_format,
+                gpus=len(engine.addresses) if device() == "cuda" or here.engine_urls else 0,
+            )
+    except ModelChanged:
+        workplace.drop_parts()
+        raise

@@ -1,0 +1,1 @@
+"""What samples and values are worth: accuracies with their errors, rankings of V."""

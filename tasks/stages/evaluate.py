@@ -1,0 +1,150 @@
+"""The step *evaluate*: every model answers every benchmark question in the same way, and every sample is stored.
+
+What counts, whatever the decoding: the answer in the \\boxed{} of a solution that is ended, after a well-formed plan of
+at most `max_depth - 1` steps. So a box in a plan that was cut off counts no more than one in an invented next question.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+from infra.store import Ref
+from tasks.check import Checker, Verdict
+from tasks.language.format import QUESTION_OPEN, SOLUTION_CLOSE, parse_ending
+from tasks.lessons.searched import Row
+from tasks.running.parts import Part, each_part
+from tasks.running.served import SearchPolicy, ServedPolicy, serve_both, verdict_on
+from tasks.running.stage import Workplace, stage
+from tasks.scoring.accuracy import accuracies
+from tasks.search.beam import best_solution, majority_solution
+from tasks.search.grow import PolicyError, Task, grow
+from tasks.settings import Evaluation, Search
+
+
+@stage("evaluate", version=8, task_run_name="evaluate-{name}")
+def evaluate(
+    workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
+) -> int:
+    """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`.
+
+    `value`: a separate value model that guides the decodings by V, in the place of the model's own.
+    """
+    asked = {question["question_id"]: question for question in workplace.read(benchmarks, "benchmarks").to_dicts()}
+
+    async def run() -> None:
+        async with serve_both(workplace, model, value) as (served, judging), Checker() as checker:
+
+            async def work(question: Row, place: int) -> Part:
+                return await sample(question, place, name, served, checker, settings, judging)
+
+            await each_part(workplace, asked, work, what=f"Evaluation of {name}", note=served.account)
+            workplace.write("engine_use", served.use(f"evaluate_{name}", len(asked)))
+
+    asyncio.run(run())
+    samples = workplace.written("evaluation_samples")
+    workplace.write("evaluations", accuracies(samples))
+    workplace.facts["undecided"] = int(samples["is_undecided"].sum())
+    return samples.height
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says to a question: plan and solution, the answer in it, and the tokens that it took to find it."""
+
+    output: str
+    answer: str | None
+    generated_tokens: int
+
+
+async def sample(
+    question: Row,
+    place: int,
+    model: str,
+    policy: ServedPolicy,
+    checker: Checker,
+    settings: Evaluation,
+    value: ServedPolicy | None = None,
+) -> Part:
+    """One question's answer, checked: a row of `evaluation_samples`.
+
+    An answer that can not be decided counts as not solved. A question whose request failed for good is neither right
+    nor wrong: it is no answer of the model's, and is left out of the accuracy.
+    """
+    given, verdict, error = Answer("", None, 0), Verdict.WRONG, None
+    try:
+        if settings.decoding == "greedy":
+            given = await greedy(question, place, policy, settings)
+        else:
+            given = await searched(question, place, policy, settings, value)
+        if given.answer is not None:
+            verdict = await verdict_on(given.answer, question, checker)
+    except PolicyError as problem:
+        error = str(problem)
+    row = {
+        "model": model,
+        "benchmark": question["benchmark"],
+        "split": question["split"],
+        "question_id": question["question_id"],
+        "question": question["question"],
+        "kinds": question["kinds"],
+        "output": given.output,
+        "answer": given.answer,
+        "is_correct": None if error else verdict is Verdict.RIGHT,
+        "is_undecided": verdict is Verdict.UNDECIDED,
+        "generated_tokens": given.generated_tokens,
+        "error": error,
+    }
+    return Part({"evaluation_samples": [row]}, error)
+
+
+async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
+    """Plan and solution in one greedy completion, which ends where it would invent the next question."""
+    written = await policy.write(
+        policy.question(question["question"]),
+        stop=(SOLUTION_CLOSE, QUESTION_OPEN),
+        max_tokens=settings.max_tokens,
+        temperature=0.0,
+        session=question["question_id"],
+        priority=place,
+    )
+    answer = parse_ending(written.text, 0, settings.max_depth).answer
+    return Answer(written.text, answer, len(written.token_ids))
+
+
+async def searched(
+    question: Row, place: int, policy: ServedPolicy, settings: Evaluation, value: ServedPolicy | None = None
+) -> Answer:
+    """The solution that a search without rewards settles on: by V, or by a vote (AlphaMath and SVPO at inference)."""
+    search = Search(
+        method="beam" if settings.decoding == "beam" else "sampling",
+        beams=settings.beams,
+        children=settings.samples,
+        root_children=settings.samples,
+        temperature=settings.temperature,
+        max_step_tokens=settings.max_tokens,
+        max_depth=settings.max_depth,
+    )
+    task = Task(
+        question_id=question["question_id"],
+        question=question["question"],
+        prompt_ids=tuple(policy.question(question["question"])),
+        judge=unknown,
+        simulations=1,
+        priority=place,
+    )
+    grown = await grow(task, SearchPolicy(policy, search, value), search)
+    if grown.error is not None:
+        raise PolicyError(grown.error)
+    (tree,) = grown.trees
+    if settings.decoding.startswith("majority"):
+        chosen = majority_solution(tree, by_value=settings.decoding == "majority_by_value")
+    else:
+        chosen = best_solution(tree)
+    if chosen is None:
+        return Answer("", None, tree.cost.generated_tokens)
+    path = [node.action.text for node in chosen.lineage()][-2::-1]
+    return Answer("".join(path), chosen.action.answer, tree.cost.generated_tokens)
+
+
+async def unknown(answer: str) -> bool:
+    """At inference nobody says whether an answer is right."""
+    return False

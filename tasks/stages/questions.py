@@ -1,0 +1,52 @@
+"""The steps *benchmarks* and *questions*: what is asked at the end, and what is learnt from, kept apart.
+
+Both are read before anything costs a GPU minute, so bad input ends a round here. What a source holds is part of the
+cache key (`tasks.questions.content_of`): an edited file is another source, also when it is edited meanwhile.
+"""
+
+from collections.abc import Iterable
+
+from infra.store import Ref
+from tasks.questions import draw, load_all, refuse_overlap
+from tasks.running.stage import Workplace, stage
+from tasks.settings import Evaluation, Questions
+
+
+@stage("benchmarks", version=4)
+def load_benchmarks(workplace: Workplace, source: str, contents: dict[str, str], settings: Evaluation) -> int:
+    """The questions of every benchmark: table `benchmarks`, and all of their texts in `asked`, to refuse overlaps."""
+    loaded = load_all(source, contents, settings)
+    _tell(workplace, loaded.notes)
+    workplace.write("benchmarks", loaded.sampled)
+    workplace.write("asked", loaded.asked)
+    return loaded.sampled.height
+
+
+@stage("questions", version=4)
+def sample_questions(workplace: Workplace, round: int, content: str, settings: Questions) -> int:
+    """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
+    drawn = draw(
+        settings.source,
+        count=settings.count,
+        seed=settings.seed + round - 1,
+        held_out=settings.held_out,
+        columns=settings.columns,
+        content=content,
+    )
+    _tell(workplace, drawn.notes)
+    workplace.write("questions", drawn.frame)
+    return drawn.frame.height
+
+
+@stage("overlap", version=1)
+def refuse_overlaps(workplace: Workplace, questions: Ref, benchmarks: Ref) -> int:
+    """Refuses questions that a benchmark asks. A step of its own: other benchmarks do not make other questions."""
+    asked = workplace.read(benchmarks, "asked").partition_by("benchmark", as_dict=True)
+    refuse_overlap(workplace.read(questions, "questions"), {str(name): rows for (name,), rows in asked.items()})
+    return 0
+
+
+def _tell(workplace: Workplace, notes: Iterable[str]) -> None:
+    workplace.facts["notes"] = list(notes)
+    for note in workplace.facts["notes"]:
+        workplace.log.warning(note)

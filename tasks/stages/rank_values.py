@@ -1,0 +1,28 @@
+"""The stage *rank_values*: how well a model's V tells the better of two sibling steps (tasks.scoring.ranking)."""
+
+import asyncio
+
+from infra.store import Ref
+from tasks.records import frame
+from tasks.running.served import serve
+from tasks.running.stage import Workplace, stage
+from tasks.scoring.ranking import held_out, rankings, steps_of
+
+
+@stage("rank_values", version=4, task_run_name="rank-values-{name}")
+def rank_values(workplace: Workplace, model: Ref, name: str, search: Ref) -> int:
+    """Table `value_rankings`: plan steps and solutions of the held-out trees of `search`, ranked by a model's V.
+
+    V comes from the engine, at the same position as in search, be it that of a policy or of a model for the value
+    alone; it is compared with what became of the steps (`SearchedTree.outcomes`).
+    """
+    trees = held_out(workplace.read(search, "trees"), workplace.read(search, "nodes"))
+    ranked = [one for tree in trees for one in steps_of(tree)]
+
+    async def run() -> list[float]:
+        async with serve(workplace, model) as served:
+            return await served.values([one.state for one in ranked])
+
+    values = asyncio.run(run()) if ranked else []
+    workplace.write("value_rankings", frame("value_rankings", rankings(name, len(trees), ranked, values)))
+    return 2

@@ -1,0 +1,198 @@
+"""The stack left to itself: schedules fire, nothing goes wrong in silence, what dies is found or started again."""
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from infra.stack import api
+from infra.stack.local import SERVER, WATCH, WORKER, Stack
+from infra.stack.watch import Watch
+from tests.infra.stack.stacks import is_alive, make_repository, process_of, running_stack, start_long_flow, wait_for
+
+# SQLite refuses at once who read before another wrote, however long it may wait; the next heartbeat repeats it.
+LOST_A_TURN = "database is locked"
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A running stack without its watch: the tests watch, more impatiently."""
+    with running_stack(make_repository(tmp_path_factory.mktemp("repository"))) as stack:
+        stack.parts[WATCH].end()
+        yield stack
+
+
+def runs(stack: Stack, *states: str) -> list[dict[str, Any]]:
+    wanted = {"flow_runs": {"state": {"type": {"any_": list(states)}}}}
+    found: list[dict[str, Any]] = api.ask(stack.home, "POST", "/flow_runs/filter", wanted)
+    return found
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        {"cron": "* * * * *", "timezone": "Europe/Berlin", "day_or": True},
+        {"interval": 60, "anchor_date": "2026-01-01T00:00:00Z", "timezone": "UTC"},
+    ],
+)
+def test_a_schedule_as_the_ui_makes_it_yields_runs_and_they_happen(stack: Stack, schedule: dict[str, Any]) -> None:
+    round = api.ask(stack.home, "GET", "/deployments/name/cpl/round")
+    seen = stack.root / "seen.txt"
+    seen.unlink(missing_ok=True)
+    (made,) = api.ask(
+        stack.home, "POST", f"/deployments/{round['id']}/schedules", [{"active": True, "schedule": schedule}]
+    )
+    wait_for(lambda: len(runs(stack, "SCHEDULED")) > 1, stack, 45)
+    wait_for(seen.exists, stack, 90)
+    wait_for(lambda: any(run["auto_scheduled"] for run in runs(stack, "COMPLETED")), stack)
+    url = f"{stack.ui}/api/deployments/{round['id']}/schedules/{made['id']}"
+    name, _, password = api.login(stack.home).partition(":")
+    wait_for(lambda: httpx.delete(url, auth=(name, password), timeout=60).status_code in (204, 404), stack)
+    wait_for(lambda: not runs(stack, "SCHEDULED", "PENDING", "RUNNING"), stack)
+
+
+@pytest.mark.integration
+def test_no_part_logs_an_error_in_its_first_minutes(stack: Stack) -> None:
+    """A dependency that Prefect never met shows here first: its services fail again and again, and all else works."""
+    for name in stack.parts:
+        while name != WATCH and time.time() - process_of(stack, name).create_time() < 65:
+            time.sleep(1)
+    logs = [(stack.home / "logs" / f"{part.name}.log").read_text() for part in stack.parts.values()]
+    told = [entry for text in logs for entry in entries(text) if "ERROR" in entry or "Traceback" in entry]
+    assert [entry for entry in told if LOST_A_TURN not in entry] == []
+
+
+def entries(log: str) -> list[str]:
+    """A log line with what follows it: a traceback belongs to the line that told of the error."""
+    return re.split(r"\n(?=\d\d:\d\d:\d\d\.\d{3} \|)", log)
+
+
+@pytest.mark.integration
+def test_a_run_is_crashed_when_its_process_is_gone_and_not_for_an_outage(stack: Stack) -> None:
+    """The silence is a sixth of the time between two heartbeats: only to ask for the process saves the run."""
+    watch = Watch(stack.home, silence=5)
+    child = start_long_flow(stack)
+    flow = child.parent()
+    assert flow is not None
+    run = flow.environ()["PREFECT__FLOW_RUN_ID"]
+    newest = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}, "limit": 1}
+    wait_for(lambda: bool(api.ask(stack.home, "POST", "/events/filter", newest)["events"]), stack)
+    assert found_lost(watch, seconds=10) == []
+
+    process_of(stack, SERVER).kill()
+    assert found_lost(watch, seconds=10) == []
+    stack.up(print)
+    stack.parts[WATCH].end()
+    assert found_lost(watch, seconds=10) == []
+    assert [one["id"] for one in runs(stack, "RUNNING")] == [run]
+
+    process_of(stack, WORKER).kill()
+    flow.kill()
+    assert found_lost(watch, seconds=20) == [run]
+    (crashed,) = runs(stack, "CRASHED")
+    assert (crashed["id"], "its process is gone" in crashed["state"]["message"]) == (run, True)
+    child.kill()
+
+
+def found_lost(watch: Watch, seconds: float) -> list[str]:
+    """What it says crashed in this time."""
+    deadline, found = time.monotonic() + seconds, list[str]()
+    while time.monotonic() < deadline and not found:
+        found += watch.look()
+        time.sleep(0.5)
+    return found
+
+
+@pytest.mark.integration
+def test_what_dies_is_started_again_by_the_watch_and_what_is_ended_is_not(stack: Stack) -> None:
+    stack.up(print)
+    killed = [process_of(stack, name) for name in (SERVER, WORKER)]
+    for process in killed:
+        process.kill()
+    wait_for(lambda: all(part.state == "running" for part in stack.status()), stack, 90)
+    assert {process_of(stack, name).pid for name in (SERVER, WORKER)}.isdisjoint(one.pid for one in killed)
+    ended = [process_of(stack, name) for name in stack.parts]
+    said: list[str] = []
+    stack.down(said.append)
+    assert not [line for line in said if "was not running" in line], "the watch took along what it had started"
+    time.sleep(1)
+    assert not any(is_alive(process) for process in ended)
+    assert not [part for part in stack.status() if part.pid]
+
+
+class Server:
+    """A Prefect server that knows one run, of another machine, and may be away."""
+
+    def __init__(self) -> None:
+        self.run = {"id": "one", "infrastructure_pid": "1", "parent_task_run_id": None, "state_type": "RUNNING"}
+        self.heartbeat, self.is_away, self.now = "first", False, 0.0
+
+    def ask(self, _: Path, __: str, path: str, document: Any = None) -> Any:
+        if self.is_away:
+            raise httpx.ConnectError("away")
+        if path == "/flow_runs/filter":
+            return [self.run] if self.run["state_type"] == "RUNNING" else []
+        if path == "/events/filter":
+            return {"events": [{"id": self.heartbeat}] if self.heartbeat else []}
+        if path.endswith("/set_state"):
+            self.run["state_type"] = document["state"]["type"]
+            return {"status": "ACCEPT"}
+        return self.run
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    server = Server()
+    monkeypatch.setattr(api, "ask", server.ask)
+    monkeypatch.setattr(time, "monotonic", lambda: server.now)
+    return server
+
+
+def looked(watch: Watch, server: Server, seconds: int) -> list[str]:
+    found = []
+    for _ in range(seconds // 10):
+        server.now += 10
+        found += watch.look()
+    return found
+
+
+def test_a_run_elsewhere_is_silent_only_while_the_server_listens(server: Server, tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    assert looked(watch, server, 80) == []
+    server.is_away = True
+    assert looked(watch, server, 300) == []
+    server.is_away = False
+    assert looked(watch, server, 90) == []
+    server.heartbeat = "second"
+    assert looked(watch, server, 90) == []
+    assert looked(watch, server, 30) == ["one"]
+    assert looked(watch, server, 300) == []
+
+
+def test_a_machine_that_slept_takes_no_run_for_lost(server: Server, tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    assert looked(watch, server, 80) == []
+    server.now += 3600
+    assert looked(watch, server, 90) == []
+
+
+def test_a_run_that_sends_no_heartbeats_misses_none(server: Server, tmp_path: Path) -> None:
+    server.heartbeat = ""
+    assert looked(Watch(tmp_path), server, 600) == []
+
+
+def test_a_called_flow_lives_in_its_callers_process(server: Server, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(
+        "infra.stack.watch.variables_of", lambda pid: {"PREFECT__FLOW_RUN_ID": "one"} if pid == 7 else {}
+    )
+    watch = Watch(tmp_path)
+    child = {"id": "two", "infrastructure_pid": None, "parent_task_run_id": "task"}
+    for caller, lives in (("7", True), ("8", False), (None, False)):
+        server.run["infrastructure_pid"] = caller
+        assert watch._lives(child) is lives
+        assert watch._lives(server.run) is lives

@@ -1,0 +1,92 @@
+"""A plan must not state the answer, in whatever notation."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from tasks.check import Checker
+from tasks.language.leak import leaks_answer, stated_values
+
+QUESTION = "Tom has 3 apples and buys 5."
+
+
+@pytest.fixture(scope="module")
+def checker() -> Iterator[Checker]:
+    with Checker() as checker:
+        yield checker
+
+
+def leaks(plan: str, gold: str, checker: Checker, question: str = QUESTION) -> bool:
+    return asyncio.run(leaks_answer(plan, question, gold, checker))
+
+
+@pytest.mark.parametrize(
+    ("gold", "plan"),
+    [
+        ("8", "Plan 1: add 3 and 5 to get 8"),
+        ("8", "Plan 1: it is 8."),
+        ("8", "Plan 1: 3 + 5 = 8, so write that"),
+        ("1000", "Plan 1: you get 1,000 of them"),
+        ("1000", "Plan 1: you get $1{,}000$"),
+        ("1000", "Plan 1: you get 1 000"),
+        (r"\frac{3}{4}", "Plan 1: it must be 3/4"),
+        (r"\frac{3}{4}", "Plan 1: it must be 0.75"),
+        (r"\frac{3}{4}", "Plan 1: three quarters are left"),
+        (r"\frac{3}{4}", r"Plan 1: so $\dfrac34$ are left"),
+        (r"2\frac{1}{2}", "Plan 1: after 2 1/2 hours"),
+        ("72", "Plan 1: it is 72.0"),
+        ("72", "Plan 1: it is seventy-two."),
+        ("105", "Plan 1: one hundred and five are left"),
+        ("2", "Plan 1: the two of them"),
+        ("-5", "Plan 1: minus five degrees"),
+        ("-5", "Plan 1: −5 degrees"),
+        ("x=9", "Plan 1: the result is 9"),
+        ("2.5", "Plan 1: each costs $2.50"),
+        (r"60\%", r"Plan 1: it is 60\%"),
+        (r"60\%", "Plan 1: 60% are blue"),
+        (r"60\%", "Plan 1: it is 60 percent"),
+        (r"9 \text{ cm}", "Plan 1: it is 9 cm long"),
+        (r"\$18", "Plan 1: earn 18 dollars"),
+        ("(4,6)", "Plan 1: walk to the point (4, 6)"),
+        ("[2,4)", "Plan 1: the interval [2, 4)"),
+        ("1,2", "Plan 1: x is 1 or 2"),
+        (r"\sqrt{2}", "Plan 1: the side is √2"),
+        (r"\frac{\pi}{4}", "Plan 1: the angle is pi/4"),
+        ("x^2+1", "Plan 1: f(x) = x^2 + 1"),
+        ("Wednesday", "Plan 1: it is on a wednesday"),
+        ("(B)", "Plan 1: choose B"),
+    ],
+)
+def test_the_answer_is_found_however_it_is_written(gold: str, plan: str, checker: Checker) -> None:
+    assert leaks(plan, gold, checker)
+
+
+@pytest.mark.parametrize(
+    ("gold", "plan"),
+    [
+        ("8", "Plan 8: add 3 and 5"),
+        ("8", "Plan 1: use what Plan 8 and Step 8 say"),
+        ("8", "Plan 1: use the 18 apples"),
+        ("8", "Plan 1: it is 8.5"),
+        ("8", "Plan 1: find 2^3"),  # the working out is left to the solution
+        ("12", "Plan 1: use the 1,200"),
+        ("1", "Plan 1: take one of them"),
+        ("5", "Plan 1: keep the 5 pears"),  # the question names it
+        ("5", "Plan 1: keep the five pears"),
+        (r"5 \text{ cm}", "Plan 1: it is 5 cm"),
+        (r"60\%", "Plan 1: take 160%"),
+        ("B", "Plan 1: buy a bag"),
+    ],
+)
+def test_other_numbers_are_no_leak(gold: str, plan: str, checker: Checker) -> None:
+    assert not leaks(plan, gold, checker)
+
+
+def test_what_the_question_names_in_another_notation_is_no_leak(checker: Checker) -> None:
+    assert not leaks("Plan 1: it is 60%", r"60\%", checker, "Are sixty percent blue?")
+    assert leaks("Plan 1: it is 60%", r"60\%", checker, "Are 160% blue?")
+
+
+def test_a_long_plan_is_read_in_no_time() -> None:
+    assert list(stated_values("((" * 2_000 + "1 " * 4_000 + "$" * 2_000))

@@ -1,0 +1,121 @@
+"""A step as Prefect runs it: its manifest is the only cache, and nothing that the store holds is ever unpickled."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.store import Store
+from tests.servers import run_python, start_prefect
+
+pytestmark = pytest.mark.integration
+
+FLOW = """
+import polars as pl
+from flows.round import cpl
+from flows.search import cpl_search
+from flows.campaign import cpl_campaign
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.runtime import flow_run
+from tasks.running.stage import Stage, _run, stage
+
+@stage("make_squares", version=1, task_run_name="squares-{name}")
+def make_squares(stage: Stage, count: int, name: str) -> int:
+    stage.write("squares", pl.DataFrame({"square": [n * n for n in range(count)]}))
+    return count
+
+@stage("add_up", version=1)
+def add_up(stage: Stage, squares: list) -> int:
+    return int(sum(stage.read(one, "squares")["square"].sum() for one in squares))
+
+@flow(persist_result=False)
+def inner(count: int):
+    return add_up([make_squares(count, name="few"), make_squares(name="many", count=count + 1)])
+
+@flow(persist_result=False)
+def outer():
+    ref = inner(3)
+    with get_client(sync_client=True) as client:
+        runs = [r for r in client.read_task_runs() if r.name in ("squares-few", "squares-many") or "add_up" in r.name]
+        newest = {r.name.rpartition("-")[0] or r.name: r for r in sorted(runs, key=lambda r: r.start_time)}
+        for name in ("squares", "add_up"):
+            print(name, newest[name].state_name, sum(map(len, newest[name].task_inputs.values())))
+    return ref
+
+print(outer().rows)
+assert all(one.persist_result is False for one in (cpl, cpl_search, cpl_campaign, _run))
+"""
+
+
+@pytest.fixture(scope="module")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with start_prefect(tmp_path_factory.mktemp("prefect")) as environment:
+        yield environment
+
+
+def test_a_step_that_is_done_is_told_as_cached_and_prefect_keeps_no_result(
+    store: Store, prefect: dict[str, str], tmp_path: Path
+) -> None:
+    kept = tmp_path / "results"
+    greedy = {"PREFECT_RESULTS_PERSIST_BY_DEFAULT": "true", "PREFECT_LOCAL_STORAGE_PATH": str(kept)}
+    first, again = (run_python(FLOW, prefect | greedy).splitlines() for _ in range(2))
+    assert first == ["squares Completed 0", "add_up Completed 2", "19"]
+    assert again == ["squares Cached 0", "add_up Cached 2", "19"]
+    assert {name.split("/")[0] for name in store.names("")} <= {"stages", "objects", "conditions"}
+    assert not kept.exists() or not list(kept.iterdir())
+
+
+BARS = """
+from prefect import flow, task
+from prefect.client.orchestration import get_client
+from tasks.running.progress import Progress
+from tasks.running.stage import Stage, stage
+
+attempts = []
+
+@stage("halves", version=1)
+def halves(stage: Stage) -> int:
+    progress = Progress(stage, "Halving: one half", total=4)
+    attempts.append(progress)
+    progress.show(4 if len(attempts) > 1 else 2)
+    if len(attempts) == 1:
+        raise RuntimeError("it is tried again")
+    return 0
+
+@flow(persist_result=False)
+def twice():
+    try:
+        halves()
+    except RuntimeError:
+        halves()
+    with get_client(sync_client=True) as client:
+        print([(bar.key, bar.data) for bar in client.read_artifacts() if bar.key.startswith("halving")])
+
+twice()
+"""
+
+
+def test_work_that_is_tried_again_goes_on_with_its_bar(store: Store, prefect: dict[str, str]) -> None:
+    assert run_python(BARS, prefect).splitlines()[-1] == "[('halving-one-half-progress', 100)]"
+
+
+CURVE = """
+from prefect import flow
+from prefect.client.orchestration import get_client
+from tasks.pages.curve import show_curve
+
+@flow(persist_result=False)
+def training():
+    updates = [{"step": n, "loss": 2.0 - n / 10} for n in range(1, 4)]
+    for n in range(1, 4):
+        show_curve("step_apo", updates[:n])
+    with get_client(sync_client=True) as client:
+        print([(one.key, "| step | 3 |" in one.data) for one in client.read_artifacts() if one.key == "step-apo-loss"])
+
+training()
+"""
+
+
+def test_a_loss_curve_that_grows_is_one_picture_on_the_page(prefect: dict[str, str]) -> None:
+    assert run_python(CURVE, prefect).splitlines()[-1] == "[('step-apo-loss', True)]"
