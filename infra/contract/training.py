@@ -1,0 +1,75 @@
+"""What a training is told, by the recipe and to the trainer alike: the loss as a sum of named terms, the optimiser.
+
+    nll       - log pi(completion), rows by their weight                               imitations
+    value     (V - target)^2                                                           imitations
+    prefer    - log sigmoid(beta * [log pi/pi_ref (w) - log pi/pi_ref (l)] - alpha * (V_w - V_l))     preferences
+
+w: the chosen step, l: the rejected one; pi_ref: the model that the training starts from (docs/methods.md 1.4 to 1.7).
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Loss(BaseModel):
+    """Weights of the terms; a term that is 0 is left out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    nll: Weight = Field(0.0, description="Imitation of the lesson's paths.")
+    value: Weight = Field(0.0, description="MSE of V to the tree's Q. AlphaMath, beside nll: 0.1.")
+    prefer: Weight = Field(0.0, description="Preference of the chosen step; it stands alone.")
+
+    @model_validator(mode="after")
+    def _can_be_computed(self) -> "Loss":
+        if not (self.nll or self.value or self.prefer):
+            raise ValueError("the loss has no term: give nll, value or prefer a weight above 0")
+        if self.prefer and (self.nll or self.value):
+            raise ValueError("prefer learns from preferences, nll and value from imitations: no arm has both")
+        return self
+
+    @property
+    def learns_from(self) -> Literal["imitations", "preferences"]:
+        """The table of its lesson."""
+        return "preferences" if self.prefer else "imitations"
+
+    @property
+    def makes_policy(self) -> bool:
+        """Whether what it trains is asked for steps; without, it is a value model, of which only V is asked."""
+        return self.nll > 0 or self.prefer > 0
+
+
+class Training(BaseModel):
+    """Numbers of the CPL paper where nothing else is said (docs/methods.md 1.8)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    loss: Loss = Field(title="Loss", description="Weights of its terms: {nll, value} or {prefer}.")
+    learning_rate: float = Field(gt=0, title="Learning rate", description="Peak, cosine. CPL: SFT 1e-5, Step-APO 1e-6.")
+    epochs: float = Field(1.0, gt=0, title="Epochs", description="Passes over the lesson; the last may be part of one.")
+    batch_size: Positive = Field(
+        title="Batch",
+        description="Rows an update, over all devices: pairs, imitated paths (paths for the value alone come on top) "
+        "or, of a loss without nll, paths. CPL: SFT 512, value 1024, Step-APO 64.",
+    )
+    micro_batch_size: Positive = Field(4, title="Micro batch", description="Rows a device at once at most. CPL: 4.")
+    warmup_ratio: float = Field(0.1, ge=0, lt=1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
+    max_length: Annotated[int, Field(ge=2)] = Field(
+        1024,
+        title="Length",
+        description="Tokens of prompt and completion; longer ones are cut there, and left out where the prompt alone "
+        "fills it.",
+    )
+    value_rate: float = Field(
+        10.0,
+        gt=0,
+        title="Value rate",
+        description="value: learning rate of the two value words' rows, which start at 0, as a multiple of the others'.",
+    )
+    beta: float = Field(0.3, gt=0, title="beta", description="prefer: weight of the log-ratios. CPL: 0.3.")
+    alpha: float = Field(1.0, ge=0, title="alpha", description="prefer: of the advantage margin; 0 is step-DPO. CPL: 1.")
+    seed: int = Field(42, title="Seed", description="Order of the rows.")
