@@ -62,9 +62,10 @@ test: lint ## Lint, types, all tests, whole rounds included: three files of test
 unit: install ## The tests that need no server and train nothing: under a minute
 	.venv/bin/python -m pytest -n 2 -m "not integration and not round" --ignore tests/trainers
 
-lint: install ## ruff and mypy
+lint: install ## ruff, mypy, and the arrows of the house
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports --no-logo --no-cache
 	.venv/bin/mypy
 
 format: install ## Format the code

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -79,3 +80,9 @@ def _drawn_before(key: str) -> UUID | None:
     )
     with get_client(sync_client=True) as client:
         return next((artifact.id for artifact in client.read_artifacts(artifact_filter=of_run)), None)
+
+
+def words(anything: Any) -> str:
+    """Names, notes and errors may hold anybody's words: no HTML, no link, no picture, no end of the cell."""
+    marks = re.sub(r"([\\`\[\]|])", r"\\\1", escape(str(anything), quote=False))
+    return marks.replace("\n", " ")

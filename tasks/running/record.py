@@ -22,8 +22,7 @@ from infra.environment import environment
 from infra.store import Ref, Store, rounds
 from infra.store.rounds import Title
 from infra.store.s3 import StoreError
-from tasks.pages.report import words
-from tasks.running.progress import in_the_ui, show_page
+from tasks.running.progress import in_the_ui, show_page, words
 
 
 @contextmanager
