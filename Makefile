@@ -72,6 +72,10 @@ format: install ## Format the code
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
+.PHONY: house
+house: install ## Draw the house in CONTRIBUTING.md and list the files in README.md anew
+	.venv/bin/python -m tests.house
+
 .PHONY: mutants
 mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.lessons.pairs"
 	.venv/bin/python -m tests.mutants $(ARGS)

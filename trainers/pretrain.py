@@ -1,4 +1,4 @@
-"""Pretrains a small Llama and its tokenizer from a file of texts (the micro base; issue 2, item 7).
+"""Pretrains a small Llama and its tokenizer from a file of texts (the micro base).
 
     python -m trainers.pretrain config.json
 
