@@ -1,4 +1,4 @@
-"""A full disk: told in one way whatever broke on it, and no file of ours is half of what it was."""
+"""A full disk: one error for all that fails for want of room, and files that are written whole or not at all."""
 
 import errno
 import os

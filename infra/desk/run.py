@@ -1,4 +1,4 @@
-"""`cpl round`: start a round as `prefect deployment run cpl/round` does, follow it, and show what came of it."""
+"""`cpl round`: starts a round as `prefect deployment run cpl/round` does, follows it, and shows its result."""
 
 import json
 from pathlib import Path

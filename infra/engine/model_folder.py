@@ -1,7 +1,7 @@
 """The folder that every trainer writes and every engine serves: a Hugging Face checkpoint, policy.json, probe.json.
 
-policy.json names the two value words (design D2), probe.json holds what the trainer's own forward pass gave for
-a few sequences, so that an engine can prove which model it serves (design D1b).
+policy.json names the two value words (design D2). probe.json holds log-probs and values of the trainer's own forward
+pass, by which an engine proves which model it serves (design D1b).
 """
 
 import hashlib

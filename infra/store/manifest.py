@@ -1,7 +1,7 @@
-"""What a stage is, as the store keeps it: a manifest of JSON that names every object by digest (design D6).
+"""A stage as the store keeps it: a JSON manifest that names every object by digest (design D6).
 
-Whoever can write to the store can write manifests, so every field is hostile until it was checked here: a digest is a
-digest, and a name stays below the folder that it is put in.
+Whoever can write to the store can write manifests, so every field is hostile until it is checked here. A digest is a
+digest; a name stays below its folder.
 """
 
 import hashlib

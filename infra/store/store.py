@@ -1,8 +1,8 @@
 """The object store: S3 through one boto3 client; a manifest is the commit (design D6).
 
-A stage's payload is written first and its manifest last, so whoever finds a manifest finds a whole stage, and a
-half-written one counts for nothing. Payload objects lie under their own digest: equal ones are stored once, and no
-writer can change what a manifest lists.
+A stage's payload is written first, its manifest last. So a manifest means a whole stage, and a half-written stage
+counts for nothing. Payload objects lie under their own digest: equal ones are stored once, and no writer can change
+what a manifest lists.
 
     <store>/objects/<sha256>      <store>/stages/<step>/<key>/manifest.json
 """

@@ -33,7 +33,7 @@ def in_the_ui(log: "Log") -> Iterator[None]:
 class Progress:
     """A progress bar in the UI and lines in the log, at most one every few seconds.
 
-    `what` is one piece of work in its flow run: when that is tried again, its bar goes on and no second one is drawn.
+    `what` names the work in its flow run: when the work is tried again, its bar goes on, and no second one is drawn.
     """
 
     def __init__(self, workplace: "Workplace", what: str, total: int) -> None:
@@ -63,7 +63,8 @@ class Progress:
 
 
 def show_page(key: str, text: str, description: str) -> None:
-    """Markdown on the flow run's page, in the place of what it shows under that key: a curve that grows is one."""
+    """Shows Markdown on the flow run's page. It replaces the page of the same key, so that a growing curve stays one
+    page."""
     if (before := _drawn_before(key)) is None:
         create_markdown_artifact(text, key=key, description=description)
         return

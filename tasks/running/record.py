@@ -1,7 +1,7 @@
-"""The record of a flow run: what it did and what it found done, written when it ends, however it ends.
+"""The record of a flow run: its stages, done or found done, and its error. It is written however the run ends.
 
-`cpl show` reads it. It is not part of what is published: a run that finds everything cached publishes nothing new,
-and still says so here.
+`cpl show` reads it. It is not published: a run that finds everything cached publishes nothing new and still leaves a
+record.
 """
 
 import time
