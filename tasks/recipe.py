@@ -68,6 +68,7 @@ class Recipe(BaseModel):
     evidence: dict[Name, Search] = Field(default={}, description="What is tried: searches, by name.")
     lessons: dict[Name, Rule] = Field(default={}, description="What is learnt from it: a rule each, by name.")
     arms: dict[Name, Arm] = Field(default={}, description="The models that learn, by name, each after what it needs.")
+    without: tuple[Name, ...] = Field((), description="Arms that are not trained this time.")
     next: Next = Next()
     evaluation: Evaluation = Evaluation()
 
@@ -95,7 +96,9 @@ class Recipe(BaseModel):
             for number in sorted(map(int, later)):
                 if number <= round:
                     whole = merged(whole, later[str(number)])
-            return cls.model_validate(merged(whole, changed(changes or {}, first)))
+            whole = merged(whole, changed(changes or {}, first))
+            left = {name: arm for name, arm in whole.get("arms", {}).items() if name not in whole.get("without", ())}
+            return cls.model_validate(whole | {"arms": left})
         except (tomllib.TOMLDecodeError, ValueError) as problem:
             faults = _told(text, problem) if isinstance(problem, ValidationError) else [str(problem)]
             raise RecipeRefused("\n".join(f"{path.name}{fault}" for fault in faults)) from None
@@ -166,6 +169,8 @@ def _faults(recipe: Recipe) -> Iterable[str]:
             yield f"arms.{name}.like: {arm.like!r} is no arm that says itself how much it learns{_there(recipe.arms)}"
     for what, wanted in (("policy", recipe.next.policy), ("value", recipe.next.value)):
         for name in wanted:
+            if name in recipe.without:
+                continue
             if name not in recipe.arms:
                 yield f"next.{what}: there is no arm {name!r}{_there(recipe.arms)}"
             elif what == "policy" and not recipe.arms[name].loss.makes_policy:
@@ -181,7 +186,9 @@ def _there(names: Iterable[str]) -> str:
 def _told(text: str, problem: ValidationError) -> Iterable[str]:
     """What is wrong: on which line of the file, in which field, and why."""
     for error in problem.errors(include_url=False, include_input=False):
-        field, why = ".".join(str(part) for part in error["loc"]), error["msg"].removeprefix("Value error, ")
+        parts = [str(part) for part in error["loc"]]
+        del parts[2 : 3 if parts[:1] == ["lessons"] else 2]  # pydantic names the rule, too
+        field, why = ".".join(parts), error["msg"].removeprefix("Value error, ")
         for fault in [f"{field}: {why}"] if field else why.split("; "):
             line = line_of(text, fault.partition(": ")[0])
             yield (f", line {line}" if line else "") + f": {fault}"
