@@ -63,12 +63,13 @@ class Shell:
         words += ["--round", "1", "--shards", str(shards)]
         return self.run("cpl", "round", "--campaign", campaign, *words, succeeds=succeeds)
 
-    def show(self, campaign: str) -> dict[str, Any]:
-        summary: dict[str, Any] = json.loads(self.run("cpl", "show", "--campaign", campaign, "--json"))
+    def show(self, campaign: str, round: int = 1) -> dict[str, Any]:
+        summary: dict[str, Any] = json.loads(self.run("cpl", "show", str(round), "--campaign", campaign, "--json"))
         return summary
 
-    def sql(self, query: str, campaign: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = json.loads(self.run("cpl", "sql", query, "--campaign", campaign, "--json"))
+    def sql(self, query: str, campaign: str, round: int = 1) -> list[dict[str, Any]]:
+        of_round = ("--campaign", campaign, "--round", str(round))
+        rows: list[dict[str, Any]] = json.loads(self.run("cpl", "sql", query, *of_round, "--json"))
         return rows
 
     def store(self) -> Store:
@@ -93,6 +94,13 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     os.environ.update(before)
 
 
+@pytest.fixture(scope="module")
+def first(shell: Shell) -> dict[str, Any]:
+    """The summary of round 1 of the campaign `first`, when nothing of it was in the cache but what all rounds share."""
+    shell.round("first")
+    return shell.show("first")
+
+
 def cached(summary: dict[str, Any]) -> dict[str, bool]:
     return {stage["stage"]: stage["cached"] for stage in summary["stages"]}
 
@@ -102,11 +110,10 @@ def held_out(shell: Shell, campaign: str) -> int:
     return int(count["n"])
 
 
-def test_a_round_is_published_and_can_be_asked(shell: Shell) -> None:
-    shell.round("first")
-    summary = shell.show("first")
+def test_a_round_is_published_and_can_be_asked(shell: Shell, first: dict[str, Any]) -> None:
+    summary = first
     assert (summary["round"], summary["state"]) == (1, "completed")
-    assert not any(cached(summary).values())
+    assert not cached(summary)["warehouse"]
     assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "sft_more", "step_dpo", "step_apo"}
     assert {row["split"] for row in summary["evaluations"]} == {"in_domain", "out_of_domain"}
     assert all(row["n"] in (30, 10) and 0 <= row["accuracy"] <= 1 for row in summary["evaluations"])
@@ -125,7 +132,7 @@ def test_a_round_is_published_and_can_be_asked(shell: Shell) -> None:
     assert {row["model"] for row in shell.sql("select model from value_rankings", "first")} == {"value"}
 
 
-def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell) -> None:
+def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell, first: dict[str, Any]) -> None:
     store = shell.store()
     published = store.names("stages/publish/")
     shell.round("first")
@@ -133,10 +140,10 @@ def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell) -> 
     assert store.names("stages/publish/") == published
 
 
-def test_a_search_setting_redoes_the_search_and_what_follows(shell: Shell) -> None:
+def test_a_search_setting_redoes_the_search_and_what_follows(shell: Shell, first: dict[str, Any]) -> None:
     """On two shards, which one machine searches in turn while the round waits for both."""
-    shell.round("first", evidence__trees__c_puct=1.0, shards=2, **ONE_ARM)
-    done_before = cached(shell.show("first"))
+    shell.round("narrower", evidence__trees__c_puct=1.0, shards=2, without=ONE_ARM["without"])
+    done_before = cached(shell.show("narrower"))
     assert done_before["tries"]
     assert done_before["questions"]
     assert done_before["evaluate_base"]
@@ -232,7 +239,9 @@ def test_a_model_that_training_did_not_change_is_said_to_be_so_and_not_evaluated
     assert [note for note in summary["notes"] if note.startswith("step_dpo: ") and "same as sft" in note]
 
 
-def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: Shell, tmp_path: Path) -> None:
+def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(
+    shell: Shell, first: dict[str, Any], tmp_path: Path
+) -> None:
     asked = shell.sql("select question from questions limit 6", "first")
     rows = [{"question": row["question"], "answer": "no number at all"} for row in asked]
     mine = tmp_path / "unanswerable.jsonl"
@@ -248,23 +257,24 @@ def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: S
     assert summary["counts"]["preferences"] == 0
 
 
-def test_a_campaign_chains_its_rounds_and_finds_the_first_one_done(shell: Shell) -> None:
+def test_a_campaign_chains_its_rounds_and_finds_the_first_one_done(shell: Shell, first: dict[str, Any]) -> None:
     """Two rounds in one flow run. All of the first was done before: with one arm it has fewer models in its tables."""
-    fields = {"campaign": "first", "rounds": 2, "recipe": nested(SMALL | ONE_ARM)}
+    fields = {"campaign": "chained", "rounds": 2, "recipe": nested(SMALL | ONE_ARM)}
     words = [word for name, value in fields.items() for word in ("-p", f"{name}={json.dumps(value)}")]
     shell.run("prefect", "deployment", "run", "cpl-campaign/campaign", "--watch", *words)
-    summary = shell.show("first")
+    summary = shell.show("chained", round=2)
     assert (summary["round"], summary["state"]) == (2, "completed")
     searched = "select round, count(*) as trees from trees where evidence = 'trees' group by round order by round"
-    rounds = shell.sql(searched, "first")
+    rounds = shell.sql(searched, "chained", round=2)
     assert rounds == [{"round": 1, "trees": 40}, {"round": 2, "trees": 40}]
     assert summary["evaluations"]
-    asked = {row["stage"]: row for row in shell.sql("select * from engine_use where round = 2", "first")}
+    asked = {row["stage"]: row for row in shell.sql("select * from engine_use where round = 2", "chained", round=2)}
     assert asked["trees_value"]["generated_tokens"] > 0  # the value model of round 1 judged the steps of round 2
-    judged = shell.sql("select stddev(value) as spread from nodes where round = 2 and tree_id like 'trees/%'", "first")
+    spread = "select stddev(value) as spread from nodes where round = 2 and tree_id like 'trees/%'"
+    judged = shell.sql(spread, "chained", round=2)
     assert judged[0]["spread"] > 0
-    first = json.loads(shell.run("cpl", "show", "1", "--campaign", "first", "--json"))
-    assert [step for step, is_found in cached(first).items() if not is_found] == ["warehouse"]
+    again = cached(shell.show("chained"))
+    assert [stage for stage, is_found in again.items() if not is_found] == ["warehouse"]
 
 
 @pytest.mark.parametrize(
