@@ -42,7 +42,7 @@ option = $(if $($(1)),--$(2) "$($(1))")
 .PHONY: round
 round: install ## One whole round on the local stack, followed to its end
 	.venv/bin/cpl round $(call option,MODEL,model) $(call option,QUESTIONS,questions) $(call option,COUNT,count) \
-	  $(call option,SIMULATIONS,simulations) $(call option,RECIPE,recipe) $(call option,CAMPAIGN,campaign) \
+	  $(if $(SIMULATIONS),--set "evidence.trees.simulations=$(SIMULATIONS)") $(call option,RECIPE,recipe) $(call option,CAMPAIGN,campaign) \
 	  $(call option,ROUND,round)
 
 .PHONY: up down status

@@ -3,7 +3,7 @@
     rounds/<campaign>/<NNNN>/published/<publication>.json     each publication of the round, for ever
     rounds/<campaign>/<NNNN>/latest.json                      the newest of them
     campaigns/<campaign>/latest.json                          the campaign's latest round
-    runs/latest/<campaign>/<NNNN>.json                        what the round's last run did (tasks.running.record)
+    runs/latest/<campaign>/<NNNN>.json                        what the round's last run did
     runs/last.json                                            the round that ran last, and the last that completed
 
 A published round is immutable; only pointers move. Every other module names rounds and knows no path.
@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from infra.store.manifest import Manifest, Ref, Word
 from infra.store.s3 import StoreError
@@ -75,7 +75,7 @@ class _Last(BaseModel):
 
 
 class _Stage(BaseModel):
-    step: str
+    stage: str = Field(validation_alias=AliasChoices("stage", "step"))  # as versions until 0.1.0 called it
     seconds: Seconds
     cached: bool
 

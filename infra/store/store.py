@@ -4,7 +4,7 @@ A stage's payload is written first, its manifest last. So a manifest means a who
 counts for nothing. Payload objects lie under their own digest: equal ones are stored once, and no writer can change
 what a manifest lists.
 
-    <store>/objects/<sha256>      <store>/stages/<step>/<key>/manifest.json
+    <store>/objects/<sha256>      <store>/stages/<stage>/<key>/manifest.json
 """
 
 import functools
@@ -178,7 +178,7 @@ class Store(Bucket):
             raise Damaged(
                 f"{item.name!r} of {ref.uri} was lost or damaged: {self.uri}{place}: {problem}. `cpl verify --deep "
                 f"--drop` looks for more and removes what is damaged. Then retry the flow run, or run the round again "
-                f"that made it: the step {manifest.step!r} makes it anew"
+                f"that made it: the stage {manifest.stage!r} makes it anew"
             ) from problem
 
     def _look(self, prefix: str, tell: Callable[[str], object]) -> tuple[Ref | None, Mapping[str, str]]:

@@ -74,10 +74,10 @@ class ServedPolicy:
         prefix = self.reflection_prefix if reflecting else self.prefix
         return [*prefix, *state_ids[len(self.start) :]]
 
-    def use(self, step: str, questions: int) -> pl.DataFrame:
+    def use(self, stage: str, questions: int) -> pl.DataFrame:
         """What a stage has used of the engine so far: its row of table `engine_use`."""
         row = asdict(self.engine.usage) | asdict(self.engine.load)
-        return frame("engine_use", [row | {"step": step, "questions": questions, "gpus": self.gpus}])
+        return frame("engine_use", [row | {"stage": stage, "questions": questions, "gpus": self.gpus}])
 
     def account(self) -> str:
         """The same in one line, for who watches."""

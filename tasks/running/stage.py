@@ -153,7 +153,7 @@ class Workplace:
     def commit(self, version: int, given: Mapping[str, Any], rows: int, seconds: float) -> Ref:
         """Makes what was added count: the manifest, written last."""
         manifest = Manifest(
-            step=self.name,
+            stage=self.name,
             version=version,
             key=self.key,
             created_at=datetime.now(UTC),

@@ -15,8 +15,8 @@ from infra.engine.server import stop_local_engine
 from infra.engine.tenancy import engines_stopped
 from infra.environment import Environment, gpus
 from infra.store import Store
-from tasks.stages import train
-from tasks.stages.train import python, reason, shared_out
+from tasks.running import trainer as train
+from tasks.running.trainer import python, reason, shared_out
 from tests.tasks.running.local_stage import Silent
 from tests.trainers.conftest import write_config
 from tests.trainers.launched import workplace
@@ -80,7 +80,7 @@ def test_a_trainer_that_is_silent_for_long_is_told_of(
     monkeypatch.setattr(train, "Progress", Silent)
     working = workplace()
     with working.alone(), subprocess.Popen(["sleep", "0.7"]) as hung, caplog.at_level(logging.WARNING):
-        train._follow(working, hung, working.folder / "progress.jsonl")
+        train._follow(working, "sft", hung, working.folder / "progress.jsonl")
     told = [record.getMessage() for record in caplog.records if "may hang" in record.getMessage()]
     assert 2 <= len(told) <= 3
     assert f"process {hung.pid}" in told[0]
