@@ -68,8 +68,8 @@ class Training(BaseModel):
         10.0,
         gt=0,
         title="Value rate",
-        description="value: learning rate of the two value words' rows, which start at 0, as a multiple of the others'.",
+        description="value: rate of the two value words' rows, which start at 0, as a multiple of the others'.",
     )
     beta: float = Field(0.3, gt=0, title="beta", description="prefer: weight of the log-ratios. CPL: 0.3.")
-    alpha: float = Field(1.0, ge=0, title="alpha", description="prefer: of the advantage margin; 0 is step-DPO. CPL: 1.")
+    alpha: float = Field(1.0, ge=0, title="alpha", description="prefer: of the advantage margin. CPL: 1.")
     seed: int = Field(42, title="Seed", description="Order of the rows.")

@@ -209,8 +209,8 @@ def _follow(workplace: Workplace, process: subprocess.Popen[bytes], progress_pat
             shown = len(lines)
             heard = time.monotonic()
             last = lines[-1]
-            progress = progress or Progress(workplace, workplace.name, total=last["steps"])
-            if progress.show(last["step"], f"loss {last['loss']:.4f}"):
+            progress = progress or Progress(workplace, workplace.name, total=last["updates"])
+            if progress.show(last["update"], f"loss {last['loss']:.4f}"):
                 with in_the_ui(workplace.log):
                     show_curve(workplace.name, lines)
         if ended:

@@ -26,4 +26,4 @@ if __name__ == "__main__":
     train.show_curve = lambda name, progress: None  # type: ignore[attr-defined]
     working = workplace()
     with working.alone():
-        train.launch(working, "sft", json.loads(Path(sys.argv[1]).read_text()))
+        train.launch(working, "learn", json.loads(Path(sys.argv[1]).read_text()))
