@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from flows.parameters import RECIPES, configure
+from infra.contract.training import Loss, Training
 from infra.engine.server import stop_local_engine
 from infra.engine.tenancy import engines_stopped
 from infra.environment import Environment, gpus
@@ -20,16 +21,17 @@ from tasks.running.trainer import python, reason, shared_out
 from tests.tasks.running.local_stage import Silent
 from tests.trainers.conftest import write_config
 from tests.trainers.launched import workplace
-from trainers.config import ConfigError, TrainingConfig
+from trainers.learn import Learn
 from trainers.progress import lines
 
 UPDATES = 200
 
 
 @pytest.fixture
-def config(settings: dict[str, Any], examples: Path, tmp_path: Path) -> Path:
+def config(settings: dict[str, Any], imitations: Path, tmp_path: Path) -> Path:
     fields = {name: value for name, value in settings.items() if name != "output"}
-    told = fields | {"learning_rate": 1e-3, "examples": examples, "epochs": UPDATES / 2, "value_weight": 0.5}
+    loss = {"nll": 1.0, "value": 0.5}
+    told = fields | {"learning_rate": 1e-3, "lesson": imitations, "epochs": UPDATES / 2, "loss": loss}
     return write_config(tmp_path / "config.json", told)
 
 
@@ -102,19 +104,19 @@ def test_the_gpus_that_are_visible_are_trained_on(
 @pytest.mark.parametrize("section", ["sft", "value", "step_apo", "control"])
 @pytest.mark.parametrize("visible", range(1, 9))
 def test_every_recipe_trains_on_any_number_of_gpus(
-    recipe: str, section: str, visible: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: str,
+    section: str,
+    visible: int,
+    settings: dict[str, Any],
+    imitations: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On as many as share its batch evenly, with the same batch, and never more rows at once than memory holds."""
     told = getattr(configure(recipe), section)
     used = len(shared_out([str(n) for n in range(visible)], told.batch_size))
     monkeypatch.setenv("WORLD_SIZE", str(used))
-    config = TrainingConfig(
-        model=folder,
-        output=tmp_path,
-        **told.model_dump(
-            include={"learning_rate", "batch_size", "micro_batch_size", "warmup_ratio", "max_length", "seed"}
-        ),
-    )
+    training = told.model_dump(include=Training.model_fields.keys())
+    config = Learn(**settings | training, lesson=imitations, loss=Loss(nll=1.0))
     assert config.rows_at_once * config.passes * used == told.batch_size
     assert 1 <= config.rows_at_once <= told.micro_batch_size
     assert used >= visible / 2
@@ -125,24 +127,31 @@ def test_every_recipe_trains_on_any_number_of_gpus(
     ("batch", "devices", "micro", "rows"), [(16, 2, 16, 8), (12, 3, 3, 2), (7, 7, 4, 1), (64, 4, 5, 4), (8, 1, 100, 8)]
 )
 def test_a_micro_batch_is_the_largest_that_divides_a_devices_share(
-    batch: int, devices: int, micro: int, rows: int, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    batch: int,
+    devices: int,
+    micro: int,
+    rows: int,
+    settings: dict[str, Any],
+    imitations: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", str(devices))
-    assert TrainingConfig(**settings | {"batch_size": batch, "micro_batch_size": micro}).rows_at_once == rows
+    told = settings | {"batch_size": batch, "micro_batch_size": micro, "lesson": imitations}
+    assert Learn(**told, loss=Loss(nll=1.0)).rows_at_once == rows
 
 
 def test_a_batch_that_the_processes_cannot_share_evenly_is_refused(
-    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], imitations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(ConfigError, match=r"batch_size \(8\) cannot be shared out evenly to 3 processes"):
-        TrainingConfig(**settings)
+    with pytest.raises(ValueError, match=r"batch_size \(8\) cannot be shared out evenly to 3 processes"):
+        Learn(**settings, lesson=imitations, loss=Loss(nll=1.0))
 
 
 RANKS = (
     """
 [rank1]: Traceback (most recent call last):
-[rank1]:   File "/x/trainers/sft.py", line 3, in <module>
+[rank1]:   File "/x/trainers/learn.py", line 3, in <module>
 [rank1]:     raise torch.OutOfMemoryError
 [rank1]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 3.6 GiB.
 [rank0]: Traceback (most recent call last):
@@ -152,7 +161,7 @@ Traceback (most recent call last):
   File "/x/launch.py", line 1, in main
 torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
 ============================================================
-trainers.sft FAILED
+trainers.learn FAILED
 """
     + "------\n" * 40
 )
