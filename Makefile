@@ -72,7 +72,7 @@ format: install ## Format the code
 	.venv/bin/ruff format .
 
 .PHONY: mutants
-mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.lessons.pairs"
+mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.lessons"
 	.venv/bin/python -m tests.mutants $(ARGS)
 
 .PHONY: bench-search bench-options bench-seeds bench-tree

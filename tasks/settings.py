@@ -48,33 +48,15 @@ class Questions(StepSettings):
     )
 
 
-class Rollouts(StepSettings):
-    """Plan, solve, check, reflect, plan again (LEPA, Algorithm 1), and what their pass rate decides."""
-
-    samples: Positive = Field(
-        4, title="Samples", description="First attempts a question; the share of right ones is its pass rate. LEPA: 1."
-    )
-    trials: Annotated[int, Field(ge=1, le=20)] = Field(
-        5, title="Trials", description="While no attempt is right: trials in all, each after a reflection. LEPA: 5."
-    )
-    temperature: float = Field(0.5, ge=0, le=2, title="Temperature", description="LEPA 4.3: 0.5.")
-    max_plan_tokens: Positive = Field(1024, title="Plan tokens", description="Limit a plan. LEPA 4.2: 1024.")
-    max_solution_tokens: Positive = Field(1500, title="Solution tokens", description="Limit a solution.")
-    max_depth: Positive = Field(
-        6, title="Depth", description="Actions of an attempt at most, its solution counts: the format of the search."
-    )
-    repeat: Repeat = 0
-
-
 class Search(StepSettings):
     """How plans are searched: plan MCTS (CPL), or another method of the papers."""
 
-    method: Literal["puct", "stepwise", "beam", "sampling"] = Field(
+    method: Literal["puct", "stepwise", "beam", "sampling", "reflect"] = Field(
         "puct",
         title="Method",
         description="puct: MCTS with prior and value (CPL, AlphaMath, SVPO). stepwise: UCB with real rollouts, a fresh "
         "search for every step (MCTS process supervision). beam: step-level beam search by the value. sampling: whole "
-        "trajectories, unguided.",
+        "trajectories, unguided. reflect: the same and, while none is right, a reflection and another try (LEPA).",
     )
     simulations: Positive = Field(
         200,
@@ -82,10 +64,15 @@ class Search(StepSettings):
         description="Expansions a tree at most. CPL: 200 in round 1, 100 in round 2. stepwise: rollouts a step, 16-32.",
     )
     root_children: Positive = Field(
-        5, title="Root children", description="Actions sampled at the root (CPL: 5). sampling: trajectories."
+        5, title="Root children", description="Actions sampled at the root (CPL: 5). sampling, reflect: trajectories."
     )
     children: Positive = Field(
         3, title="Children", description="Actions sampled at any other node (CPL: 3). beam: B2 (AlphaMath: 5)."
+    )
+    trials: Annotated[int, Field(ge=1, le=20)] = Field(
+        5,
+        title="Trials",
+        description="reflect: trials in all; while nothing is right, each but the first follows a reflection. LEPA: 5.",
     )
     beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
     max_depth: Positive = Field(
@@ -125,32 +112,61 @@ class Search(StepSettings):
         description="puct: steps offered at each node, from right paths of the most similar questions of the round "
         "before.",
     )
-    adaptive: bool = Field(
-        True, title="Adaptive", description="Let the rollouts' pass rate set a question's budget, by the rule below."
+    held_out: bool = Field(
+        True,
+        title="Held out",
+        description="Also search the questions that are not learnt from: V is ranked on them.",
+    )
+    budget_by: str = Field(
+        "",
+        title="Budget by",
+        description="Name of an evidence before this one: a question's pass rate there sets its budget, by the rule "
+        "below. Empty: all get the same.",
     )
     skip_above: Share = Field(
         1.0,
         title="Skip from",
-        description="Adaptive: a pass rate of at least this is not searched; SFT imitates its right rollouts.",
+        description="budget_by: a pass rate of at least this is not searched, for there is little to find.",
     )
     more_below: Share = Field(
-        0.25, title="More below", description="Adaptive: a pass rate below this gets `more_factor` times the budget."
+        0.25, title="More below", description="budget_by: a pass rate below this gets `more_factor` times the budget."
     )
-    more_factor: float = Field(2.0, ge=1, title="More", description="Adaptive: that factor on simulations.")
+    more_factor: float = Field(2.0, ge=1, title="More", description="budget_by: that factor on simulations.")
 
     def budget(self, pass_rate: float | None) -> int:
         """Simulations for a question of this pass rate (0: it is not searched)."""
-        if not self.adaptive or pass_rate is None:
+        if pass_rate is None:
             return self.simulations
         if pass_rate >= self.skip_above:
             return 0
         return round(self.simulations * self.more_factor) if pass_rate < self.more_below else self.simulations
 
 
-class Pairs(StepSettings):
-    """Which siblings become preference pairs, and which paths are imitated."""
+class RightPaths(StepSettings):
+    """Paths to right solutions, to imitate, and the targets of V on all that was visited: table `imitations`."""
 
-    paths: Positive = Field(4, title="Paths", description="Correct paths kept a question for SFT. CPL: 4.")
+    rule: Literal["right_paths"] = "right_paths"
+    evidence: tuple[str, ...] = Field(
+        min_length=1,
+        title="Evidence",
+        description="Searches by name: the first that solved a question is imitated, the first that searched it "
+        "judges its steps.",
+    )
+    most: Positive = Field(4, title="Most", description="Right paths a question at most. CPL: 4.")
+    seed: int = Field(42, title="Seed", description="Chooses the paths.")
+
+    @property
+    def gives(self) -> Literal["imitations", "preferences"]:
+        return "imitations"
+
+
+class Siblings(StepSettings):
+    """Sibling steps of opposite values: table `preferences`."""
+
+    rule: Literal["siblings"] = "siblings"
+    evidence: tuple[str, ...] = Field(
+        min_length=1, title="Evidence", description="Searches by name; of what two of them compare, the first counts."
+    )
     solution_value_scale: Share = Field(
         0.3, title="Solution scale", description="Factor on the values of solution pairs. CPL's code: 0.3."
     )
@@ -160,7 +176,14 @@ class Pairs(StepSettings):
         description="Trajectories that must have ended below each step of a pair. 0, CPL's code: from round 2 on, a "
         "pair may be V's opinion alone.",
     )
-    seed: int = Field(42, title="Seed", description="Chooses the paths.")
+
+    @property
+    def gives(self) -> Literal["imitations", "preferences"]:
+        return "preferences"
+
+
+Rule = Annotated[RightPaths | Siblings, Field(discriminator="rule")]
+"""What a lesson is chosen by (tasks.lessons); `gives` is its table."""
 
 
 class Sft(StepSettings):

@@ -35,26 +35,19 @@ from infra.environment import environment
 from tasks.stages.model import locate, prepare_model
 from tasks.questions import content_of
 from tasks.stages.questions import sample_questions
-from tasks.records import frame
 from tasks.settings import Questions, Search
 from tasks.stages.search_in_shards import search_in_shards
-from tasks.running.stage import stage
-
-@stage("no_rollouts", version=1)
-def no_rollouts(stage):
-    stage.write("rollouts", frame("rollouts", []))
-    return 0
 
 @flow(name="search-alone")
 def search_alone(count: int, shards: int, policy: str, search: Search):
     with tenant(environment()):
         questions = sample_questions(1, content_of("micro"), Questions(count=count))
         model = questions if policy == "none" else prepare_model(*locate(policy))
-        return search_in_shards(questions, no_rollouts(), model, search, None, None, shards)
+        return search_in_shards(questions, model, "trees", search, None, None, None, shards)
 
 search_alone(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Search.model_validate_json(sys.argv[4]))
 """
-"""What a round does up to the search, without the rollouts: their pass rates would only set the budgets."""
+"""What a round does up to its search, without an evidence before it, whose pass rates would only set the budgets."""
 
 
 class Site:
@@ -75,7 +68,7 @@ class Site:
         self.second_worker.start([sys.executable, "-m", "prefect", *command.split()], environment, ROOT)
 
     def start_round(self, log: Path, shards: int, policy: str = "micro", **search: Any) -> subprocess.Popen[bytes]:
-        settings = json.dumps({"max_step_tokens": 96, "adaptive": False} | search)
+        settings = json.dumps({"max_step_tokens": 96} | search)
         with log.open("wb") as output:
             return subprocess.Popen(
                 [sys.executable, "-c", ROUND, str(COUNT), str(shards), policy, settings],

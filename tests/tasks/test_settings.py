@@ -6,10 +6,10 @@ import pytest
 
 from tasks.running.stage import cache_key
 from tasks.search.grow import Task, grow
-from tasks.settings import Evaluation, Rollouts, Search, StepSettings
+from tasks.settings import Evaluation, Search, StepSettings
 from tests.tasks.search.scripted import ScriptedPolicy, is_even
 
-SAMPLED = [Rollouts, Search, Evaluation]
+SAMPLED = [Search, Evaluation]
 
 
 @pytest.mark.parametrize("settings", SAMPLED)
@@ -41,4 +41,3 @@ def test_one_leaf_at_a_time_is_the_default() -> None:
 )
 def test_the_pass_rate_sets_the_budget(pass_rate: float | None, budget: int) -> None:
     assert Search(simulations=100, more_factor=2.5).budget(pass_rate) == budget
-    assert Search(simulations=100, adaptive=False).budget(pass_rate) == 100
