@@ -99,7 +99,7 @@ def cpl(
             guide = models.next_value if method.evaluation.decoding != "greedy" else None
             run.keep(f"evaluate_{name}", evaluate(models.made[name], name, benchmarks, method.evaluation, guide))
         held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
-        for name in filter(method.ranks, models.made):
+        for name in filter(method.ranks, models.made if held_out else ()):
             run.keep(f"rank_values_{name}", rank_values(models.made[name], name, held_out))
 
         before = previous.manifest if previous else None
