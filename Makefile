@@ -42,7 +42,7 @@ option = $(if $($(1)),--$(2) "$($(1))")
 .PHONY: round
 round: install ## One whole round on the local stack, followed to its end
 	.venv/bin/cpl round $(call option,MODEL,model) $(call option,QUESTIONS,questions) $(call option,COUNT,count) \
-	  $(call option,SIMULATIONS,simulations) $(call option,RECIPE,recipe) $(call option,CAMPAIGN,campaign) \
+	  $(if $(SIMULATIONS),--set "evidence.trees.simulations=$(SIMULATIONS)") $(call option,RECIPE,recipe) $(call option,CAMPAIGN,campaign) \
 	  $(call option,ROUND,round)
 
 .PHONY: up down status
@@ -62,14 +62,19 @@ test: lint ## Lint, types, all tests, whole rounds included: three files of test
 unit: install ## The tests that need no server and train nothing: under a minute
 	.venv/bin/python -m pytest -n 2 -m "not integration and not round" --ignore tests/trainers
 
-lint: install ## ruff and mypy
+lint: install ## ruff, mypy, and the arrows of the house
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
+	.venv/bin/lint-imports --no-logo --no-cache
 	.venv/bin/mypy
 
 format: install ## Format the code
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
+
+.PHONY: house
+house: install ## Draw the house in CONTRIBUTING.md and list the files in README.md anew
+	.venv/bin/python -m tests.house
 
 .PHONY: mutants
 mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.lessons.pairs"

@@ -1,4 +1,4 @@
-"""What a file or a folder holds, as one digest: edited data is other data to every cache."""
+"""The digest of a file or folder: edited data is other data to every cache."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the factory reads from its environment: `CPL_*`, and what `cpl up` wrote: addresses and keys (design D1, D6)."""
+"""The factory's environment: `CPL_*` variables, and the addresses and keys that `cpl up` wrote (design D1, D6)."""
 
 import os
 import shlex
@@ -33,7 +33,7 @@ class Environment(BaseSettings):
     value_engine_urls: list[str] = []
     """The same for the engines that serve a separate value model while the policy searches."""
     engine_memory: float = 0.85
-    """Share of a GPU's memory that the factory's own engines take; two that run side by side share it."""
+    """Share of a GPU's memory for the factory's own engines together."""
     engine_key: SecretStr | None = None
     """Key that those engines ask for (vLLM's `--api-key`)."""
     engine_python: Path = Path(".venv-engine/bin/python")
@@ -77,9 +77,9 @@ def gpus() -> list[str]:
 def add_stack(environment: MutableMapping[str, str], stack: Mapping[str, str]) -> None:
     """Adds the stack's variables where the user has not set their own.
 
-    The store's settings belong together: whoever sets CPL_STORE or AWS_ENDPOINT_URL brings their own keys, and whoever
-    sets neither gets the stack's, also when keys of another service are set. So do those of the Prefect server: the
-    stack's login is sent to no other. What an earlier call added is the stack's still, so a second one changes nothing.
+    The store's settings belong together. With CPL_STORE or AWS_ENDPOINT_URL set, the user brings the keys; with
+    neither, the stack's keys hold, also beside keys of another service. The Prefect server's settings belong together,
+    too: the stack's login is sent to no other server. A second call changes nothing.
     """
     own_store = any(
         environment.get(name, stack.get(name)) != stack.get(name) for name in ("CPL_STORE", "AWS_ENDPOINT_URL")

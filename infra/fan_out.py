@@ -1,8 +1,7 @@
-"""Runs of one deployment side by side, on whichever workers take them, started by a run that waits for them all.
+"""Runs of one deployment side by side, on any workers, started by a run that waits for all.
 
-A run whose process or machine is lost ends Crashed (`infra.stack.watch` sees to that, some 90 s later); it is
-started anew, on another worker if that is the one with room. Prefect shows the runs under the run that started them
-and cancels them with it.
+When a run's process or machine is lost, the watch marks it Crashed some 90 s later (`infra.stack.watch`). It is then
+started anew, on any worker with room. Prefect shows the runs under the run that started them and cancels them with it.
 """
 
 import logging
@@ -30,7 +29,7 @@ POLL_SECONDS = 2.0
 MOST_STARTS = 3
 """Starts of one run in all: more machines than this are not lost by chance."""
 CLAIMED = timedelta(minutes=15)
-"""A run that a worker claimed this long ago and that never began has no heartbeat to miss: its worker is gone."""
+"""A run that its worker has not begun by then is lost: it has no heartbeat to miss."""
 UNDER_WAY = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED]
 
 Log = logging.Logger | logging.LoggerAdapter[Any]

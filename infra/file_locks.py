@@ -21,8 +21,8 @@ REMOTE = {"nfs", "nfs4", "cifs", "smb3", "9p", "fuse.sshfs"}
 def locked(path: Path, owner: str, tell: Callable[[str], object]) -> Iterator[BinaryIO]:
     """Holds the lock on `path`, which is made; a child that inherits the open file holds it too.
 
-    The holder may remove the file: who waited for it looks whether the file that it locked is still the one of that
-    name. `tell` gets who is waited for, at first and every ten minutes.
+    The holder may remove the file. So a process that waited compares the file that it locked with the one of that name.
+    `tell` gets the holder's name at once and every ten minutes.
     """
     begun = time.monotonic()
     told = -TELL_SECONDS

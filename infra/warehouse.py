@@ -37,7 +37,7 @@ class ParquetSource(NamedTuple):
 
 @dataclass(frozen=True)
 class Violation:
-    """A rule of `sql/checks` that does not hold: what broke it, as text, at most ROWS_SHOWN of `count` rows."""
+    """A broken rule of `sql/checks`: its rows as text, at most ROWS_SHOWN of `count`."""
 
     rule: str
     query: str
@@ -72,8 +72,8 @@ def first_comment(query: Path) -> str:
 def build(path: Path, tables: Mapping[str, Sequence[ParquetSource]]) -> None:
     """Writes a fresh warehouse to `path` from the Parquet files of each table; a file that is there is replaced.
 
-    A table without sources is there, typed and empty. The columns of a file are matched by name: an unknown one,
-    or a null or missing one where the table wants a value, is a `duckdb.Error` that names the file.
+    A table without sources is there, typed and empty. Columns are matched by name. An unknown column, or a null or
+    missing one where the table wants a value, is a `duckdb.Error` that names the file.
     """
     path.unlink(missing_ok=True)
     with duckdb.connect(path, config=CONFIG) as connection:

@@ -147,7 +147,7 @@ SFT_EXAMPLES = _schema(
 
 ENGINE_USE = _schema(
     {
-        "step": pl.String,
+        "stage": pl.String,
         "questions": pl.Int32,
         "seconds": pl.Float64,
         "busy_seconds": pl.Float64,
@@ -166,10 +166,15 @@ ENGINE_USE = _schema(
 MODELS = _schema(
     {
         "model": pl.String,
+        "ordinal": pl.Int32,
         "uri": pl.String,
         "sha256": pl.String,
         "parent": pl.String,
         "same_as": pl.String,
+        "is_policy": pl.Boolean,
+        "is_next": pl.Boolean,
+        "lesson": pl.String,
+        "loss": pl.String,
         "updates": pl.Int32,
         "examples": pl.Int32,
         "seconds": pl.Float64,
@@ -239,7 +244,7 @@ ROUNDS = _schema(
 
 STAGES = _schema(
     {
-        "step": pl.String,
+        "stage": pl.String,
         "seconds": pl.Float64,
         "run_id": pl.String,
         "uri": pl.String,
@@ -250,7 +255,7 @@ STAGES = _schema(
 
 ARTIFACTS = _schema(
     {
-        "step": pl.String,
+        "stage": pl.String,
         "name": pl.String,
         "uri": pl.String,
         "size": pl.Int64,

@@ -4,7 +4,7 @@ Every step is cached by the settings that it reads, so a field belongs to the on
 are those of the CPL paper (methods.md 1.3, 1.6, 1.8); a recipe under `flows/recipes/` states its own.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -69,7 +69,7 @@ class Rollouts(StepSettings):
 class Search(StepSettings):
     """How plans are searched: plan MCTS (CPL), or another method of the papers."""
 
-    method: Literal["puct", "stepwise", "beam", "sampling"] = Field(
+    method: Literal["puct", "stepwise", "beam", "sampling", "reflect"] = Field(
         "puct",
         title="Method",
         description="puct: MCTS with prior and value (CPL, AlphaMath, SVPO). stepwise: UCB with real rollouts, a fresh "
@@ -125,9 +125,9 @@ class Search(StepSettings):
         description="puct: steps offered at each node, from right paths of the most similar questions of the round "
         "before.",
     )
-    adaptive: bool = Field(
-        True, title="Adaptive", description="Let the rollouts' pass rate set a question's budget, by the rule below."
-    )
+    trials: Annotated[int, Field(ge=1, le=20)] = Field(5, title="Trials", description="reflect.")
+    held_out: bool = Field(True, title="Held out", description="Search the held-out questions, too.")
+    budget_by: str = Field("", title="Budget by", description="Evidence whose pass rate sets the budget.")
     skip_above: Share = Field(
         1.0,
         title="Skip from",
@@ -140,11 +140,30 @@ class Search(StepSettings):
 
     def budget(self, pass_rate: float | None) -> int:
         """Simulations for a question of this pass rate (0: it is not searched)."""
-        if not self.adaptive or pass_rate is None:
+        if pass_rate is None:
             return self.simulations
         if pass_rate >= self.skip_above:
             return 0
         return round(self.simulations * self.more_factor) if pass_rate < self.more_below else self.simulations
+
+
+class RightPaths(StepSettings):
+    rule: Literal["right_paths"] = "right_paths"
+    evidence: tuple[str, ...]
+    most: Positive = 4
+    seed: int = 42
+    gives: ClassVar[Literal["imitations"]] = "imitations"
+
+
+class Siblings(StepSettings):
+    rule: Literal["siblings"] = "siblings"
+    evidence: tuple[str, ...]
+    solution_value_scale: Share = 0.3
+    min_outcomes: int = 1
+    gives: ClassVar[Literal["preferences"]] = "preferences"
+
+
+Rule = Annotated[RightPaths | Siblings, Field(discriminator="rule")]
 
 
 class Pairs(StepSettings):

@@ -26,16 +26,17 @@ T = TypeVar("T")
 ROOT = Path(__file__).parent.parent
 SMALL = {
     "questions.count": 40,
-    "search.simulations": 8,
-    "rollouts.samples": 2,
-    "rollouts.trials": 2,
+    "evidence.trees.simulations": 8,
+    "evidence.tries.root_children": 2,
+    "evidence.tries.trials": 2,
     "evaluation.count": 30,
     "evaluation.out_of_domain_count": 10,
-    "sft.epochs": 1,
-    "value.epochs": 1,
-    "step_apo.epochs": 1,
+    "arms.sft.epochs": 1,
+    "arms.value.epochs": 1,
+    "arms.step_dpo.epochs": 1,
+    "arms.step_apo.epochs": 1,
 }
-ONE_ARM = {"arms": ["step_apo"]}
+ONE_ARM = {"without": ["sft_more", "step_dpo"]}
 """For rounds whose arms are not what is looked at."""
 
 
@@ -62,12 +63,13 @@ class Shell:
         words += ["--round", "1", "--shards", str(shards)]
         return self.run("cpl", "round", "--campaign", campaign, *words, succeeds=succeeds)
 
-    def show(self, campaign: str) -> dict[str, Any]:
-        summary: dict[str, Any] = json.loads(self.run("cpl", "show", "--campaign", campaign, "--json"))
+    def show(self, campaign: str, round: int = 1) -> dict[str, Any]:
+        summary: dict[str, Any] = json.loads(self.run("cpl", "show", str(round), "--campaign", campaign, "--json"))
         return summary
 
-    def sql(self, query: str, campaign: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = json.loads(self.run("cpl", "sql", query, "--campaign", campaign, "--json"))
+    def sql(self, query: str, campaign: str, round: int = 1) -> list[dict[str, Any]]:
+        of_round = ("--campaign", campaign, "--round", str(round))
+        rows: list[dict[str, Any]] = json.loads(self.run("cpl", "sql", query, *of_round, "--json"))
         return rows
 
     def store(self) -> Store:
@@ -92,21 +94,32 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
     os.environ.update(before)
 
 
-def cached(summary: dict[str, Any]) -> dict[str, bool]:
-    return {stage["step"]: stage["cached"] for stage in summary["stages"]}
-
-
-def test_a_round_is_published_and_can_be_asked(shell: Shell) -> None:
+@pytest.fixture(scope="module")
+def first(shell: Shell) -> dict[str, Any]:
+    """The summary of round 1 of the campaign `first`, when nothing of it was in the cache but what all rounds share."""
     shell.round("first")
-    summary = shell.show("first")
+    return shell.show("first")
+
+
+def cached(summary: dict[str, Any]) -> dict[str, bool]:
+    return {stage["stage"]: stage["cached"] for stage in summary["stages"]}
+
+
+def held_out(shell: Shell, campaign: str) -> int:
+    (count,) = shell.sql("select count(*) as n from questions where is_held_out", campaign)
+    return int(count["n"])
+
+
+def test_a_round_is_published_and_can_be_asked(shell: Shell, first: dict[str, Any]) -> None:
+    summary = first
     assert (summary["round"], summary["state"]) == (1, "completed")
-    assert not any(cached(summary).values())
+    assert not cached(summary)["warehouse"]
     assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "sft_more", "step_dpo", "step_apo"}
     assert {row["split"] for row in summary["evaluations"]} == {"in_domain", "out_of_domain"}
     assert all(row["n"] in (30, 10) and 0 <= row["accuracy"] <= 1 for row in summary["evaluations"])
     counted = shell.sql("select count(*) as n from trees", "first")
-    assert counted == [{"n": 40}]
-    assert summary["counts"]["step_pairs"] > 0
+    assert counted == [{"n": 80 - held_out(shell, "first")}], "two searches, one of them of what is learnt from"
+    assert summary["counts"]["preferences"] > 0
     parents = shell.sql("select model, parent from models", "first")
     assert {row["model"]: row["parent"] for row in parents} == {
         "base": None,
@@ -119,7 +132,7 @@ def test_a_round_is_published_and_can_be_asked(shell: Shell) -> None:
     assert {row["model"] for row in shell.sql("select model from value_rankings", "first")} == {"value"}
 
 
-def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell) -> None:
+def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell, first: dict[str, Any]) -> None:
     store = shell.store()
     published = store.names("stages/publish/")
     shell.round("first")
@@ -127,14 +140,14 @@ def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell) -> 
     assert store.names("stages/publish/") == published
 
 
-def test_a_search_setting_redoes_the_search_and_what_follows(shell: Shell) -> None:
+def test_a_search_setting_redoes_the_search_and_what_follows(shell: Shell, first: dict[str, Any]) -> None:
     """On two shards, which one machine searches in turn while the round waits for both."""
-    shell.round("first", search__c_puct=1.0, shards=2, arms=ONE_ARM["arms"])
-    done_before = cached(shell.show("first"))
-    assert done_before["rollouts"]
+    shell.round("narrower", evidence__trees__c_puct=1.0, shards=2, without=ONE_ARM["without"])
+    done_before = cached(shell.show("narrower"))
+    assert done_before["tries"]
     assert done_before["questions"]
     assert done_before["evaluate_base"]
-    assert not any(done_before[step] for step in ("search", "pairs", "sft", "step_apo", "warehouse"))
+    assert not any(done_before[step] for step in ("trees", "pairs", "sft", "step_apo", "warehouse"))
 
 
 def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
@@ -165,12 +178,13 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
     # A killed process's tasks do not run for ever; those of one that goes on beside the retry end with it.
     _wait_for(lambda: shell.api("/task_runs/filter", **running), lambda found: not found, seconds=120)
 
-    trees = pl.DataFrame(shell.sql("select tree_id, expansions, service_seconds from trees", "killed"))
+    every = "select tree_id, expansions, service_seconds from trees where evidence = 'trees'"
+    trees = pl.DataFrame(shell.sql(every, "killed"))
     assert trees.height == trees["tree_id"].n_unique() == 40
     before_the_kill = finished.explode("trees").unnest("trees").select(trees.columns)
     searched = {row["tree_id"]: row["service_seconds"] for row in trees.to_dicts()}
     assert {row["tree_id"]: row["service_seconds"] for row in before_the_kill.to_dicts()}.items() <= searched.items()
-    duplicates = shell.sql("select pair_id from step_pairs group by all having count(*) > 1", "killed")
+    duplicates = shell.sql("select pair_id from preferences group by all having count(*) > 1", "killed")
     assert duplicates == []
 
 
@@ -179,8 +193,9 @@ def _started(shell: Shell, campaign: str) -> str:
 
     Its trees are wide and deep and none is skipped, so that there is a middle.
     """
-    deep = {"search.simulations": 60, "search.root_children": 10, "search.children": 8, "search.adaptive": False}
-    parameters = {"campaign": campaign} | nested(SMALL | ONE_ARM | deep)
+    deep = {"simulations": 60, "root_children": 10, "children": 8, "budget_by": ""}
+    recipe = nested(SMALL | ONE_ARM | {f"evidence.trees.{name}": value for name, value in deep.items()})
+    parameters = {"campaign": campaign, "recipe": recipe}
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}={json.dumps(value)}")]
     return shell.run("prefect", "deployment", "run", "cpl/round", *words)
 
@@ -218,44 +233,48 @@ def _worker(shell: Shell) -> psutil.Process:
 
 def test_a_model_that_training_did_not_change_is_said_to_be_so_and_not_evaluated(shell: Shell) -> None:
     """At a rate below what float32 can add to a weight, beside arms that are trained."""
-    shell.round("still", step_dpo__learning_rate=1e-30)
+    shell.round("still", arms__step_dpo__learning_rate=1e-30)
     summary = shell.show("still")
     assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "sft_more", "step_apo"}
     assert [note for note in summary["notes"] if note.startswith("step_dpo: ") and "same as sft" in note]
 
 
-def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: Shell, tmp_path: Path) -> None:
+def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(
+    shell: Shell, first: dict[str, Any], tmp_path: Path
+) -> None:
     asked = shell.sql("select question from questions limit 6", "first")
     rows = [{"question": row["question"], "answer": "no number at all"} for row in asked]
     mine = tmp_path / "unanswerable.jsonl"
     mine.write_text("".join(json.dumps(row) + "\n" for row in rows))
     shell.round("unsolved", questions__source=str(mine), questions__count=6)
     summary = shell.show("unsolved")
-    assert any("No right path" in note for note in summary["notes"])
-    assert any("No preference pair" in note for note in summary["notes"])
+    assert any(note.startswith("sft was not trained: paths") for note in summary["notes"])
+    assert any(note.startswith("step_apo was not trained: pairs") for note in summary["notes"])
     assert {row["model"] for row in summary["evaluations"]} == {"base"}
     models = shell.sql("select model, uri from models", "unsolved")
     assert {row["model"] for row in models} == {"base", "value"}
-    assert summary["counts"]["trees"] == 6
-    assert summary["counts"]["step_pairs"] == 0
+    assert summary["counts"]["trees"] == 12 - held_out(shell, "unsolved")
+    assert summary["counts"]["preferences"] == 0
 
 
-def test_a_campaign_chains_its_rounds_and_finds_the_first_one_done(shell: Shell) -> None:
+def test_a_campaign_chains_its_rounds_and_finds_the_first_one_done(shell: Shell, first: dict[str, Any]) -> None:
     """Two rounds in one flow run. All of the first was done before: with one arm it has fewer models in its tables."""
-    fields = {"campaign": "first", "rounds": 2} | nested(SMALL | ONE_ARM)
+    fields = {"campaign": "chained", "rounds": 2, "recipe": nested(SMALL | ONE_ARM)}
     words = [word for name, value in fields.items() for word in ("-p", f"{name}={json.dumps(value)}")]
     shell.run("prefect", "deployment", "run", "cpl-campaign/campaign", "--watch", *words)
-    summary = shell.show("first")
+    summary = shell.show("chained", round=2)
     assert (summary["round"], summary["state"]) == (2, "completed")
-    rounds = shell.sql("select round, count(*) as trees from trees group by round order by round", "first")
+    searched = "select round, count(*) as trees from trees where evidence = 'trees' group by round order by round"
+    rounds = shell.sql(searched, "chained", round=2)
     assert rounds == [{"round": 1, "trees": 40}, {"round": 2, "trees": 40}]
     assert summary["evaluations"]
-    asked = {row["step"]: row for row in shell.sql("select * from engine_use where round = 2", "first")}
-    assert asked["search_value"]["generated_tokens"] > 0  # the value model of round 1 judged the steps of round 2
-    judged = shell.sql("select stddev(value) as spread from nodes where round = 2 and value is not null", "first")
+    asked = {row["stage"]: row for row in shell.sql("select * from engine_use where round = 2", "chained", round=2)}
+    assert asked["trees_value"]["generated_tokens"] > 0  # the value model of round 1 judged the steps of round 2
+    spread = "select stddev(value) as spread from nodes where round = 2 and tree_id like 'trees/%'"
+    judged = shell.sql(spread, "chained", round=2)
     assert judged[0]["spread"] > 0
-    first = json.loads(shell.run("cpl", "show", "1", "--campaign", "first", "--json"))
-    assert [step for step, is_found in cached(first).items() if not is_found] == ["warehouse"]
+    again = cached(shell.show("chained"))
+    assert [stage for stage, is_found in again.items() if not is_found] == ["warehouse"]
 
 
 @pytest.mark.parametrize(
@@ -263,8 +282,8 @@ def test_a_campaign_chains_its_rounds_and_finds_the_first_one_done(shell: Shell)
     [
         ({"questions__source": "no/such/file.jsonl"}, "no/such/file.jsonl"),
         ({"evaluation__benchmarks": ["nowhere.jsonl"]}, "nowhere.jsonl"),
-        ({"search__simulations": 0}, "simulations"),
-        ({"arms": ["step_apso"]}, "step_apso"),
+        ({"evidence__trees__simulations": 0}, "evidence.trees.simulations"),
+        ({"arms__step_apo__start": "sftt"}, "'sftt' is no model above it"),
         ({"reapeat": 1}, "reapeat"),
     ],
 )

@@ -35,26 +35,19 @@ from infra.environment import environment
 from tasks.stages.model import locate, prepare_model
 from tasks.questions import content_of
 from tasks.stages.questions import sample_questions
-from tasks.records import frame
 from tasks.settings import Questions, Search
 from tasks.stages.search_in_shards import search_in_shards
-from tasks.running.stage import stage
-
-@stage("no_rollouts", version=1)
-def no_rollouts(stage):
-    stage.write("rollouts", frame("rollouts", []))
-    return 0
 
 @flow(name="search-alone")
 def search_alone(count: int, shards: int, policy: str, search: Search):
     with tenant(environment()):
         questions = sample_questions(1, content_of("micro"), Questions(count=count))
         model = questions if policy == "none" else prepare_model(*locate(policy))
-        return search_in_shards(questions, no_rollouts(), model, search, None, None, shards)
+        return search_in_shards(questions, model, "trees", search, None, None, None, shards)
 
 search_alone(int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Search.model_validate_json(sys.argv[4]))
 """
-"""What a round does up to the search, without the rollouts: their pass rates would only set the budgets."""
+"""What a round does up to a search whose budgets no other search sets."""
 
 
 class Site:
@@ -75,7 +68,7 @@ class Site:
         self.second_worker.start([sys.executable, "-m", "prefect", *command.split()], environment, ROOT)
 
     def start_round(self, log: Path, shards: int, policy: str = "micro", **search: Any) -> subprocess.Popen[bytes]:
-        settings = json.dumps({"max_step_tokens": 96, "adaptive": False} | search)
+        settings = json.dumps({"max_step_tokens": 96} | search)
         with log.open("wb") as output:
             return subprocess.Popen(
                 [sys.executable, "-c", ROUND, str(COUNT), str(shards), policy, settings],
@@ -137,16 +130,18 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 def test_a_lost_machines_shard_is_finished_by_another(site: Site, tmp_path: Path) -> None:
     """Two machines, three losses: the round's process, then a worker with the process of its shard."""
+    before = {run["id"] for run in site.shards()}
     site.start_second_worker()
     interrupted = site.start_round(tmp_path / "interrupted.log", shards=2, simulations=150)
-    wait_for(lambda: len(site.shards()) == 2, interrupted, tmp_path / "interrupted.log")
+    wait_for(lambda: len(states(site, before)) == 2, interrupted, tmp_path / "interrupted.log")
     interrupted.kill()
     interrupted.wait()
     log = tmp_path / "round.log"
     round = site.start_round(log, shards=2, simulations=150)
 
     def lost() -> list[dict[str, Any]]:
-        on_second = [run for run in site.shards() if run["labels"].get("prefect.worker.name") == "second"]
+        started = [run for run in site.shards() if run["id"] not in before]
+        on_second = [run for run in started if run["labels"].get("prefect.worker.name") == "second"]
         return [run for run in on_second if run["state_type"] == "RUNNING"]
 
     (victim,) = wait_for(lost, round, log)
@@ -155,7 +150,7 @@ def test_a_lost_machines_shard_is_finished_by_another(site: Site, tmp_path: Path
     kill_machine(site)
     kept = [pl.read_ipc(site.store.get(place), columns=["trees"]) for place in site.parts(asked).values()]
     assert 0 < len(kept) < len(asked), "the kill came too late to be in the middle of the shard"
-    assert len(site.shards()) == 2, "the second start of the round joined the runs of the first"
+    assert len(states(site, before)) == 2, "the second start of the round joined the runs of the first"
     site.set_state(victim["id"], "CRASHED", "No heartbeat for 90 s: its process is gone.")
 
     assert round.wait(300) == 0, log.read_text()
@@ -166,13 +161,12 @@ def test_a_lost_machines_shard_is_finished_by_another(site: Site, tmp_path: Path
     assert nodes.height == trees["nodes"].sum()
     kept_trees = pl.concat(kept).explode("trees").unnest("trees")
     assert trees.join(kept_trees, on=trees.columns, how="semi", nulls_equal=True).height == kept_trees.height
-    runs = site.shards()
-    assert sorted(run["state_type"] for run in runs) == ["COMPLETED", "COMPLETED", "CRASHED"]
-    assert all(run["parent_task_run_id"] for run in runs)
+    assert sorted(states(site, before)) == ["COMPLETED", "COMPLETED", "CRASHED"]
+    assert all(run["parent_task_run_id"] for run in site.shards())
 
     finished = site.start_round(tmp_path / "again.log", shards=3, simulations=150)
     assert finished.wait(120) == 0
-    assert len(site.shards()) == 3, "what was searched in two shards is not searched again in three"
+    assert len(states(site, before)) == 3, "what was searched in two shards is not searched again in three"
 
 
 def test_shards_are_cancelled_with_their_round(site: Site, tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ from infra.warehouse import ask, build, first_comment, statements
 STAGE = "stages."
 """Prefix of a round manifest's inputs that are its stages (the others: the round before)."""
 
+SHOWN_FROM = 2
+"""Version of the stage *publish* since which a warehouse has the tables of `sql/reports`."""
+
 Campaign = Annotated[str | None, typer.Option(help="Default: that of the round that ran last.")]
 PublicationId = Annotated[
     str | None, typer.Option("--publication", help="One that was replaced, by its name in `cpl rounds --all`.")
@@ -39,7 +42,7 @@ PublicationId = Annotated[
 
 
 def sql(
-    query: Annotated[str | None, typer.Argument(help='SQL in DuckDB\'s dialect: "select … from step_pairs".')] = None,
+    query: Annotated[str | None, typer.Argument(help='SQL in DuckDB\'s dialect: "select … from preferences".')] = None,
     file: Annotated[Path | None, typer.Option(help="Read the query from a file.", exists=True, dir_okay=False)] = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all rows as CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all rows as a JSON list.")] = False,
@@ -133,7 +136,7 @@ def round_list(store: Store, campaign: str = "", show_all: bool = False) -> list
         if (name, number) not in published and name == (campaign or name):
             record = rounds.read_record(store, name, number) or {}
             made_of = {what: record.get(what) for what in ("recipe", "model", "source")}
-            empty = dict.fromkeys(("published_at", "questions", "step_pairs", "publication"))
+            empty = dict.fromkeys(("published_at", "questions", "preferences", "publication"))
             listed.append({"campaign": name, "round": number, "state": record.get("state"), **empty, **made_of})
     return sorted(listed, key=lambda row: (row["campaign"], row["round"], row["state"] == "published"))
 
@@ -151,7 +154,7 @@ def _listed(store: Store, one: Publication, state: str) -> Row:
         "model": title.model,
         "source": title.source or None,
         "questions": rows.get("questions"),
-        "step_pairs": rows.get("pairs"),
+        "preferences": manifest.facts.get("preferences"),
         "publication": one.publication,
     }
 
@@ -193,6 +196,11 @@ def round_summary(
             raise
         return summarise(campaign, round, record, None, NO_TABLES)
     manifest = store.manifest(found.manifest)
+    if manifest.version < SHOWN_FROM:
+        raise NoSuchRound(
+            f"Round {found.round} of {found.campaign} was published by an earlier version ({manifest.code}), whose "
+            "tables are others: that version shows it, `cpl sql` asks it, and the round run again is shown here."
+        )
     made = {name: store.manifest(ref) for name, ref in _stages(manifest.inputs).items()}
     seconds_and_runs = {name: (one.seconds, one.run_id) for name, one in made.items()}
     known = publication(manifest.facts, manifest.run_id, seconds_and_runs)
@@ -209,38 +217,8 @@ def round_tables(path: Path, campaign: str, round: int) -> Tables:
         for (name,) in names
     )
     of_round = {"campaign": campaign, "round": round}
-    by_model = "list_position(['base', 'sft', 'value', 'sft_more', 'step_dpo', 'step_apo'], model)"
-    models = (
-        "select model, uri, parent, same_as, updates, examples, seconds from models "
-        f"where (campaign, round) = ($campaign, $round) order by {by_model}"
-    )
-    evaluations = (
-        "select * exclude (campaign, round) from evaluations "
-        f"where (campaign, round) = ($campaign, $round) order by split, benchmark, kind, {by_model}"
-    )
-    comparisons = (
-        "select * exclude (campaign, round) from model_comparisons "
-        "where (campaign, round) = ($campaign, $round) "
-        "and (other = 'base' or (model = 'step_apo' and other in ('sft_more', 'step_dpo'))) "
-        f"order by split, benchmark, other <> 'base', {by_model}, other"
-    )
-    rankings = (
-        "select * exclude (campaign, round) from value_rankings "
-        f"where (campaign, round) = ($campaign, $round) order by {by_model}, kind"
-    )
-    efficiency = (
-        "select * exclude (campaign, round) from engine_efficiency "
-        "where (campaign, round) = ($campaign, $round) "
-        "order by list_position(['rollouts', 'search'], step), step"
-    )
-    return {
-        "counts": dict(ask(path, counted, of_round).rows),
-        "models": ask(path, models, of_round).records(),
-        "evaluations": ask(path, evaluations, of_round).records(),
-        "comparisons": ask(path, comparisons, of_round).records(),
-        "value_rankings": ask(path, rankings, of_round).records(),
-        "engine": ask(path, efficiency, of_round).records(),
-    }
+    reports = {file.stem: ask(path, file.read_text(), of_round).records() for file in statements("reports")}
+    return {"counts": dict(ask(path, counted, of_round).rows)} | reports  # type: ignore[return-value] # a file each
 
 
 def _stages(inputs: dict[str, Ref]) -> dict[str, Ref]:

@@ -23,7 +23,7 @@ RECORDS_SHOWN = 10
 CELL_WIDTH = 60
 RECORD_CELL_WIDTH = 400
 PIPE_WIDTH = 160
-"""Columns of a table that goes to a file or a pipe, which have no width of their own."""
+"""Characters a line where the output is a file or a pipe."""
 
 
 def console() -> Console:
@@ -70,8 +70,8 @@ def print_csv(answers: Iterable[Answer]) -> None:
 
 
 def print_answer(answer: Answer) -> None:
-    """A table of one line a row, its long cells cut where they do not fit, or a record of one line a column where the
-    table would be wider than the page all the same."""
+    """Prints a table with one line a row and long cells cut. A table that is still too wide becomes records with one
+    line a column."""
     out = console()
     shown = answer.rows[:ROWS_SHOWN]
     if not shown:

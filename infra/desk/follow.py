@@ -1,4 +1,4 @@
-"""Starting a deployed flow and following it to its end: what `cpl round` shows in the terminal.
+"""Starts a deployed flow and follows it to its end: what `cpl round` shows in the terminal.
 
 The run itself lives on the Prefect server and its worker; ending this command does not end the run.
 """

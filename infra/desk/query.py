@@ -1,9 +1,9 @@
 """A user's SQL, asked in a process of its own that can be stopped (`cpl sql`).
 
-The query may come from anybody, an assistant or a file among them. DuckDB opens the warehouse read-only, without access
-to files or the network, its configuration locked; one statement, and one that asks. Time and memory are limited by the
-operating system, for DuckDB's own limit does not count what a result takes. `python -m infra.desk.query` is that
-process: a request as JSON comes on standard input, the answer goes out as an Arrow stream, an error as text.
+The query may come from anybody, an assistant or a file among them. DuckDB opens the warehouse read-only, without files
+or network, its configuration locked. It runs one statement, which must ask. The operating system limits time and
+memory, for DuckDB's own limit does not count the result. `python -m infra.desk.query` is that process: a JSON request
+goes in, an Arrow stream or the text of an error comes out.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""`cpl round`: start a round as `prefect deployment run cpl/round` does, follow it, and show what came of it."""
+"""`cpl round`: starts a round as `prefect deployment run cpl/round` does, follows it, and shows its result."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,9 @@ import typer
 
 Setting = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Any other field of the form, e.g. --set search.c_puct=1.25 --set repeat=1."),
+    typer.Option(
+        "--set", help="Any field of the recipe, e.g. --set evidence.trees.c_puct=1.25 --set arms.sft.epochs=2."
+    ),
 ]
 
 
@@ -20,7 +22,6 @@ def round_(
         str | None, typer.Option(help="micro, gsm8k, math, a file, hub:OWNER/NAME. Default: the recipe's.")
     ] = None,
     count: Annotated[int | None, typer.Option(help="Questions in the round.")] = None,
-    simulations: Annotated[int | None, typer.Option(help="Expansions a tree at most.")] = None,
     recipe: Annotated[
         str | None, typer.Option(help="A file of flows/recipes/. Default: the one for the model.")
     ] = None,
@@ -30,8 +31,9 @@ def round_(
     round: Annotated[
         int | None, typer.Option(help="Number of the round. Default: the next that is not published.")
     ] = None,
+    repeat: Annotated[int | None, typer.Option(help="Another number draws other samples.")] = None,
     shards: Annotated[int | None, typer.Option(help="Machines that search at once, one engine each.")] = None,
-    here: Setting = None,
+    changes: Setting = None,
 ) -> None:
     """Run one round on the local stack, follow it to its end, and print its results."""
     from rich.console import Console
@@ -41,10 +43,10 @@ def round_(
     from infra.environment import Environment, environment
     from infra.stack.local import Stack, StackError
 
-    given = {"model": model, "recipe": recipe, "campaign": campaign, "round": round, "shards": shards}
-    given |= {"questions.source": questions, "questions.count": count, "search.simulations": simulations}
-    given |= dict(_setting(one) for one in here or [])
-    parameters = nested({name: value for name, value in given.items() if value is not None})
+    given = {"model": model, "campaign": campaign, "round": round, "repeat": repeat, "shards": shards}
+    fields = {"name": recipe, "questions.source": questions, "questions.count": count}
+    fields |= dict(_setting(one) for one in changes or [])
+    parameters = _given(given) | ({"recipe": changed} if (changed := nested(_given(fields))) else {})
 
     console = Console(soft_wrap=True, highlight=False)
     stack = Stack(Environment().home, Path.cwd())
@@ -77,20 +79,26 @@ def round_(
 def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
-        raise typer.BadParameter(f"{text!r} is not FIELD=VALUE, e.g. repeat=1, or search.c_puct=1.25")
+        raise typer.BadParameter(f"{text!r} is not FIELD=VALUE, e.g. evidence.trees.c_puct=1.25")
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:
         return name, value
 
 
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
 def nested(flat: dict[str, Any]) -> dict[str, Any]:
-    """{"a.b": 1, "c": 2} as {"a": {"b": 1}, "c": 2}. BadParameter where "a" itself is given beside "a.b"."""
+    """{"a.b.c": 1, "d": 2} as {"a": {"b": {"c": 1}}, "d": 2}. BadParameter where "a" is given beside "a.b"."""
     result: dict[str, Any] = {}
     for name, value in sorted(flat.items()):
-        step, _, field = name.rpartition(".")
-        fields = result.setdefault(step, {}) if step else result
-        if not isinstance(fields, dict):
-            raise typer.BadParameter(f"{step} is given as a whole, and {name} beside it")
+        *above, field = name.split(".")
+        fields = result
+        for depth, part in enumerate(above, 1):
+            fields = fields.setdefault(part, {})
+            if not isinstance(fields, dict):
+                raise typer.BadParameter(f"{'.'.join(above[:depth])} is given as a whole, and {name} beside it")
         fields[field] = value
     return result

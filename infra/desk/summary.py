@@ -41,7 +41,7 @@ def summarise(campaign: str, round: int, record: Row | None, published: Row | No
         tables: of the published warehouse.
 
     Returns:
-        campaign, round, state, recipe, model, run_id, seconds, stages [{step, seconds, cached}], counts {table: rows},
+        campaign, round, state, recipe, model, run_id, seconds, stages [{stage, seconds, cached}], counts {table: rows},
         models, evaluations (kind "all" alone), by_kind (the other kinds), comparisons (view model_comparisons, of the
         arms that matter), value_rankings, engine (view engine_efficiency), notes, error. Where the last run failed,
         nothing of an earlier publication is mixed in; a note says that there is one.
@@ -89,8 +89,8 @@ def publication(facts: Mapping[str, Any], run_id: str, stages: Mapping[str, tupl
         "error": None,
         "seconds": sum(seconds for seconds, _ in stages.values()),
         "stages": [
-            {"step": step, "seconds": seconds, "cached": made_by != run_id}
-            for step, (seconds, made_by) in stages.items()
+            {"stage": name, "seconds": seconds, "cached": made_by != run_id}
+            for name, (seconds, made_by) in stages.items()
         ],
     }
 
@@ -113,7 +113,7 @@ def headline(summary: Row) -> str:
 def sections(summary: Row) -> list[Section]:
     """The tables of a summary, those without rows left out."""
     stages = [
-        [stage["step"], f"{stage['seconds']:.1f}", "yes" if stage["cached"] else ""] for stage in summary["stages"]
+        [stage["stage"], f"{stage['seconds']:.1f}", "yes" if stage["cached"] else ""] for stage in summary["stages"]
     ]
     counts = [[name, f"{rows:,}"] for name, rows in summary["counts"].items()]
     every = [
@@ -232,7 +232,7 @@ def engine_grid(stages: list[Row]) -> tuple[list[str], list[list[str]]]:
     header = ["stage", "busy", "sequences", "tok/s", "cached", "questions/h", "queue s", "service s", "failed"]
     rows = [
         [
-            row["step"],
+            row["stage"],
             f"{row['utilisation'] or 0:.0%}",
             f"{row['mean_sequences'] or 0:.0f}",
             f"{row['tokens_per_second'] or 0:,.0f}",

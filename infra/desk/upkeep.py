@@ -1,4 +1,4 @@
-"""`cpl gc` and `cpl verify`: what may go from the store, and whether all that was published is there."""
+"""`cpl gc` and `cpl verify`: removes leftovers of the store, and checks that all published rounds are there."""
 
 from collections import Counter
 from collections.abc import Iterator

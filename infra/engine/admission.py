@@ -51,7 +51,7 @@ class Admission:
 
     @asynccontextmanager
     async def __call__(self, tokens: int, sequences: int, priority: int, prefix: Prefix = ()) -> AsyncIterator[None]:
-        """Holds its part of both bounds, after all of lower priority that wait, and of the same that came before.
+        """Waits its turn, then holds its tokens and seats. The lowest `priority` goes first, then the oldest.
 
         `tokens`: without those of the prefix. Raises EngineError once the engine is given up.
         """

@@ -33,9 +33,9 @@ BUDGET_UNKNOWN = 65_536
 """Tokens in flight for an engine that does not publish the size of its KV cache."""
 
 SEATS_UNKNOWN = 256
-"""Sequences in flight for an engine that somebody else started: vLLM 0.32 does not publish its `--max-num-seqs`
-(only /server_info of its development mode tells, and that ends the CPU engine). Its default is 256 on all but the
-largest GPUs (1024) and the CPU (128)."""
+"""Sequences in flight for an engine that somebody else started. vLLM 0.32 does not publish its `--max-num-seqs`;
+/server_info of its development mode would, and ends the CPU engine. Its default is 256; on the largest GPUs 1024, on
+the CPU 128."""
 
 T = TypeVar("T")
 

@@ -1,7 +1,7 @@
 """Long-lived connections to the engine, as many as there are requests in flight.
 
-Each is an httpx client of its own. In one shared client httpcore looks at every connection for every other one at
-each request: at 256 in flight that was two thirds of this process's time.
+Each is an httpx client of its own. In a shared client, httpcore compares all connections with each other at each
+request. At 256 in flight that took two thirds of this process's time.
 """
 
 import ssl

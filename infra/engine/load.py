@@ -1,4 +1,4 @@
-"""How much of its time an engine is used: what each request adds on entering and takes away on leaving, over time."""
+"""An engine's use over time: every request adds its part on entering and takes it away on leaving."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The proof of the model: an engine reproduces the probe that the trainer's own forward pass made (design D1b).
 
-In float32 every log-prob must be that of the probe. bfloat16 rounds, and at single positions by more than a nat, so
-there it is the mean difference that tells models apart, and whether the likeliest token is the same where the probe is
-sure of it. Models that differ by less than rounding pass: only what was done before can rule these out (`serving`).
+In float32 every log-prob must be that of the probe. bfloat16 rounds, at single positions by more than a nat. So there
+the mean difference must be small, and the likeliest token the same where the probe is sure of it. A model that differs
+by less than rounding passes; emptying the engine before a swap rules it out (`serving`).
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """What the engine answers: sampled token ids with their log-probs, and the value at each of them (design D2).
 
-One response carries all of it: asked for `logprobs` together with `logprob_token_ids=[good, bad]`, vLLM returns the
-sampled token's and both value words' log-probs at every generated position. They are its "raw" log-probs:
-log-softmax of the model's own logits, before temperature and before the bias that bars the value words.
+One response carries all of it. With `logprobs` and `logprob_token_ids=[good, bad]`, vLLM returns log-probs of the
+sampled token and of both value words at every position. They are "raw": log-softmax of the model's own logits, before
+the temperature and the bias against the value words.
 """
 
 import json

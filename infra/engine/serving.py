@@ -1,4 +1,4 @@
-"""Serving one model folder: an engine that has proved that it serves this model, and no other (design D1b).
+"""Serves one model folder, by an engine that has proved which model it serves (design D1b).
 
 A running local engine of the same architecture takes the new weights in place (0.05 s instead of a start of 20 to
 45 s). Engines that somebody else runs are used as they are, if they pass.
@@ -50,11 +50,11 @@ async def serving(
 ) -> AsyncIterator[Engine]:
     """An engine that serves the model folder (read `infra.engine.model_folder` for what is in it).
 
-    Until the context ends no other flow of this home uses an engine. A local one is started again when it dies, and
-    stays up after it (`stop_local_engine`); those of others prove at the end, too, that they serve the folder.
-    `progress` gets one line of text now and then while the engine starts. Raises ValueError for a folder that is no
-    model folder, EngineError for an engine that does not start or answer, WrongModel for one that fails the probe,
-    ModelChanged for one that fails it in the end.
+    Until the context ends no other flow of this home uses an engine. A local engine is started again when it dies, and
+    stays up after the context (`stop_local_engine`). An engine that somebody else runs proves the model at the end,
+    too. `progress` gets one line of text now and then while the engine starts. Raises ValueError: the folder is no
+    model folder. EngineError: the engine does not start or answer. WrongModel: it fails the probe. ModelChanged: it
+    fails the probe at the end.
     """
     folder = ModelFolder.read(model_dir)
     async with engine_to_ourselves(here, progress):
@@ -129,8 +129,8 @@ async def _serve_afresh(
 async def _swap(address: str, folder: ModelFolder, key: str | None) -> bool:
     """Empties a running engine and loads the folder's weights into it. False: it could not.
 
-    Old weights that are still there could pass for the new ones (a tensor that the folder lacks is only a warning, and
-    what bfloat16 rounds hides small updates); zeros can not.
+    Old weights could pass for new ones: vLLM only warns of a tensor that the folder lacks, and bfloat16 hides small
+    updates. Zeros cannot pass.
     """
     return await _asked(address, "weight_checker", {"action": "reset"}, key) and await _load(address, folder, key)
 

@@ -1,6 +1,6 @@
-"""A local engine that dies in the middle of its work is started again, on the same port and with the same model.
+"""Starts a local engine again that died in the middle of its work, on the same port and with the same model.
 
-Its client's requests wait meanwhile, and those that it was answering are sent again: no tree fails of it (design D4).
+New requests wait meanwhile, and unanswered ones are sent again: no tree fails for it (design D4).
 """
 
 import asyncio

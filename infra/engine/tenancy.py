@@ -1,4 +1,4 @@
-"""Flows as tenants of their home's engines, which stay up between steps and end with the last flow that leaves."""
+"""Flows as tenants of their home's engines. Engines stay up between stages and end with the last flow."""
 
 import fcntl
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What was asked of an engine, and what that took: of a request, a tree, a stage."""
+"""What a request, a tree or a stage took of the engine: tokens, seconds, failures."""
 
 from dataclasses import dataclass, fields
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields
 class Usage:
     """`requests` sent, of which `failed_requests` got no valid reply, and their tokens.
 
-    `queue_seconds` of all requests before they were sent, waiting for admission; `service_seconds` from then on,
-    waiting in the engine included; both added up, though requests overlap.
+    `queue_seconds`: waiting for admission, before a request is sent. `service_seconds`: from then to its reply. Both
+    are sums over requests that overlap in time.
     """
 
     requests: int = 0

@@ -13,8 +13,7 @@ from infra.contract import disk
 
 
 def certify(folder: Path) -> None:
-    """Makes key.pem (the owner's to read) and certificate.pem, which vouches for itself: who holds the key is the
-    server or its owner."""
+    """Makes key.pem, which only the owner can read, and certificate.pem, signed with it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "cpl")])
     certificate = (

@@ -52,7 +52,8 @@ def wait_for_server() -> None:
 def create_pool() -> None:
     """One round at a time: its engine and its trainers want all of a machine's memory. (In the UI it can be changed.)
 
-    The limit is the queue's, for a worker with a limit of its own ends when a run is retried that it still ends.
+    The queue has the limit, not the worker: a worker with a limit exits when somebody retries a run that it is still
+    ending.
     """
     template = ProcessWorker.get_default_base_job_template()
     with get_client(sync_client=True) as client:
@@ -65,7 +66,7 @@ def create_pool() -> None:
 
 
 def drop_silence_automation() -> None:
-    """An earlier version's: it took a run for crashed after an outage of the server. `infra.stack.watch` asks first."""
+    """Removes an earlier version's automation: after an outage of the server it called living runs crashed."""
     with get_client(sync_client=True) as client:
         for automation in client.read_automations_by_name("Crash runs whose process is gone"):
             client.delete_automation(automation.id)

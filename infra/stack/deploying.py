@@ -1,4 +1,4 @@
-"""Deploying beside the start of the servers: a process of its own, where what is deployed changed."""
+"""Deploys while the servers start, in a process of its own, if the deployments changed."""
 
 import hashlib
 import subprocess

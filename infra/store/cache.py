@@ -1,4 +1,4 @@
-"""Verified copies of the store's objects on this machine: one file a digest, and folders of hard links to them.
+"""Verified copies of the store's objects on this machine: a file for each digest, folders as hard links.
 
 <home>/cache/objects/<sha256>      <home>/cache/folders/<version of a stage>/<name>
 """
@@ -17,7 +17,7 @@ from infra.store.manifest import StoredObject
 CHEAP = 64 << 20
 """Bytes of a copy up to which it is read again before a process uses it first; larger ones are believed by size."""
 ABANDONED_SECONDS = 3600.0
-"""A file that is being downloaded grows; one that did not for this long was left by a process that was killed."""
+"""A download that did not grow for so long was left by a killed process."""
 
 
 class Cache:

@@ -1,4 +1,4 @@
-"""Conditional writes, proved: the store rests on them, and some servers and proxies ignore them without a word."""
+"""Proves conditional writes: the store rests on them, and some servers and proxies ignore them silently."""
 
 import hashlib
 import json

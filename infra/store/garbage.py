@@ -1,6 +1,6 @@
-"""What is left over and needed by nobody: in the store, and below this machine's home.
+"""Leftovers that nobody needs: in the store, and below this machine's home.
 
-Nothing that a manifest names is ever among it, nor the parts of unfinished work: a retry goes on from these.
+Objects that a manifest names are never among them, nor parts of unfinished work: a retry goes on from these.
 """
 
 import shutil
@@ -120,7 +120,7 @@ def read_all(store: Store, names: list[str]) -> dict[str, Manifest | StoreError]
 
 
 def _work_folders(work: Path, committed: set[str]) -> list[Leftover]:
-    """Those of stages that are committed, or that nobody went on with for a week; not one that a process works in."""
+    """Work folders of committed stages and those untouched for a week, unless a process works there."""
     found = []
     for folder in sorted(path for path in work.glob("*/*") if path.is_dir()):
         files = [(path.stat().st_mtime, path.stat().st_size) for path in folder.rglob("*") if path.is_file()]

@@ -1,7 +1,7 @@
-"""What a stage is, as the store keeps it: a manifest of JSON that names every object by digest (design D6).
+"""A stage as the store keeps it: a JSON manifest that names every object by digest (design D6).
 
-Whoever can write to the store can write manifests, so every field is hostile until it was checked here: a digest is a
-digest, and a name stays below the folder that it is put in.
+Whoever can write to the store can write manifests, so every field is hostile until it is checked here. A digest is a
+digest; a name stays below its folder.
 """
 
 import hashlib
@@ -9,7 +9,16 @@ import json
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from infra.contract.faults import described
 from infra.store.bucket import WAY_OUT
@@ -64,6 +73,13 @@ class Ref(BaseModel):
     """Of the manifest's content: the stage's version."""
     rows: Count
     """Of the stage's main table; 0 for models."""
+    counts: dict[str, int] = {}
+    """What the stage counted of its own work, by name; yes is 1, no is 0."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the round should know of it."""
+
+    def __hash__(self) -> int:
+        return hash((self.uri, self.sha256))
 
 
 class StoredObject(BaseModel):
@@ -85,7 +101,7 @@ class Manifest(BaseModel):
 
     format: Literal[1, 2] = 2
     """1: payload lies below the stage, the version is the digest of the manifest's bytes. (Written until 0.1.0.)"""
-    step: Word
+    stage: Word = Field(validation_alias=AliasChoices("stage", "step"))  # as versions until 0.1.0 called it
     version: Count
     key: Word
     created_at: datetime
@@ -110,7 +126,7 @@ class Manifest(BaseModel):
     @property
     def prefix(self) -> str:
         """Where in the store the stage lies."""
-        return f"stages/{self.step}/{self.key}"
+        return f"stages/{self.stage}/{self.key}"
 
     def place(self, item: StoredObject) -> str:
         """Where in the store an object of this stage lies."""
@@ -150,7 +166,13 @@ def read_manifest(data: bytes, uri: str) -> tuple[Manifest, Ref]:
         if not isinstance(document, dict):
             raise ValueError("it is no JSON object")
         manifest = Manifest.model_validate({"format": 1} | document)
-        ref = Ref(uri=uri, sha256=_version(document, data, manifest.format), rows=manifest.facts.get("rows", 0))
+        ref = Ref(
+            uri=uri,
+            sha256=_version(document, data, manifest.format),
+            rows=manifest.facts.get("rows", 0),
+            counts={name: n for name, n in manifest.facts.items() if isinstance(n, int) and name != "rows"},
+            notes=manifest.facts.get("notes", ()),
+        )
         if not uri.endswith(f"/{manifest.prefix}/{MANIFEST}"):
             raise ValueError(f"it is that of {manifest.prefix}")
     except ValidationError as problem:

@@ -1,15 +1,15 @@
-"""Where rounds lie in the store: every publication, the pointers to the newest ones, and the record of the last run.
+"""Where rounds lie in the store: publications, pointers to the newest, the record of the last run.
 
     rounds/<campaign>/<NNNN>/published/<publication>.json     each publication of the round, for ever
     rounds/<campaign>/<NNNN>/latest.json                      the newest of them
     campaigns/<campaign>/latest.json                          the campaign's latest round
-    runs/latest/<campaign>/<NNNN>.json                        what the round's last run did (tasks.running.record)
+    runs/latest/<campaign>/<NNNN>.json                        what the round's last run did
     runs/last.json                                            the round that ran last, and the last that completed
 
 A published round is immutable; only pointers move. Every other module names rounds and knows no path.
 
-Whoever can write to the store can write here. A pointer that is none is an error, for it stands for work; a record that
-is none counts as none, and names that are not made so are passed over.
+Whoever can write to the store can write here. A damaged pointer is an error, for it stands for work. A damaged record
+counts as none. Other names are passed over.
 """
 
 import json
@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from infra.store.manifest import Manifest, Ref, Word
 from infra.store.s3 import StoreError
@@ -34,8 +34,7 @@ Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 class Title(BaseModel):
     """What a round is called, and what it is made of.
 
-    `model` is the name that the user gave, `base` the digest of that model's files; both empty where a publication
-    of an earlier version does not say.
+    `model` is the user's name for it, `base` the digest of its files. Publications of an earlier version have neither.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -76,7 +75,7 @@ class _Last(BaseModel):
 
 
 class _Stage(BaseModel):
-    step: str
+    stage: str = Field(validation_alias=AliasChoices("stage", "step"))  # as versions until 0.1.0 called it
     seconds: Seconds
     cached: bool
 
@@ -158,7 +157,7 @@ def published(store: Store, campaign: str, round: int | None = None, publication
 
 
 def remove(store: Store, campaign: str, round: int | None = None) -> list[int]:
-    """Forgets a round, or a whole campaign: its publications and records, not the stages, which are work that is kept.
+    """Forgets the publications and records of a round or a whole campaign. Their stages stay in the store.
 
     Returns the numbers of the rounds that are gone.
 
@@ -236,7 +235,7 @@ def _numbered(store: Store, prefix: str, made_so: re.Pattern[str]) -> list[tuple
 
 
 def last_run(store: Store, *, completed: bool = False) -> tuple[str, int] | None:
-    """Campaign and number of the round that ran last, or of the last that completed, found in the cache or not."""
+    """Campaign and number of the round that ran last, or of the last that completed, cached ones included."""
     last = _last(_known(store, "runs/last.json"))
     found = last.completed if completed else last.ran
     return (found.campaign, found.round) if found else None
@@ -251,7 +250,7 @@ def _last(document: bytes | None) -> _Last:
 
 
 def _known(store: Store, name: str) -> bytes | None:
-    """An object that only tells what happened: one that was lost or torn counts as none."""
+    """Reads an object that only tells what happened. A lost or torn one counts as none."""
     try:
         return store.read(name)[0]
     except Damaged:

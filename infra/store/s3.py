@@ -67,7 +67,7 @@ def code_of(problem: ClientError) -> str:
 
 @contextmanager
 def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
-    """Turns what boto3 raises into a `StoreError` that says where it happened and what to do."""
+    """Turns boto3's errors into a `StoreError` with the place and the way out."""
     where = f"store {client.meta.endpoint_url}, bucket {bucket!r}"
     try:
         yield

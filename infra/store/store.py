@@ -1,10 +1,10 @@
 """The object store: S3 through one boto3 client; a manifest is the commit (design D6).
 
-A stage's payload is written first and its manifest last, so whoever finds a manifest finds a whole stage, and a
-half-written one counts for nothing. Payload objects lie under their own digest: equal ones are stored once, and no
-writer can change what a manifest lists.
+A stage's payload is written first, its manifest last. So a manifest means a whole stage, and a half-written stage
+counts for nothing. Payload objects lie under their own digest: equal ones are stored once, and no writer can change
+what a manifest lists.
 
-    <store>/objects/<sha256>      <store>/stages/<step>/<key>/manifest.json
+    <store>/objects/<sha256>      <store>/stages/<stage>/<key>/manifest.json
 """
 
 import functools
@@ -178,7 +178,7 @@ class Store(Bucket):
             raise Damaged(
                 f"{item.name!r} of {ref.uri} was lost or damaged: {self.uri}{place}: {problem}. `cpl verify --deep "
                 f"--drop` looks for more and removes what is damaged. Then retry the flow run, or run the round again "
-                f"that made it: the step {manifest.step!r} makes it anew"
+                f"that made it: the stage {manifest.stage!r} makes it anew"
             ) from problem
 
     def _look(self, prefix: str, tell: Callable[[str], object]) -> tuple[Ref | None, Mapping[str, str]]:

@@ -1,4 +1,4 @@
-"""Whether all that was published can be read: pointers, the manifests that they lead to, and every object of these."""
+"""Checks that everything published can be read: pointers, their manifests, and every object of these."""
 
 import hashlib
 import io

@@ -26,7 +26,7 @@ union all
 select 'value_rankings', concat_ws(' ', campaign, round, model, kind), count(*)
 from value_rankings group by all having count(*) > 1
 union all
-select 'artifacts', concat_ws(' ', campaign, round, step, name), count(*)
+select 'artifacts', concat_ws(' ', campaign, round, stage, name), count(*)
 from artifacts group by all having count(*) > 1
 union all
 -- a million rows: grouped by the key itself, which costs far less than by its text

@@ -1,15 +1,14 @@
 -- Which kinds of question are hardest, and what did training change there?
 select
-    round,
+    accuracy_by_round.round,
     benchmark,
     kind,
-    max(n) as n,
-    round(max(accuracy) filter (where model = 'base'), 3) as base,
-    round(max(accuracy) filter (where model = 'sft'), 3) as sft,
-    round(max(accuracy) filter (where model = 'step_apo'), 3) as step_apo,
-    round(max(gain) filter (where model = 'step_apo'), 3) as gain,
-    round(max(gain_stderr) filter (where model = 'step_apo'), 3) as gain_stderr,
+    n,
+    round(accuracy - gain, 3) as base,
+    round(accuracy, 3) as accuracy,
+    round(gain, 3) as gain,
+    round(gain_stderr, 3) as gain_stderr,
 from accuracy_by_round
-where kind <> 'all'
-group by all
-order by round, benchmark, base, kind
+inner join models using (campaign, round, model)
+where kind <> 'all' and is_next
+order by accuracy_by_round.round, benchmark, base, kind

@@ -1,7 +1,7 @@
 create table engine_use (
     campaign varchar not null,
     round integer not null,
-    step varchar not null,
+    stage varchar not null,
     questions integer not null,
     seconds double not null,
     busy_seconds double not null,
@@ -19,7 +19,7 @@ create table engine_use (
 comment on table engine_use is 'One row per stage that asked an engine: what it asked, what that took, and how much of the time the engine was used. Of the attempt that finished the stage; what earlier attempts had kept cost it nothing. Several engines (shards) are added up.';
 comment on column engine_use.campaign is 'Campaign of the round.';
 comment on column engine_use.round is 'Number of the round in its campaign, from 1.';
-comment on column engine_use.step is 'rollouts, search, evaluate_ and the model, or search_value: the separate value model that judged the search, at one request a sample.';
+comment on column engine_use.stage is 'Name of the evidence, or evaluate_ and the model; with _value at its end: the value model that judged a search, at one request a sample.';
 comment on column engine_use.questions is 'Questions of the stage.';
 comment on column engine_use.seconds is 'Wall-clock seconds that the stage had the engine, its start excluded.';
 comment on column engine_use.busy_seconds is 'Of those, seconds with at least one request in the engine: utilisation is busy_seconds / seconds.';

@@ -2,7 +2,7 @@ create view engine_efficiency as
 select
     campaign,
     round,
-    step,
+    stage,
     questions,
     seconds,
     busy_seconds / nullif(seconds, 0) as utilisation,
@@ -20,7 +20,7 @@ from engine_use;
 comment on view engine_efficiency is 'One row per stage that asked an engine: how well it used it.';
 comment on column engine_efficiency.campaign is 'Campaign of the round.';
 comment on column engine_efficiency.round is 'Number of the round in its campaign, from 1.';
-comment on column engine_efficiency.step is 'rollouts, search, or evaluate_ and the model.';
+comment on column engine_efficiency.stage is 'Name of the evidence, or evaluate_ and the model.';
 comment on column engine_efficiency.questions is 'Questions of the stage.';
 comment on column engine_efficiency.seconds is 'Wall-clock seconds with the engine.';
 comment on column engine_efficiency.utilisation is 'Share of that time with at least one request in the engine, in [0, 1].';

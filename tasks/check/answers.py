@@ -1,4 +1,4 @@
-"""The types of answers: what a normalised text (notation.py) is read as (reading.py) and compared by (compare.py)."""
+"""The types of answers: reading.py reads a normalised text as one of them, compare.py compares them."""
 
 from dataclasses import dataclass
 from fractions import Fraction

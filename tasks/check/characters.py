@@ -1,7 +1,7 @@
 r"""Characters that people and models write instead of LaTeX: Unicode mathematics, full-width forms, other digits.
 
-What Unicode itself says of a character decides (its decomposition and its digit value); only operators, relations
-and brackets, whose LaTeX name it doesn't know, are listed.
+Unicode itself gives a character's decomposition and digit value. It knows no LaTeX: operators, relations and brackets
+are listed here.
 """
 
 import re

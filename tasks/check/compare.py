@@ -247,8 +247,8 @@ def _looks_like_time(ratio: Ratio) -> bool:
 
 
 def _ratios(gold: Ratio, answer: Ratio | Quantity, algebra: Algebra) -> bool:
-    """3:5 is 6:10 and 3/5. Two times are equal only as times; and a gold answer that looks like a time and could be
-    reduced is one: a ratio would have been."""
+    """3:5 is 6:10 and 3/5. Two times are equal only as times. A gold answer that looks like a time and could be reduced
+    is a time: as a ratio it would have been reduced."""
     if _looks_like_time(gold):
         parts = [int(part) for part in gold.parts]
         if isinstance(answer, Ratio) and _looks_like_time(answer):

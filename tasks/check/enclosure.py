@@ -1,9 +1,9 @@
-"""Are two closed formulas the same number? Decided by enclosures: exact fractions while that is cheap, else balls.
+"""Decides whether two closed formulas are the same number: by exact fractions while they are cheap, else by balls.
 
-A ball (midpoint and radius, Arb) surely holds the value, so balls that do not meet prove a difference, at any size.
-Equality is proved by the separation bound of Burnikel, Funke, Mehlhorn, Schirra and Schmitt (ESA 2001): an expression
-of integers, + - * / and k-th roots is zero or farther from zero than 1 / (over^(degree - 1) * under). Of other
-functions (log, sin, pi) nothing is known so; there, agreement to as many digits counts as equality.
+A ball (midpoint and radius, Arb) surely holds the value, so balls that do not meet prove a difference, at any size. A
+separation bound proves equality (Burnikel, Funke, Mehlhorn, Schirra and Schmitt, ESA 2001): an expression of integers,
++ - * / and k-th roots is 0 or farther from 0 than 1 / (over^(degree - 1) * under). For log, sin and pi no bound is
+known: agreement to as many digits counts as equality.
 """
 
 import functools

@@ -1,4 +1,4 @@
-r"""Do two answers state the same thing? The conventions stand in tasks/check/__init__.py.
+r"""Decides whether two answers state the same. The conventions stand in tasks/check/README.md.
 
 normalise (characters.py, notation.py) -> typed answer (reading.py) -> comparison by type (compare.py) -> algebra
 (symbolic.py, enclosure.py) for what is left.

@@ -1,4 +1,4 @@
-r"""A LaTeX formula read as a sympy tree, unevaluated, by the parser of math-verify; and what that parser gets wrong."""
+r"""Reads a LaTeX formula as an unevaluated sympy tree, by math-verify's parser, and mends that parser's errors."""
 
 import re
 from functools import lru_cache

@@ -1,7 +1,7 @@
 """Checks answers in processes that can be killed: a costly one costs seconds of work, no more (design D4).
 
-Most pairs are decided at sight in the caller (plain numbers, words, equal formulas); the rest goes to a small
-pool whose workers import the parser once. Whatever goes wrong with one answer is that answer's: it is UNDECIDED.
+The caller decides most pairs at sight: plain numbers, words, equal formulas. A small pool of workers decides the rest.
+When a check fails, its answer is UNDECIDED, and no other is touched.
 """
 
 import asyncio

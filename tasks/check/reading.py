@@ -1,8 +1,7 @@
 r"""The structure of an answer: a list, a point, an interval, a set, a matrix, an equation, or one value.
 
-`read` turns a normalised answer (notation.py) into one of the types of answers.py. Reading is pure and knows
-one answer only; what depends on the other one (whose unit was left out, which base bare digits are in) is
-decided in compare.py.
+`read` turns a normalised answer (notation.py) into one of the types of answers.py. Reading is pure and knows one answer
+only. compare.py decides what depends on the other one: a unit that was left out, the base of bare digits.
 """
 
 import re

@@ -1,10 +1,9 @@
 """What only algebra can decide: math-verify's parser reads the formulas, their values decide (enclosure.py).
 
-Reading is lazy (nothing is computed), so a formula costs nothing before its price is known. Formulas with letters are
-compared at points drawn at random: where they differ at one they are different, where they agree at all they are the
-same function (Schwartz 1980, Zippel 1979). What enclosures can't compute (integrals, limits, endless sums) sympy
-works out first: that can take for ever, so pool.py runs it in workers and limits their time. Its import takes half a
-second.
+Reading computes nothing, so a formula costs nothing before its price is known. Formulas with letters are compared at
+random points. If they differ at one point they are different; if they agree at all they are the same function (Schwartz
+1980, Zippel 1979). Sympy works out integrals, limits and endless sums first. That can take for ever, so pool.py limits
+the time of its workers. Importing sympy takes half a second.
 """
 
 import random

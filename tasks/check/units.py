@@ -1,6 +1,6 @@
 """Names of units: which words are units, and when two of them are the same one.
 
-ANSWERS.md: "A unit that is given must agree: 60 feet is not 60 inches"; nothing is converted.
+What both answers give must agree: 60 feet is not 60 inches. Nothing is converted (tasks/check/README.md).
 """
 
 import re

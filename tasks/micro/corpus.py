@@ -1,7 +1,7 @@
 """Pretraining texts of the micro base: word problems with misconceptions, attempts that follow them, reflections.
 
-For hard-worded kinds the text takes the wrong plan step more often than the right one, so the base model's favourite
-is wrong while sampling finds the right step now and then. Solutions calculate what their plan says, also a wrong plan.
+For hard-worded kinds the text takes the wrong plan step more often than the right one. So the base model's favourite is
+wrong, and sampling finds the right step now and then. Solutions calculate what their plan says, also a wrong plan.
 After a wrong attempt some texts go on with LEPA's self-reflection: verdict, the step that is wrong and why, a new plan.
 
     python -m tasks.micro.corpus OUTPUT.jsonl [--count N] [--seed S]

@@ -1,4 +1,4 @@
-"""The words of the micro world (issue 2, item 7): those of post-training, and those that only its split `phrasing` has.
+"""The words of the micro world: familiar ones, and unseen ones for its split `phrasing`.
 
 Places in a template: {h} who has the things, {x} another name, {o} the things, {k} the clause's number, {m} a second
 number (groups, prices), {n} the number at the start.

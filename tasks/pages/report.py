@@ -1,9 +1,7 @@
 """What a round came to, for the page of its flow run in the UI: notes first, a picture of the scores, the tables."""
 
-import re
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
 from prefect.logging import get_run_logger
 
@@ -13,7 +11,7 @@ from infra.environment import environment
 from infra.store import Store
 from infra.store.rounds import Title
 from tasks.pages.curve import as_image
-from tasks.running.progress import show_page
+from tasks.running.progress import show_page, words
 
 ROW, LEFT, RIGHT, WIDTH = 22, 300, 40, 860
 COLOURS = ("#888888", "#1860f2", "#d97706", "#059669", "#b91c1c", "#7c3aed")
@@ -88,9 +86,3 @@ def _table(section: Section) -> str:
     rows = [section.header, ["---"] * len(section.header), *section.rows]
     lines = ["| " + " | ".join(words(cell) for cell in row) + " |" for row in rows]
     return "\n".join([f"## {section.title}\n", *lines, ""])
-
-
-def words(anything: Any) -> str:
-    """Names, notes and errors may hold anybody's words: no HTML, no link, no picture, no end of the cell."""
-    marks = re.sub(r"([\\`\[\]|])", r"\\\1", escape(str(anything), quote=False))
-    return marks.replace("\n", " ")

@@ -41,8 +41,8 @@ def draw(
 ) -> Loaded:
     """The questions of a round: `count` of the source (a note says where it has fewer), part of them held out.
 
-    `seed` draws the questions. What is held out has a seed of its own, so that no later round of a campaign, drawn with
-    another seed, trains on a question that an earlier one held out.
+    `seed` draws the questions. `held_out_seed` holds some out: the same ones in every round of a campaign, so that no
+    round trains on a question that another held out.
 
     Raises:
         QuestionError: the source cannot be read, is malformed, or holds no longer what `content_of` said (`content`).

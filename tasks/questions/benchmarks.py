@@ -1,7 +1,7 @@
 """Benchmarks are questions, too: micro/SPLIT, gsm8k/test, math/test, or any file or hub data set.
 
-A benchmark is in the domain of the round when its questions are of the kind that the round trains on: the
-source's own test set. A file is out of domain unless it is named in_domain:FILE.
+A benchmark is in the round's domain when it is the test set of the round's own source. A file is out of domain unless
+it is named in_domain:FILE.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def load_benchmark(
 
 
 class Benchmarks(NamedTuple):
-    """All benchmarks of a round: the rows that are scored, the texts of all that they ask, and notes."""
+    """All benchmarks of a round: rows to score, texts of all of their questions, and notes."""
 
     sampled: pl.DataFrame
     asked: pl.DataFrame
@@ -80,7 +80,7 @@ class Benchmarks(NamedTuple):
 
 
 def load_all(source: str, contents: Mapping[str, str], settings: Evaluation) -> Benchmarks:
-    """The benchmarks of a round on `source`; `contents` has the `content_of` each, which must be what is read.
+    """The benchmarks of a round on `source`. `contents` has the `content_of` each: other content is refused.
 
     Raises:
         QuestionError: a benchmark is missing, malformed or changed, or columns are given for one that is not there.

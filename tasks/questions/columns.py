@@ -1,4 +1,4 @@
-"""From rows of any columns to questions: which column is what, and what its values say.
+"""Questions from rows with any columns: which column is the question, which the answer, and what they say.
 
 Columns are named question, answer, kind, level, solution and choices, or as a published set names them (published.py),
 or mapped: {"question": "Body + Question"} joins two columns, "meta.passage" is a member of one.
@@ -50,7 +50,7 @@ _WAY_OUT = 'with `columns`, e.g. {"question": "Body + Question"} (of a benchmark
 
 
 class _Draft(NamedTuple):
-    """A question whose answer is as the source has it: what it means is decided when all rows are known."""
+    """A question with its answer as the source writes it. All rows together decide what the answer means."""
 
     question: Question
     options: Options | None

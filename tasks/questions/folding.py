@@ -1,7 +1,7 @@
-r"""When two questions are one: the same text but for white space and the case and punctuation of prose.
+r"""When two questions are one: the same text, but for white space, case and punctuation of prose.
 
-Whatever may bear meaning stays: digits, signs, operators, brackets, scripts, primes, a factorial, a variable's case.
-Two questions that are one and are not seen to be cost little; two that are not and are taken for one are lost.
+Whatever may bear meaning stays: digits, signs, operators, brackets, scripts, primes, a factorial, a variable's case. A
+missed duplicate costs little; a question that is taken for another is lost.
 """
 
 import re

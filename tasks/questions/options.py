@@ -1,8 +1,8 @@
-"""The options of a multiple-choice question, in the forms in which sets are published, and which one the gold names.
+"""The options of a multiple-choice question in all published forms, and the one that the gold answer names.
 
 Options are shown as "A. ...", "B. ..." below the question, unless the question shows them already (BBH). The gold
-becomes the letter. How a set names it is decided for all of its rows at once, because one row may be read in several
-ways: by a label or letter, by its text, or by its index, counted from 0 (from 1 only where 0 does not fit).
+becomes the letter. A set names it by letter or label, by its text, or by its index (from 0; from 1 only where 0 does
+not fit). One row may be read in several ways, so all rows of a set decide together.
 """
 
 import ast
@@ -75,7 +75,7 @@ def read_options(value: Any, where: str) -> Options:
 
 
 def in_any_order(options: Options, question: str) -> Options:
-    """Options of columns of which the first is the right one, in an order that does not tell which."""
+    """Options from columns whose first is the right one, shuffled so that the order does not tell."""
     ranked = sorted(options.texts, key=lambda text: hashlib.sha256(f"{question}\n{text}".encode()).digest())
     return Options(tuple(ranked))
 

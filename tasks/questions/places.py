@@ -1,7 +1,6 @@
-"""Where rows of questions lie: files, folders, the Hugging Face hub; and where data sets are looked for.
+"""Places of questions: files, folders, the Hugging Face hub, and where data sets are looked for.
 
-A place says what it holds, for a cache key, and gives its rows together with what was read, so that a stage can tell
-whether it was changed between the two.
+A place digests its content for a cache key, and again with the rows that it gives: a change between the two is noticed.
 """
 
 import functools

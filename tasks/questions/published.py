@@ -1,7 +1,7 @@
-"""The columns of published sets, so that they are read without a mapping, and read whole.
+"""The columns of published sets: they need no mapping, and nothing of a question is left out.
 
-A set is known by its columns. Where several fit, the first counts: a reading passage is part of a question, and options
-belong to it, although a question and an answer could be read without them.
+A set is known by its columns. Where several fit, the first counts. So a reading passage or options are read as part of
+the question, although question and answer alone would fit, too.
 """
 
 from collections.abc import Callable
@@ -91,8 +91,7 @@ SETS = (
 def recognised(has: Callable[[str], bool]) -> Published | None:
     """The first set all of whose columns are there (`has` says it of a mapping such as "Body + Question").
 
-    Of rows with columns named question and answer no set takes another question: a chat or a prompt beside them is a
-    copy in another form.
+    Where columns are named question and answer, the question is that one: a chat or prompt beside them is a copy.
     """
     has_own = has("question") and has("answer")
     fitting = (one for one in SETS if all(map(has, one.columns.values())))

@@ -1,4 +1,4 @@
-"""From whatever a source holds to validated rows of the table `questions` (records.py)."""
+"""Validated rows of the table `questions` from the questions of any source."""
 
 import hashlib
 import re

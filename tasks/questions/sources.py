@@ -88,8 +88,8 @@ def load_questions(
 def content_of(source: str, split: str = "train") -> str:
     """What stands for the rows of a source in a cache key, so that edited data is another source.
 
-    Digest of the file or folder that `load_questions` reads, or commit of the hub's data set; "" where the hub does
-    not say it, where nothing is found, and for micro, which its settings determine.
+    The digest of the file or folder that `load_questions` reads, or the commit of the hub's data set. "" where the hub
+    does not say it or nothing is found, and for micro: its settings determine its rows.
     """
     try:
         found = find(source, split)

@@ -1,7 +1,7 @@
 """Rows of JSON, JSONL, CSV, TSV and Parquet files, also gzip'd, each with its place ("questions.jsonl, line 7").
 
-A file is hostile until it is read: what it becomes in memory is limited, and whatever is wrong with it is a
-QuestionError that names the file and the line.
+A file is hostile until it is read: its size in memory is limited. Whatever is wrong is a QuestionError with file and
+line.
 """
 
 import csv

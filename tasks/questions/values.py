@@ -1,4 +1,4 @@
-"""From the values that files hold (texts, numbers, bytes, nothing) to what a question is made of.
+"""Values of files (texts, numbers, bytes, nothing) as the parts of a question.
 
 JSON's NaN, null and an absent value are one: missing. A number is written out as people write it: 145.0 is "145".
 """
@@ -65,7 +65,7 @@ def text_of(value: Any, where: str, what: str) -> str:
 
 
 def answer_of(value: Any, where: str) -> str:
-    """An answer as text; what a program wrote into a CSV file as 145.0 or 1e-07 is the number that it is in JSON."""
+    """An answer as text. A float of a CSV file, 145.0 or 1e-07, becomes the number that JSON would have."""
     text = text_of(value, where, "answer")
     if _ENTITY.search(text):
         text = html.unescape(text).strip()  # taken from a web page
@@ -73,7 +73,7 @@ def answer_of(value: Any, where: str) -> str:
 
 
 def parsed_list(value: Any) -> Any:
-    """A text that is a list of texts in JSON, as Skywork-OR1 has it, as that list; anything else as it is."""
+    """The list, where a text is a JSON list of texts (Skywork-OR1); anything else unchanged."""
     if not isinstance(value, str) or not value.startswith('["') or not value.endswith('"]'):
         return value
     try:

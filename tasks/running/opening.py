@@ -1,14 +1,17 @@
-"""Which round a run is of, decided before anything is spent: its campaign, its number, and whether it fits.
+"""Decides which round a run is of, whether it fits its campaign, and what it starts from. Nothing is spent yet.
 
 A campaign keeps its base model, since every round's policy and token ids come from it. A published round keeps its
 recipe and its question source: another choice of these is another campaign, never the same round under new contents.
 """
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import PurePath
 
-from infra.store import Store, rounds
-from infra.store.rounds import Title
+from infra.environment import environment
+from infra.store import Ref, Store, rounds
+from infra.store.rounds import NoSuchRound, Title
 
 
 class DoesNotFit(ValueError):
@@ -68,3 +71,55 @@ def _refuse(asked: Title, published: Title) -> None:
                 f"run asks for {new!r}: it would hide that round. Name another campaign, leave `campaign` blank, or "
                 "ask for round 0, the campaign's next one."
             )
+
+
+CONTINUED_FROM = 2
+"""Version of the stage *publish* since which a later round can build on a round."""
+
+
+class RoundMissing(LookupError):
+    """A later round was asked for before the one that it starts from was published."""
+
+
+@dataclass(frozen=True)
+class RoundBefore:
+    """What a round starts from: the manifest that the one before published, and what it names."""
+
+    manifest: Ref
+    inputs: Mapping[str, Ref]
+
+    @property
+    def policy(self) -> Ref:
+        """The model that the round ended with."""
+        return self.inputs["policy"]
+
+    @property
+    def value(self) -> Ref | None:
+        """The value model that judges steps in the policy's place; None: the policy's own V does."""
+        return self.inputs.get("value")
+
+    def library(self, evidence: str) -> dict[str, Ref] | None:
+        """The stages whose plan steps may be offered to a search of the same name (tasks.search.library)."""
+        named = {"questions": "stages.questions", "search": f"stages.{evidence}"}
+        return {name: self.inputs[key] for name, key in named.items()} if named["search"] in self.inputs else None
+
+
+def round_before(title: Title) -> RoundBefore | None:
+    """The published round that this one starts from; None for round 1."""
+    if title.round == 1:
+        return None
+    store = Store.open(environment())
+    try:
+        manifest = rounds.published(store, title.campaign, title.round - 1).manifest
+    except NoSuchRound as problem:
+        raise RoundMissing(
+            f"round {title.round} starts from round {title.round - 1} of campaign {title.campaign!r}, "
+            "which is not published; run it first"
+        ) from problem
+    found = store.manifest(manifest)
+    if found.version < CONTINUED_FROM:
+        raise RoundMissing(
+            f"round {title.round - 1} of campaign {title.campaign!r} was published by an earlier version "
+            f"({found.code}), whose tables are others: run it again, and its models are found in the cache"
+        )
+    return RoundBefore(manifest, found.inputs)

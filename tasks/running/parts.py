@@ -1,12 +1,12 @@
-"""Much work of many small parts: every finished part is kept, so that a retry does only the rest (design D5).
+"""Work in many small parts: every finished part is kept, and a retry does the rest (design D5).
 
 A part is the rows that one item adds to the stage's tables. It is kept as one Arrow file, on this machine and in the
-store; the tables are written from these files, a batch at a time, so that memory does not grow with the work, and a
-resumed stage writes byte for byte what an uninterrupted one would.
+store. The tables are written from these files, a batch at a time: memory does not grow with the work. A resumed stage
+writes the same bytes as an uninterrupted one.
 
-What goes wrong in one item is that item's failure, whatever it is: it is tried once more when the others are done, and
-what is lost then is named in a note of the stage. A kept part says which code made it. One that this code can not read
-is done again; one that another version of the code made is used, and a note says so.
+An item that fails is tried once more, after the others. If it fails again, it is lost, and a note of the stage names
+it. A kept part says which code made it. A part of another version of the code is used, and a note says so; a part that
+this code cannot read is made again.
 """
 
 import asyncio
@@ -181,7 +181,7 @@ def _batches(table: str, paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
 
 
 def _fetch(workplace: Workplace, folder: Path, names: Collection[str], what: str) -> dict[str, Kept]:
-    """The parts that an earlier attempt kept, on any machine, now on this one; those that this code can use."""
+    """Copies to this machine the parts that an earlier attempt kept, if this code can use them."""
     kept = {}
     for name, data in workplace.parts():
         if name not in names:

@@ -4,6 +4,7 @@ import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from html import escape
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -32,7 +33,7 @@ def in_the_ui(log: "Log") -> Iterator[None]:
 class Progress:
     """A progress bar in the UI and lines in the log, at most one every few seconds.
 
-    `what` is one piece of work in its flow run: when that is tried again, its bar goes on and no second one is drawn.
+    `what` names the work in its flow run: when the work is tried again, its bar goes on, and no second one is drawn.
     """
 
     def __init__(self, workplace: "Workplace", what: str, total: int) -> None:
@@ -62,7 +63,8 @@ class Progress:
 
 
 def show_page(key: str, text: str, description: str) -> None:
-    """Markdown on the flow run's page, in the place of what it shows under that key: a curve that grows is one."""
+    """Shows Markdown on the flow run's page. It replaces the page of the same key, so that a growing curve stays one
+    page."""
     if (before := _drawn_before(key)) is None:
         create_markdown_artifact(text, key=key, description=description)
         return
@@ -79,3 +81,9 @@ def _drawn_before(key: str) -> UUID | None:
     )
     with get_client(sync_client=True) as client:
         return next((artifact.id for artifact in client.read_artifacts(artifact_filter=of_run)), None)
+
+
+def words(anything: Any) -> str:
+    """Names, notes and errors may hold anybody's words: no HTML, no link, no picture, no end of the cell."""
+    marks = re.sub(r"([\\`\[\]|])", r"\\\1", escape(str(anything), quote=False))
+    return marks.replace("\n", " ")

@@ -1,12 +1,13 @@
-"""The record of a flow run: what it did and what it found done, written when it ends, however it ends.
+"""The record of a flow run: its stages, done or found done, and its error. It is written however the run ends.
 
-`cpl show` reads it. It is not part of what is published: a run that finds everything cached publishes nothing new,
-and still says so here.
+`cpl show` reads it. It is not published: a run that finds everything cached publishes nothing new and still leaves a
+record.
 """
 
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from prefect.client.orchestration import get_client
@@ -22,26 +23,38 @@ from infra.environment import environment
 from infra.store import Ref, Store, rounds
 from infra.store.rounds import Title
 from infra.store.s3 import StoreError
-from tasks.pages.report import words
-from tasks.running.progress import in_the_ui, show_page
+from tasks.running.progress import in_the_ui, show_page, words
+
+
+@dataclass
+class RoundRun:
+    """What a run of a round has done or found done so far: its stages by name, in order, and what to know of them."""
+
+    stages: dict[str, Ref] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def keep(self, name: str, stage: Ref) -> Ref:
+        """Makes a stage the round's, with the notes that it left."""
+        self.stages[name] = stage
+        self.notes += [f"{name}: {note}" for note in stage.notes]
+        return stage
 
 
 @contextmanager
-def recorded(title: Title) -> Iterator[tuple[dict[str, Ref], list[str]]]:
-    """Gives the round's stages (by name, in order) and notes to fill; records them, and leaves the local engine."""
+def recorded(title: Title) -> Iterator[RoundRun]:
+    """Gives the run to fill; records it when it ends, however it ends, and leaves the local engine."""
     log = get_run_logger()
     log.info("round %d of campaign %s", title.round, title.campaign)
     with in_the_ui(log):
         _name_the_run(title)
         _end_lost_tasks()
     store = Store.open(environment())
-    stages: dict[str, Ref] = {}
-    notes: list[str] = []
+    run = RoundRun()
     started = time.monotonic()
     error: str | None = "the run was cancelled or interrupted"
     try:
         with room_in(environment().home), tenant(environment()):
-            yield stages, notes
+            yield run
         error = None
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}"
@@ -50,25 +63,23 @@ def recorded(title: Title) -> Iterator[tuple[dict[str, Ref], list[str]]]:
         raise
     finally:
         try:
-            rounds.write_record(store, _record(store, title, stages, notes, error, time.monotonic() - started))
+            rounds.write_record(store, _record(store, title, run, error, time.monotonic() - started))
         except (StoreError, OSError) as problem:
             log.warning("what this run did could not be recorded, so `cpl show` does not know it: %s", problem)
 
 
-def _record(
-    store: Store, title: Title, stages: dict[str, Ref], notes: list[str], error: str | None, seconds: float
-) -> dict[str, Any]:
+def _record(store: Store, title: Title, run: RoundRun, error: str | None, seconds: float) -> dict[str, Any]:
     run_id = str(flow_run.id or "")
-    manifests = {name: store.manifest(ref) for name, ref in stages.items()}
+    manifests = {name: store.manifest(ref) for name, ref in run.stages.items()}
     return title.model_dump() | {
         "run_id": run_id,
         "state": "completed" if error is None else "failed",
         "seconds": seconds,
         "stages": [
-            {"step": name, "seconds": manifest.seconds, "cached": manifest.run_id != run_id}
+            {"stage": name, "seconds": manifest.seconds, "cached": manifest.run_id != run_id}
             for name, manifest in manifests.items()
         ],
-        "notes": notes,
+        "notes": run.notes,
         "error": error,
     }
 

@@ -1,4 +1,4 @@
-"""Errors in the log of a run: a sentence for those that the factory raises, a trace for those that surprise it."""
+"""Errors in the log of a run: a sentence where the factory raised it, a trace where it came as a surprise."""
 
 import logging
 
@@ -8,7 +8,7 @@ ROOMS = ("flows", "infra", "tasks")
 class Sentence(logging.Filter):
     """Prefect logs an exception twice, each time behind a trace of sixty lines.
 
-    Those of our own say what is wrong and what to do, and a trace only hides it: they are logged as these words, once.
+    Our own errors say what is wrong and what to do. A trace would hide that, so they are logged once, as a sentence.
     """
 
     def __init__(self) -> None:

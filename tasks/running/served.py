@@ -1,8 +1,7 @@
-"""A served policy: a model folder behind the engine, spoken to in token ids, with its few-shot prefix if it needs one.
+"""A served policy: a model folder behind the engine, in token ids, after worked examples where it needs them.
 
-Adapts the engine's replies to what the search, the rollouts and the evaluation ask for. A model that was never
-trained on the text format gets worked examples before the question; they are part of the request only, and never of
-what is stored or trained on.
+Adapts the engine's replies to what search and evaluation ask for. A model that was never trained on the text format
+gets worked examples before the question. They are in the request only: nobody stores them or trains on them.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -75,10 +74,10 @@ class ServedPolicy:
         prefix = self.reflection_prefix if reflecting else self.prefix
         return [*prefix, *state_ids[len(self.start) :]]
 
-    def use(self, step: str, questions: int) -> pl.DataFrame:
+    def use(self, stage: str, questions: int) -> pl.DataFrame:
         """What a stage has used of the engine so far: its row of table `engine_use`."""
         row = asdict(self.engine.usage) | asdict(self.engine.load)
-        return frame("engine_use", [row | {"step": step, "questions": questions, "gpus": self.gpus}])
+        return frame("engine_use", [row | {"stage": stage, "questions": questions, "gpus": self.gpus}])
 
     def account(self) -> str:
         """The same in one line, for who watches."""

@@ -3,11 +3,10 @@
     @stage("pairs", version=1)
     def make_pairs(workplace: Workplace, rollouts: Ref, trees: Ref, settings: Pairs) -> int: ...
 
-Called in a flow without `workplace`, it returns the stage's `Ref`. The cache key is the stage's name and version and
-the digests of what it is given, so equal work is done once, across runs, rounds and campaigns. The manifest in the
-store is the only cache: it is written last, so a killed stage leaves nothing that counts, and what it kept under
-`parts` or in its work folder is where its retry goes on. Of two runs that need the same stage on one machine, the
-second waits for the first and finds it done.
+Called in a flow without `workplace`, it returns the stage's `Ref`. The cache key is the stage's name, its version and
+the digests of its inputs. So equal work is done once, across runs, rounds and campaigns. The manifest in the store is
+the only cache. It is written last: a killed stage leaves nothing that counts. Its retry goes on from the kept parts and
+the work folder. When two runs of a machine need the same stage, the second waits for the first and finds it done.
 """
 
 import functools
@@ -71,7 +70,7 @@ class Workplace:
     def alone(self) -> Iterator[None]:
         """The work folder to itself, once no other process of this machine works there.
 
-        A killed process lets go, and so does a trainer that outlived it, once it has ended.
+        A killed process frees the folder. A trainer that outlives its flow keeps it until the trainer ends.
         """
         self.folder.parent.mkdir(parents=True, exist_ok=True)
         if kind := remote_kind(self.folder.parent):
@@ -146,7 +145,7 @@ class Workplace:
         return pl.read_parquet(self.store.fetch(ref, f"{table}.parquet"))
 
     def groups(self, ref: Ref, table: str) -> Iterator[pl.DataFrame]:
-        """The same in the pieces in which it was written, for a table that memory need not hold."""
+        """A table of an earlier stage, row group by row group, for a table that is larger than memory."""
         with pq.ParquetFile(self.store.fetch(ref, f"{table}.parquet")) as file:
             for number in range(file.num_row_groups):
                 yield pl.DataFrame(file.read_row_group(number))
@@ -154,7 +153,7 @@ class Workplace:
     def commit(self, version: int, given: Mapping[str, Any], rows: int, seconds: float) -> Ref:
         """Makes what was added count: the manifest, written last."""
         manifest = Manifest(
-            step=self.name,
+            stage=self.name,
             version=version,
             key=self.key,
             created_at=datetime.now(UTC),
@@ -183,7 +182,8 @@ class Stage(Generic[P]):
     body: Callable[Concatenate[Workplace, P], int]
     """Fills a stage and returns the rows of its main table."""
     layout: Collection[str] = ()
-    """Inputs that are no part of the key: they say how the work is laid out, and change nothing in its outcome."""
+    """Inputs that are no part of the key: they lay out the work and do not change its result, as the number of shards.
+    """
     task_run_name: str | None = None
     """In the UI, e.g. "evaluate-{name}" with the inputs' names; default: the stage's name and a number."""
 

@@ -20,7 +20,7 @@ from infra.digest import digest
 from infra.environment import ROOT, environment
 from tasks.questions.places import reach_hub
 from tasks.running.stage import Workplace, stage
-from tasks.stages.train import launch
+from tasks.running.trainer import launch
 
 MICRO = ROOT / "tasks" / "micro" / "base"
 SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -80,7 +80,7 @@ def prepare_model(
 ) -> int:
     """The policy of round 1: value words added, embeddings untied, its probe recorded."""
     workplace.log.info("model %s, digest %s, from %s, revision %s", name, digest, location, revision)
-    launch(workplace, "prepare", {"model": location, "revision": revision, "knows_format": knows_format})
+    launch(workplace, "prepare", "base model", {"model": location, "revision": revision, "knows_format": knows_format})
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The same search as public CPL code runs it: in lockstep, the value asked apart (methods.md 1.3, peers.md B1).
+"""The same search as public CPL code runs it: in lockstep, the value asked apart (methods.md 1.3).
 
 All trees select one leaf each; one batch asks V of every leaf (n = 1, one token), one batch samples the
 continuations of every leaf; each batch is waited for to its slowest reply. Selection and backup are ours, so that

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from infra.environment import environment
 from infra.store import Store
+from tasks.running import trainer as train
 from tasks.running.stage import Workplace
-from tasks.stages import train
 from tests.tasks.running.local_stage import Silent
 
 
@@ -26,4 +26,4 @@ if __name__ == "__main__":
     train.show_curve = lambda name, progress: None  # type: ignore[attr-defined]
     working = workplace()
     with working.alone():
-        train.launch(working, "learn", json.loads(Path(sys.argv[1]).read_text()))
+        train.launch(working, "learn", "sft", json.loads(Path(sys.argv[1]).read_text()))

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-import tasks.stages.train
+import tasks.running.trainer
 from trainers.config import ConfigError
 from trainers.device import device
 
@@ -49,13 +49,13 @@ def test_a_trainer_is_told_the_factorys_decision_and_asks_nobody(
         started.update(options)
         raise Started
 
-    monkeypatch.setattr(tasks.stages.train, "device", lambda: here)
-    monkeypatch.setattr(tasks.stages.train, "gpus", lambda: ["0"])
-    monkeypatch.setattr(tasks.stages.train, "engines_stopped", lambda settings, say: nullcontext())
+    monkeypatch.setattr(tasks.running.trainer, "device", lambda: here)
+    monkeypatch.setattr(tasks.running.trainer, "gpus", lambda: ["0"])
+    monkeypatch.setattr(tasks.running.trainer, "engines_stopped", lambda settings, say: nullcontext())
     monkeypatch.setattr(subprocess, "Popen", popen)
     with (tmp_path / "lock").open("wb") as lock:
         stage: Any = SimpleNamespace(log=SimpleNamespace(info=print), folder=tmp_path, lock=lock)
         with pytest.raises(Started):
-            tasks.stages.train.launch(stage, "prepare", {})
+            tasks.running.trainer.launch(stage, "prepare", "base model", {})
     assert started["env"]["CPL_DEVICE"] == here
     assert started["stdin"] == subprocess.DEVNULL

@@ -10,14 +10,15 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.parameters import RECIPES, configure
-from infra.contract.training import Loss, Training
+from flows.parameters import NAMES, RECIPES
+from infra.contract.training import Loss
 from infra.engine.server import stop_local_engine
 from infra.engine.tenancy import engines_stopped
 from infra.environment import Environment, gpus
 from infra.store import Store
-from tasks.stages import train
-from tasks.stages.train import python, reason, shared_out
+from tasks.recipe import Recipe
+from tasks.running import trainer as train
+from tasks.running.trainer import python, reason, shared_out
 from tests.tasks.running.local_stage import Silent
 from tests.trainers.conftest import write_config
 from tests.trainers.launched import workplace
@@ -82,7 +83,7 @@ def test_a_trainer_that_is_silent_for_long_is_told_of(
     monkeypatch.setattr(train, "Progress", Silent)
     working = workplace()
     with working.alone(), subprocess.Popen(["sleep", "0.7"]) as hung, caplog.at_level(logging.WARNING):
-        train._follow(working, hung, working.folder / "progress.jsonl")
+        train._follow(working, "sft", hung, working.folder / "progress.jsonl")
     told = [record.getMessage() for record in caplog.records if "may hang" in record.getMessage()]
     assert 2 <= len(told) <= 3
     assert f"process {hung.pid}" in told[0]
@@ -100,23 +101,24 @@ def test_the_gpus_that_are_visible_are_trained_on(
     assert processes is None or words[words.index("--num_processes") + 1] == processes
 
 
-@pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.toml")))
-@pytest.mark.parametrize("section", ["sft", "value", "step_apo", "control"])
+ARMS = [(recipe, arm) for recipe in NAMES for arm in Recipe.read(RECIPES / f"{recipe}.toml").arms]
+
+
+@pytest.mark.parametrize(("recipe", "arm"), ARMS)
 @pytest.mark.parametrize("visible", range(1, 9))
 def test_every_recipe_trains_on_any_number_of_gpus(
     recipe: str,
-    section: str,
+    arm: str,
     visible: int,
     settings: dict[str, Any],
     imitations: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On as many as share its batch evenly, with the same batch, and never more rows at once than memory holds."""
-    told = getattr(configure(recipe), section)
+    told = Recipe.read(RECIPES / f"{recipe}.toml").arms[arm].training
     used = len(shared_out([str(n) for n in range(visible)], told.batch_size))
     monkeypatch.setenv("WORLD_SIZE", str(used))
-    training = told.model_dump(include=Training.model_fields.keys())
-    config = Learn(**settings | training, lesson=imitations, loss=Loss(nll=1.0))
+    config = Learn(**settings | told.model_dump() | {"lesson": imitations, "loss": Loss(nll=1.0)})
     assert config.rows_at_once * config.passes * used == told.batch_size
     assert 1 <= config.rows_at_once <= told.micro_batch_size
     assert used >= visible / 2

@@ -1,7 +1,7 @@
-"""Runs inside the engine's server (`--middleware cpl_guard.Guard`): who does not know the key gets nothing.
+"""Runs inside the engine's server (`--middleware cpl_guard.Guard`): it refuses every request without the key.
 
-vLLM's own `--api-key` guards /v1 only, while its development endpoints swap weights for whoever posts to them: any web
-page can, without being able to read the answer. Standard library only, since it runs in the engine's environment.
+vLLM's own `--api-key` guards /v1 only. Its development endpoints swap weights for everybody who posts to them, and any
+web page can post. Standard library only, since it runs in the engine's environment.
 """
 
 import hmac

@@ -4,7 +4,6 @@ import json
 import socket
 import stat
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,10 +31,16 @@ ALL = (SERVER, STORE, WORKER, SEARCHER, WATCH)
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A running stack; the tests below share it, in their order, and the last one ends it."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with running_stack(make_repository(tmp_path_factory.mktemp("repository"))) as stack:
         yield stack
+
+
+@pytest.fixture
+def stack(shared: Stack) -> Stack:
+    """A running stack, whatever the test before did to it."""
+    shared.up(print)
+    return shared
 
 
 def pids(stack: Stack) -> dict[str, int | None]:
@@ -71,9 +76,7 @@ def test_the_address_that_is_printed_opens_the_ui_that_a_runs_address_opens(stac
 def test_up_again_changes_nothing(stack: Stack) -> None:
     before, environment = pids(stack), (stack.home / "stack.env").read_text()
     said: list[str] = []
-    begun = time.monotonic()
     Stack(stack.home, stack.root).up(said.append)
-    assert time.monotonic() - begun < 5
     assert pids(stack) == before
     assert (stack.home / "stack.env").read_text() == environment
     assert said == []

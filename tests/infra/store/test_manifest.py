@@ -49,11 +49,11 @@ HOSTILE = {
     ),
     "an input without a digest": (GOOD | {"inputs": {"base": REF | {"sha256": ""}}}, "inputs.base.sha256"),
     "another stage's": (GOOD | {"key": "other"}, "stages/search/other"),
-    "a step that is a path": (GOOD | {"step": "../search"}, "step"),
+    "a stage that is a path": (GOOD | {"stage": "../search"}, "stage"),
     "a later format": (GOOD | {"format": 3}, "format"),
     "a list": ([GOOD], "no JSON object"),
     "nothing but null": (None, "no JSON object"),
-    "no fields": ({}, "step"),
+    "no fields": ({}, "stage"),
 }
 
 

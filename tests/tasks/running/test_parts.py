@@ -141,7 +141,7 @@ def test_rows_that_no_table_takes_are_their_items_failure(tmp_path: Path) -> Non
     assert workplace.written("artifacts")["name"].to_list() == list("abcdefghijl")
 
 
-def test_what_is_lost_is_told_beside_what_the_stagehas_to_say_and_not_at_length(tmp_path: Path) -> None:
+def test_what_is_lost_is_told_beside_what_the_stage_has_to_say_and_not_at_length(tmp_path: Path) -> None:
     workplace = LocalStage(tmp_path)
     workplace.facts["notes"] = ["Two questions are the same."]
     names = {f"{number:02}": "" for number in range(50)}
@@ -299,7 +299,7 @@ def test_large_work_is_written_a_batch_at_a_time(tmp_path: Path, monkeypatch: py
         assert [file.metadata.row_group(number).num_rows for number in range(file.num_row_groups)] == [5, 5, 2]
 
 
-def test_a_cancelled_stagekeeps_what_was_finished(tmp_path: Path) -> None:
+def test_a_cancelled_stage_keeps_what_was_finished(tmp_path: Path) -> None:
     """A run that is cancelled in the UI is interrupted in the middle of its work."""
 
     async def work(name: str, place: int) -> Part:

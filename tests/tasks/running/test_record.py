@@ -24,7 +24,7 @@ from infra.environment import environment
 from infra.store import Store
 from tasks.running.record import recorded
 from tasks.running.sentence import tell_errors_in_a_sentence
-from tasks.running.stage import Stage, stage
+from tasks.running.stage import Workplace, stage
 
 class Told(RuntimeError):
     pass
@@ -32,7 +32,7 @@ class Told(RuntimeError):
 Told.__module__ = "tasks.running.parts"
 
 @stage("lose", version=1)
-def lose(stage: Stage) -> int:
+def lose(workplace: Workplace) -> int:
     {body}
     return 0
 

@@ -76,7 +76,7 @@ def test_of_two_runs_of_a_step_one_waits_and_finds_it_done(store: Store) -> None
 
 
 @pytest.mark.integration
-def test_parts_that_a_kill_left_behind_a_commit_go_when_the_stageis_found(store: Store) -> None:
+def test_parts_that_a_kill_left_behind_a_commit_go_when_the_stage_is_found(store: Store) -> None:
     ref, _ = make_squares.run({"count": 4}, store, LOG)
     store.put(f"stages/make_squares/{make_squares.key(4)}/parts/q/1", b"kept before the kill")
     assert make_squares.run({"count": 4}, store, LOG) == (ref, True)
@@ -84,7 +84,7 @@ def test_parts_that_a_kill_left_behind_a_commit_go_when_the_stageis_found(store:
 
 
 @pytest.mark.integration
-def test_what_a_stagewrote_is_not_downloaded_on_the_machine_that_wrote_it(
+def test_what_a_stage_wrote_is_not_downloaded_on_the_machine_that_wrote_it(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ref, _ = make_squares.run({"count": 5}, store, LOG)
@@ -109,7 +109,7 @@ def test_a_damaged_part_is_done_again(store: Store, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.integration
-def test_a_stagewhose_payload_was_lost_is_made_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_stage_whose_payload_was_lost_is_made_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     ref, _ = make_squares.run({"count": 6}, store, LOG)
     store.delete(store.names("objects/"))
     assert make_squares.run({"count": 6}, store, LOG) == (ref, False)

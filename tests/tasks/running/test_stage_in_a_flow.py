@@ -18,16 +18,16 @@ from flows.campaign import cpl_campaign
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
-from tasks.running.stage import Stage, _run, stage
+from tasks.running.stage import Workplace, _run, stage
 
 @stage("make_squares", version=1, task_run_name="squares-{name}")
-def make_squares(stage: Stage, count: int, name: str) -> int:
-    stage.write("squares", pl.DataFrame({"square": [n * n for n in range(count)]}))
+def make_squares(workplace: Workplace, count: int, name: str) -> int:
+    workplace.write("squares", pl.DataFrame({"square": [n * n for n in range(count)]}))
     return count
 
 @stage("add_up", version=1)
-def add_up(stage: Stage, squares: list) -> int:
-    return int(sum(stage.read(one, "squares")["square"].sum() for one in squares))
+def add_up(workplace: Workplace, squares: list) -> int:
+    return int(sum(workplace.read(one, "squares")["square"].sum() for one in squares))
 
 @flow(persist_result=False)
 def inner(count: int):
@@ -70,13 +70,13 @@ BARS = """
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from tasks.running.progress import Progress
-from tasks.running.stage import Stage, stage
+from tasks.running.stage import Workplace, stage
 
 attempts = []
 
 @stage("halves", version=1)
-def halves(stage: Stage) -> int:
-    progress = Progress(stage, "Halving: one half", total=4)
+def halves(workplace: Workplace) -> int:
+    progress = Progress(workplace, "Halving: one half", total=4)
     attempts.append(progress)
     progress.show(4 if len(attempts) > 1 else 2)
     if len(attempts) == 1:

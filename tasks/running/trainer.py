@@ -1,10 +1,8 @@
-"""The training steps. Each trainer runs in its own process, on several GPUs in one each; its progress and its loss
-curve show in the UI while it runs, and a killed one goes on from its last checkpoint when the step is retried. It is
-ended with its flow when that is cancelled; when the flow was killed, it trains on, and a retry finds it finished.
+"""A trainer, run to its end in a process of its own, on several GPUs in one each.
 
-SFT and the value model start from the round's base model, as in CPL (methods.md 1.4, 1.8). The others are arms of one
-comparison: each starts from the SFT checkpoint, learns from the same trees and sees as many sequences. The checkpoint
-is also the reference of the two that prefer.
+Its progress and its loss curve show in the UI while it runs. A killed trainer goes on from its last checkpoint when the
+stage is retried. A cancelled flow ends its trainer. When the flow is killed, the trainer goes on, and a retry finds its
+output.
 """
 
 import json
@@ -19,16 +17,11 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-import polars.selectors as cs
-
 from infra.engine import engines_stopped
 from infra.environment import ROOT, device, environment, gpus
-from infra.store import Ref
 from tasks.pages.curve import show_curve
 from tasks.running.progress import Progress, in_the_ui
-from tasks.running.stage import Workplace, stage
-from tasks.settings import Control, Sft, StepApo, Value
+from tasks.running.stage import Workplace
 
 POLL_SECONDS = 0.5
 SILENT_SECONDS = 600.0
@@ -51,72 +44,10 @@ class TrainingFailed(RuntimeError):
     """A trainer's process ended with an error; the message holds the end of what it said."""
 
 
-@stage("sft", version=4)
-def train_sft(workplace: Workplace, start: Ref, pairs: Ref, settings: Sft) -> int:
-    """Imitates the right paths from the base model and, with a value weight, regresses V to the tree's Q beside it."""
-    return _train(workplace, "sft", start, pairs, "examples", "sft_examples", settings.model_dump())
-
-
-@stage("value", version=2)
-def train_value(workplace: Workplace, start: Ref, pairs: Ref, settings: Value) -> int:
-    """A model of its own that regresses V to the tree's Q, and does nothing else."""
-    config = settings.model_dump(exclude={"separate"})
-    return _train(workplace, "value", start, pairs, "examples", "sft_examples", config)
-
-
-@stage("step_apo", version=3)
-def train_step_apo(workplace: Workplace, start: Ref, pairs: Ref, settings: StepApo) -> int:
-    """Prefers the better sibling by more than the advantage between them, from the SFT checkpoint."""
-    return _train(workplace, "step_apo", start, pairs, "pairs", "step_pairs", settings.model_dump())
-
-
-@stage("step_dpo", version=2)
-def train_step_dpo(workplace: Workplace, start: Ref, pairs: Ref, settings: StepApo) -> int:
-    """The same pairs with settings whose alpha is 0, without the margin: what the advantage adds to a preference."""
-    return _train(workplace, "step_apo", start, pairs, "pairs", "step_pairs", settings.model_dump())
-
-
-@stage("sft_more", version=4)
-def continue_sft(workplace: Workplace, start: Ref, pairs: Ref, epochs: float, settings: Control) -> int:
-    """The control: what Step-APO's sequences would have bought if spent on more imitation."""
-    config = settings.model_dump() | {"epochs": epochs, "value_weight": 0.0}
-    return _train(workplace, "sft", start, pairs, "examples", "sft_examples", config)
-
-
-def _train(
-    workplace: Workplace, trainer: str, model: Ref, data: Ref, field: str, table: str, config: dict[str, Any]
-) -> int:
-    rows = workplace.store.fetch(data, f"{table}.parquet")
-    files = {"model": str(workplace.store.folder(model, "model")), field: str(rows)}
-    seen = pl.scan_parquet(rows).filter(pl.col("is_policy") if config.get("value_weight") == 0 else True)
-    workplace.facts["notes"] = [f"{workplace.name}: {note}" for note in shortened(seen, config["max_length"])]
-    launch(workplace, trainer, files | config)
-    return int(workplace.facts["examples"])
-
-
-def shortened(rows: pl.LazyFrame, max_length: int) -> list[str]:
-    """What a trainer does not see of a table's rows, in a sentence; of a pair, the longer side counts."""
-    prompt = pl.col("prompt_ids").list.len()
-    completion = pl.max_horizontal(cs.matches("^(completion|chosen|rejected)_ids$").list.len())
-    n, left_out, cut = (
-        rows.select(
-            pl.len(),
-            (prompt >= max_length).sum().alias("left_out"),
-            ((prompt < max_length) & (prompt + completion > max_length)).sum().alias("cut"),
-        )
-        .collect()
-        .row(0)
-    )
-    if not left_out + cut:
-        return []
-    return [
-        f"of {n} rows, {cut} are cut at max_length ({max_length} tokens), so that nothing learns how they end, and "
-        f"{left_out} are left out, whose prompt alone fills it."
-    ]
-
-
-def launch(workplace: Workplace, trainer: str, config: dict[str, Any]) -> None:
+def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any]) -> None:
     """Runs `trainers.<trainer>` to its end and adds its model, progress and summary to the stage.
+
+    `title`: what the UI calls it.
 
     Raises:
         TrainingFailed: with the last lines of the trainer's own output.
@@ -151,7 +82,7 @@ def launch(workplace: Workplace, trainer: str, config: dict[str, Any]) -> None:
             start_new_session=True,
         )
         try:
-            _follow(workplace, process, output / "progress.jsonl")
+            _follow(workplace, title, process, output / "progress.jsonl")
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)  # accelerate would not end what it launched
@@ -196,7 +127,7 @@ def reason(said: str) -> str:
     return "\n".join((found or lines[-30:]) + advice)
 
 
-def _follow(workplace: Workplace, process: subprocess.Popen[bytes], progress_path: Path) -> None:
+def _follow(workplace: Workplace, title: str, process: subprocess.Popen[bytes], progress_path: Path) -> None:
     """Shows the progress file's growth in the UI until the process ends, and says when it has long not grown."""
     progress: Progress | None = None
     shown = 0
@@ -209,10 +140,10 @@ def _follow(workplace: Workplace, process: subprocess.Popen[bytes], progress_pat
             shown = len(lines)
             heard = time.monotonic()
             last = lines[-1]
-            progress = progress or Progress(workplace, workplace.name, total=last["updates"])
+            progress = progress or Progress(workplace, title, total=last["updates"])
             if progress.show(last["update"], f"loss {last['loss']:.4f}"):
                 with in_the_ui(workplace.log):
-                    show_curve(workplace.name, lines)
+                    show_curve(title, lines)
         if ended:
             return
         if time.monotonic() - heard > SILENT_SECONDS:

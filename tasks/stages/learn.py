@@ -1,0 +1,46 @@
+"""The stage *learn*: a model learns a lesson, by a loss that is a sum of named terms (infra.contract.training)."""
+
+import polars as pl
+import polars.selectors as cs
+
+from infra.contract.training import Training
+from infra.store import Ref
+from tasks.running.stage import Workplace, stage
+from tasks.running.trainer import launch
+
+
+@stage("learn", version=1, layout=("name",), task_run_name="learn-{name}")
+def learn(workplace: Workplace, start: Ref, lesson: Ref, name: str, training: Training) -> int:
+    """Trains the model `start`, which is also the reference of a preference, on the lesson's table.
+
+    `name` is no part of the key: equal arms of two recipes are one model.
+    """
+    table = training.loss.learns_from
+    rows = workplace.store.fetch(lesson, f"{table}.parquet")
+    imitates_only = training.loss.nll > 0 and training.loss.value == 0
+    seen = pl.scan_parquet(rows).filter(pl.col("weight") != 0 if imitates_only else True)
+    workplace.facts["notes"] = shortened(seen, training.max_length)
+    files = {"model": str(workplace.store.folder(start, "model")), "lesson": str(rows)}
+    launch(workplace, "learn", name, files | training.model_dump())
+    return int(workplace.facts["examples"])
+
+
+def shortened(rows: pl.LazyFrame, max_length: int) -> list[str]:
+    """What a trainer does not see of a table's rows, in a sentence; of a pair, the longer side counts."""
+    prompt = pl.col("prompt_ids").list.len()
+    completion = pl.max_horizontal(cs.matches("^(completion|chosen|rejected)_ids$").list.len())
+    n, left_out, cut = (
+        rows.select(
+            pl.len(),
+            (prompt >= max_length).sum().alias("left_out"),
+            ((prompt < max_length) & (prompt + completion > max_length)).sum().alias("cut"),
+        )
+        .collect()
+        .row(0)
+    )
+    if not left_out + cut:
+        return []
+    return [
+        f"of {n} rows, {cut} are cut at max_length ({max_length} tokens), so that nothing learns how they end, and "
+        f"{left_out} are left out, whose prompt alone fills it."
+    ]

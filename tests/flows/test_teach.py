@@ -1,0 +1,117 @@
+"""What a round trains, from what, on what settings; what it scores, and what the next round searches with."""
+
+import hashlib
+from typing import Any
+
+import pytest
+
+import flows.round
+from flows.parameters import RECIPES
+from flows.round import Models, scored, teach
+from infra.contract.training import Training
+from infra.store import Ref
+from tasks.recipe import Recipe
+from tasks.running.record import RoundRun
+
+
+def ref(name: str, rows: int = 0, **counts: int) -> Ref:
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return Ref(uri=f"s3://cpl/{name}/manifest.json", sha256=digest, rows=rows, counts=counts)
+
+
+BASE, BEFORE = ref("base"), ref("policy of the last round")
+METHOD = Recipe.read(RECIPES / "cpl-micro.toml")
+PATHS, PAIRS = ref("paths", 400, imitated=40, value_targets=300), ref("pairs", 60, plan_pairs=50)
+
+
+class Factory:
+    """Trains nothing, and notes what each arm was given."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.given: dict[str, tuple[Ref, Ref, Training]] = {}
+        self.run = RoundRun()
+        monkeypatch.setattr(flows.round, "learn", self.learn)
+
+    def learn(self, start: Ref, lesson: Ref, name: str, training: Training) -> Ref:
+        self.given[name] = (start, lesson, training)
+        return ref(name)
+
+    def teach(self, method: Recipe = METHOD, paths: Ref = PATHS, pairs: Ref = PAIRS) -> Models:
+        return teach(method, self.run, {"paths": paths, "pairs": pairs}, BASE, BEFORE)
+
+
+@pytest.fixture
+def factory(monkeypatch: pytest.MonkeyPatch) -> Factory:
+    return Factory(monkeypatch)
+
+
+def test_every_arm_learns_its_lesson_from_where_the_recipe_says(factory: Factory) -> None:
+    models = factory.teach()
+    assert list(models.made) == ["base", "value", "sft", "sft_more", "step_dpo", "step_apo"]
+    assert {name: given[:2] for name, given in factory.given.items()} == {
+        "value": (BASE, PATHS),
+        "sft": (BASE, PATHS),
+        "sft_more": (ref("sft"), PATHS),
+        "step_dpo": (ref("sft"), PAIRS),
+        "step_apo": (ref("sft"), PAIRS),
+    }
+    assert (models.next_policy, models.next_value) == (ref("step_apo"), ref("value"))
+    assert factory.run.stages == {name: ref(name) for name in factory.given}
+    assert factory.run.notes == []
+
+
+def test_arms_differ_in_what_they_compare_and_in_nothing_else(factory: Factory) -> None:
+    """A pair is two sequences: the control learns from as many of them as Step-APO."""
+    factory.teach()
+    control, apo, dpo = (factory.given[name][2] for name in ("sft_more", "step_apo", "step_dpo"))
+    assert control.epochs * 40 == 2 * 60 * apo.epochs
+    assert control.batch_size == 2 * apo.batch_size
+    assert dpo == apo.model_copy(update={"alpha": 0.0})
+    assert apo.alpha == 1.0
+    assert type(apo) is Training, "a trainer is told of no other arm"
+
+
+def test_a_later_round_may_start_from_the_policy_that_searched(factory: Factory) -> None:
+    method = METHOD.model_copy(update={"arms": {"sft": METHOD.arms["sft"].model_copy(update={"start": "policy"})}})
+    factory.teach(method)
+    assert factory.given["sft"][0] == BEFORE
+
+
+def test_without_a_right_path_the_policy_of_the_round_before_goes_on(factory: Factory) -> None:
+    models = factory.teach(paths=ref("paths", 400, imitated=0, value_targets=300))
+    assert list(models.made) == ["base", "value", "step_dpo", "step_apo"]
+    assert factory.given["step_apo"][0] == factory.given["step_dpo"][0] == BEFORE
+    assert models.next_policy == ref("step_apo")
+    assert [note.split()[0] for note in factory.run.notes] == ["sft", "sft_more"]
+
+
+def test_without_pairs_the_next_policy_is_sft_and_its_control_has_nothing_to_match(factory: Factory) -> None:
+    assert factory.teach(pairs=ref("pairs", 0)).next_policy == ref("sft")
+    assert factory.given.keys() == {"value", "sft"}
+
+
+def test_without_anything_to_learn_all_stays_as_it_was(factory: Factory) -> None:
+    empty = ref("paths", 0, imitated=0, value_targets=0)
+    assert factory.teach(paths=empty, pairs=ref("pairs", 0)) == ({"base": BASE}, BEFORE, None)
+    assert factory.given == {}
+    assert "the policy stays what it was" in factory.run.notes[-1]
+
+
+def test_values_alone_and_models_that_did_not_change_are_not_scored() -> None:
+    made = {name: ref(name) for name in ("base", "value", "sft", "step_apo")} | {
+        "sft_more": ref("sft_more", unchanged=1)
+    }
+    notes: list[str] = []
+    assert list(scored(METHOD, Models(made, BASE, None), notes)) == ["base", "sft", "step_apo"]
+    assert notes == ["sft_more: training changed no weight. It is the same as sft, and is not scored again."]
+    del made["sft"]
+    notes.clear()
+    list(scored(METHOD, Models(made, BASE, None), notes))
+    assert "the same as the policy that searched" in notes[0]
+
+
+def test_notes_of_a_stage_are_the_rounds() -> None:
+    run: Any = RoundRun()
+    noted = Ref(uri="s3://cpl/x/manifest.json", sha256="0" * 64, rows=1, notes=("3 rows are cut.",))
+    assert run.keep("sft", noted) is noted
+    assert run.notes == ["sft: 3 rows are cut."]

@@ -1,0 +1,135 @@
+"""The house as its files show it: rooms and their arrows from the imports, and every file with its own first sentence.
+
+python -m tests.house      # `make house`: writes both into CONTRIBUTING.md and README.md
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import grimp
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("flows", "tasks", "trainers", "infra")
+FOLDERS = {
+    "flows": "which stage follows which",
+    "flows/recipes": "a method's numbers, and where they stand in its paper",
+    "infra": "what is outside of this process",
+    "infra/accelerate": "how a training is spread over GPUs",
+    "infra/engine/inside": "what runs inside vLLM's server",
+    "infra/locks": "both environments, compiled by `make locks`",
+    "sql": "the warehouse, one statement a file, in the order of their numbers",
+    "sql/checks": "rules that hold in every round: a query that must find no row",
+    "sql/examples": "questions that people ask; `cpl sql --list` names them",
+    "sql/tables": "one row is what? Every column with its comment",
+    "sql/views": "what is asked often, and texts put together",
+    "tasks/micro/base": "the small base model, as a model folder",
+    "tasks": "stages, what runs them, and thinking by subject",
+}
+"""Of folders without a docstring."""
+LONGEST = 88
+DOCUMENTED = (".py", ".sql", ".toml", ".yaml")
+Arrows = dict[str, set[str]]
+
+
+def room_of(module: str) -> str:
+    """The package or single module right below `tasks` and `infra`; `flows` and `trainers` are one room each."""
+    names = module.split(".")
+    return ".".join(names[:2]) if names[0] in ("tasks", "infra") else names[0]
+
+
+def arrows() -> Arrows:
+    """Room -> the rooms that its modules import; imports for types alone are none."""
+    graph = grimp.build_graph(*PACKAGES, exclude_type_checking_imports=True, cache_dir=None)
+    found: Arrows = {room_of(module): set() for module in graph.modules - {"tasks", "infra"}}
+    for module in graph.modules:
+        for other in graph.find_modules_directly_imported_by(module):
+            if room_of(module) != room_of(other):
+                found[room_of(module)].add(room_of(other))
+    return found
+
+
+def reachable(room: str, of: Arrows) -> set[str]:
+    below = set(of[room])
+    return below.union(*(reachable(other, of) for other in below))
+
+
+def shortest(of: Arrows) -> Arrows:
+    """Without the arrows that others imply: of a -> b -> c and a -> c the last."""
+    return {room: below - set().union(*(reachable(other, of) for other in below)) for room, below in of.items()}
+
+
+def drawing() -> str:
+    """The rooms as a Mermaid graph."""
+    drawn = shortest(arrows())
+    lines = ["```mermaid", "flowchart TD"]
+    for package in ("tasks", "infra"):
+        rooms = sorted(room for room in drawn if room.startswith(f"{package}."))
+        lines += [f"  subgraph {package}", *(f"    {room}[{room.partition('.')[2]}]" for room in rooms), "  end"]
+    lines += [f"  {room} --> {below}" for room in sorted(drawn) for below in sorted(drawn[room])]
+    return "\n".join([*lines, "```"])
+
+
+def tree() -> str:
+    """Every file of the product and what it says of itself."""
+    lines = [line for name in ("flows", "tasks", "trainers", "sql", "infra") for line in _branch(ROOT / name)]
+    return "\n".join(["```", *lines, "```"])
+
+
+def _branch(folder: Path, depth: int = 0) -> Iterator[str]:
+    yield _line(f"{'  ' * depth}{folder.name}/", said_of(folder))
+    for entry in sorted(folder.iterdir(), key=lambda entry: (entry.is_dir(), entry.name)):
+        if entry.is_dir() and not entry.name.startswith((".", "__")):
+            yield from _branch(entry, depth + 1)
+        elif entry.suffix in DOCUMENTED and entry.name != "__init__.py":
+            yield _line(f"{'  ' * (depth + 1)}{entry.name}", said_of(entry))
+
+
+def _line(name: str, said: str) -> str:
+    return f"{name:<29} {said}".rstrip()
+
+
+def said_of(path: Path) -> str:
+    """The first sentence of a file or folder; empty where it has none. Without what stands in brackets.
+
+    A long one ends at its last colon or semicolon before `LONGEST`, if there is one.
+    """
+    if path.is_dir():
+        start = path / "__init__.py"
+        return (said_of(start) if start.is_file() else "") or FOLDERS.get(path.relative_to(ROOT).as_posix(), "")
+    text = path.read_text()
+    if path.suffix == ".py":
+        said = ast.get_docstring(ast.parse(text)) or ""
+    elif commented := re.search(r"(?m)^comment on (?:table|view) \w+ is '((?:[^']|'')*)'", text):
+        said = commented[1].replace("''", "'")
+    else:
+        lines = re.match(r"((?:--|#)[^\n]*\n)+", text)
+        said = re.sub(r"(?m)^(?:--|#) ?", "", lines[0]) if lines else ""
+    paragraph = " ".join(said.split("\n\n")[0].split())
+    sentence = re.split(r"(?<=[.?!]) (?=[A-Z])", re.sub(r" \([^()]*\)", "", paragraph))[0].rstrip(".")
+    short = re.match(rf"(.{{30,{LONGEST}}})[;:] ", sentence)
+    return short[1] if short and len(sentence) > LONGEST else sentence
+
+
+def with_block(document: str, name: str, block: str) -> str:
+    """The document with `block` between its marks `<!-- name -->` and `<!-- end of name -->`."""
+    start, end = f"<!-- {name}: made by `make house` -->\n", f"<!-- end of {name} -->"
+    before, mark, rest = document.partition(start)
+    _, last, after = rest.partition(end)
+    if not mark or not last:
+        raise ValueError(f"there is no place for {name!r}: {start.strip()} … {end.strip()}")
+    return f"{before}{mark}{block}\n{last}{after}"
+
+
+BLOCKS = (("CONTRIBUTING.md", "rooms", drawing), ("README.md", "files", tree))
+
+
+def main() -> None:
+    for name, block, made in BLOCKS:
+        path = ROOT / name
+        path.write_text(with_block(path.read_text(), block, made()))
+
+
+if __name__ == "__main__":
+    main()

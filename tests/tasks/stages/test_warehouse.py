@@ -1,0 +1,103 @@
+"""What the warehouse says of a round's models: where they come from, and which of them are one and the same."""
+
+import hashlib
+from datetime import UTC, datetime
+from typing import Any
+
+from flows.parameters import RECIPES
+from infra.store import Manifest, Ref, StoredObject
+from tasks.recipe import Recipe
+from tasks.stages.warehouse import _model_rows
+
+
+def digest(content: str) -> str:
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def stage(name: str) -> Ref:
+    return Ref(uri="s3://cpl/stages/manifest.json", sha256=digest(name), rows=0)
+
+
+def manifest(name: str, weights: str, **inputs: Ref) -> Manifest:
+    files = {"model/model.safetensors": weights, "model/policy.json": name}
+    return Manifest(
+        stage=name,
+        version=1,
+        key="0" * 32,
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+        seconds=1.0,
+        run_id="run",
+        code="0",
+        config={},
+        inputs=inputs,
+        objects=[StoredObject(name=file, size=1, sha256=digest(content)) for file, content in files.items()],
+        facts={"updates": 3, "examples": 9, "rows": 0},
+    )
+
+
+METHOD = Recipe.read(RECIPES / "cpl-micro.toml")
+
+
+def rows(**manifests: Manifest) -> list[dict[str, Any]]:
+    stages = {name: stage(name) for name in manifests}
+    return _model_rows(METHOD, stages, manifests).to_dicts()
+
+
+def test_a_model_comes_from_what_its_training_was_given() -> None:
+    """In the order of the recipe, whatever else the round is made of."""
+    made = rows(
+        pairs=manifest("pairs", "-"),
+        step_apo=manifest("step_apo", "c", start=stage("sft"), lesson=stage("pairs")),
+        base=manifest("base", "a"),
+        sft=manifest("sft", "b", start=stage("base"), lesson=stage("pairs")),
+        value=manifest("value", "e", start=stage("base"), lesson=stage("pairs")),
+        sft_more=manifest("sft_more", "d", start=stage("sft"), lesson=stage("pairs")),
+    )
+    assert [(row["model"], row["ordinal"], row["parent"]) for row in made] == [
+        ("base", 0, None),
+        ("value", 1, "base"),
+        ("sft", 2, "base"),
+        ("sft_more", 3, "sft"),
+        ("step_apo", 4, "sft"),
+    ]
+    assert all(row["same_as"] is None for row in made)
+    assert [row["model"] for row in made if not row["is_policy"]] == ["value"]
+    assert [row["model"] for row in made if row["is_next"]] == ["step_apo"]
+    assert {row["model"]: (row["lesson"], row["loss"]) for row in made} == {
+        "base": (None, None),
+        "value": ("paths", '{"value":1.0}'),
+        "sft": ("paths", '{"nll":1.0}'),
+        "sft_more": ("paths", '{"nll":1.0}'),
+        "step_apo": ("pairs", '{"prefer":1.0}'),
+    }
+
+
+def test_without_its_start_an_arm_comes_from_the_policy_of_the_round_before() -> None:
+    made = rows(
+        base=manifest("base", "a"),
+        step_dpo=manifest("step_dpo", "c", start=stage("step_apo of the last round"), lesson=stage("pairs")),
+    )
+    assert [(row["model"], row["parent"]) for row in made] == [("base", None), ("step_dpo", "previous")]
+    assert not any(row["is_next"] for row in made)
+
+
+def test_the_next_policy_is_the_first_that_was_trained() -> None:
+    made = rows(base=manifest("base", "a"), sft=manifest("sft", "b", start=stage("base")))
+    assert [row["model"] for row in made if row["is_next"]] == ["sft"]
+
+
+def test_a_model_whose_weights_another_has_is_said_to_be_the_same() -> None:
+    made = rows(
+        base=manifest("base", "a"),
+        sft=manifest("sft", "a", start=stage("base")),
+        step_apo=manifest("step_apo", "c", start=stage("sft")),
+        step_dpo=manifest("step_dpo", "c", start=stage("sft")),
+        sft_more=manifest("sft_more", "a", start=stage("sft")),
+    )
+    assert {row["model"]: row["same_as"] for row in made} == {
+        "base": None,
+        "sft": "base",
+        "sft_more": "base",
+        "step_dpo": None,
+        "step_apo": "step_dpo",
+    }

@@ -1,0 +1,178 @@
+"""A recipe: read whole or refused by line, other from a round on, and what of it somebody changed."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.recipe import Recipe, RecipeRefused, changed, line_of, merged
+
+TEXT = """\
+# A method.
+[evidence.tries]
+method = "sampling"
+
+[evidence.trees]
+method = "puct"
+simulations = 24
+budget_by = "tries"
+
+[lessons.paths]
+rule = "right_paths"
+evidence = ["trees", "tries"]
+
+[lessons.pairs]
+rule = "siblings"
+evidence = ["trees"]
+
+[arms.sft]
+lesson = "paths"
+loss = { nll = 1.0, value = 0.1 }
+learning_rate = 1e-5
+batch_size = 8
+
+[arms.apo]
+start = "sft"
+lesson = "pairs"
+loss = { prefer = 1.0 }
+learning_rate = 1e-6
+batch_size = 4
+
+[arms.control]
+start = "sft"
+lesson = "paths"
+like = "apo"
+loss = { nll = 1.0 }
+learning_rate = 1e-6
+batch_size = 8
+
+[next]
+policy = ["apo", "sft"]
+
+[from_round.2]
+arms.sft = { epochs = 3 }
+
+[from_round.3]
+evidence.trees = { simulations = 7 }
+"""
+
+
+def read(tmp_path: Path, text: str = TEXT, changes: dict[str, Any] | None = None, **options: int) -> Recipe:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return Recipe.read(path, changes, **options)
+
+
+WRONG = [
+    ('budget_by = "tries"', 'budget_by = "trials"', 8, "evidence.trees.budget_by: 'trials' is no evidence above it"),
+    ('budget_by = "tries"', 'budget_by = "trees"', 8, "evidence.trees.budget_by"),
+    ('["trees", "tries"]', '["trees", "tree"]', 12, "lessons.paths.evidence: there is no evidence 'tree'"),
+    ('rule = "siblings"', 'rule = "cousins"', 14, "lessons.pairs"),
+    (
+        'start = "sft"\nlesson = "pairs"',
+        'start = "control"\nlesson = "pairs"',
+        25,
+        "arms.apo.start: 'control' is no model",
+    ),
+    ('start = "sft"\nlesson = "pairs"', 'start = "apo"\nlesson = "pairs"', 25, "there are base, policy, sft"),
+    ('lesson = "pairs"', 'lesson = "pears"', 26, "arms.apo.lesson: there is no lesson 'pears'"),
+    ('lesson = "pairs"', 'lesson = "paths"', 27, "arms.apo.loss: it learns from preferences, and paths gives"),
+    ("{ prefer = 1.0 }", "{ prefer = 1.0, nll = 1.0 }", 27, "arms.apo.loss: prefer learns from"),
+    ("{ prefer = 1.0 }", "{}", 27, "the loss has no term"),
+    ('like = "apo"', 'like = "control"', 34, "arms.control.like: 'control' is no arm that says itself"),
+    (
+        "simulations = 24",
+        "simulations = 0",
+        7,
+        "evidence.trees.simulations: Input should be greater than or equal to 1",
+    ),
+    ("simulations = 24", "simulation = 24", 7, "evidence.trees.simulation: Extra inputs are not permitted"),
+    ('policy = ["apo", "sft"]', 'policy = ["apo", "stf"]', 40, "next.policy: there is no arm 'stf'"),
+    ('policy = ["apo", "sft"]', 'value = ["control", "other"]', 40, "next.value: there is no arm 'other'"),
+    ("{ nll = 1.0, value = 0.1 }", "{ value = 0.1 }", 40, "next.policy: sft learns a value alone"),
+    ('rule = "siblings"', 'rule = "siblings"\nmin_outcomes = -1', 16, "lessons.pairs.min_outcomes: Input should be"),
+    ("[arms.control]", "[arms.trees]", 5, "trees: the name is taken"),
+]
+
+
+@pytest.mark.parametrize(("right", "wrong", "line", "told"), WRONG)
+def test_a_graph_that_cannot_be_is_refused_by_line(
+    right: str, wrong: str, line: int, told: str, tmp_path: Path
+) -> None:
+    assert TEXT.count(right) == 1
+    with pytest.raises(RecipeRefused) as refused:
+        read(tmp_path, TEXT.replace(right, wrong))
+    (fault,) = [fault for fault in str(refused.value).splitlines() if told in fault]
+    if "name is taken" not in told:
+        assert fault.startswith(f"mine.toml, line {line}: ")
+
+
+def test_what_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(RecipeRefused, match=r"mine\.toml.*line 3"):
+        read(tmp_path, TEXT.replace('method = "sampling"', "method = sampling"))
+
+
+def test_a_field_has_the_line_on_which_it_stands_or_that_of_its_table() -> None:
+    fields = ("evidence.trees", "evidence.trees.budget_by", "arms.apo.loss", "next.policy")
+    assert [line_of(TEXT, field) for field in fields] == [5, 8, 27, 40]
+    assert line_of(TEXT, "arms.apo.learning_rat") == 24
+    assert line_of(TEXT, "arms.apo.loss.prefer") == 27
+    assert line_of(TEXT, "weather") is None
+
+
+def test_rounds_of_a_campaign_may_differ(tmp_path: Path) -> None:
+    made = [read(tmp_path, round=round) for round in (1, 2, 3, 9)]
+    assert [one.arms["sft"].epochs for one in made] == [1, 3, 3, 3]
+    assert [one.evidence["trees"].simulations for one in made] == [24, 24, 7, 7]
+
+
+def test_what_a_user_changed_holds_in_every_round_and_what_a_form_repeats_is_no_change(tmp_path: Path) -> None:
+    whole = read(tmp_path).model_dump(mode="json")
+    asked = merged(whole, {"evidence": {"trees": {"c_puct": 0.5}}})
+    second = read(tmp_path, changes=asked, round=3)
+    assert second.evidence["trees"].c_puct == 0.5
+    assert second.evidence["trees"].simulations == 7
+    assert second.arms["sft"].epochs == 3
+    assert read(tmp_path, changes={"arms": {"sft": {"epochs": 2}}}, round=2).arms["sft"].epochs == 2
+
+
+def test_a_change_that_does_not_fit_is_refused_by_its_field(tmp_path: Path) -> None:
+    with pytest.raises(RecipeRefused, match=r"arms\.apo\.alpha: Input should be greater than or equal to 0"):
+        read(tmp_path, changes={"arms": {"apo": {"alpha": -1}}})
+    with pytest.raises(RecipeRefused, match=r"search: Extra inputs are not permitted"):
+        read(tmp_path, changes={"search": {"simulations": 3}})
+
+
+def test_merging_keeps_what_is_not_named_and_what_is_none() -> None:
+    whole = {"a": {"b": 1, "c": 2}, "d": [1, 2]}
+    assert merged(whole, {"a": {"b": 3, "c": None}, "d": [5]}) == {"a": {"b": 3, "c": 2}, "d": [5]}
+    assert merged(whole, {"e": {"f": 1}}) == whole | {"e": {"f": 1}}
+    assert whole == {"a": {"b": 1, "c": 2}, "d": [1, 2]}
+    assert changed({"a": {"b": 1, "c": 3}, "d": [1, 2]}, whole) == {"a": {"c": 3}}
+    assert changed(whole, whole) == {}
+
+
+def test_an_arm_may_be_left_out_but_not_one_that_another_needs(tmp_path: Path) -> None:
+    small = read(tmp_path, changes={"without": ["control"]})
+    assert list(small.arms) == ["sft", "apo"]
+    with pytest.raises(RecipeRefused, match=r"arms\.control\.like: 'apo' is no arm"):
+        read(tmp_path, changes={"without": ["apo"]})
+    assert read(tmp_path, changes={"without": ["apo", "control"]}).next.policy == ("apo", "sft")
+
+
+def test_v_is_ranked_of_arms_that_learnt_it_or_start_from_one_that_did(tmp_path: Path) -> None:
+    recipe = read(tmp_path)
+    assert [name for name in recipe.arms if recipe.ranks(name)] == ["sft", "apo", "control"]
+    apart = read(tmp_path, TEXT.replace("{ nll = 1.0, value = 0.1 }", "{ nll = 1.0 }"))
+    assert not any(apart.ranks(name) for name in ("base", "policy", *apart.arms))
+
+
+def test_another_repeat_is_one_of_all_that_sample(tmp_path: Path) -> None:
+    again = read(tmp_path).repeated(3)
+    assert {one.repeat for one in again.evidence.values()} == {again.evaluation.repeat} == {3}
+    assert again.repeated(0) == read(tmp_path)
+
+
+def test_the_example_is_what_toml_says() -> None:
+    assert tomllib.loads(TEXT)["arms"]["apo"]["start"] == "sft"

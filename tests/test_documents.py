@@ -1,0 +1,169 @@
+"""The documents say what is there: citations find their heading, commands their options, queries their tables."""
+
+import re
+import shlex
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import duckdb
+import pytest
+import typer
+
+from infra.desk.cli import app
+from tasks.check import is_equal
+from tests import house
+from tests.house import ROOT
+from tests.sql.conftest import warehouse
+
+__all__ = ["warehouse"]
+
+README = (ROOT / "README.md").read_text()
+PLACES = ("docs", "flows", "tasks", "trainers", "sql", "infra", "tests")
+SUFFIXES = (".py", ".sql", ".toml", ".md", ".yaml")
+WRITTEN = [path for path in ROOT.glob("*.*") if path.suffix in SUFFIXES] + [ROOT / "Makefile"]
+WRITTEN += [path for name in PLACES for path in (ROOT / name).rglob("*") if path.suffix in SUFFIXES]
+
+SECTION = r"\d+(?:\.\d+)?"
+METHODS = re.compile(rf"\bmethods(?:\.md)?,? (?:sections? )?({SECTION}(?:(?:,| to| and)\s{SECTION})*)")
+DESIGN = re.compile(r"\bdesign(?:\.md)?`?,? ((?:D\d+b?|(?:section )?\d\b)(?:, (?:D\d+b?|section \d))*)")
+ALONE = re.compile(r"\((D\d+b?(?:, D\d+b?)*)[,;)]")
+DOCUMENT = re.compile(r"(?<![\w./<*-])((?:[\w-]+/)*[\w-]+\.md)\b")
+
+
+def headings(name: str) -> set[str]:
+    """The first word of each heading of a document: 1.3, D5, 4."""
+    return set(re.findall(r"(?m)^#+ (\S+)", (ROOT / "docs" / name).read_text()))
+
+
+def citations(text: str) -> Iterator[tuple[str, str]]:
+    """(document, section) of each citation in a text, whatever its line breaks."""
+    text = re.sub(r"\s*\n\s*(?:#|--)?\s*", " ", text)
+    for found in METHODS.finditer(text):
+        yield from (("methods.md", section) for section in re.findall(SECTION, found[1]))
+    for pattern in (DESIGN, ALONE):
+        for found in pattern.finditer(text):
+            yield from (("design.md", section) for section in re.findall(r"D\d+b?|\d+", found[1]))
+
+
+def test_citations_are_read_in_all_of_their_forms() -> None:
+    text = """(design D1, D2, section 4; methods.md 1.4 to 1.6, 2.3), docs/methods.md 5.1 and design
+    # section 4, design 4, (D1b, D2), `docs/design.md` D9"""
+    assert sorted(citations(text)) == [
+        *[("design.md", section) for section in ("4", "4", "4", "D1", "D1b", "D2", "D2", "D9")],
+        *[("methods.md", section) for section in ("1.4", "1.6", "2.3", "5.1")],
+    ]
+
+
+def test_every_citation_finds_its_section() -> None:
+    known = {name: headings(name) for name in ("methods.md", "design.md")}
+    cited = [
+        (path.relative_to(ROOT).as_posix(), document, section)
+        for path in WRITTEN
+        if path != Path(__file__)
+        for document, section in citations(path.read_text())
+    ]
+    assert len(cited) > 50
+    assert [one for one in cited if one[2] not in known[one[1]]] == []
+
+
+def test_every_document_that_is_named_is_there() -> None:
+    there = {path.relative_to(ROOT).as_posix() for path in WRITTEN if path.suffix == ".md"}
+    names = there | {name.rpartition("/")[2] for name in there}
+    missing = {
+        (path.relative_to(ROOT).as_posix(), name)
+        for path in WRITTEN
+        if not path.is_relative_to(ROOT / "tests")
+        for name in DOCUMENT.findall(path.read_text())
+        if name not in names and (path.parent / name).relative_to(ROOT).as_posix() not in there
+    }
+    assert missing == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "block", "made"), house.BLOCKS, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_what_is_drawn_of_the_house_is_current(name: str, block: str, made: Callable[[], str]) -> None:
+    document = (ROOT / name).read_text()
+    assert house.with_block(document, block, made()) == document, f"{name} is stale: `make house` writes it anew"
+
+
+def test_every_file_says_what_it_is_for() -> None:
+    silent = [line for line in house.tree().splitlines()[1:-1] if len(line.split()) < 3]
+    assert silent == []
+
+
+def test_the_answer_checks_examples_hold() -> None:
+    page = (ROOT / "tasks/check/README.md").read_text()
+    examples = re.findall(r"(?m)^(?!Below)(.+?)   (!?~)   (.+)$", page)
+    assert len(examples) > 50
+    assert [one for one in examples if is_equal(one[0], one[2]) != (one[1] == "~")] == []
+
+
+def blocks(document: str) -> str:
+    """The lines of its code blocks."""
+    fenced = re.findall(r"(?ms)^ *```(\w*)\n(.*?)^ *```$", document)
+    return "\n".join(block for language, block in fenced if language != "mermaid")
+
+
+def commands(name: str, document: str) -> list[list[str]]:
+    """Arguments of each call of a command in code blocks, and of calls without placeholders in running text."""
+    inline = re.findall(rf"`({name} [^`]+)`", document.replace("\n", " "))
+    shown = re.findall(rf"(?m)^ *(?:\$ )?((?:\.venv/bin/)?{name} .*)$", blocks(document))
+    whole = [shlex.split(call, comments=True)[1:] for call in (*shown, *inline) if not re.search(r"[\[…|]", call)]
+    return [call[: call.index(">")] if ">" in call else call for call in whole]
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_make_has_the_targets_and_variables_that_are_named(document: str) -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"(?m)^([a-z-]+):", makefile))
+    variables = set(re.findall(r"\$\(call option,([A-Z]+),", makefile)) | {"ARGS"}
+    calls = commands("make", (ROOT / document).read_text())
+    given = {word for call in calls for word in call}
+    assert len(calls) > 3
+    assert {word for word in given if "=" not in word} - targets == set()
+    assert {word.partition("=")[0] for word in given if "=" in word} - variables == set()
+
+
+def test_the_command_takes_what_readme_gives_it() -> None:
+    command = cast(Any, typer.main.get_command(app))
+    calls = commands("cpl", README)
+    assert len(calls) > 5
+    for name, *arguments in calls:
+        assert name in command.commands or name == "--help", f"there is no command `cpl {name}`"
+        if arguments:  # else the command is only named
+            command.commands[name].make_context(name, arguments)  # raises UsageError
+
+
+def test_the_command_has_the_options_that_readme_names() -> None:
+    command = cast(Any, typer.main.get_command(app))
+    named = re.findall(r"`cpl ([a-z]+)([^`]*)`", README.replace("\n", " "))
+    unknown = {
+        (name, option)
+        for name, rest in named
+        for option in re.findall(r"(?<!\S)\[?(--[a-z-]+)", rest.partition('"')[0] + rest.rpartition('"')[2])
+        if option not in {one for parameter in command.commands[name].params for one in parameter.opts}
+    }
+    assert len(named) > 10
+    assert unknown == set()
+
+
+def test_readmes_queries_run(warehouse: Path) -> None:
+    queries = re.findall(r'cpl sql "([^"…]+)"', README.replace("\n", " "))
+    assert len(queries) > 3
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        for query in queries:
+            connection.execute(query)
+
+
+def test_readmes_deployments_and_their_parameters_exist() -> None:
+    from flows.campaign import cpl_campaign
+    from flows.round import cpl
+
+    flows: dict[str, Any] = {"cpl/round": cpl, "cpl-campaign/campaign": cpl_campaign}
+    calls = re.findall(r"(?m)^prefect deployment run (\S+)(.*?)(?:  #.*)?$", blocks(README))
+    assert calls
+    for deployment, rest in calls:
+        parameters = set(flows[deployment].parameters.properties)
+        assert set(re.findall(r"-p (\w+)=", rest)) <= parameters, (deployment, rest)
