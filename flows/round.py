@@ -14,11 +14,11 @@ from flows.parameters import BY_MODEL, AnyRecipe, chosen, usual_recipe
 from infra.contract.training import Loss, Training
 from infra.environment import environment
 from infra.store import Ref, Store
-from tasks.pages.report import show_result
 from tasks.questions import content_of, source_of
 from tasks.recipe import Recipe
 from tasks.running.opening import open_round, round_before
 from tasks.running.record import RoundRun, recorded
+from tasks.running.report import show_result
 from tasks.running.sentence import tell_errors_in_a_sentence
 from tasks.stages.evaluate import evaluate
 from tasks.stages.learn import learn

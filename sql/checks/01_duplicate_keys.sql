@@ -2,7 +2,7 @@
 select 'rounds' as table_name, concat_ws(' ', campaign, round) as key, count(*) as copies
 from rounds group by all having count(*) > 1
 union all
-select 'stages', concat_ws(' ', campaign, round, step), count(*)
+select 'stages', concat_ws(' ', campaign, round, stage), count(*)
 from stages group by all having count(*) > 1
 union all
 select 'questions', concat_ws(' ', campaign, round, question_id), count(*)

@@ -93,9 +93,9 @@ def share(questions: pl.DataFrame, shard: int, shards: int) -> pl.DataFrame:
 
 
 def added(uses: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """A row of `engine_use` a step, for all its engines: seconds and counts are added up, `gpus` are those of one."""
+    """A row of `engine_use` a stage, for all its engines: seconds and counts are added up, `gpus` are those of one."""
     sums = pl.exclude("gpus").sum()
-    rows = pl.concat(uses).group_by("step", maintain_order=True).agg(sums, pl.col("gpus").max())
+    rows = pl.concat(uses).group_by("stage", maintain_order=True).agg(sums, pl.col("gpus").max())
     return rows.select(ENGINE_USE.names()).cast(ENGINE_USE)
 
 

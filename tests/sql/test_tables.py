@@ -133,8 +133,8 @@ def test_search_yield_counts_what_the_search_did(warehouse: Path) -> None:
 def test_accuracy_is_compared_with_the_base_model(warehouse: Path) -> None:
     gains = ask(warehouse, "select kind, gain from accuracy_by_round where model = 'step_apo' order by kind").rows
     assert gains == [("add", 0.5), ("all", 0.5), ("subtract", 1.0)]
-    [curve] = ask(warehouse, "from learning_curve").records()
-    assert (curve["round"], curve["base"], curve["sft"], curve["step_apo"]) == (1, 0.5, None, 1.0)
+    curve = ask(warehouse, "select model, round, accuracy, is_next from learning_curve order by model").rows
+    assert curve == [("base", 1, 0.5, False), ("step_apo", 1, 1.0, True)]
 
 
 def scored(**outcomes: str) -> dict[str, list[dict[str, Any]]]:
@@ -233,11 +233,16 @@ def test_a_search_is_counted_in_questions(tmp_path: Path) -> None:
 
 def test_a_learning_curve_tells_the_gain_over_the_round_before(tmp_path: Path) -> None:
     worse = [row | ({"accuracy": 0.75} if row["model"] == "step_apo" else {}) for row in ROUND["evaluations"]]
-    first, second = parquet(tmp_path, {"evaluations": worse}, 1), parquet(tmp_path, ROUND, 2)
+    first, second = parquet(tmp_path, ROUND | {"evaluations": worse}, 1), parquet(tmp_path, ROUND, 2)
     path = tmp_path / "factory.duckdb"
-    build(path, {"evaluations": second["evaluations"] + first["evaluations"]})
-    curve = ask(path, "select round, step_apo, gain_over_last from learning_curve order by round")
-    assert curve.rows == [(1, 0.75, None), (2, 1.0, 0.25)]
+    build(path, {table: second[table] + first[table] for table in ("evaluations", "models")})
+    asked = "select round, model, accuracy, gain_over_last from learning_curve order by model, round"
+    assert ask(path, asked).rows == [
+        (1, "base", 0.5, None),
+        (2, "base", 0.5, 0.0),
+        (1, "step_apo", 0.75, None),
+        (2, "step_apo", 1.0, 0.25),
+    ]
 
 
 def test_values_are_compared_with_what_became_of_the_steps(warehouse: Path) -> None:

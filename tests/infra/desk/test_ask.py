@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from infra.desk import ask
 from infra.store import Store, rounds
 from infra.warehouse import build
-from tasks.pages.report import report
+from tasks.running.report import report
 from tests.sql.handmade import ROUND, parquet
 from tests.stages import commit
 
@@ -120,8 +120,8 @@ def test_show_sums_up_a_published_round(store: Store, tmp_path: Path) -> None:
     summary = json.loads(run("show", "1", "--json").output)
     assert (summary["campaign"], summary["round"], summary["state"]) == ("demo", 1, "completed")
     assert summary["stages"] == [
-        {"step": "search", "seconds": 2.0, "cached": True},
-        {"step": "warehouse", "seconds": 2.0, "cached": False},
+        {"stage": "search", "seconds": 2.0, "cached": True},
+        {"stage": "warehouse", "seconds": 2.0, "cached": False},
     ]
     assert (summary["counts"]["nodes"], summary["counts"]["step_pairs"]) == (12, 2)
     assert [(row["model"], row["accuracy"], row["n"]) for row in summary["evaluations"]] == [
@@ -153,7 +153,7 @@ def test_show_prefers_what_the_last_run_recorded(store: Store, tmp_path: Path) -
         "run_id": "later",
         "state": "failed",
         "seconds": 3.5,
-        "stages": [{"step": "questions", "seconds": 1.0, "cached": True}],
+        "stages": [{"stage": "questions", "seconds": 1.0, "cached": True}],
         "notes": [],
         "error": "StoreError: disk full",
     }

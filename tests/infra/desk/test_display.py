@@ -47,7 +47,7 @@ def test_text_of_models_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[
 
 def test_nor_can_what_a_store_says_of_a_round_or_an_error_quotes(capsys: pytest.CaptureFixture[str]) -> None:
     summary = summarise(
-        HOSTILE, 1, {**RAN, "stages": [{"step": HOSTILE, "seconds": 1.0, "cached": True}]}, None, NO_TABLES
+        HOSTILE, 1, {**RAN, "stages": [{"stage": HOSTILE, "seconds": 1.0, "cached": True}]}, None, NO_TABLES
     )
     print_summary(summary)
     complain(HOSTILE)

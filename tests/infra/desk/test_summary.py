@@ -15,8 +15,8 @@ RECORD: dict[str, Any] = {
     "state": "completed",
     "seconds": 12.5,
     "stages": [
-        {"step": "questions", "seconds": 1.0, "cached": True},
-        {"step": "search", "seconds": 9.0, "cached": False},
+        {"stage": "questions", "seconds": 1.0, "cached": True},
+        {"stage": "search", "seconds": 9.0, "cached": False},
     ],
     "notes": ["No pair was found."],
     "error": None,
@@ -81,7 +81,7 @@ TABLES: Tables = {
     ],
     "engine": [
         {
-            "step": "search",
+            "stage": "search",
             "questions": 300,
             "seconds": 60.0,
             "utilisation": 0.98,
@@ -106,8 +106,8 @@ def published() -> dict[str, Any]:
 def test_a_publication_says_which_stages_were_made_by_its_own_run() -> None:
     assert published()["seconds"] == 10.0
     assert published()["stages"] == [
-        {"step": "questions", "seconds": 1.0, "cached": True},
-        {"step": "search", "seconds": 9.0, "cached": False},
+        {"stage": "questions", "seconds": 1.0, "cached": True},
+        {"stage": "search", "seconds": 9.0, "cached": False},
     ]
 
 

@@ -61,7 +61,7 @@ def test_killed_and_resumed_the_tables_are_the_same_bytes(whole: Path, tmp_path:
 
 
 def row(name: str, place: int = 0) -> dict[str, object]:
-    return {"step": name, "name": name, "uri": "", "size": place, "sha256": "", "rows": None}
+    return {"stage": name, "name": name, "uri": "", "size": place, "sha256": "", "rows": None}
 
 
 class Worker:

@@ -103,15 +103,16 @@ def test_work_that_is_tried_again_goes_on_with_its_bar(store: Store, prefect: di
 CURVE = """
 from prefect import flow
 from prefect.client.orchestration import get_client
-from tasks.pages.curve import show_curve
+from tasks.running.curve import show_curve
 
 @flow(persist_result=False)
 def training():
-    updates = [{"step": n, "loss": 2.0 - n / 10} for n in range(1, 4)]
+    updates = [{"update": n, "loss": 2.0 - n / 10} for n in range(1, 4)]
     for n in range(1, 4):
         show_curve("step_apo", updates[:n])
     with get_client(sync_client=True) as client:
-        print([(one.key, "| step | 3 |" in one.data) for one in client.read_artifacts() if one.key == "step-apo-loss"])
+        curves = [one for one in client.read_artifacts() if one.key == "step-apo-loss"]
+        print([(one.key, "| update | 3 |" in one.data) for one in curves])
 
 training()
 """

@@ -122,6 +122,6 @@ def test_the_commit_is_loaded_and_not_in_the_key(monkeypatch: pytest.MonkeyPatch
     first, second = (located(monkeypatch, reply(commit)) for commit in (FIRST, SECOND))
     assert prepare_model.key(*first) == prepare_model.key(*second)
     started: list[dict[str, Any]] = []
-    monkeypatch.setattr(tasks.stages.model, "launch", lambda stage, trainer, config: started.append(config))
+    monkeypatch.setattr(tasks.stages.model, "launch", lambda workplace, trainer, title, config: started.append(config))
     prepare_model.body(SimpleNamespace(log=logging.getLogger()), *first)  # type: ignore[arg-type]
     assert started == [{"model": "some/model", "revision": FIRST, "knows_format": False}]

@@ -5,7 +5,7 @@ import re
 from typing import Any
 from xml.etree import ElementTree
 
-from tasks.pages.report import report, scores_svg
+from tasks.running.report import report, scores_svg
 
 
 def score(model: str, benchmark: str, accuracy: float, low: float, high: float) -> dict[str, Any]:
@@ -25,7 +25,7 @@ SUMMARY: dict[str, Any] = {
     "recipe": "cpl-micro",
     "model": "micro",
     "seconds": 12.5,
-    "stages": [{"step": "search", "seconds": 3.0, "cached": False}],
+    "stages": [{"stage": "search", "seconds": 3.0, "cached": False}],
     "counts": {"step_pairs": 1234},
     "models": [
         {"model": "base", "same_as": None, "uri": "s3://cpl/a"},

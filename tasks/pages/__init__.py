@@ -1,1 +1,0 @@
-"""What a round shows in the UI: pictures and pages."""
