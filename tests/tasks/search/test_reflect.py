@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from infra.engine.usage import Usage
 from tasks.language.format import PLAN_CLOSE, PLAN_OPEN, Kind, question_prompt, verdict
-from tasks.search.grow import ContextFull, Expansion, Grown, PolicyError, Sample, Task, Undecided, grow, method
+from tasks.search.grow import Grown, Task, grow, method
 from tasks.search.method import Draw
+from tasks.search.policy import ContextFull, Expansion, PolicyError, Sample, Undecided
 from tasks.search.reflect import Reflect
 from tasks.search.tree import Child, Origin, Tree
 from tasks.settings import Search
