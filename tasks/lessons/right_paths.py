@@ -31,11 +31,10 @@ def right_paths(found: Found, rule: RightPaths, eos: int) -> tuple[list[Row], in
     right = next(filter(None, map(_right_paths, searched)), [])
     seed = f"{rule.seed}/{judges[0].question_id}"
     imitated = random.Random(seed).sample(right, min(rule.most, len(right)))
-    others = [(tree, leaf) for tree in judges for leaf in tree.leaves() if (tree, leaf) not in imitated]
-    targeted: set[tuple[str, int]] = set()
-    rows = [_row(judges[0].nodes[0], path, 1.0, [eos], targeted) for path in imitated]
-    rows += [row for path in others if (row := _row(judges[0].nodes[0], path, 0.0, [], targeted))["value_targets"]]
-    return rows, sum(tree.unknown for tree in judges)
+    question, targeted = judges[0].nodes[0], set[tuple[str, int]]()
+    rows = [_row(question, path, 1.0, [eos], targeted) for path in imitated]
+    known = [_row(question, (tree, leaf), 0.0, [], targeted) for tree in judges for leaf in tree.leaves()]
+    return rows + [row for row in known if row["value_targets"]], sum(tree.unknown for tree in judges)
 
 
 def _right_paths(trees: Sequence[SearchedTree]) -> list[Path]:

@@ -20,8 +20,8 @@ from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
 from tasks.language.format import PLAN_OPEN, question_prompt
 from tasks.records import frame
 from tasks.running.stage import Workplace
-from tasks.search.grow import ContextFull, Expansion, Judge, PolicyError, Sample, Undecided
 from tasks.search.method import Draw
+from tasks.search.policy import ContextFull, Expansion, Judge, PolicyError, Sample, Undecided
 from tasks.settings import Search
 
 
@@ -118,7 +118,7 @@ class ServedPolicy:
 
 
 class SearchPolicy:
-    """`tasks.search.grow.Policy` on a served policy.
+    """`tasks.search.policy.Policy` on a served policy.
 
     `value`: a served model whose V counts in the place of the policy's own, at one request a sample.
     """

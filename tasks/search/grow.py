@@ -9,84 +9,21 @@ comes with the replies.
 import asyncio
 import dataclasses
 import math
-from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from infra.engine.usage import Usage
 from tasks.language.format import PLAN_CLOSE, Action, Kind, parse_action, parse_ending, question_prompt
 from tasks.search.actions import Offers, draws, no_offers
 from tasks.search.beam import Beam
 from tasks.search.method import Ask, Draw, Method
+from tasks.search.policy import ContextFull, Judge, Leaks, Policy, PolicyError, Sample, Undecided, no_leaks
 from tasks.search.puct import Puct
 from tasks.search.reflect import Reflect
 from tasks.search.sampling import Sampling
 from tasks.search.stepwise import Stepwise
 from tasks.search.tree import Child, Origin, Tree
 from tasks.settings import Search
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One sampled action, with the beginning that was given for it, if any.
-
-    `logprob`: summed over the `sampled` last tokens of `token_ids`; those before them were given. `value`: V at its
-    closing delimiter (design D2).
-    """
-
-    text: str
-    token_ids: tuple[int, ...]
-    logprob: float
-    value: float
-    sampled: int
-
-
-@dataclass(frozen=True, slots=True)
-class Expansion:
-    """The policy's reply, with what it cost."""
-
-    samples: Sequence[Sample]
-    cost: Usage
-
-
-class Policy(Protocol):
-    """Samples actions. Raises `PolicyError` when it can not, however often it tried."""
-
-    @property
-    def has_room(self) -> bool:
-        """The queue runs short: a tree may have several leaves out."""
-
-    async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
-        """Samples of one state. Requests of a `session` share a prefix; a lower `priority` is served first."""
-
-
-class PolicyError(RuntimeError):
-    """The policy gave no reply, though so much was `spent`: the tree fails, without a reward."""
-
-    def __init__(self, message: str, spent: Usage | None = None) -> None:
-        super().__init__(message)
-        self.spent = spent or Usage()
-
-
-class ContextFull(PolicyError):
-    """The state alone fills the policy's context."""
-
-
-class Undecided(PolicyError):
-    """The answer check could not say whether an answer is right."""
-
-
-Judge = Callable[[str], Awaitable[bool]]
-"""Whether an answer is right; raises `Undecided` when it can not be decided."""
-
-Leaks = Callable[[str], Awaitable[bool]]
-"""Whether a plan states the answer that its hint gave away."""
-
-
-async def no_leaks(plan: str) -> bool:
-    """Of who was given no hint."""
-    return False
 
 
 @dataclass(frozen=True, slots=True)

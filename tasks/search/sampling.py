@@ -37,12 +37,12 @@ class Sampling:
         self.tree.add(ask.node, children)
         for node in ask.node.children:
             n = trajectories[node.action.text.strip()]
-            if n and not node.is_terminal:
-                self.to_ask.append((node, replace(ask.draws[0], n=n)))
-            elif n:
+            if node.is_terminal:
                 node.is_closed = True
                 if (reward := node.action.reward) is not None:
                     back_up(node, reward, times=n)
+            elif n:
+                self.to_ask.append((node, replace(ask.draws[0], n=n)))
 
     def close(self, ask: Ask) -> None:
         ask.node.is_closed = True

@@ -16,7 +16,8 @@ from tasks.running.served import SearchPolicy, ServedPolicy, serve_both, verdict
 from tasks.running.stage import Workplace, stage
 from tasks.scoring.accuracy import accuracies
 from tasks.search.beam import best_solution, majority_solution
-from tasks.search.grow import PolicyError, Task, grow
+from tasks.search.grow import Task, grow
+from tasks.search.policy import PolicyError
 from tasks.settings import Evaluation, Search
 
 

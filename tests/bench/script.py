@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from infra.engine.admission import Admission
 from infra.engine.load import Meter
 from infra.engine.usage import Usage
-from tasks.search.grow import Expansion, Sample
 from tasks.search.method import Draw
+from tasks.search.policy import Expansion, Sample
 
 STEP_TOKENS = 24
 """Token ids of every action, as many as a plan step of the micro model has."""
@@ -19,7 +19,7 @@ SOLVED_AT = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4)
 
 
 class Script:
-    """`tasks.search.grow.Policy`: a state's actions follow from its token ids alone. The prompt is one token.
+    """`tasks.search.policy.Policy`: a state's actions follow from its token ids alone. The prompt is one token.
 
     Admission is the product's own, in front of an engine that answers at once: it decides which trees grow first.
     """

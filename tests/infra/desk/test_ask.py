@@ -84,7 +84,7 @@ def test_sql_reads_a_query_from_a_file(store: Store, tmp_path: Path) -> None:
     publish(store, tmp_path, "demo", 1)
     file = tmp_path / "query.sql"
     file.write_text("-- How many?\nselect count(*) as nodes from nodes")
-    assert json.loads(run("sql", "--file", str(file), "--json").output) == [{"nodes": 12}]
+    assert json.loads(run("sql", "--file", str(file), "--json").output) == [{"nodes": 22}]
 
 
 def test_sql_that_is_wrong_or_writes_is_told_plainly(store: Store, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_show_sums_up_a_published_round(store: Store, tmp_path: Path) -> None:
         {"stage": "search", "seconds": 2.0, "cached": True},
         {"stage": "warehouse", "seconds": 2.0, "cached": False},
     ]
-    assert (summary["counts"]["nodes"], summary["counts"]["step_pairs"]) == (12, 2)
+    assert (summary["counts"]["nodes"], summary["counts"]["preferences"]) == (22, 2)
     assert [(row["model"], row["accuracy"], row["n"]) for row in summary["evaluations"]] == [
         ("base", 0.5, 2),
         ("step_apo", 1.0, 2),

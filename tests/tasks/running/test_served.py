@@ -11,8 +11,8 @@ from infra.engine import Completion, Engine, EngineError, PromptTooLong, Reply, 
 from tasks.check import Checker, Verdict
 from tasks.language.format import PLAN_CLOSE, PLAN_OPEN, REFLECTION_CLOSE, SOLUTION_CLOSE, STEP_CLOSE
 from tasks.running.served import SearchPolicy, ServedPolicy, judge
-from tasks.search.grow import ContextFull, PolicyError, Undecided
 from tasks.search.method import Draw, Hint
+from tasks.search.policy import ContextFull, PolicyError, Undecided
 from tasks.settings import Search
 
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from infra.engine.usage import Usage
 from tasks.language.format import PLAN_CLOSE
-from tasks.search.grow import ContextFull, Expansion, PolicyError, Sample, Undecided
 from tasks.search.method import Draw
+from tasks.search.policy import ContextFull, Expansion, PolicyError, Sample, Undecided
 
 
 def step_text(number: int, what: str) -> str:

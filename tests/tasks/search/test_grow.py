@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tasks.language.format import Kind
-from tasks.search.grow import Expansion, Grown, Sample, Task, grow, judged, method, too_deep
+from tasks.search.grow import Grown, Task, grow, judged, method, too_deep
 from tasks.search.method import Draw
+from tasks.search.policy import Expansion, Sample
 from tasks.search.puct import Puct
 from tasks.search.stepwise import Stepwise
 from tasks.search.tree import Child, Origin

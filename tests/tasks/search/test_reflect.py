@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from infra.engine.usage import Usage
 from tasks.language.format import PLAN_CLOSE, PLAN_OPEN, Kind, question_prompt, verdict
-from tasks.search.grow import ContextFull, Expansion, Grown, PolicyError, Sample, Task, Undecided, grow, method
+from tasks.search.grow import Grown, Task, grow, method
 from tasks.search.method import Draw
+from tasks.search.policy import ContextFull, Expansion, PolicyError, Sample, Undecided
 from tasks.search.reflect import Reflect
 from tasks.search.tree import Child, Origin, Tree
 from tasks.settings import Search
@@ -135,9 +136,9 @@ def test_a_right_first_attempt_asks_for_no_reflection() -> None:
 
 
 def test_it_reflects_on_the_first_failure_and_then_on_the_last_until_one_is_right() -> None:
-    policy = Lepa("5", "6", "4", "7", "7")
-    assert [answer for _, _, answer, _ in ends(tried(policy, n=2))] == ["5", "6", "4", "7"]
-    assert reflected_on(policy) == ["5", "4"]
+    policy = Lepa("5", "6", "4", "3", "7", "7")
+    assert [answer for _, _, answer, _ in ends(tried(policy, n=2, trials=5))] == ["5", "6", "4", "3", "7"]
+    assert reflected_on(policy) == ["5", "4", "3"]
     assert policy.answers == ["7"]
 
 
@@ -152,7 +153,7 @@ def test_at_most_so_many_trials(trials: int) -> None:
 
 def test_a_plan_that_states_the_answer_ends_there_without_a_reward() -> None:
     """No solution is asked for, and the next trial reflects on what failed before."""
-    policy = Lepa("5", plan=[step_text(1, "Add."), step_text(2, "It is 7.")])
+    policy = Lepa("5", plan=[step_text(1, "It is 7."), step_text(2, "Add.")])
     found = tried(policy, trials=3)
     assert ends(found) == [("solution", "policy", "5", -1.0), ("leaked", "hint", None, None)]
     assert reflected_on(policy) == ["5", "5"]
@@ -165,6 +166,18 @@ def test_a_plan_that_states_the_answer_ends_there_without_a_reward() -> None:
     )
     assert [row["visits"] for row in found.node_rows if row["origin"] == "hint"] == [0, 0, 0]
     assert (found.tree_rows[0]["visits"], found.tree_rows[0]["is_solved"]) == (1, False)
+
+
+def test_an_attempt_that_breaks_off_behind_its_plan_is_malformed() -> None:
+    """Only a plan under a hint is asked for without its solution."""
+
+    class BreaksOff(Lepa):
+        def _said(self, seen: str, draw: Draw) -> str:
+            return PLAN_CLOSE if seen == ASKED + COUNT else super()._said(seen, draw)
+
+    policy = BreaksOff()
+    assert ends(tried(policy)) == [("malformed", "policy", None, -1.0)]
+    assert len(policy.seen) == 2
 
 
 def test_a_leak_of_one_trial_does_not_end_the_next() -> None:

@@ -17,7 +17,8 @@ from tasks.records import frame
 from tasks.running.served import ServedPolicy, Written
 from tasks.scoring.accuracy import accuracies
 from tasks.scoring.ranking import Ranked, held_out, pooled_auc, rankings, sibling_auc, steps_of
-from tasks.search.grow import PolicyError, Task, grow
+from tasks.search.grow import Task, grow
+from tasks.search.policy import PolicyError
 from tasks.settings import Evaluation, Search
 from tasks.stages.evaluate import sample as evaluated
 from tests.sql.handmade import NODES, ROUND

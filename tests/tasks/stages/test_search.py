@@ -110,9 +110,11 @@ def test_a_question_is_solved_by_a_hint_where_nothing_else_was_right() -> None:
         ended("b", 1.0),
         ended("b", 1.0, origin="hint"),
         ended("c", 1.0, origin="hint"),
+        ended("e", 1.0, origin="hint"),
+        ended("e", -1.0),
         ended("d", -1.0, origin="hint"),
         node("tries/d", 3, 0, 1, "leaked", "", **HINTED),
         node("tries/c", 3, 0, 1, "leaked", "", **HINTED),
     ]
-    told = counted(frame("trees", [sampled(name) for name in "abcd"]), frame("nodes", nodes))
-    assert (told["hinted"], told["leaked"]) == (2, 2)
+    told = counted(frame("trees", [sampled(name) for name in "abcde"]), frame("nodes", nodes))
+    assert (told["hinted"], told["leaked"]) == (3, 2)
