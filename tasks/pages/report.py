@@ -10,7 +10,7 @@ from infra.desk.summary import Row, Section, headline, sections
 from infra.environment import environment
 from infra.store import Store
 from infra.store.rounds import Title
-from tasks.pages.curve import as_image
+from tasks.running.curve import as_image
 from tasks.running.progress import show_page, words
 
 ROW, LEFT, RIGHT, WIDTH = 22, 300, 40, 860

@@ -1,4 +1,4 @@
-"""Decides which round a run is of: its campaign, its number, whether it fits, what it starts from. Nothing is spent yet.
+"""Decides which round a run is of, before anything is spent: its campaign, number and start, and whether it fits.
 
 A campaign keeps its base model, since every round's policy and token ids come from it. A published round keeps its
 recipe and its question source: another choice of these is another campaign, never the same round under new contents.

@@ -19,7 +19,7 @@ from typing import Any
 
 from infra.engine import engines_stopped
 from infra.environment import ROOT, device, environment, gpus
-from tasks.pages.curve import show_curve
+from tasks.running.curve import show_curve
 from tasks.running.progress import Progress, in_the_ui
 from tasks.running.stage import Workplace
 

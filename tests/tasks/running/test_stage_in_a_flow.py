@@ -103,7 +103,7 @@ def test_work_that_is_tried_again_goes_on_with_its_bar(store: Store, prefect: di
 CURVE = """
 from prefect import flow
 from prefect.client.orchestration import get_client
-from tasks.pages.curve import show_curve
+from tasks.running.curve import show_curve
 
 @flow(persist_result=False)
 def training():

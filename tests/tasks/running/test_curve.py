@@ -2,7 +2,7 @@
 
 import re
 
-from tasks.pages.curve import curve_svg
+from tasks.running.curve import curve_svg
 
 
 def test_a_curve_has_its_ends_and_no_more_points_than_pixels() -> None:
