@@ -179,7 +179,7 @@ def refuse_blank(model: "PreTrainedModel") -> None:
 
 
 def refuse_rescaled_logits(model: "PreTrainedModel", prompt: list[int]) -> None:
-    """trainers.sft reads V off the last hidden state: right only where logits are the head's output.
+    """The value loss reads V off the last hidden state: right only where logits are the head's output.
 
     The head is enlarged for it, since logits of a small model pass a soft cap almost unchanged.
     """

@@ -1,31 +1,20 @@
-"""The model folder: the form in which policies travel between trainers, engines and the store (D1b, D2).
+"""A model folder as trainers read and write it (infra/contract/model_folder.py says what is in it)."""
 
-config.json, generation_config.json, model.safetensors    untied embeddings; float32 (CPU) or bfloat16 (CUDA)
-tokenizer.json, tokenizer_config.json                     copied byte for byte from checkpoint to checkpoint
-policy.json    {"good", "bad", "eos": token ids, "knows_format": trained on the XML format}
-probe.json     what an engine must reproduce before it may serve this folder
-"""
-
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
+from infra.contract.model_folder import TOLERANCE, Probe, ProbeSequence, ValueWords
 from trainers.checkpoint import refuse_not_finite
 from trainers.config import ConfigError
 
 GOOD, BAD = "<|good|>", "<|bad|>"
 """The two words of the vocabulary that hold the value: V(s) = tanh((z_good - z_bad) / 2)."""
-
-TOLERANCE = {"float32": 1e-3, "bfloat16": 0.15}
-"""Difference of a probe's log-probs, in nats, that is rounding. In float32 the largest: vLLM against transformers 2e-5.
-In bfloat16 the mean: between two ways to compute SmolLM2 .076, and 1.2 at a single position."""
 
 PROBE_TEXT = """<question>
 Natalia sold clips to 48 of her friends in April, and then she sold half as many clips in May.
@@ -44,20 +33,6 @@ Forward = Callable[[torch.Tensor], torch.Tensor]
 """Token ids [1, length] int64 -> logits [1, length, vocabulary]."""
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Content of policy.json: the ids of the two value words and of the end of sequence."""
-
-    good: int
-    bad: int
-    eos: int
-    knows_format: bool
-
-    @classmethod
-    def read(cls, folder: Path) -> "Policy":
-        return cls(**json.loads((folder / "policy.json").read_text()))
-
-
 def load_model(folder: Path) -> PreTrainedModel:
     """The folder's model in float32, whatever precision it was saved in: the master weights of training."""
     return AutoModelForCausalLM.from_pretrained(
@@ -74,8 +49,8 @@ def save(
     model: PreTrainedModel,
     weights: Mapping[str, torch.Tensor],
     dtype: torch.dtype,
-    policy: Policy,
-    probe: Mapping[str, Any],
+    words: ValueWords,
+    probe: Probe,
     tokenizer_files: Sequence[Path],
 ) -> None:
     """Write the whole model folder beside its place, then move it there: a folder that exists is complete.
@@ -89,8 +64,8 @@ def save(
     model.save_pretrained(unfinished, state_dict={name: tensor.to(dtype) for name, tensor in weights.items()})
     for path in tokenizer_files:
         shutil.copy(path, unfinished / path.name)
-    (unfinished / "policy.json").write_text(json.dumps(asdict(policy)) + "\n")
-    (unfinished / "probe.json").write_text(json.dumps(probe) + "\n")
+    words.write(unfinished)
+    probe.write(unfinished)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(unfinished, folder)
 
@@ -105,11 +80,11 @@ def tokenizer_files(folder: Path) -> list[Path]:
 def make_probe(
     forward: Forward,
     tokenizer: PreTrainedTokenizerBase,
-    policy: Policy,
+    words: ValueWords,
     dtype: torch.dtype,
     device: torch.device,
-) -> dict[str, Any]:
-    """The probe of a model (D1b): log-probs, by its own forward, of the token after each of a few prompts.
+) -> Probe:
+    """The probe of a model (design D1b): log-probs, by its own forward, of the token after each of a few prompts.
 
     Each sequence asks for the two value words, so that V is proven too, and for the likeliest others, where
     a head that does not belong to the body differs most. Raises ConfigError where a log-prob is not finite.
@@ -125,12 +100,8 @@ def make_probe(
         if length > len(ids):
             break
         logprobs = positions[length - 1]
-        likely = [
-            token
-            for token in logprobs.topk(PROBE_LIKELY + 2).indices.tolist()
-            if token not in (policy.good, policy.bad)
-        ]
-        token_ids = [policy.good, policy.bad, *likely[:PROBE_LIKELY]]
-        sequences.append({"prompt": ids[:length], "token_ids": token_ids, "logprobs": logprobs[token_ids].tolist()})
-    name = str(dtype).removeprefix("torch.")
-    return {"dtype": name, "tolerance": TOLERANCE[name], "sequences": sequences}
+        likely = [n for n in logprobs.topk(PROBE_LIKELY + 2).indices.tolist() if n not in (words.good, words.bad)]
+        asked = [words.good, words.bad, *likely[:PROBE_LIKELY]]
+        sequences.append(ProbeSequence(prompt=ids[:length], token_ids=asked, logprobs=logprobs[asked].tolist()))
+    name: Any = str(dtype).removeprefix("torch.")
+    return Probe(dtype=name, tolerance=TOLERANCE[name], sequences=sequences)

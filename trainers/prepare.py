@@ -12,24 +12,26 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
+from infra.contract import disk
+from infra.contract.model_folder import ValueWords
 from trainers import checkpoint
-from trainers.config import ConfigError, main
+from trainers.config import Config, ConfigError, main
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-@dataclass(frozen=True, kw_only=True)
-class Prepare:
-    model: Annotated[str, "hub id, or folder of a model"]
-    output: Annotated[Path, "folder for model/ and summary.json"]
-    knows_format: Annotated[bool, "the model was trained on the XML format: it needs no few-shot examples"]
-    revision: Annotated[str | None, "commit of the hub's model; null: the newest, or a folder"] = None
+class Prepare(Config):
+    model: str = Field(description="Hub id, or folder of a model.")
+    output: Path = Field(description="Folder for model/ and summary.json.")
+    knows_format: bool = Field(description="The model was trained on the XML format: it needs no worked examples.")
+    revision: str | None = Field(None, description="Commit of the hub's model; null: the newest, or a folder.")
 
 
 def prepare(config: Prepare) -> None:
@@ -46,22 +48,22 @@ def prepare(config: Prepare) -> None:
     good, bad = add_value_words(model, tokenizer)
     drop_sampling_defaults(model, tokenizer)
     model.to(device).eval()
-    policy = model_folder.Policy(good, bad, tokenizer.eos_token_id, config.knows_format)
-    probe = model_folder.make_probe(lambda ids: model(input_ids=ids).logits, tokenizer, policy, dtype, device)
+    words = ValueWords(good=good, bad=bad, eos=tokenizer.eos_token_id, knows_format=config.knows_format)
+    probe = model_folder.make_probe(lambda ids: model(input_ids=ids).logits, tokenizer, words, dtype, device)
     with _refusing(config.model):
-        checkpoint.refuse_rescaled_logits(model, probe["sequences"][0]["prompt"])
+        checkpoint.refuse_rescaled_logits(model, probe.sequences[0].prompt)
 
     tokenizer_folder = config.output / "tokenizer"
     tokenizer.save_pretrained(tokenizer_folder)
     files = model_folder.tokenizer_files(tokenizer_folder)
-    model_folder.save(config.output / "model", model, model.state_dict(), dtype, policy, probe, files)
+    model_folder.save(config.output / "model", model, model.state_dict(), dtype, words, probe, files)
     shutil.rmtree(tokenizer_folder)
     summary = {
         "parameters": model.num_parameters(),
         "vocabulary": model.get_output_embeddings().weight.shape[0],
         "seconds": round(time.monotonic() - started, 3),
     }
-    (config.output / "summary.json").write_text(json.dumps(summary, indent=1) + "\n")
+    disk.write(config.output / "summary.json", json.dumps(summary, indent=1) + "\n")
     print(json.dumps(summary), flush=True)
 
 

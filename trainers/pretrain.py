@@ -1,58 +1,51 @@
-"""Pretrains a small Llama and its tokenizer from a file of texts (the micro base).
-
-    python -m trainers.pretrain config.json
+"""Pretrains a small Llama and its tokenizer from a file of texts: the micro base.
 
 The corpus is JSON lines {"text": ...}; each text is closed by the end-of-text token, batches hold texts of like length.
+Run as: python -m trainers.pretrain config.json
 """
 
 import json
 import random
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from pydantic import Field
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
 from torch.nn.utils.rnn import pad_sequence
 from torch.optim.lr_scheduler import LambdaLR
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from trainers.config import Config, File, main
 from trainers.schedule import share_of_peak
 
 END = "<|end|>"
 IGNORED = -100  # label of padding
 
 
-@dataclass(frozen=True)
-class PretrainConfig:
-    corpus: Path
-    output: Path
-    vocabulary: int  # tokens, delimiters included
-    delimiters: list[str]  # strings that are one token each
-    largest_number: int  # numbers up to this one are one token each
-    hidden: int
-    intermediate: int
-    layers: int
-    heads: int
-    positions: int
-    updates: int
-    batch_size: int  # texts
-    learning_rate: float
-    weight_decay: float
-    warmup_ratio: float
-    seed: int
-    threads: int
+class Pretrain(Config):
+    corpus: File = Field(description="Texts, as JSON lines.")
+    output: Path = Field(description="Folder of the model.")
+    vocabulary: int = Field(ge=1, description="Tokens, delimiters included.")
+    delimiters: list[str] = Field(description="Strings that are one token each.")
+    largest_number: int = Field(ge=0, description="Numbers up to this one are one token each.")
+    hidden: int = Field(ge=1, description="Width of the model.")
+    intermediate: int = Field(ge=1, description="Width inside its MLPs.")
+    layers: int = Field(ge=1, description="Of the model.")
+    heads: int = Field(ge=1, description="Of its attention.")
+    positions: int = Field(ge=1, description="Longest sequence in tokens.")
+    updates: int = Field(ge=1, description="Of the optimiser.")
+    batch_size: int = Field(ge=1, description="Texts an update.")
+    learning_rate: float = Field(gt=0, description="Peak.")
+    weight_decay: float = Field(ge=0, description="Of matrices.")
+    warmup_ratio: float = Field(ge=0, lt=1, description="Share of the updates.")
+    seed: int = Field(description="Of weights and order.")
+    threads: int = Field(ge=1, description="Of torch.")
 
 
-def load_config(path: Path) -> PretrainConfig:
-    raw = json.loads(path.read_text())
-    return PretrainConfig(**{**raw, "corpus": Path(raw["corpus"]), "output": Path(raw["output"])})
-
-
-def train_tokenizer(texts: list[str], config: PretrainConfig) -> PreTrainedTokenizerFast:
+def train_tokenizer(texts: list[str], config: Pretrain) -> PreTrainedTokenizerFast:
     """Byte-level BPE whose words keep their leading space; delimiters are ordinary (not special) added tokens."""
     tokenizer = Tokenizer(models.BPE())
     words = Regex(r" ?[A-Za-z]+| ?\d{1,2}| ?[^\sA-Za-z\d]|\s")
@@ -82,7 +75,7 @@ def train_tokenizer(texts: list[str], config: PretrainConfig) -> PreTrainedToken
     )
 
 
-def build_model(tokenizer: PreTrainedTokenizerFast, config: PretrainConfig) -> LlamaForCausalLM:
+def build_model(tokenizer: PreTrainedTokenizerFast, config: Pretrain) -> LlamaForCausalLM:
     """Untied embeddings: an engine that swaps weights in place serves a wrong model when they are tied."""
     return LlamaForCausalLM(
         LlamaConfig(
@@ -121,7 +114,7 @@ def batches(examples: list[torch.Tensor], size: int, seed: int) -> Iterator[tupl
             )
 
 
-def pretrain(config: PretrainConfig) -> None:
+def pretrain(config: Pretrain) -> None:
     torch.manual_seed(config.seed)
     torch.set_num_threads(config.threads)
     texts = [json.loads(line)["text"] for line in config.corpus.open()]
@@ -135,7 +128,7 @@ def pretrain(config: PretrainConfig) -> None:
     tokenizer.save_pretrained(config.output)
 
 
-def _fit(model: LlamaForCausalLM, examples: list[torch.Tensor], config: PretrainConfig) -> None:
+def _fit(model: LlamaForCausalLM, examples: list[torch.Tensor], config: Pretrain) -> None:
     matrices = [p for p in model.parameters() if p.ndim > 1]
     others = [p for p in model.parameters() if p.ndim <= 1]
     optimizer = torch.optim.AdamW(
@@ -159,8 +152,8 @@ def _fit(model: LlamaForCausalLM, examples: list[torch.Tensor], config: Pretrain
         schedule.step()
         if update % 50 == 0 or update == config.updates:
             line = {
-                "step": update,
-                "steps": config.updates,
+                "update": update,
+                "updates": config.updates,
                 "loss": round(loss.item(), 4),
                 "seconds": round(time.monotonic() - started, 1),
             }
@@ -174,4 +167,4 @@ def _without(delimiters: list[str], text: str) -> str:
 
 
 if __name__ == "__main__":
-    pretrain(load_config(Path(sys.argv[1])))
+    raise SystemExit(main(Pretrain, pretrain, __doc__))

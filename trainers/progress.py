@@ -1,6 +1,6 @@
 """What a trainer tells while it runs, and what it needs to go on after it was killed.
 
-progress.jsonl: one JSON object an update, flushed: {"step", "steps", "seconds", "loss", "learning_rate", …}.
+progress.jsonl: one JSON object an update, flushed: {"update", "updates", "seconds", "loss", "learning_rate", …}.
 """
 
 import json
@@ -22,7 +22,7 @@ class Progress(TrainerCallback):
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if not state.is_world_process_zero:
             return
-        kept = [line for line in lines(self.path) if line["step"] <= state.global_step]
+        kept = [line for line in lines(self.path) if line["update"] <= state.global_step]
         self.path.write_text("".join(json.dumps(line) + "\n" for line in kept))
         self.last = kept[-1] if kept else {}
         self.started = time.monotonic() - self.last.get("seconds", 0.0)
@@ -42,7 +42,7 @@ class Progress(TrainerCallback):
                 f"loss {logs['loss']} at update {state.global_step}: lower learning_rate or check the rows"
             )
         seconds = round(time.monotonic() - self.started, 3)
-        self.last = {"step": state.global_step, "steps": state.max_steps, "seconds": seconds, **logs}
+        self.last = {"update": state.global_step, "updates": state.max_steps, "seconds": seconds, **logs}
         line = json.dumps(self.last)
         with self.path.open("a") as file:
             file.write(line + "\n")

@@ -5,58 +5,72 @@ Optimiser and schedule are the paper's (methods.md 1.8): AdamW without weight de
 float32 weights, activations re-computed. CPU: float32.
 """
 
-import dataclasses
 import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from datasets import Dataset
+from pyarrow.parquet import read_schema
 from safetensors import safe_open
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from infra.contract import disk
+from infra.contract.model_folder import ValueWords
 from trainers import model_folder
-from trainers.config import ConfigError, TrainingConfig, write_whole
+from trainers.config import ConfigError
 from trainers.device import device
 from trainers.progress import Progress, last_checkpoint
 
+if TYPE_CHECKING:
+    from trainers.learn import Learn
 
-def begin(config: TrainingConfig) -> bool:
+
+def begin(config: "Learn") -> bool:
     """Claim config.output for this config. False: the finished run of the very same config is there."""
-    written = json.dumps(dataclasses.asdict(config), default=str, indent=1) + "\n"
+    written = config.model_dump_json(indent=1) + "\n"
     path = config.output / "config.json"
     if path.is_file() and path.read_text() != written:
         raise ConfigError(f"output: {config.output} holds a run of another config; choose a new folder or delete it")
     config.output.mkdir(parents=True, exist_ok=True)
-    write_whole(path, written)  # the other processes of this run are reading it
+    disk.write(path, written)  # the other processes of this run are reading it
     return not (config.output / "summary.json").is_file()
 
 
 def rows(
     args: TrainingArguments,
-    path: Path,
+    config: "Learn",
     columns: Sequence[str],
-    max_length: int,
     wanted: Callable[[dict[str, Any]], bool] = lambda row: True,
 ) -> Dataset:
-    """The wanted rows of a Parquet file, memory-mapped, whose prompt leaves room for at least one token."""
+    """The wanted rows of the lesson, memory-mapped, whose prompt leaves room for at least one token."""
+    path = config.lesson
+    if lacking := set(columns) - set(read_schema(path).names):
+        raise ConfigError(
+            f"lesson: {path} has no column {', '.join(sorted(lacking))}: this loss learns from the table "
+            f"{config.loss.learns_from}"
+        )
     with args.main_process_first():
         table = Dataset.from_parquet(str(path), columns=list(columns), cache_dir=f"{args.output_dir}/rows")
-        kept = table.filter(lambda row: len(row["prompt_ids"]) < max_length and wanted(row))
+        kept = table.filter(lambda row: len(row["prompt_ids"]) < config.max_length and wanted(row))
     if not len(kept):
-        raise ConfigError(f"{path} has no row to train on: {len(table)} rows, none whose prompt is below max_length")
+        raise ConfigError(
+            f"lesson: {path} has no row to train on: of {len(table)} rows none has what the loss learns from and a "
+            "prompt below max_length"
+        )
     return kept
 
 
-def arguments(config: TrainingConfig) -> dict[str, Any]:
+def arguments(config: "Learn") -> dict[str, Any]:
     """Keyword arguments of TRL's SFTConfig and DPOConfig."""
     on_cuda = device().type == "cuda"
     return {
         "output_dir": str(config.output / "checkpoints"),
         "learning_rate": config.learning_rate,
+        "num_train_epochs": config.epochs,
         "per_device_train_batch_size": config.rows_at_once,
         "gradient_accumulation_steps": config.passes,
         # Else the micro-batches' gradients add up unsharded, on every GPU those of all parameters.
@@ -80,17 +94,17 @@ def arguments(config: TrainingConfig) -> dict[str, Any]:
     }
 
 
-def run(trainer: Trainer, config: TrainingConfig, policy: model_folder.Policy) -> None:
+def run(trainer: Trainer, config: "Learn", words: ValueWords) -> None:
     """Train from the newest checkpoint on; write output/model and, last of all, output/summary.json.
 
-    `policy`: what the trained model's policy.json says.
+    `words`: what the trained model's policy.json says.
     """
     progress = Progress(config.output)
     trainer.add_callback(progress)
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_checkpoint(config.output / "checkpoints")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else False)
-    save_trained(trainer, config, policy)
+    save_trained(trainer, config, words)
     if trainer.is_world_process_zero():
         start, end = (weights_digest(folder) for folder in (config.model, config.output / "model"))
         summary = {
@@ -100,7 +114,7 @@ def run(trainer: Trainer, config: TrainingConfig, policy: model_folder.Policy) -
             "unchanged": start == end,
             **progress.last,
         }
-        write_whole(config.output / "summary.json", json.dumps(summary, indent=1) + "\n")
+        disk.write(config.output / "summary.json", json.dumps(summary, indent=1) + "\n")
         shutil.rmtree(config.output / "checkpoints")
 
 
@@ -118,7 +132,7 @@ def weights_digest(folder: Path) -> str:
     return hashlib.sha256(b"".join(tensors[name] for name in sorted(tensors))).hexdigest()
 
 
-def save_trained(trainer: Trainer, config: TrainingConfig, policy: model_folder.Policy) -> None:
+def save_trained(trainer: Trainer, config: "Learn", words: ValueWords) -> None:
     """Every process takes part: a sharded model runs the probe and gathers its weights together."""
     accelerator = trainer.accelerator
     dtype = torch.bfloat16 if accelerator.device.type == "cuda" else torch.float32
@@ -127,7 +141,7 @@ def save_trained(trainer: Trainer, config: TrainingConfig, policy: model_folder.
         probe = model_folder.make_probe(
             lambda ids: model(input_ids=ids).logits,
             model_folder.load_tokenizer(config.model),
-            policy,
+            words,
             dtype,
             accelerator.device,
         )
@@ -138,7 +152,7 @@ def save_trained(trainer: Trainer, config: TrainingConfig, policy: model_folder.
             accelerator.unwrap_model(model),
             weights,
             dtype,
-            policy,
+            words,
             probe,
             model_folder.tokenizer_files(config.model),
         )

@@ -2,7 +2,7 @@
 
 from infra.engine.client import Engine
 from infra.engine.load import Load
-from infra.engine.model_folder import ModelFolder, PolicyWords
+from infra.engine.model_folder import ModelFolder
 from infra.engine.pair import side_by_side
 from infra.engine.proof import WrongModel
 from infra.engine.reply import Completion, EngineError, PromptTooLong, Reply
@@ -18,7 +18,6 @@ __all__ = [
     "Load",
     "ModelChanged",
     "ModelFolder",
-    "PolicyWords",
     "PromptTooLong",
     "Reply",
     "Usage",

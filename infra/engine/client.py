@@ -21,10 +21,10 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from infra.contract.model_folder import ValueWords
 from infra.engine.admission import Admission, Prefix
 from infra.engine.connections import Connections
 from infra.engine.load import Clock, Load, Meter
-from infra.engine.model_folder import PolicyWords
 from infra.engine.reply import EngineError, InvalidReply, PromptTooLong, Reply, parse_logprobs, parse_reply
 from infra.engine.usage import Usage
 from infra.engine.wire import completion_request, greet, post
@@ -56,7 +56,7 @@ class Engine:
     def __init__(
         self,
         addresses: Sequence[str],
-        words: PolicyWords,
+        words: ValueWords,
         vocabulary: int,
         *,
         budget: int | None = None,

@@ -10,14 +10,14 @@ import math
 import uuid
 from dataclasses import dataclass
 
+from infra.contract.model_folder import TOLERANCE, ProbeSequence
 from infra.engine.client import Engine
-from infra.engine.model_folder import ModelFolder, ProbeSequence
+from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
 
 SURE = 1.0
 """Margin of the likeliest token over the next, in nats, that rounding does not turn around."""
-ROUNDING = 0.15
-"""Mean difference, in nats, that is rounding in bfloat16: between two ways to compute SmolLM2-135M it was .076."""
+ROUNDING = TOLERANCE["bfloat16"]
 AGREEMENT = 0.9
 """Share of the sure positions at which the likeliest token must be the probe's."""
 

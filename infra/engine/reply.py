@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from infra.engine.model_folder import PolicyWords
+from infra.contract.model_folder import ValueWords
 from infra.engine.usage import Usage
 
 CLIPPED = -9999.0
@@ -67,7 +67,7 @@ def value(good: float, bad: float) -> float:
     return math.tanh((good - bad) / 2)
 
 
-def parse_reply(body: bytes, n: int, words: PolicyWords, vocabulary: int) -> Reply:
+def parse_reply(body: bytes, n: int, words: ValueWords, vocabulary: int) -> Reply:
     """Reads a response of `/v1/completions` for one prompt; of its usage, the tokens.
 
     Raises InvalidReply for anything but n full choices.
@@ -110,7 +110,7 @@ def _count(tokens: Any) -> int:
     return tokens
 
 
-def _completion(choice: dict[str, Any], words: PolicyWords, vocabulary: int) -> Completion:
+def _completion(choice: dict[str, Any], words: ValueWords, vocabulary: int) -> Completion:
     token_ids, given = choice["token_ids"], choice["logprobs"]
     logprobs, tops = given["token_logprobs"], given["top_logprobs"]
     good, bad = _key(words.good), _key(words.bad)

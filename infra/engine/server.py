@@ -20,7 +20,7 @@ import httpx
 import psutil
 from pydantic import BaseModel, Field, ValidationError
 
-from infra import disk
+from infra.contract import disk
 from infra.engine.connections import bearer
 from infra.engine.launch import arguments, environment, launch_signature
 from infra.engine.model_folder import ModelFolder

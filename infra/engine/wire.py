@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
+from infra.contract.model_folder import ValueWords
 from infra.engine.connections import Connections
-from infra.engine.model_folder import PolicyWords
 from infra.engine.reply import EngineError, InvalidReply, parse_body
 
 NEVER = -100.0
@@ -32,7 +32,7 @@ class Greeting:
 
 
 def completion_request(
-    words: PolicyWords, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int], *, cache_salt: str, **sampling: Any
+    words: ValueWords, prompt_ids: Sequence[int], logprob_token_ids: Sequence[int], *, cache_salt: str, **sampling: Any
 ) -> dict[str, Any]:
     """The body of a completion request, but for the model's name.
 

@@ -23,7 +23,7 @@ import httpx
 import psutil
 from pydantic import BaseModel
 
-from infra import disk
+from infra.contract import disk
 from infra.environment import add_stack, stack_variables
 from infra.stack import api, variables, weed
 from infra.stack.deploying import Deploy, deploying

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from infra import disk
+from infra.contract import disk
 
 PATIENCE = 10.0
 """Seconds that a process gets to end after it was asked to."""

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
-from infra import disk
+from infra.contract import disk
 from infra.environment import stack_variables
 
 OURS = "# Written by `cpl up`: `prefect` commands in this folder talk to the local stack.\n"

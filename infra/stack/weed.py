@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from infra import disk
+from infra.contract import disk
 
 ROLES = ("s3", "master", "volume", "filer")
 GRPC_OFFSET = 10_000

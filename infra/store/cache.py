@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from infra.disk import room_in
+from infra.contract.disk import room_in
 from infra.store.manifest import StoredObject
 
 CHEAP = 64 << 20

@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from infra.contract.faults import described
 from infra.store.bucket import WAY_OUT
 from infra.store.s3 import StoreError
 
@@ -175,20 +176,13 @@ def read_manifest(data: bytes, uri: str) -> tuple[Manifest, Ref]:
         if not uri.endswith(f"/{manifest.prefix}/{MANIFEST}"):
             raise ValueError(f"it is that of {manifest.prefix}")
     except ValidationError as problem:
-        raise ManifestRefused(f"{uri} is refused: {described(problem)}. {NOT_OURS}") from problem
+        raise ManifestRefused(f"{uri} is refused: {described(problem, most=3)}. {NOT_OURS}") from problem
     except ValueError as problem:
         raise ManifestRefused(f"{uri} is refused: {problem}. {NOT_OURS}") from problem
     return manifest, ref
 
 
 NOT_OURS = f"The factory did not write it so: find out who else may write to this store. {WAY_OUT}"
-
-
-def described(problem: ValidationError, most: int = 3) -> str:
-    """What pydantic found wrong, in a line."""
-    errors = problem.errors(include_url=False, include_input=False)
-    said = [f"{'.'.join(map(str, error['loc'])) or 'it'}: {error['msg']}" for error in errors[:most]]
-    return "; ".join(said + ["…"] * (len(errors) > most))
 
 
 def _version(document: dict[str, Any], data: bytes, format: int) -> str:

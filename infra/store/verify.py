@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from infra.contract.faults import described
 from infra.store.garbage import READS_AT_ONCE, is_manifest, read_all
-from infra.store.manifest import Manifest, Pointer, Ref, described
+from infra.store.manifest import Manifest, Pointer, Ref
 from infra.store.s3 import StoreDown, StoreError
 from infra.store.store import Damaged, Store
 
@@ -70,7 +71,7 @@ def _follow(store: Store, name: str, needed: dict[str, set[str]]) -> Iterator[Fa
     try:
         pointer = Pointer.model_validate_json(store.get(name))
     except ValidationError as problem:
-        yield Fault(name, f"it is no pointer: {described(problem)}", (), is_useless=True)
+        yield Fault(name, f"it is no pointer: {described(problem, most=3)}", (), is_useless=True)
         return
     except StoreDown:
         raise

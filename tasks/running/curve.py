@@ -13,7 +13,7 @@ POINTS = WIDTH - 2 * MARGIN
 
 def show_curve(name: str, progress: Sequence[dict[str, Any]]) -> None:
     """Publishes the curve of `loss` over updates, with the last figures in words below it."""
-    picture = as_image(curve_svg([(line["step"], line["loss"]) for line in progress]), f"loss of {name}")
+    picture = as_image(curve_svg([(line["update"], line["loss"]) for line in progress]), f"loss of {name}")
     last = progress[-1]
     figures = "\n".join(f"| {key} | {value:.5g} |" for key, value in last.items() if isinstance(value, (int, float)))
     show_page(

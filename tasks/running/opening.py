@@ -1,4 +1,4 @@
-"""Decides which round a run is of, before anything is spent: its campaign, number and start, and whether it fits.
+"""Decides which round a run is of, whether it fits its campaign, and what it starts from. Nothing is spent yet.
 
 A campaign keeps its base model, since every round's policy and token ids come from it. A published round keeps its
 recipe and its question source: another choice of these is another campaign, never the same round under new contents.

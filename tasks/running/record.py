@@ -17,7 +17,7 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
-from infra.disk import room_in
+from infra.contract.disk import room_in
 from infra.engine import tenant
 from infra.environment import environment
 from infra.store import Ref, Store, rounds

@@ -38,7 +38,7 @@ from prefect.states import Completed
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from infra.disk import room_in
+from infra.contract.disk import room_in
 from infra.environment import environment
 from infra.file_locks import locked, remote_kind
 from infra.store import Damaged, Manifest, Ref, Store, StoredObject

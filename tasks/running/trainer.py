@@ -140,8 +140,8 @@ def _follow(workplace: Workplace, title: str, process: subprocess.Popen[bytes], 
             shown = len(lines)
             heard = time.monotonic()
             last = lines[-1]
-            progress = progress or Progress(workplace, title, total=last["steps"])
-            if progress.show(last["step"], f"loss {last['loss']:.4f}"):
+            progress = progress or Progress(workplace, title, total=last["updates"])
+            if progress.show(last["update"], f"loss {last['loss']:.4f}"):
                 with in_the_ui(workplace.log):
                     show_curve(title, lines)
         if ended:

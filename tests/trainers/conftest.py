@@ -1,4 +1,4 @@
-"""A tiny Llama with one token a character, and rows of both training tables, built here."""
+"""A tiny Llama with one token a character, and rows of both lessons' tables, built here."""
 
 import json
 from collections.abc import Callable
@@ -12,18 +12,19 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from tokenizers.trainers import BpeTrainer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from trainers.learn import Learn, train
 from trainers.model_folder import PROBE_TEXT, load_tokenizer
 from trainers.prepare import Prepare, prepare
 
 EOS = "<eos>"
 IDS = pl.List(pl.Int32)
-SFT_TYPES = {
+IMITATION_TYPES = {
     "prompt_ids": IDS,
     "completion_ids": IDS,
     "value_positions": IDS,
     "value_targets": pl.List(pl.Float32),
 }
-PAIR_TYPES = {"prompt_ids": IDS, "chosen_ids": IDS, "rejected_ids": IDS}
+PREFERENCE_TYPES = {"prompt_ids": IDS, "chosen_ids": IDS, "rejected_ids": IDS}
 
 
 def character_tokenizer() -> PreTrainedTokenizerFast:
@@ -86,31 +87,31 @@ def encode(folder: Path) -> Callable[[str], list[int]]:
 
 
 @pytest.fixture(scope="session")
-def examples(tmp_path_factory: pytest.TempPathFactory, encode: Callable[[str], list[int]]) -> Path:
-    """24 rows of sft_examples: every third trains values only; lengths and numbers of values differ."""
+def imitations(tmp_path_factory: pytest.TempPathFactory, encode: Callable[[str], list[int]]) -> Path:
+    """24 imitations: every third trains values only; lengths and numbers of values differ."""
     rows: list[dict[str, Any]] = []
     for i in range(24):
         steps = [f"{i * 7 % 10}+{k}{'x' * (i % 5)}\n" for k in range(1 + i % 3)]
-        is_policy = i % 3 != 2
+        weight = float(i % 3 != 2)
         ends = [len(encode("".join(steps[: k + 1]))) - 1 for k in range(len(steps))]
         rows.append(
             {
-                "example_id": str(i),
-                "is_policy": is_policy,
+                "imitation_id": str(i),
+                "weight": weight,
                 "prompt_ids": encode(f"question {i}\n" + "a" * (i % 4)),
-                "completion_ids": encode("".join(steps) + (EOS if is_policy else "")),
+                "completion_ids": encode("".join(steps) + (EOS if weight else "")),
                 "value_positions": ends,
                 "value_targets": [((i * 5 + k * 3) % 21 - 10) / 10 for k in range(len(steps))],
             }
         )
-    path = tmp_path_factory.mktemp("rows") / "sft_examples.parquet"
-    pl.DataFrame(rows, schema_overrides=SFT_TYPES).write_parquet(path, compression="zstd")
+    path = tmp_path_factory.mktemp("rows") / "imitations.parquet"
+    pl.DataFrame(rows, schema_overrides=IMITATION_TYPES).write_parquet(path, compression="zstd")
     return path
 
 
 @pytest.fixture(scope="session")
-def pairs(tmp_path_factory: pytest.TempPathFactory, encode: Callable[[str], list[int]]) -> Path:
-    """16 rows of step_pairs: plan steps without EOS; values as a tree gives them."""
+def preferences(tmp_path_factory: pytest.TempPathFactory, encode: Callable[[str], list[int]]) -> Path:
+    """16 preferences: plan steps without EOS; values as a tree gives them."""
     rows = [
         {
             "pair_id": str(i),
@@ -123,14 +124,14 @@ def pairs(tmp_path_factory: pytest.TempPathFactory, encode: Callable[[str], list
         }
         for i in range(16)
     ]
-    path = tmp_path_factory.mktemp("rows") / "step_pairs.parquet"
-    pl.DataFrame(rows, schema_overrides=PAIR_TYPES).write_parquet(path, compression="zstd")
+    path = tmp_path_factory.mktemp("rows") / "preferences.parquet"
+    pl.DataFrame(rows, schema_overrides=PREFERENCE_TYPES).write_parquet(path, compression="zstd")
     return path
 
 
 @pytest.fixture
 def settings(folder: Path, tmp_path: Path) -> dict[str, Any]:
-    """What both trainers are told, small."""
+    """What every training is told, small."""
     return {
         "model": folder,
         "output": tmp_path / "run",
@@ -141,6 +142,18 @@ def settings(folder: Path, tmp_path: Path) -> dict[str, Any]:
         "max_length": 64,
         "seed": 1,
     }
+
+
+def learn(config: Learn) -> dict[str, Any]:
+    """Trains, and gives the summary."""
+    train(config)
+    summary: dict[str, Any] = json.loads((config.output / "summary.json").read_text())
+    return summary
+
+
+def changed(config: Learn, **fields: Any) -> Learn:
+    """Checked anew, as a config of its own would be."""
+    return Learn.model_validate({**dict(config), **fields})
 
 
 def write_config(path: Path, fields: dict[str, Any]) -> Path:

@@ -1,12 +1,11 @@
 """A trainer sharded by FSDP2 as on GPUs, with two processes on a CPU (gloo) in their place.
 
-python -m torch.distributed.run --nproc_per_node 2 -m tests.trainers.sharded TRAINER PRECISION CONFIG
+python -m torch.distributed.run --nproc_per_node 2 -m tests.trainers.sharded PRECISION CONFIG
 
 What accelerate would set from infra/accelerate/fsdp2.yaml comes by the environment (`environment`). The type of the
 log-probs that leave the sharded model is printed.
 """
 
-import importlib
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,10 +41,11 @@ def shard_on_a_cpu() -> None:
     PartialState.__init__ = as_gpus
 
 
-def main(name: str, precision: str, config: str) -> int:
+def main(precision: str, config: str) -> int:
     shard_on_a_cpu()
     from trainers import training
     from trainers.config import main as run_trainer
+    from trainers.learn import Learn, train
 
     arguments, run = training.arguments, training.run
 
@@ -69,9 +69,7 @@ def main(name: str, precision: str, config: str) -> int:
         run(trainer, *rest)
 
     training.arguments, training.run = on_gpus, watched  # type: ignore[assignment]
-    module = importlib.import_module(f"trainers.{name}")
-    kinds = {"sft": "SFT", "step_apo": "StepAPO"}
-    return run_trainer(getattr(module, kinds[name]), module.train, "", [config])
+    return run_trainer(Learn, train, "", [config])
 
 
 if __name__ == "__main__":

@@ -27,9 +27,10 @@ from transformers import (
     PreTrainedModel,
 )
 
+from infra.contract.model_folder import ValueWords
 from tests.trainers.conftest import character_tokenizer, write_config
 from trainers.config import main
-from trainers.model_folder import GOOD, Policy, load_model
+from trainers.model_folder import GOOD, load_model
 from trainers.prepare import Prepare, prepare
 
 SIZES = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -270,7 +271,7 @@ def test_no_row_is_left_random(tmp_path: Path) -> None:
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     tokenizer.save_pretrained(folder)
     prepare(Prepare(model=str(folder), output=tmp_path / "out", knows_format=False))
-    model, policy = load_model(tmp_path / "out" / "model"), Policy.read(tmp_path / "out" / "model")
+    model, policy = load_model(tmp_path / "out" / "model"), ValueWords.read(tmp_path / "out" / "model")
     assert policy.good == LETTERS + 1
     assert torch.count_nonzero(model.lm_head.weight[LETTERS:]) == 0
     assert torch.count_nonzero(model.model.embed_tokens.weight[LETTERS:]) == 0

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import torch
 
+from infra.contract.training import Loss
 from tests.servers import small_disk
-from tests.trainers.conftest import write_config
-from trainers import sft
 from trainers.config import main
+from trainers.learn import Learn, train
 from trainers.model_folder import load_model
 
 FULL = Path("/dev/full")
@@ -22,32 +22,38 @@ ROOM = (16, 40, 80, 150, 250, 400, 500, 600, 20_000)
 GROWING = """
 import subprocess, sys
 from trainers.config import main
-from trainers.sft import SFT, train
+from trainers.learn import Learn, train
 
 config, output, result, *room = sys.argv[1:]
 for kib in room:
     subprocess.run(["mount", "-o", f"remount,size={kib}k", output], check=True)
-    print(kib, main(SFT, train, "", [config]), flush=True)
+    print(kib, main(Learn, train, "", [config]), flush=True)
 subprocess.run(["cp", "-r", output, result], check=True)
 """
 
 
 @pytest.fixture
-def config(settings: dict[str, Any], examples: Path) -> sft.SFT:
+def config(settings: dict[str, Any], imitations: Path) -> Learn:
     settings["output"].mkdir()
-    return sft.SFT(**settings, examples=examples, epochs=4, value_weight=0.1, value_rate=2.0)
+    return Learn(**settings, lesson=imitations, epochs=4, loss=Loss(nll=1.0, value=0.1), value_rate=2.0)
 
 
-def run(config: sft.SFT) -> int:
-    given = {name: value for name, value in vars(config).items() if value is not None}
-    return main(sft.SFT, sft.train, "", [str(write_config(config.output.with_suffix(".json"), given))])
+def written(config: Learn) -> Path:
+    path = config.output.with_suffix(".json")
+    path.write_text(config.model_dump_json())
+    return path
 
 
-@pytest.mark.parametrize(
-    "name", ["progress.jsonl", f"config.{os.getpid()}", f"summary.{os.getpid()}"], ids=["progress", "config", "summary"]
-)
+def run(config: Learn) -> int:
+    return main(Learn, train, "", [str(written(config))])
+
+
+PARTS = [f"{name}.json.{os.getpid()}.part" for name in ("config", "summary")]
+
+
+@pytest.mark.parametrize("name", ["progress.jsonl", *PARTS], ids=["progress", "config", "summary"])
 def test_no_room_for_a_file_is_one_line_and_a_retry_completes(
-    config: sft.SFT, name: str, capsys: pytest.CaptureFixture[str]
+    config: Learn, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (config.output / name).symlink_to(FULL)
     assert run(config) == 2
@@ -55,15 +61,13 @@ def test_no_room_for_a_file_is_one_line_and_a_retry_completes(
     assert f"the disk of {config.output} is full" in said
     assert "make room" in said
     assert not (config.output / "summary.json").exists()
-    (config.output / name).unlink()
+    (config.output / name).unlink(missing_ok=True)
     assert run(config) == 0
     assert (config.output / "summary.json").exists()
 
 
-def test_a_disk_that_is_full_time_and_again_only_delays_a_run(config: sft.SFT, tmp_path: Path) -> None:
-    given = {name: value for name, value in vars(config).items() if value is not None}
-    path = write_config(tmp_path / "config.json", given)
-    command = [sys.executable, "-c", GROWING, str(path), str(config.output), str(tmp_path / "result")]
+def test_a_disk_that_is_full_time_and_again_only_delays_a_run(config: Learn, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", GROWING, str(written(config)), str(config.output), str(tmp_path / "result")]
     done = subprocess.run(
         [*small_disk(config.output, mib=1), *command, *map(str, ROOM)],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},

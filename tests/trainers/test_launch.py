@@ -10,26 +10,29 @@ from typing import Any
 import psutil
 import pytest
 
-from flows.parameters import RECIPES, configure
+from flows.parameters import NAMES, RECIPES
+from infra.contract.training import Loss
 from infra.engine.server import stop_local_engine
 from infra.engine.tenancy import engines_stopped
 from infra.environment import Environment, gpus
 from infra.store import Store
+from tasks.recipe import Recipe
 from tasks.running import trainer as train
 from tasks.running.trainer import python, reason, shared_out
 from tests.tasks.running.local_stage import Silent
 from tests.trainers.conftest import write_config
 from tests.trainers.launched import workplace
-from trainers.config import ConfigError, TrainingConfig
+from trainers.learn import Learn
 from trainers.progress import lines
 
 UPDATES = 200
 
 
 @pytest.fixture
-def config(settings: dict[str, Any], examples: Path, tmp_path: Path) -> Path:
+def config(settings: dict[str, Any], imitations: Path, tmp_path: Path) -> Path:
     fields = {name: value for name, value in settings.items() if name != "output"}
-    told = fields | {"learning_rate": 1e-3, "examples": examples, "epochs": UPDATES / 2, "value_weight": 0.5}
+    loss = {"nll": 1.0, "value": 0.5}
+    told = fields | {"learning_rate": 1e-3, "lesson": imitations, "epochs": UPDATES / 2, "loss": loss}
     return write_config(tmp_path / "config.json", told)
 
 
@@ -98,23 +101,24 @@ def test_the_gpus_that_are_visible_are_trained_on(
     assert processes is None or words[words.index("--num_processes") + 1] == processes
 
 
-@pytest.mark.parametrize("recipe", sorted(path.stem for path in RECIPES.glob("*.toml")))
-@pytest.mark.parametrize("section", ["sft", "value", "step_apo", "control"])
+ARMS = [(recipe, arm) for recipe in NAMES for arm in Recipe.read(RECIPES / f"{recipe}.toml").arms]
+
+
+@pytest.mark.parametrize(("recipe", "arm"), ARMS)
 @pytest.mark.parametrize("visible", range(1, 9))
 def test_every_recipe_trains_on_any_number_of_gpus(
-    recipe: str, section: str, visible: int, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    recipe: str,
+    arm: str,
+    visible: int,
+    settings: dict[str, Any],
+    imitations: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """On as many as share its batch evenly, with the same batch, and never more rows at once than memory holds."""
-    told = getattr(configure(recipe), section)
+    told = Recipe.read(RECIPES / f"{recipe}.toml").arms[arm].training
     used = len(shared_out([str(n) for n in range(visible)], told.batch_size))
     monkeypatch.setenv("WORLD_SIZE", str(used))
-    config = TrainingConfig(
-        model=folder,
-        output=tmp_path,
-        **told.model_dump(
-            include={"learning_rate", "batch_size", "micro_batch_size", "warmup_ratio", "max_length", "seed"}
-        ),
-    )
+    config = Learn(**settings | told.model_dump() | {"lesson": imitations, "loss": Loss(nll=1.0)})
     assert config.rows_at_once * config.passes * used == told.batch_size
     assert 1 <= config.rows_at_once <= told.micro_batch_size
     assert used >= visible / 2
@@ -125,24 +129,31 @@ def test_every_recipe_trains_on_any_number_of_gpus(
     ("batch", "devices", "micro", "rows"), [(16, 2, 16, 8), (12, 3, 3, 2), (7, 7, 4, 1), (64, 4, 5, 4), (8, 1, 100, 8)]
 )
 def test_a_micro_batch_is_the_largest_that_divides_a_devices_share(
-    batch: int, devices: int, micro: int, rows: int, settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    batch: int,
+    devices: int,
+    micro: int,
+    rows: int,
+    settings: dict[str, Any],
+    imitations: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", str(devices))
-    assert TrainingConfig(**settings | {"batch_size": batch, "micro_batch_size": micro}).rows_at_once == rows
+    told = settings | {"batch_size": batch, "micro_batch_size": micro, "lesson": imitations}
+    assert Learn(**told, loss=Loss(nll=1.0)).rows_at_once == rows
 
 
 def test_a_batch_that_the_processes_cannot_share_evenly_is_refused(
-    settings: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], imitations: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WORLD_SIZE", "3")
-    with pytest.raises(ConfigError, match=r"batch_size \(8\) cannot be shared out evenly to 3 processes"):
-        TrainingConfig(**settings)
+    with pytest.raises(ValueError, match=r"batch_size \(8\) cannot be shared out evenly to 3 processes"):
+        Learn(**settings, lesson=imitations, loss=Loss(nll=1.0))
 
 
 RANKS = (
     """
 [rank1]: Traceback (most recent call last):
-[rank1]:   File "/x/trainers/sft.py", line 3, in <module>
+[rank1]:   File "/x/trainers/learn.py", line 3, in <module>
 [rank1]:     raise torch.OutOfMemoryError
 [rank1]: torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 3.6 GiB.
 [rank0]: Traceback (most recent call last):
@@ -152,7 +163,7 @@ Traceback (most recent call last):
   File "/x/launch.py", line 1, in main
 torch.distributed.elastic.multiprocessing.errors.ChildFailedError:
 ============================================================
-trainers.sft FAILED
+trainers.learn FAILED
 """
     + "------\n" * 40
 )

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from infra.engine import PolicyWords
+from infra.contract.model_folder import ValueWords
 from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
 from tasks.language.format import _TAG, question_prompt, verdict
 from tasks.running.served import ServedPolicy
 from tests.trainers.families import FAMILIES, save
 from trainers.config import ConfigError
-from trainers.model_folder import BAD, GOOD, Policy, load_tokenizer
+from trainers.model_folder import BAD, GOOD, load_tokenizer
 from trainers.plain_text import TAGS
 from trainers.prepare import Prepare, load, prepare
 
@@ -69,7 +69,7 @@ def folder(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def served(folder: Path) -> ServedPolicy:
-    words = PolicyWords.model_validate_json((folder / "policy.json").read_text())
+    words = ValueWords.read(folder)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     return ServedPolicy(None, tokenizer, knows_format=words.knows_format)  # type: ignore[arg-type]
 
@@ -81,7 +81,7 @@ def test_joined_ids_are_the_joined_text(parts: list[str], folder: Path, served: 
     ids = [number for part in parts for number in served.encode(part)]
     assert served.tokenizer.decode(ids, skip_special_tokens=False) == "".join(parts)
     assert load_tokenizer(folder).decode(ids) == "".join(parts)
-    words = Policy.read(folder)
+    words = ValueWords.read(folder)
     assert not {words.good, words.bad, words.eos, *served.start} & set(ids)
 
 
@@ -111,7 +111,7 @@ def test_a_sequence_begins_as_the_model_knows_it_and_is_never_ended(
 
 
 def test_value_words_are_one_token_and_worked_examples_stay_as_they_are(folder: Path, served: ServedPolicy) -> None:
-    policy, trainers = Policy.read(folder), load_tokenizer(folder)
+    policy, trainers = ValueWords.read(folder), load_tokenizer(folder)
     assert [trainers.encode(word, add_special_tokens=False) for word in (GOOD, BAD)] == [[policy.good], [policy.bad]]
     for text in (DEMONSTRATIONS, REFLECTION_DEMONSTRATION):
         assert served.tokenizer.decode(served.encode(text), skip_special_tokens=False) == text

@@ -1,6 +1,5 @@
 """A base model enters the house: untied, with two value words that say 0, and otherwise as it was."""
 
-import json
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
@@ -12,12 +11,12 @@ import torch
 from safetensors import safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
+from infra.contract.model_folder import Probe, ValueWords
 from tests.trainers.conftest import character_tokenizer, save_base, write_config
 from trainers.config import ConfigError, main
 from trainers.model_folder import (
     BAD,
     GOOD,
-    Policy,
     load_model,
     load_tokenizer,
     make_probe,
@@ -42,18 +41,18 @@ def logits(folder: Path, ids: list[int]) -> torch.Tensor:
 def test_every_other_logit_is_what_it_was_and_the_value_is_zero(base: Path, prepared: Path) -> None:
     ids = list(range(1, 30))
     before, after = logits(base, ids), logits(prepared, ids)
-    policy = Policy.read(prepared)
+    words = ValueWords.read(prepared)
     assert torch.equal(after[:, : before.shape[1]], before)
-    assert torch.equal(after[:, policy.good], after[:, policy.bad])
-    assert torch.count_nonzero(after[:, policy.good]) == 0
+    assert torch.equal(after[:, words.good], after[:, words.bad])
+    assert torch.count_nonzero(after[:, words.good]) == 0
 
 
 def test_the_folder_says_how_it_is_to_be_served(base: Path, prepared: Path) -> None:
     tokenizer = load_tokenizer(prepared)
-    policy = Policy.read(prepared)
-    assert (policy.eos, policy.knows_format) == (tokenizer.eos_token_id, False)
-    assert tokenizer.convert_ids_to_tokens([policy.good, policy.bad]) == [GOOD, BAD]
-    assert tokenizer.decode([policy.good], skip_special_tokens=True) == ""
+    words = ValueWords.read(prepared)
+    assert (words.eos, words.knows_format) == (tokenizer.eos_token_id, False)
+    assert tokenizer.convert_ids_to_tokens([words.good, words.bad]) == [GOOD, BAD]
+    assert tokenizer.decode([words.good], skip_special_tokens=True) == ""
     text = "Plan 1: add 3.\n"
     assert tokenizer(text)["input_ids"] == AutoTokenizer.from_pretrained(base)(text)["input_ids"]
     names = {path.name for path in prepared.iterdir()}
@@ -76,25 +75,25 @@ def test_the_embeddings_are_untied_and_stay_so(prepared: Path) -> None:
 
 
 def test_the_probe_reproduces_from_the_files_and_tells_another_head_apart(prepared: Path) -> None:
-    probe = json.loads((prepared / "probe.json").read_text())
-    model, policy = load_model(prepared), Policy.read(prepared)
+    probe = Probe.read(prepared)
+    model, words = load_model(prepared), ValueWords.read(prepared)
 
     def worst() -> float:
         differences = []
-        for sequence in probe["sequences"]:
+        for sequence in probe.sequences:
             with torch.no_grad():
-                logprobs = model(torch.tensor([sequence["prompt"]])).logits[0, -1].log_softmax(-1)
-            assert sequence["token_ids"][:2] == [policy.good, policy.bad]
-            found = logprobs[sequence["token_ids"]]
-            differences.append((found - torch.tensor(sequence["logprobs"])).abs().max().item())
+                logprobs = model(torch.tensor([sequence.prompt])).logits[0, -1].log_softmax(-1)
+            assert sequence.token_ids[:2] == [words.good, words.bad]
+            found = logprobs[sequence.token_ids]
+            differences.append((found - torch.tensor(sequence.logprobs)).abs().max().item())
         return max(differences)
 
-    assert [len(sequence["prompt"]) for sequence in probe["sequences"]] == list(range(8, 72))
-    assert {len(sequence["token_ids"]) for sequence in probe["sequences"]} == {10}
+    assert [len(sequence.prompt) for sequence in probe.sequences] == list(range(8, 72))
+    assert {len(sequence.token_ids) for sequence in probe.sequences} == {10}
     assert worst() < 1e-5
     with torch.no_grad():
         model.lm_head.weight += 0.01 * torch.randn_like(model.lm_head.weight)
-    assert worst() > probe["tolerance"]
+    assert worst() > probe.tolerance
 
 
 def test_preparing_twice_writes_the_same_bytes(base: Path, prepared: Path, tmp_path: Path) -> None:
@@ -113,9 +112,9 @@ def test_a_prepared_model_keeps_the_value_it_has_learnt(folder: Path, tmp_path: 
 def test_spare_rows_of_the_vocabulary_are_used(tmp_path: Path) -> None:
     base = save_base(tmp_path / "base", tied=False, spare_rows=5)
     prepare(Prepare(model=str(base), output=tmp_path, knows_format=False))
-    model, policy = load_model(tmp_path / "model"), Policy.read(tmp_path / "model")
+    model, words = load_model(tmp_path / "model"), ValueWords.read(tmp_path / "model")
     assert model.config.vocab_size == len(character_tokenizer()) + 5
-    assert torch.count_nonzero(model.lm_head.weight[[policy.good, policy.bad]]) == 0
+    assert torch.count_nonzero(model.lm_head.weight[[words.good, words.bad]]) == 0
 
 
 def test_a_model_that_cannot_be_loaded_is_named_with_the_way_out(
@@ -148,11 +147,11 @@ def test_weights_and_tokenizer_are_those_of_the_commit_that_is_asked_for(
 
 def test_a_model_whose_log_probs_are_not_finite_gets_no_probe(folder: Path, tmp_path: Path) -> None:
     """Neither at the entrance nor after a training; and weights that are not finite are never saved."""
-    policy, model = Policy.read(folder), load_model(folder)
+    words, model = ValueWords.read(folder), load_model(folder)
     tokenizer = load_tokenizer(folder)
 
-    def probe(forward: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, Any]:
-        return make_probe(forward, tokenizer, policy, torch.float32, torch.device("cpu"))
+    def probe(forward: Callable[[torch.Tensor], torch.Tensor]) -> Probe:
+        return make_probe(forward, tokenizer, words, torch.float32, torch.device("cpu"))
 
     with torch.no_grad():
         sound = probe(lambda ids: model(ids).logits)
@@ -160,5 +159,5 @@ def test_a_model_whose_log_probs_are_not_finite_gets_no_probe(folder: Path, tmp_
             probe(lambda ids: model(ids).logits / 0.0)
         model.lm_head.weight[5, 5] = torch.nan
     with pytest.raises(ConfigError, match=r"NaN or infinite: lm_head\.weight"):
-        save(tmp_path / "model", model, model.state_dict(), torch.float32, policy, sound, tokenizer_files(folder))
+        save(tmp_path / "model", model, model.state_dict(), torch.float32, words, sound, tokenizer_files(folder))
     assert list(tmp_path.iterdir()) == []

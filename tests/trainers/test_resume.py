@@ -1,6 +1,5 @@
 """A trainer that is killed goes on from its last checkpoint and ends where it would have ended."""
 
-import dataclasses
 import os
 import signal
 import subprocess
@@ -13,18 +12,19 @@ import pytest
 import torch
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
-from tests.trainers.conftest import write_config
-from trainers import sft, step_apo
+from infra.contract.training import Loss
+from tests.trainers.conftest import changed
+from trainers.learn import Learn, train
 from trainers.model_folder import load_model
 from trainers.progress import Progress, last_checkpoint, lines
 
 
-def killed(module: str, config: Any, output: Path) -> None:
+def killed(config: Learn) -> None:
     """Run the trainer in its own process and SIGKILL it once it is half way."""
-    fields = {key: value for key, value in dataclasses.asdict(config).items() if value is not None}
-    path = write_config(output.with_suffix(".json"), {**fields, "output": output})
+    path, output = config.output.with_suffix(".json"), config.output
+    path.write_text(config.model_dump_json())
     with open(os.devnull, "w") as nothing:
-        process = subprocess.Popen([sys.executable, "-m", module, str(path)], stdout=nothing, stderr=nothing)
+        process = subprocess.Popen([sys.executable, "-m", "trainers.learn", str(path)], stdout=nothing, stderr=nothing)
     while len(lines(output / "progress.jsonl")) < 25:
         assert process.poll() is None, "the trainer ended before it could be killed"
         time.sleep(0.005)
@@ -33,7 +33,7 @@ def killed(module: str, config: Any, output: Path) -> None:
 
 
 def assert_ended_alike(a: Path, b: Path) -> None:
-    logged = [[(line["step"], line["loss"]) for line in lines(run / "progress.jsonl")] for run in (a, b)]
+    logged = [[(line["update"], line["loss"]) for line in lines(run / "progress.jsonl")] for run in (a, b)]
     assert logged[0] == logged[1]
     assert len(logged[0]) == 60
     weights = dict(load_model(a / "model").named_parameters())
@@ -41,24 +41,28 @@ def assert_ended_alike(a: Path, b: Path) -> None:
         assert torch.equal(weight, weights[name]), name
 
 
-def test_sft_killed_half_way_ends_like_a_run_that_was_not(
-    settings: dict[str, Any], examples: Path, tmp_path: Path
+def test_imitation_killed_half_way_ends_like_a_run_that_was_not(
+    settings: dict[str, Any], imitations: Path, tmp_path: Path
 ) -> None:
-    settings = {**settings, "micro_batch_size": 4, "learning_rate": 1e-3}
-    config = sft.SFT(**settings, examples=examples, epochs=30.0, value_weight=0.5, value_rate=5.0)
-    sft.train(config)
-    killed("trainers.sft", config, tmp_path / "killed")
-    assert last_checkpoint(tmp_path / "killed" / "checkpoints") is not None
-    sft.train(dataclasses.replace(config, output=tmp_path / "killed"))
-    assert_ended_alike(config.output, tmp_path / "killed")
+    small = settings | {"micro_batch_size": 4, "learning_rate": 1e-3, "epochs": 30, "value_rate": 5.0}
+    whole = Learn(**small, lesson=imitations, loss=Loss(nll=1.0, value=0.5))
+    train(whole)
+    parted = changed(whole, output=tmp_path / "killed")
+    killed(parted)
+    assert last_checkpoint(parted.output / "checkpoints") is not None
+    train(parted)
+    assert_ended_alike(whole.output, parted.output)
 
 
-def test_step_apo_killed_half_way_keeps_its_reference(settings: dict[str, Any], pairs: Path, tmp_path: Path) -> None:
-    config = step_apo.StepAPO(**{**settings, "learning_rate": 1e-3}, pairs=pairs, epochs=30, beta=0.3, alpha=1.0)
-    step_apo.train(config)
-    killed("trainers.step_apo", config, tmp_path / "killed")
-    step_apo.train(dataclasses.replace(config, output=tmp_path / "killed"))
-    assert_ended_alike(config.output, tmp_path / "killed")
+def test_preference_killed_half_way_keeps_its_reference(
+    settings: dict[str, Any], preferences: Path, tmp_path: Path
+) -> None:
+    whole = Learn(**settings | {"learning_rate": 1e-3, "epochs": 30}, lesson=preferences, loss=Loss(prefer=1.0))
+    train(whole)
+    parted = changed(whole, output=tmp_path / "killed")
+    killed(parted)
+    train(parted)
+    assert_ended_alike(whole.output, parted.output)
 
 
 def test_a_checkpoint_that_a_kill_cut_short_is_not_used(tmp_path: Path) -> None:
@@ -72,10 +76,10 @@ def test_a_checkpoint_that_a_kill_cut_short_is_not_used(tmp_path: Path) -> None:
 
 def test_a_resumed_run_drops_the_lines_after_its_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "progress.jsonl"
-    path.write_text('{"step": 1, "seconds": 2.0}\n{"step": 2, "seconds": 4.0}\n{"step": 3, "sec')
+    path.write_text('{"update": 1, "seconds": 2.0}\n{"update": 2, "seconds": 4.0}\n{"update": 3, "sec')
     progress = Progress(tmp_path)
     progress.on_train_begin(TrainingArguments(str(tmp_path)), TrainerState(global_step=1), TrainerControl())
-    assert lines(path) == [{"step": 1, "seconds": 2.0}]
+    assert lines(path) == [{"update": 1, "seconds": 2.0}]
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:

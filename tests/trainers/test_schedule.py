@@ -1,49 +1,34 @@
 """Every update moves the weights, the first and the last too; and a training that moved none says so."""
 
-import dataclasses
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from trainers import sft, step_apo, value
+from infra.contract.training import Loss
+from tests.trainers.conftest import changed, learn
+from trainers.learn import Learn
 from trainers.model_folder import load_model
 from trainers.progress import lines
 from trainers.schedule import share_of_peak
 from trainers.training import weights_digest
 
-Config = sft.SFT | value.Value | step_apo.StepAPO
 
-
-@pytest.fixture(params=["sft", "value", "step_apo"])
-def config(request: pytest.FixtureRequest, settings: dict[str, Any], examples: Path, pairs: Path) -> Config:
+@pytest.fixture(params=["nll", "value", "prefer"])
+def config(request: pytest.FixtureRequest, settings: dict[str, Any], imitations: Path, preferences: Path) -> Learn:
     """One update of everything there is, at a known rate."""
-    whole = settings | {"batch_size": 24, "micro_batch_size": 24, "learning_rate": 1e-3, "epochs": 1}
+    whole = settings | {"micro_batch_size": 24, "learning_rate": 1e-3, "value_rate": 3.0}
     match request.param:
-        case "sft":
-            return sft.SFT(**whole | {"batch_size": 16}, examples=examples, value_weight=0.5, value_rate=3.0)
+        case "nll":
+            return Learn(**whole | {"batch_size": 16}, lesson=imitations, loss=Loss(nll=1.0, value=0.5))
         case "value":
-            return value.Value(**whole, examples=examples, value_rate=3.0)
+            return Learn(**whole | {"batch_size": 24}, lesson=imitations, loss=Loss(value=1.0))
         case _:
-            return step_apo.StepAPO(**whole, pairs=pairs, beta=0.3, alpha=1.0)
+            return Learn(**whole | {"batch_size": 24}, lesson=preferences, loss=Loss(prefer=1.0))
 
 
-def train(config: Config) -> dict[str, Any]:
-    """Trains, and gives the summary."""
-    match config:
-        case sft.SFT():
-            sft.train(config)
-        case value.Value():
-            value.train(config)
-        case _:
-            step_apo.train(config)
-    summary: dict[str, Any] = json.loads((config.output / "summary.json").read_text())
-    return summary
-
-
-def moves(config: Config) -> dict[str, torch.Tensor]:
+def moves(config: Learn) -> dict[str, torch.Tensor]:
     """How far training moved every weight."""
     before = dict(load_model(config.model).named_parameters())
     return {
@@ -65,13 +50,13 @@ def test_the_rate_rises_to_its_peak_falls_and_is_never_0(updates: int, warmup: i
         assert share_of_peak(int(half_way), warmup, updates) == pytest.approx(0.5)
 
 
-def test_one_update_moves_every_weight_by_its_learning_rate(config: Config) -> None:
+def test_one_update_moves_every_weight_by_its_learning_rate(config: Learn) -> None:
     """Adam's first step is the rate, by the gradient's sign; the value's rows have a rate of their own."""
-    summary = train(config)
+    summary = learn(config)
     assert (summary["updates"], summary["learning_rate"], summary["unchanged"]) == (1, 1e-3, False)
     moved = moves(config)
     rows = moved["lm_head.weight"][-2:]
-    if isinstance(config, step_apo.StepAPO):
+    if config.loss.prefer:
         assert rows.max().item() == pytest.approx(1e-3, rel=1e-2)
     else:
         assert rows.median().item() == pytest.approx(3e-3, rel=1e-2)
@@ -82,14 +67,14 @@ def test_one_update_moves_every_weight_by_its_learning_rate(config: Config) -> N
     assert moved["model.layers.0.mlp.up_proj.weight"].median().item() == pytest.approx(1e-3, rel=1e-2)
 
 
-def test_the_rates_of_a_training_are_those_of_the_schedule(config: Config) -> None:
-    train(dataclasses.replace(config, epochs=12, warmup_ratio=0.25))
+def test_the_rates_of_a_training_are_those_of_the_schedule(config: Learn) -> None:
+    learn(changed(config, epochs=12, warmup_ratio=0.25))
     rates = [line["learning_rate"] for line in lines(config.output / "progress.jsonl")]
     assert rates == pytest.approx([1e-3 * share_of_peak(update, 3, 12) for update in range(1, 13)])
 
 
-def test_a_training_that_moved_nothing_says_so(config: Config) -> None:
+def test_a_training_that_moved_nothing_says_so(config: Learn) -> None:
     """A rate below what float32 can add to a weight."""
-    still = dataclasses.replace(config, learning_rate=1e-30)
-    assert train(still)["unchanged"]
+    still = changed(config, learning_rate=1e-30)
+    assert learn(still)["unchanged"]
     assert weights_digest(still.output / "model") == weights_digest(still.model)

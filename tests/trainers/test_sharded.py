@@ -1,6 +1,5 @@
 """On several devices (FSDP2) a training is the one that a single device does."""
 
-import dataclasses
 import os
 import re
 import subprocess
@@ -10,20 +9,21 @@ from typing import Any
 
 import pytest
 
-from tests.trainers.conftest import write_config
+from infra.contract.training import Loss
+from tests.trainers.conftest import changed
 from tests.trainers.sharded import environment
-from trainers import sft, step_apo
+from trainers.learn import Learn, train
 from trainers.model_folder import load_model
 from trainers.progress import lines
 
 
-def on_two(name: str, precision: str, config: Any) -> str:
+def on_two(precision: str, config: Learn) -> str:
     """Trains with two processes; what they said."""
-    given = {key: value for key, value in dataclasses.asdict(config).items() if value is not None}
-    path = write_config(config.output.with_suffix(".json"), given)
+    path = config.output.with_suffix(".json")
+    path.write_text(config.model_dump_json())
     launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     done = subprocess.run(
-        [*launch, "-m", "tests.trainers.sharded", name, precision, str(path)],
+        [*launch, "-m", "tests.trainers.sharded", precision, str(path)],
         env=os.environ | environment(precision),
         capture_output=True,
         text=True,
@@ -35,14 +35,14 @@ def on_two(name: str, precision: str, config: Any) -> str:
 
 
 def test_two_devices_train_as_one_also_the_values_rows(
-    settings: dict[str, Any], examples: Path, tmp_path: Path
+    settings: dict[str, Any], imitations: Path, tmp_path: Path
 ) -> None:
     """The rows of the value words lie on one device only, and have their own learning rate there."""
     small = settings | {"learning_rate": 1e-3, "batch_size": 16, "micro_batch_size": 4}  # an update: all 24 rows
-    alone = sft.SFT(**small, examples=examples, epochs=6.0, value_weight=0.5, value_rate=7.0)
-    both = dataclasses.replace(alone, output=tmp_path / "both")
-    sft.train(alone)
-    on_two("sft", "no", both)
+    alone = Learn(**small, lesson=imitations, epochs=6.0, loss=Loss(nll=1.0, value=0.5), value_rate=7.0)
+    both = changed(alone, output=tmp_path / "both")
+    train(alone)
+    on_two("no", both)
     one, two = (lines(config.output / "progress.jsonl") for config in (alone, both))
     assert len(one) == len(two) == 6
     for name in ("loss", "value_loss", "value_deviation", "grad_norm"):
@@ -58,8 +58,8 @@ def test_two_devices_train_as_one_also_the_values_rows(
             assert (weight - weights[name])[rows].abs().mean() < 0.05 * moved, name
 
 
-def test_log_probs_are_summed_in_float32(settings: dict[str, Any], pairs: Path) -> None:
+def test_log_probs_are_summed_in_float32(settings: dict[str, Any], preferences: Path) -> None:
     """In bfloat16, as accelerate's own policy hands them out, the sum over a step's tokens is off by .1."""
-    config = step_apo.StepAPO(**settings | {"micro_batch_size": 4}, pairs=pairs, epochs=1, beta=0.3, alpha=1.0)
-    said = on_two("step_apo", "bf16", config)
+    config = Learn(**settings | {"micro_batch_size": 4}, lesson=preferences, loss=Loss(prefer=1.0))
+    said = on_two("bf16", config)
     assert set(re.findall(r"torch\.\w+", said)) == {"torch.float32"}

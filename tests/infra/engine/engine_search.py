@@ -28,12 +28,13 @@ SETTINGS = Search(simulations=12, leaves=4, max_step_tokens=96, temperature=1.0)
 
 def make_micro(output: Path) -> Path:
     """The micro model's folder, as after a round that trained the value."""
-    from trainers.model_folder import Policy, load_model, load_tokenizer, make_probe, save, tokenizer_files
+    from infra.contract.model_folder import ValueWords
+    from trainers.model_folder import load_model, load_tokenizer, make_probe, save, tokenizer_files
     from trainers.prepare import Prepare, prepare
 
     prepare(Prepare(model=str(MICRO), output=output / "prepared", knows_format=True))
     prepared, folder = output / "prepared" / "model", output / "model"
-    model, words = load_model(prepared), Policy.read(prepared)
+    model, words = load_model(prepared), ValueWords.read(prepared)
     torch.manual_seed(5)
     with torch.no_grad():
         head = model.get_output_embeddings().weight

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
+from infra.contract.model_folder import ValueWords
 from infra.engine.client import Engine
 from infra.engine.load import Load
-from infra.engine.model_folder import PolicyWords
 from infra.engine.reply import EngineError, Reply
 from tests.infra.engine.in_flight import most_in_flight
 from tests.infra.engine.scripted_engine import FAULTS, SILENCE, Respond, answer, choice, good, http, scripted_engine
 
-WORDS = PolicyWords(good=2, bad=3, eos=1, knows_format=True)
+WORDS = ValueWords(good=2, bad=3, eos=1, knows_format=True)
 VOCABULARY = 50
 
 

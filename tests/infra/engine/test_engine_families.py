@@ -8,6 +8,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer
 
+from infra.contract.model_folder import ValueWords
 from infra.engine import Completion, serving, stop_local_engine
 from infra.environment import Environment
 from tasks.language.format import ACTION_STOP
@@ -32,7 +33,7 @@ def settings(tmp_path: Path) -> Iterator[Environment]:
 def taught(folder: Path, base: Path) -> ServedPolicy:
     """Writes the family's policy after it has learnt one step by heart, value included; its head is its own by now."""
     prepare(Prepare(model=str(base), output=folder.parent, knows_format=True))
-    words, model = model_folder.Policy.read(folder), model_folder.load_model(folder)
+    words, model = ValueWords.read(folder), model_folder.load_model(folder)
     served = ServedPolicy(None, Tokenizer.from_file(str(folder / "tokenizer.json")), knows_format=True)  # type: ignore[arg-type]
     ids = torch.tensor([[*served.question(QUESTION), *served.encode(STEP), words.eos]])
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)

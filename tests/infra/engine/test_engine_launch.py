@@ -7,8 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.contract.model_folder import Probe, ProbeSequence, ValueWords
 from infra.engine.launch import INSIDE, arguments, environment, launch_signature
-from infra.engine.model_folder import ModelFolder, PolicyWords, Probe, ProbeSequence
+from infra.engine.model_folder import ModelFolder
 from infra.environment import Environment
 
 
@@ -16,7 +17,7 @@ from infra.environment import Environment
 def folder(tmp_path: Path) -> ModelFolder:
     (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {}}))
     one = ProbeSequence(prompt=[1], token_ids=[3], logprobs=[-1.0])
-    words = PolicyWords(good=3, bad=4, eos=0, knows_format=True)
+    words = ValueWords(good=3, bad=4, eos=0, knows_format=True)
     return ModelFolder(tmp_path, {"vocab_size": 9}, words, Probe(dtype="float32", tolerance=1e-3, sequences=[one]))
 
 

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch.nn import Module
 
+from infra.contract.model_folder import ValueWords
 from infra.engine import serving
 from infra.environment import Environment
 from tasks.check import Checker
@@ -25,7 +26,7 @@ from tasks.search.tree import Origin
 from tasks.settings import Rollouts
 from tasks.stages.rollouts import attempts
 from tests.infra.engine.engine_search import PROBLEMS, SETTINGS, question, served_policy, tokenizer
-from trainers.model_folder import Policy, load_model
+from trainers.model_folder import load_model
 
 pytestmark = pytest.mark.integration
 
@@ -38,7 +39,7 @@ def model(micro: Path) -> Module:
     return load_model(micro).eval()
 
 
-def forward(model: Module, words: Policy, state_ids: list[int], sample: Sample) -> tuple[float, float]:
+def forward(model: Module, words: ValueWords, state_ids: list[int], sample: Sample) -> tuple[float, float]:
     """V and prior of a sampled action by one forward pass over the state and all of its tokens."""
     ids = torch.tensor([[*state_ids, *sample.token_ids]])
     with torch.no_grad():
@@ -55,7 +56,7 @@ async def never(answer: str) -> bool:
 
 
 async def check(
-    model: Module, words: Policy, state_ids: list[int], position: int, draw: Draw, reply: Expansion
+    model: Module, words: ValueWords, state_ids: list[int], position: int, draw: Draw, reply: Expansion
 ) -> list[float]:
     """The values that were compared."""
     assert len(reply.samples) == draw.n
@@ -74,7 +75,7 @@ def test_values_and_priors_are_those_of_the_trainers_forward_pass(
     micro: Path, small_engine: Environment, model: Module
 ) -> None:
     """Of the root and of states further down, with a cold and with a warm prefix cache, alone and among others."""
-    words = Policy.read(micro)
+    words = ValueWords.read(micro)
     values: list[float] = []
     cached: list[int] = []
 

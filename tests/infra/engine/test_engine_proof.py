@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from infra.engine.model_folder import ModelFolder, PolicyWords, Probe, ProbeSequence
+from infra.contract.model_folder import Probe, ProbeSequence, ValueWords
+from infra.engine.model_folder import ModelFolder
 from infra.engine.proof import Difference
 from infra.engine.serving import _others
 from infra.environment import Environment
@@ -116,7 +117,7 @@ async def running(server: DevelopmentServer) -> AsyncIterator[str]:
 
 def folder(path: Path) -> ModelFolder:
     one = ProbeSequence(prompt=[1, 2], token_ids=[3, 4], logprobs=[-1.0, -1.0])
-    words = PolicyWords(good=3, bad=4, eos=0, knows_format=True)
+    words = ValueWords(good=3, bad=4, eos=0, knows_format=True)
     return ModelFolder(path, {"vocab_size": 9}, words, Probe(dtype="bfloat16", tolerance=0.15, sequences=[one]))
 
 

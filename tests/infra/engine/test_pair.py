@@ -11,6 +11,7 @@ import httpx
 import pytest
 import torch
 
+from infra.contract.model_folder import ValueWords
 from infra.engine import side_by_side, stop_local_engine
 from infra.engine.launch import arguments, launch_signature
 from infra.engine.model_folder import ModelFolder
@@ -23,7 +24,7 @@ from tasks.running.served import SearchPolicy, serve_both
 from tasks.running.stage import Workplace
 from tasks.search.method import Draw
 from tests.infra.engine.engine_search import PROBLEMS, SETTINGS
-from trainers.model_folder import Policy, load_model
+from trainers.model_folder import load_model
 
 OURS, THEIRS = "http://127.0.0.1:1", "http://127.0.0.1:2"
 
@@ -68,7 +69,7 @@ def test_a_search_takes_v_from_the_value_model_and_the_rest_from_the_policy(
     from trainers.model_folder import load_tokenizer, make_probe, save, tokenizer_files
 
     of_value = copytree(micro, tmp_path / "value")
-    model, words = load_model(of_value), Policy.read(of_value)
+    model, words = load_model(of_value), ValueWords.read(of_value)
     with torch.no_grad():
         model.get_output_embeddings().weight[[words.good, words.bad]] *= -3.0
     probe = make_probe(

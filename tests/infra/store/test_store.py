@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import pytest
 
-from infra.disk import DiskFull
+from infra.contract.disk import DiskFull
 from infra.environment import Environment, add_stack
 from infra.store import Damaged, Ref, Store, StoreError
 from infra.store.bucket import sha256

@@ -13,7 +13,7 @@ from prefect.states import Failed
 
 import tasks.running.progress
 import tasks.running.stage
-from infra.disk import DiskFull
+from infra.contract.disk import DiskFull
 from infra.store import Store
 from infra.store.s3 import StoreDown, StoreError
 from tasks.running.stage import Workplace, stage

@@ -18,25 +18,26 @@ class DiskFull(OSError):
 
 
 @contextmanager
-def room_in(folder: Path) -> Iterator[None]:
-    """Turns what fails for want of room below `folder` into a `DiskFull`.
+def room_in(folder: Path, *, but: type[Exception] = DiskFull) -> Iterator[None]:
+    """Turns what fails for want of room below `folder` into a `DiskFull`, in one line. Errors of the kind `but` pass.
 
     Most libraries say so in their own way or not at all (S3: "internal error", torch: "unexpected pos", an engine
     ends without a word), so the disk itself is asked when something fails.
     """
     try:
         yield
-    except DiskFull:
+    except (DiskFull, but):
         raise
     except Exception as problem:
         there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
-        free = shutil.disk_usage(there).free >> 20
+        cause, free = str(problem).partition("\n")[0], shutil.disk_usage(there).free >> 20
         if free >= RESERVE_MIB and not any(words in str(problem) for words in FULL):
             raise
         raise DiskFull(
             f"the disk of {folder.absolute()} is full ({free} MiB are free): make room there, at least "
             f"{RESERVE_MIB} MiB, or put it elsewhere with CPL_HOME (the store: AWS_ENDPOINT_URL and CPL_STORE). Then "
-            f"`cpl down`, `cpl up`, and retry. What failed: {type(problem).__name__}: {problem}"
+            "`cpl down`, `cpl up`, and retry: what is finished is kept, and a training goes on from its last "
+            f"checkpoint. What failed: {type(problem).__name__}: {cause}"
         ) from problem
 
 

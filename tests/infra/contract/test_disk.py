@@ -8,8 +8,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from infra import disk
-from infra.disk import DiskFull, room_in
+from infra.contract import disk
+from infra.contract.disk import DiskFull, room_in
 from infra.stack.process import Daemon
 
 FULL = Path("/dev/full")

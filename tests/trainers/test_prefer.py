@@ -1,7 +1,5 @@
 """Step-APO in closed form: its loss, its gradient, what its mask covers, and that alpha = 0 is TRL's DPO."""
 
-import dataclasses
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,18 +11,19 @@ from datasets import Dataset
 from transformers import PreTrainedModel
 from trl import DPOConfig, DPOTrainer
 
-from tests.trainers.conftest import EOS, PAIR_TYPES
+from infra.contract.training import Loss
+from tests.trainers.conftest import EOS, PREFERENCE_TYPES, changed, learn
 from trainers import training
-from trainers.advantage_dpo import AdvantageDPOTrainer
+from trainers.learn import Learn, train, trainer
 from trainers.model_folder import load_model, load_tokenizer
+from trainers.preference import PreferenceTrainer
 from trainers.progress import lines
 from trainers.scheduled import ScheduledTrainer
-from trainers.step_apo import StepAPO, train, trainer
 
 
 @pytest.fixture
-def config(settings: dict[str, Any], pairs: Path) -> StepAPO:
-    return StepAPO(**settings, pairs=pairs, epochs=1, beta=0.3, alpha=1.0)
+def config(settings: dict[str, Any], preferences: Path) -> Learn:
+    return Learn(**settings, lesson=preferences, loss=Loss(prefer=1.0))
 
 
 def step_logprob(model: PreTrainedModel, prompt: list[int], step: list[int]) -> torch.Tensor:
@@ -34,10 +33,10 @@ def step_logprob(model: PreTrainedModel, prompt: list[int], step: list[int]) -> 
     return logprobs[torch.arange(len(step)), torch.tensor(step)].sum()
 
 
-def loss_by_hand(model: PreTrainedModel, reference: PreTrainedModel, config: StepAPO) -> torch.Tensor:
+def loss_by_hand(model: PreTrainedModel, reference: PreTrainedModel, config: Learn) -> torch.Tensor:
     """Mean of -log sigmoid(beta * Delta - alpha * (V_w - V_l)) over all pairs."""
     losses = []
-    for row in pl.read_parquet(config.pairs).iter_rows(named=True):
+    for row in pl.read_parquet(config.lesson).iter_rows(named=True):
         prompt, chosen, rejected = row["prompt_ids"], row["chosen_ids"], row["rejected_ids"]
         with torch.no_grad():
             of_reference = step_logprob(reference, prompt, chosen) - step_logprob(reference, prompt, rejected)
@@ -59,9 +58,9 @@ def whole_batch(apo: DPOTrainer) -> dict[str, Any]:
     return apo.data_collator([apo.train_dataset[i] for i in range(len(apo.train_dataset))])
 
 
-@pytest.mark.parametrize("alpha", [0.0, 0.4, 1.0])
-def test_loss_and_gradient_are_those_computed_by_hand(config: StepAPO, alpha: float) -> None:
-    config = dataclasses.replace(config, alpha=alpha)
+@pytest.mark.parametrize(("alpha", "weight"), [(0.0, 1.0), (0.4, 1.0), (1.0, 0.25)])
+def test_loss_and_gradient_are_those_computed_by_hand(config: Learn, alpha: float, weight: float) -> None:
+    config = changed(config, alpha=alpha, loss=Loss(prefer=weight))
     apo = trainer(config)
     moved(apo.model.train())
     loss = apo.compute_loss(apo.model, whole_batch(apo))
@@ -69,15 +68,15 @@ def test_loss_and_gradient_are_those_computed_by_hand(config: StepAPO, alpha: fl
 
     model = load_model(config.model)
     moved(model)
-    expected = loss_by_hand(model, load_model(config.model), config)
+    expected = loss_by_hand(model, load_model(config.model), config) * weight
     expected.backward()
     assert loss.item() == pytest.approx(expected.item(), rel=1e-5)
     by_hand = dict(model.named_parameters())
-    for name, weight in apo.model.named_parameters():
-        torch.testing.assert_close(weight.grad, by_hand[name].grad, atol=2e-5, rtol=1e-3, msg=name)
+    for name, parameter in apo.model.named_parameters():
+        torch.testing.assert_close(parameter.grad, by_hand[name].grad, atol=2e-5, rtol=1e-3, msg=name)
 
 
-def test_a_wider_gap_pulls_harder_and_always_towards_the_chosen_step(config: StepAPO) -> None:
+def test_a_wider_gap_pulls_harder_and_always_towards_the_chosen_step(config: Learn) -> None:
     """dL/dtheta = -beta * sigmoid(gap - beta * Delta) * d(log pi_w - log pi_l) (methods 1.7); Delta = 0."""
     apo = trainer(config)
     apo.model.train()
@@ -101,7 +100,7 @@ def test_a_wider_gap_pulls_harder_and_always_towards_the_chosen_step(config: Ste
 
 
 def test_alpha_0_is_trls_dpo_on_the_same_texts(
-    config: StepAPO, tmp_path: Path, encode: Callable[[str], list[int]]
+    config: Learn, tmp_path: Path, encode: Callable[[str], list[int]]
 ) -> None:
     """Texts that end with EOS, which is what TRL makes of any text, one token a character."""
     texts = [
@@ -110,9 +109,9 @@ def test_alpha_0_is_trls_dpo_on_the_same_texts(
     rows = [{f"{key}_ids": encode(text) for key, text in row.items()} for row in texts]
     values = {"chosen_value": pl.lit(0.7), "rejected_value": pl.lit(-0.2)}
     ours = tmp_path / "pairs.parquet"
-    pl.DataFrame(rows, schema_overrides=PAIR_TYPES).with_columns(**values).write_parquet(ours)
+    pl.DataFrame(rows, schema_overrides=PREFERENCE_TYPES).with_columns(**values).write_parquet(ours)
 
-    config = dataclasses.replace(config, pairs=ours, alpha=0.0, epochs=2)
+    config = changed(config, lesson=ours, alpha=0.0, epochs=2)
     train(config)
 
     class Stock(ScheduledTrainer, DPOTrainer):
@@ -122,7 +121,6 @@ def test_alpha_0_is_trls_dpo_on_the_same_texts(
         model=load_model(config.model),
         args=DPOConfig(
             **{**training.arguments(config), "output_dir": str(tmp_path / "stock"), "save_strategy": "no"},
-            num_train_epochs=2,
             beta=config.beta,
             precompute_ref_log_probs=True,
         ),
@@ -137,11 +135,11 @@ def test_alpha_0_is_trls_dpo_on_the_same_texts(
         torch.testing.assert_close(weight, trained[name], atol=1e-5, rtol=1e-4)
 
 
-def test_the_mask_covers_exactly_the_step_and_no_eos_follows_it(config: StepAPO) -> None:
+def test_the_mask_covers_exactly_the_step_and_no_eos_follows_it(config: Learn) -> None:
     apo = trainer(config)
     tokenizer = load_tokenizer(config.model)
     batch = whole_batch(apo)
-    rows = pl.read_parquet(config.pairs).to_dicts()
+    rows = pl.read_parquet(config.lesson).to_dicts()
     halves = [(row, "chosen_ids") for row in rows] + [(row, "rejected_ids") for row in rows]
     for i, (row, step) in enumerate(halves):
         real = batch["attention_mask"][i].bool()
@@ -150,9 +148,9 @@ def test_the_mask_covers_exactly_the_step_and_no_eos_follows_it(config: StepAPO)
         assert tokenizer.eos_token_id not in batch["input_ids"][i][real]
 
 
-def test_the_reference_is_the_model_it_starts_from_and_none_is_kept_in_memory(config: StepAPO) -> None:
+def test_the_reference_is_the_model_it_starts_from_and_none_is_kept_in_memory(config: Learn) -> None:
     apo = trainer(config)
-    assert isinstance(apo, AdvantageDPOTrainer)
+    assert isinstance(apo, PreferenceTrainer)
     assert apo.ref_model is None
     row = apo.train_dataset[3]
     expected = step_logprob(load_model(config.model), row["prompt_ids"], row["chosen_ids"]).item()
@@ -160,18 +158,17 @@ def test_the_reference_is_the_model_it_starts_from_and_none_is_kept_in_memory(co
     assert row["ref_chosen_logps"] == pytest.approx(expected + shift, abs=1e-4)
 
 
-def test_training_widens_the_margin_and_changes_every_parameter(config: StepAPO) -> None:
-    config = dataclasses.replace(config, epochs=4, micro_batch_size=4, learning_rate=1e-3)
-    train(config)
+def test_training_widens_the_margin_and_changes_every_parameter(config: Learn) -> None:
+    config = changed(config, epochs=4, micro_batch_size=4, learning_rate=1e-3)
+    summary = learn(config)
     progress = lines(config.output / "progress.jsonl")
-    assert [line["step"] for line in progress] == list(range(1, 9))
+    assert [line["update"] for line in progress] == list(range(1, 9))
     assert progress[0]["margin"] == pytest.approx(0.0, abs=1e-4)  # beta * Delta, without TRL's shift
     assert progress[0]["rewards/margins"] == pytest.approx(-0.5, abs=1e-4)  # every gap is 0.5
     assert progress[-1]["margin"] > 0.1
     before = dict(load_model(config.model).named_parameters())
     for name, weight in load_model(config.output / "model").named_parameters():
         assert not torch.equal(weight, before[name]), name
-    summary = json.loads((config.output / "summary.json").read_text())
     assert summary["updates"] == 8
     assert summary["examples"] == 16
     assert summary["margin"] > 0.1

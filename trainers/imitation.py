@@ -1,4 +1,7 @@
-"""The value loss, alone or as a second term of TRL's SFTTrainer (design D2; methods.md 1.4, 2.2)."""
+"""The terms `nll` and `value`, each alone or both in one pass: TRL's SFTTrainer with weights and V (methods.md 1.4).
+
+Every mean is taken over the whole update: how it is cut into micro-batches and devices changes nothing.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,20 +11,22 @@ import torch
 from torch.nn.utils.rnn import pad_sequence
 from trl import SFTTrainer
 
+from infra.contract.training import Loss
 from trainers.scheduled import ScheduledTrainer
 from trainers.value_rows import hasten, read_values
 
-COLUMNS = ("is_policy", "prompt_ids", "completion_ids", "value_positions", "value_targets")
-"""What is read of the table sft_examples."""
+COLUMNS = ("weight", "prompt_ids", "completion_ids", "value_positions", "value_targets")
+"""What is read of the table imitations."""
 
 IGNORED = -100
 
 
 @dataclass(frozen=True)
-class ExampleCollator:
-    """Rows of sft_examples -> right-padded tensors, cut at max_length tokens.
+class ImitationCollator:
+    """Rows of imitations -> right-padded tensors, cut at max_length tokens.
 
-    input_ids, attention_mask, labels: [rows, length] int64; labels are IGNORED outside policy completions.
+    input_ids, attention_mask, labels: [rows, length] int64. Labels are IGNORED outside what is imitated.
+    weight: [rows, 1] float32, of the row's tokens.
     value_targets: [rows, length] float32, NaN where no value is trained; a target stands at the position that
     *predicts* the step's last token, so one before that token.
     """
@@ -32,7 +37,8 @@ class ExampleCollator:
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         padding = {"input_ids": self.pad, "attention_mask": 0, "labels": IGNORED, "value_targets": torch.nan}
         made = [self._row(row) for row in rows]
-        return {
+        weight = torch.tensor([[row["weight"]] for row in rows], dtype=torch.float32)
+        return {"weight": weight} | {
             name: pad_sequence([row[name] for row in made], batch_first=True, padding_value=value)
             for name, value in padding.items()
         }
@@ -40,7 +46,7 @@ class ExampleCollator:
     def _row(self, row: dict[str, Any]) -> dict[str, torch.Tensor]:
         prompt, completion = row["prompt_ids"], row["completion_ids"]
         ids = torch.tensor(prompt + completion)
-        labels = ids.clone() if row["is_policy"] else torch.full_like(ids, IGNORED)
+        labels = ids.clone() if row["weight"] else torch.full_like(ids, IGNORED)
         labels[: len(prompt)] = IGNORED
         targets = torch.full(ids.shape, torch.nan)
         predicting = len(prompt) - 1 + torch.tensor(row["value_positions"], dtype=torch.long)
@@ -51,14 +57,18 @@ class ExampleCollator:
         return {name: tensor[: self.max_length] for name, tensor in whole.items()}
 
 
-class ValueTrainer(ScheduledTrainer, SFTTrainer):
-    """loss = mean squared error of V, over the whole update.
+class ImitationTrainer(ScheduledTrainer, SFTTrainer):
+    """loss = terms.nll * CE + terms.value * MSE
 
+    CE: sum over rows of weight * -log pi(completion), over the number of tokens in completions whose weight is not 0.
+    So a weight of 2 counts a row twice above the line and once below it; a weight below 0 pushes the row away.
+    MSE: mean of (V - target)^2 over the values.
     `words`: ids of the two value words. `value_rate`: learning rate of their rows, as a multiple of the others'.
     """
 
-    def __init__(self, *, words: tuple[int, int], value_rate: float, **kwargs: Any) -> None:
+    def __init__(self, *, terms: Loss, words: tuple[int, int], value_rate: float, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.terms = terms
         self.words = words
         self.value_rate = value_rate
         # TRL's fused head never builds the logits; V needs only two of them, so it is read off the backbone.
@@ -67,14 +77,27 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         is_new = self.optimizer is None
         optimizer = super().create_optimizer(model)
-        if is_new:
+        if is_new and self.terms.value:
             hasten(optimizer, self.model.get_output_embeddings(), self.words, self.value_rate)
         return optimizer
 
-    def compute_loss(self, model: torch.nn.Module, inputs: dict[str, Any], *_: Any, **__: Any) -> torch.Tensor:
-        ids, mask = inputs["input_ids"], inputs["attention_mask"]
-        model(input_ids=ids, attention_mask=mask, use_cache=False, logits_to_keep=1)
-        return self.value_loss(inputs["value_targets"])
+    def compute_loss(
+        self, model: torch.nn.Module, inputs: dict[str, Any], *_: Any, num_items_in_batch: Any = None, **__: Any
+    ) -> torch.Tensor:
+        weight, targets = inputs.pop("weight"), inputs.pop("value_targets")
+        if not self.terms.nll:
+            inputs.pop("labels")
+            model(**inputs, use_cache=False, logits_to_keep=1)
+            return self.terms.value * self.value_loss(targets)
+
+        def weighed(**given: Any) -> Any:
+            output = model(**given)
+            output.log_probs = output.log_probs * weight
+            return output
+
+        nll_loss = super().compute_loss(weighed, inputs, num_items_in_batch=num_items_in_batch)
+        self._note("nll_loss", nll_loss)
+        return self.terms.nll * nll_loss + self.terms.value * self.value_loss(targets)
 
     def value_loss(self, targets: torch.Tensor) -> torch.Tensor:
         """Of the micro-batch whose forward pass was the last: its share of the update's mean."""
@@ -103,7 +126,7 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device) -> Any:
         """Where the tokens of an update are counted, before its first micro-batch; the values likewise.
 
-        Either count may be 0: an update of value-only rows has an LM loss of 0, not of 0/0.
+        Either count may be 0: an update without an imitated row has a CE of 0, not of 0/0.
         """
         count = sum((~batch["value_targets"].isnan()).sum() for batch in batch_samples)
         self.value_count = self.accelerator.gather(torch.as_tensor(count, device=device)).sum().clamp(min=1)
@@ -113,19 +136,3 @@ class ValueTrainer(ScheduledTrainer, SFTTrainer):
         """TRL logs the mean over an update's micro-batches; each of them holds a share of the whole."""
         share = self.accelerator.gather(loss.detach()).mean() * self.current_gradient_accumulation_steps
         self._metrics["train"][name].append(share.item())
-
-
-class ValueSFTTrainer(ValueTrainer):
-    """loss = TRL's LM loss + value_weight * the value loss, both means over the whole update."""
-
-    def __init__(self, *, value_weight: float, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.value_weight = value_weight
-
-    def compute_loss(
-        self, model: torch.nn.Module, inputs: dict[str, Any], *_: Any, num_items_in_batch: Any, **__: Any
-    ) -> torch.Tensor:
-        targets = inputs.pop("value_targets")
-        lm_loss = SFTTrainer.compute_loss(self, model, inputs, num_items_in_batch=num_items_in_batch)
-        self._note("lm_loss", lm_loss)
-        return lm_loss + self.value_weight * self.value_loss(targets)

@@ -1,6 +1,8 @@
-"""TRL's DPOTrainer with the reference shifted by the advantage: the Step-APO loss (D8, methods.md 1.7).
+"""The term `prefer`, Step-APO: TRL's DPOTrainer with its reference shifted by the advantage (D8, methods.md 1.7).
 
 -log sigmoid(beta * dlogratio - alpha * (V_w - V_l))  =  DPO's loss with each  log pi_ref + (alpha / beta) * V
+
+w, l: the chosen and the rejected step. log pi: summed over a step's tokens. pi_ref: the model that it starts from.
 """
 
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from trl.trainer.dpo_trainer import DataCollatorForPreference
 from trainers.scheduled import ScheduledTrainer
 
 COLUMNS = ("prompt_ids", "chosen_ids", "rejected_ids", "chosen_value", "rejected_value")
-"""What is read of the table step_pairs."""
+"""What is read of the table preferences."""
 
 
 @dataclass
@@ -28,15 +30,16 @@ class PairCollator(DataCollatorForPreference):
         return batch
 
 
-class AdvantageDPOTrainer(ScheduledTrainer, DPOTrainer):
-    """Two overrides make the loss; the third only logs the margin without its shift.
+class PreferenceTrainer(ScheduledTrainer, DPOTrainer):
+    """Two overrides make the loss; the third weighs it and logs the margin without its shift.
 
     As in TRL, an update's loss is the mean of its micro-batches' means: their pairs weigh unequally only where
     the last update of an epoch is cut into unequal micro-batches.
     """
 
-    def __init__(self, *, alpha: float, **kwargs: Any) -> None:
+    def __init__(self, *, alpha: float, weight: float, **kwargs: Any) -> None:
         self.alpha = alpha
+        self.weight = weight
         super().__init__(**kwargs)
 
     def _prepare_dataset(self, dataset: Dataset, *_: Any) -> Dataset:
@@ -60,4 +63,4 @@ class AdvantageDPOTrainer(ScheduledTrainer, DPOTrainer):
         metrics = self._metrics["train"]
         shift = self.alpha * self.accelerator.gather(value_gap).mean().item()
         metrics["margin"].append(metrics["rewards/margins"][-1] + shift)
-        return loss
+        return self.weight * loss
