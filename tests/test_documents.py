@@ -10,6 +10,8 @@ import duckdb
 import pytest
 import typer
 
+from flows.parameters import chosen
+from infra.desk import run
 from infra.desk.cli import app
 from tasks.check import is_equal
 from tests import house
@@ -138,10 +140,10 @@ def test_the_command_takes_what_readme_gives_it() -> None:
 
 def test_the_recipes_have_the_fields_that_readme_sets() -> None:
     calls = [call for call in commands("cpl", README) if call[0] == "round"]
-    given = [dict(map(setting, re.findall(r"--set\0(.*?)(?:\0|$)", "\0".join(call)))) for call in calls]
+    given = [dict(map(run._setting, re.findall(r"--set\0(.*?)(?:\0|$)", "\0".join(call)))) for call in calls]
     assert any(given)
     for fields in given:
-        chosen(nested(fields), "micro").read()  # raises RecipeRefused
+        chosen(run.nested(fields), "micro").read()  # raises RecipeRefused
 
 
 def test_the_command_has_the_options_that_readme_names() -> None:
