@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -14,6 +15,7 @@ from flows.parameters import chosen
 from infra.desk import run
 from infra.desk.cli import app
 from tasks.check import is_equal
+from tasks.recipe import Recipe
 from tests import house
 from tests.house import ROOT
 from tests.sql.conftest import warehouse
@@ -144,6 +146,11 @@ def test_the_recipes_have_the_fields_that_readme_sets() -> None:
     assert any(given)
     for fields in given:
         chosen(run.nested(fields), "micro").read()  # raises RecipeRefused
+
+
+def test_readmes_recipe_is_one() -> None:
+    [recipe] = re.findall(r"(?s)```toml\n(.*?)```", README)
+    assert Recipe.model_validate(tomllib.loads(recipe)).arms.keys() == {"alphamath"}
 
 
 def test_the_command_has_the_options_that_readme_names() -> None:
