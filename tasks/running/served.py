@@ -49,8 +49,8 @@ class ServedPolicy:
         self.reflection_prefix = self.start + ([] if knows_format else self.encode(REFLECTION_DEMONSTRATION))
 
     def question(self, question: str) -> list[int]:
-        """Token ids of a question's prompt, as it is stored and trained on: with the model's own start of a sequence
-        (BOS), if it has one."""
+        """Token ids of a question's prompt as it is stored and trained on. They begin with the model's BOS, if it has
+        one."""
         return self.start + self.encode(question_prompt(question))
 
     def encode(self, text: str) -> list[int]:
@@ -58,7 +58,7 @@ class ServedPolicy:
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
     def ends_of(self, mark: str, token_ids: Sequence[int]) -> list[int]:
-        """Where a text has a `mark`: the index of the token that completes it, for each time that it occurs.
+        """For each `mark` in a text: the index of the token that completes it.
 
         The token may run on behind the mark, as at the end of an action (infra.engine.reply.Completion).
         """
