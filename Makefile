@@ -77,7 +77,7 @@ house: install ## Draw the house in CONTRIBUTING.md and list the files in README
 	.venv/bin/python -m tests.house
 
 .PHONY: mutants
-mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.lessons.pairs"
+mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.lessons"
 	.venv/bin/python -m tests.mutants $(ARGS)
 
 .PHONY: bench-search bench-options bench-seeds bench-tree

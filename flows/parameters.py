@@ -2,14 +2,37 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import WithJsonSchema
+
+from flows.form import form, name_and_changes
 from tasks.recipe import Recipe
 
 RECIPES = Path(__file__).parent / "recipes"
 NAMES = [path.stem for path in sorted(RECIPES.glob("*.toml"))]
 BY_MODEL = "by model"
+
+
+def about(name: str) -> str:
+    """What a recipe is: the comment that its file begins with."""
+    lines = (RECIPES / f"{name}.toml").read_text().splitlines()
+    return " ".join(line.removeprefix("# ") for line in takewhile(lambda line: line.startswith("#"), lines))
+
+
+AnyRecipe = Annotated[
+    str | dict[str, Any],
+    WithJsonSchema(
+        form(
+            {name: Recipe.read(RECIPES / f"{name}.toml") for name in NAMES},
+            {name: about(name) for name in NAMES},
+            [BY_MODEL],
+        )
+    ),
+]
+"""The name of a recipe, or {name: changed fields}."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +52,13 @@ class Choice:
 
 
 def chosen(recipe: str | Mapping[str, Any], model: str) -> Choice:
-    """The recipe that is named, alone or under "name" beside changed fields; by model: the model's own.
+    """The recipe that is named, alone or with its changed fields: {name: fields}; by model: the model's own.
 
     Raises:
         LookupError: with those that there are.
+        ValueError: for what is neither.
     """
-    changes = {} if isinstance(recipe, str) else dict(recipe)
-    name = recipe if isinstance(recipe, str) else changes.pop("name", BY_MODEL)
+    name, changes = name_and_changes(recipe)
     if name == BY_MODEL:
         name = usual_recipe(model)
     if name not in NAMES:

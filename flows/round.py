@@ -5,12 +5,12 @@ searches with is published. Which evidence, lessons and models: the recipe says 
 """
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from prefect import flow
 from pydantic import Field
 
-from flows.parameters import BY_MODEL, chosen, usual_recipe
+from flows.parameters import BY_MODEL, AnyRecipe, chosen, usual_recipe
 from infra.contract.training import Loss, Training
 from infra.environment import environment
 from infra.store import Ref, Store
@@ -37,9 +37,9 @@ def cpl(
     campaign: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]*)?$")] = "",
     round: Annotated[int, Field(ge=0, le=9999)] = 0,
     model: str = "micro",
-    recipe: str | dict[str, Any] = BY_MODEL,
     repeat: Annotated[int, Field(ge=0)] = 0,
     shards: Annotated[int, Field(ge=1, le=100)] = 1,
+    recipe: AnyRecipe = BY_MODEL,
 ) -> Ref:
     """One round: search over plans, learn from their steps, score what was learnt, publish it.
 
@@ -52,9 +52,10 @@ def cpl(
         round: Round 1 starts from the base model, a later one from what the round before published. 0: the campaign's
             first round that is not published, so that a schedule moves the campaign on.
         model: The base model: micro, smollm2, the path of a model folder, or a hub id (deepseek-ai/…).
-        recipe: A file of flows/recipes/, or its name with some of its fields changed. By model: the model's own.
         repeat: Another number draws the round again: the same questions, other samples. At least 0.
         shards: Machines that search at once, one engine each: runs of cpl-search/shard on its work pool. From 1 to 100.
+        recipe: A method with its numbers. By name: as in flows/recipes/, and by model: the model's own. A button shows
+            all fields of a recipe with its values, to be changed; one that is blank keeps the recipe's value.
     """
     tell_errors_in_a_sentence()
     base_source = locate(model)
@@ -98,7 +99,7 @@ def cpl(
             guide = models.next_value if method.evaluation.decoding != "greedy" else None
             run.keep(f"evaluate_{name}", evaluate(models.made[name], name, benchmarks, method.evaluation, guide))
         held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
-        for name in filter(method.ranks, models.made):
+        for name in filter(method.ranks, models.made if held_out else ()):
             run.keep(f"rank_values_{name}", rank_values(models.made[name], name, held_out))
 
         before = previous.manifest if previous else None

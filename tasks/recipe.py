@@ -63,7 +63,9 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    usual_for: tuple[str, ...] = Field((), description="Base models whose usual recipe it is; *: of any other.")
+    usual_for: tuple[str, ...] = Field(
+        (), description="Base models whose usual recipe it is; *: of any other.", json_schema_extra={"readOnly": True}
+    )
     questions: Questions = Questions()
     evidence: dict[Name, Search] = Field(default={}, description="What is tried: searches, by name.")
     lessons: dict[Name, Rule] = Field(default={}, description="What is learnt from it: a rule each, by name.")

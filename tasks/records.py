@@ -32,32 +32,11 @@ QUESTIONS = _schema(
     }
 )
 
-ROLLOUTS = _schema(
-    {
-        "rollout_id": pl.String,
-        "question_id": pl.String,
-        "sample": pl.Int32,
-        "trial": pl.Int32,
-        "plan": pl.String,
-        "plan_ids": TOKEN_IDS,
-        "step_ends": TOKEN_IDS,
-        "solution": pl.String,
-        "solution_ids": TOKEN_IDS,
-        "answer": pl.String,
-        "is_correct": pl.Boolean,
-        "is_leaked": pl.Boolean,
-        "reflection": pl.String,
-        "prompt_tokens": pl.Int32,
-        "generated_tokens": pl.Int32,
-        "seconds": pl.Float64,
-        "error": pl.String,
-    }
-)
-
 TREES = _schema(
     {
         "tree_id": pl.String,
         "question_id": pl.String,
+        "evidence": pl.String,
         "method": pl.String,
         "state": pl.String,
         "steps": pl.Int32,
@@ -90,6 +69,7 @@ NODES = _schema(
         "depth": pl.Int32,
         "kind": pl.String,
         "origin": pl.String,
+        "hint": pl.String,
         "text": pl.String,
         "token_ids": TOKEN_IDS,
         "logprob": pl.Float64,
@@ -105,8 +85,9 @@ NODES = _schema(
     }
 )
 
-STEP_PAIRS = _schema(
+PREFERENCES = _schema(
     {
+        "lesson": pl.String,
         "pair_id": pl.String,
         "tree_id": pl.String,
         "question_id": pl.String,
@@ -127,15 +108,15 @@ STEP_PAIRS = _schema(
     }
 )
 
-SFT_EXAMPLES = _schema(
+IMITATIONS = _schema(
     {
+        "lesson": pl.String,
         "example_id": pl.String,
         "tree_id": pl.String,
         "question_id": pl.String,
         "leaf_id": pl.Int32,
-        "rollout_id": pl.String,
         "origin": pl.String,
-        "is_policy": pl.Boolean,
+        "weight": pl.Float64,
         "prompt_ids": TOKEN_IDS,
         "completion_ids": TOKEN_IDS,
         "prompt": pl.String,
@@ -268,11 +249,10 @@ TABLES: dict[str, pl.Schema] = {
     "rounds": ROUNDS,
     "stages": STAGES,
     "questions": QUESTIONS,
-    "rollouts": ROLLOUTS,
     "trees": TREES,
     "nodes": NODES,
-    "step_pairs": STEP_PAIRS,
-    "sft_examples": SFT_EXAMPLES,
+    "imitations": IMITATIONS,
+    "preferences": PREFERENCES,
     "engine_use": ENGINE_USE,
     "models": MODELS,
     "evaluations": EVALUATIONS,

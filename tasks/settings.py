@@ -1,10 +1,10 @@
-"""What a user can set of each step, with unit, range, default and source.
+"""What a user can set of each stage, with unit, range, default and source.
 
-Every step is cached by the settings that it reads, so a field belongs to the one step it changes. The defaults
+Every stage is cached by the settings that it reads, so a field belongs to the one stage it changes. The defaults
 are those of the CPL paper (methods.md 1.3, 1.6, 1.8); a recipe under `flows/recipes/` states its own.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,16 +15,16 @@ Repeat = Annotated[
     Field(
         ge=0,
         title="Repeat",
-        description="Another number draws other samples: it is part of the step's key, and changes nothing else.",
+        description="Another number draws other samples: it is part of the stage's key, and changes nothing else.",
     ),
 ]
 
 
-class StepSettings(BaseModel):
+class StageSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Questions(StepSettings):
+class Questions(StageSettings):
     """Which questions the round is made of."""
 
     source: str = Field(
@@ -48,25 +48,7 @@ class Questions(StepSettings):
     )
 
 
-class Rollouts(StepSettings):
-    """Plan, solve, check, reflect, plan again (LEPA, Algorithm 1), and what their pass rate decides."""
-
-    samples: Positive = Field(
-        4, title="Samples", description="First attempts a question; the share of right ones is its pass rate. LEPA: 1."
-    )
-    trials: Annotated[int, Field(ge=1, le=20)] = Field(
-        5, title="Trials", description="While no attempt is right: trials in all, each after a reflection. LEPA: 5."
-    )
-    temperature: float = Field(0.5, ge=0, le=2, title="Temperature", description="LEPA 4.3: 0.5.")
-    max_plan_tokens: Positive = Field(1024, title="Plan tokens", description="Limit a plan. LEPA 4.2: 1024.")
-    max_solution_tokens: Positive = Field(1500, title="Solution tokens", description="Limit a solution.")
-    max_depth: Positive = Field(
-        6, title="Depth", description="Actions of an attempt at most, its solution counts: the format of the search."
-    )
-    repeat: Repeat = 0
-
-
-class Search(StepSettings):
+class Search(StageSettings):
     """How plans are searched: plan MCTS (CPL), or another method of the papers."""
 
     method: Literal["puct", "stepwise", "beam", "sampling", "reflect"] = Field(
@@ -74,7 +56,7 @@ class Search(StepSettings):
         title="Method",
         description="puct: MCTS with prior and value (CPL, AlphaMath, SVPO). stepwise: UCB with real rollouts, a fresh "
         "search for every step (MCTS process supervision). beam: step-level beam search by the value. sampling: whole "
-        "trajectories, unguided.",
+        "trajectories, unguided. reflect: the same and, while none is right, a reflection and another try (LEPA).",
     )
     simulations: Positive = Field(
         200,
@@ -82,10 +64,15 @@ class Search(StepSettings):
         description="Expansions a tree at most. CPL: 200 in round 1, 100 in round 2. stepwise: rollouts a step, 16-32.",
     )
     root_children: Positive = Field(
-        5, title="Root children", description="Actions sampled at the root (CPL: 5). sampling: trajectories."
+        5, title="Root children", description="Actions sampled at the root (CPL: 5). sampling, reflect: trajectories."
     )
     children: Positive = Field(
         3, title="Children", description="Actions sampled at any other node (CPL: 3). beam: B2 (AlphaMath: 5)."
+    )
+    trials: Annotated[int, Field(ge=1, le=20)] = Field(
+        5,
+        title="Trials",
+        description="reflect: trials in all; while nothing is right, each but the first follows a reflection. LEPA: 5.",
     )
     beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
     max_depth: Positive = Field(
@@ -125,18 +112,31 @@ class Search(StepSettings):
         description="puct: steps offered at each node, from right paths of the most similar questions of the round "
         "before.",
     )
-    trials: Annotated[int, Field(ge=1, le=20)] = Field(5, title="Trials", description="reflect.")
-    held_out: bool = Field(True, title="Held out", description="Search the held-out questions, too.")
-    budget_by: str = Field("", title="Budget by", description="Evidence whose pass rate sets the budget.")
+    held_out: bool = Field(
+        True,
+        title="Held out",
+        description="Also search the questions that are not learnt from: V is ranked on them.",
+    )
+    budget_by: str = Field(
+        "",
+        title="Budget by",
+        description="Name of an evidence before this one: a question's pass rate there sets its budget, by the rule "
+        "below. Empty: all get the same.",
+    )
     skip_above: Share = Field(
         1.0,
         title="Skip from",
-        description="Adaptive: a pass rate of at least this is not searched; SFT imitates its right rollouts.",
+        description="budget_by: a pass rate of at least this is not searched, for there is little to find.",
     )
     more_below: Share = Field(
-        0.25, title="More below", description="Adaptive: a pass rate below this gets `more_factor` times the budget."
+        0.25, title="More below", description="budget_by: a pass rate below this gets `more_factor` times the budget."
     )
-    more_factor: float = Field(2.0, ge=1, title="More", description="Adaptive: that factor on simulations.")
+    more_factor: float = Field(2.0, ge=1, title="More", description="budget_by: that factor on simulations.")
+
+    @property
+    def by_value(self) -> bool:
+        """Whether V decides anything, so that a value model is worth its requests."""
+        return self.method in ("puct", "beam")
 
     def budget(self, pass_rate: float | None) -> int:
         """Simulations for a question of this pass rate (0: it is not searched)."""
@@ -147,29 +147,31 @@ class Search(StepSettings):
         return round(self.simulations * self.more_factor) if pass_rate < self.more_below else self.simulations
 
 
-class RightPaths(StepSettings):
+class RightPaths(StageSettings):
+    """Paths to right solutions, to imitate, and the targets of V on all that was visited: table `imitations`."""
+
     rule: Literal["right_paths"] = "right_paths"
-    evidence: tuple[str, ...]
-    most: Positive = 4
-    seed: int = 42
-    gives: ClassVar[Literal["imitations"]] = "imitations"
+    evidence: tuple[str, ...] = Field(
+        min_length=1,
+        title="Evidence",
+        description="Searches by name: the first that solved a question is imitated, the first that searched it "
+        "judges its steps.",
+    )
+    most: Positive = Field(4, title="Most", description="Right paths a question at most. CPL: 4.")
+    seed: int = Field(42, title="Seed", description="Chooses the paths.")
+
+    @property
+    def gives(self) -> Literal["imitations", "preferences"]:
+        return "imitations"
 
 
-class Siblings(StepSettings):
+class Siblings(StageSettings):
+    """Sibling steps of opposite values: table `preferences`."""
+
     rule: Literal["siblings"] = "siblings"
-    evidence: tuple[str, ...]
-    solution_value_scale: Share = 0.3
-    min_outcomes: int = 1
-    gives: ClassVar[Literal["preferences"]] = "preferences"
-
-
-Rule = Annotated[RightPaths | Siblings, Field(discriminator="rule")]
-
-
-class Pairs(StepSettings):
-    """Which siblings become preference pairs, and which paths are imitated."""
-
-    paths: Positive = Field(4, title="Paths", description="Correct paths kept a question for SFT. CPL: 4.")
+    evidence: tuple[str, ...] = Field(
+        min_length=1, title="Evidence", description="Searches by name; of what two of them compare, the first counts."
+    )
     solution_value_scale: Share = Field(
         0.3, title="Solution scale", description="Factor on the values of solution pairs. CPL's code: 0.3."
     )
@@ -179,110 +181,17 @@ class Pairs(StepSettings):
         description="Trajectories that must have ended below each step of a pair. 0, CPL's code: from round 2 on, a "
         "pair may be V's opinion alone.",
     )
-    seed: int = Field(42, title="Seed", description="Chooses the paths.")
+
+    @property
+    def gives(self) -> Literal["imitations", "preferences"]:
+        return "preferences"
 
 
-class Sft(StepSettings):
-    """SFT on correct paths with the value loss on every visited node, in one pass."""
-
-    learning_rate: float = Field(1e-5, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-5.")
-    epochs: Positive = Field(5, title="Epochs", description="CPL: 5 in round 1, 3 in round 2.")
-    batch_size: Positive = Field(
-        512,
-        title="Batch",
-        description="Imitated paths an update, on average; paths for the value alone come on top. CPL: 512.",
-    )
-    micro_batch_size: Positive = Field(4, title="Micro batch", description="Examples a device at once at most. CPL: 4.")
-    warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
-    value_weight: float = Field(
-        0.1,
-        ge=0,
-        title="Value weight",
-        description="Of the MSE of V to Q beside the LM loss, where no separate value model is trained. AlphaMath's "
-        "table: 0.1.",
-    )
-    value_rate: float = Field(
-        10.0,
-        gt=0,
-        title="Value rate",
-        description="Learning rate of the two value words' rows, which start at 0, as a multiple of the others'.",
-    )
-    max_length: Positive = Field(
-        1024,
-        title="Length",
-        description="Tokens an example; longer ones are cut there, and left out where the prompt alone fills it.",
-    )
-    seed: int = Field(42, title="Seed", description="Order of the examples.")
+Rule = Annotated[RightPaths | Siblings, Field(discriminator="rule")]
+"""What a lesson is chosen by (tasks.lessons); `gives` is its table."""
 
 
-class Value(StepSettings):
-    """A value model of its own, trained whole from the base model on the value loss alone: CPL's layout. It judges the
-    next round's steps in the policy's place."""
-
-    separate: bool = Field(
-        True, title="Separate", description="Off: SFT trains the policy's own V beside it, as in AlphaMath and SVPO."
-    )
-    learning_rate: float = Field(1e-5, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-5.")
-    value_rate: float = Field(
-        10.0,
-        gt=0,
-        title="Value rate",
-        description="Learning rate of the two value words' rows, which start at 0, as a multiple of the others'.",
-    )
-    epochs: Positive = Field(7, title="Epochs", description="CPL: 7.")
-    batch_size: Positive = Field(1024, title="Batch", description="Paths an update. CPL: 1024.")
-    micro_batch_size: Positive = Field(8, title="Micro batch", description="Paths a device at once, at most. CPL: 8.")
-    warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
-    max_length: Positive = Field(
-        1024,
-        title="Length",
-        description="Tokens a path; longer ones are cut there, and left out where the prompt alone fills it.",
-    )
-    seed: int = Field(42, title="Seed", description="Order of the paths.")
-
-
-class StepApo(StepSettings):
-    """Step-APO: DPO on sibling steps with the advantage as margin."""
-
-    learning_rate: float = Field(1e-6, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-6.")
-    epochs: Positive = Field(3, title="Epochs", description="CPL: 3.")
-    batch_size: Positive = Field(64, title="Batch", description="Pairs an update. CPL: 64.")
-    micro_batch_size: Positive = Field(4, title="Micro batch", description="Pairs a device at once, at most. CPL: 4.")
-    warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates. CPL: 0.1.")
-    beta: float = Field(0.3, gt=0, title="beta", description="Of DPO. CPL: 0.3.")
-    alpha: float = Field(1.0, ge=0, title="alpha", description="Of the advantage margin; 0 is step-DPO. CPL: 1.")
-    max_length: Positive = Field(
-        1024,
-        title="Length",
-        description="Tokens a pair's side; longer ones are cut there, and left out where the prompt alone fills it.",
-    )
-    seed: int = Field(42, title="Seed", description="Order of the pairs.")
-
-
-class StepDpo(StepSettings):
-    """The ablation of Step-APO's margin: the same pairs and settings, but for alpha = 0 and a rate of its own."""
-
-    learning_rate: float = Field(1e-6, gt=0, title="Learning rate", description="Peak, cosine. CPL: 1e-6.")
-
-
-class Control(StepSettings):
-    """SFT continued for as many sequences as Step-APO sees (a pair is two): what more of the same would have bought."""
-
-    learning_rate: float = Field(
-        1e-6, gt=0, title="Learning rate", description="Peak, cosine. To be tuned like Step-APO's, and not SFT's."
-    )
-    batch_size: Positive = Field(128, title="Batch", description="Paths an update: the sequences of Step-APO's pairs.")
-    micro_batch_size: Positive = Field(4, title="Micro batch", description="Paths a device at once, at most.")
-    warmup_ratio: Share = Field(0.1, title="Warm-up", description="Share of the updates, as Step-APO's.")
-    max_length: Positive = Field(1024, title="Length", description="Tokens a path; longer ones are cut there.")
-    seed: int = Field(42, title="Seed", description="Order of the paths.")
-
-
-Arm = Literal["sft_more", "step_dpo", "step_apo"]
-"""A second stage of training, from the SFT model; Step-APO's is the policy that the round ends with."""
-
-
-class Evaluation(StepSettings):
+class Evaluation(StageSettings):
     """Accuracy on held-out questions. An answer counts in a solution that is ended, after a well-formed plan."""
 
     benchmarks: tuple[str, ...] = Field(

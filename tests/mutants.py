@@ -38,9 +38,7 @@ class Change:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation tests over the unit tests.")
-    parser.add_argument(
-        "modules", nargs="*", metavar="MODULE", help="tasks.search, tasks.lessons.pairs, … (default: all)"
-    )
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help="tasks.search, tasks.lessons, … (default: all)")
     parser.add_argument("--processes", type=int, default=os.cpu_count(), help="tests at a time (default: the cores)")
     asked = parser.parse_args()
     patterns = [f"{module}.*" for module in asked.modules] or ["*"]  # named mutants are tried again, others are not

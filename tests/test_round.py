@@ -195,7 +195,7 @@ def _started(shell: Shell, campaign: str) -> str:
     """
     deep = {"simulations": 60, "root_children": 10, "children": 8, "budget_by": ""}
     recipe = nested(SMALL | ONE_ARM | {f"evidence.trees.{name}": value for name, value in deep.items()})
-    parameters = {"campaign": campaign, "recipe": recipe}
+    parameters = {"campaign": campaign, "recipe": {"by model": recipe}}
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}={json.dumps(value)}")]
     return shell.run("prefect", "deployment", "run", "cpl/round", *words)
 
@@ -259,7 +259,7 @@ def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(
 
 def test_a_campaign_chains_its_rounds_and_finds_the_first_one_done(shell: Shell, first: dict[str, Any]) -> None:
     """Two rounds in one flow run. All of the first was done before: with one arm it has fewer models in its tables."""
-    fields = {"campaign": "chained", "rounds": 2, "recipe": nested(SMALL | ONE_ARM)}
+    fields = {"campaign": "chained", "rounds": 2, "recipe": {"by model": nested(SMALL | ONE_ARM)}}
     words = [word for name, value in fields.items() for word in ("-p", f"{name}={json.dumps(value)}")]
     shell.run("prefect", "deployment", "run", "cpl-campaign/campaign", "--watch", *words)
     summary = shell.show("chained", round=2)

@@ -44,9 +44,8 @@ def round_(
     from infra.stack.local import Stack, StackError
 
     given = {"model": model, "campaign": campaign, "round": round, "repeat": repeat, "shards": shards}
-    fields = {"name": recipe, "questions.source": questions, "questions.count": count}
-    fields |= dict(_setting(one) for one in changes or [])
-    parameters = _given(given) | ({"recipe": changed} if (changed := nested(_given(fields))) else {})
+    fields = {"questions.source": questions, "questions.count": count, **dict(_setting(one) for one in changes or [])}
+    parameters = _given(given) | {"recipe": {recipe or "by model": nested(_given(fields))}}
 
     console = Console(soft_wrap=True, highlight=False)
     stack = Stack(Environment().home, Path.cwd())

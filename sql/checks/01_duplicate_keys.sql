@@ -8,11 +8,8 @@ union all
 select 'questions', concat_ws(' ', campaign, round, question_id), count(*)
 from questions group by all having count(*) > 1
 union all
-select 'rollouts', concat_ws(' ', campaign, round, rollout_id), count(*)
-from rollouts group by all having count(*) > 1
-union all
-select 'sft_examples', concat_ws(' ', campaign, round, example_id), count(*)
-from sft_examples group by all having count(*) > 1
+select 'imitations', concat_ws(' ', campaign, round, lesson, example_id), count(*)
+from imitations group by all having count(*) > 1
 union all
 select 'models', concat_ws(' ', campaign, round, model), count(*)
 from models group by all having count(*) > 1

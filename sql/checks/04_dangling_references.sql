@@ -1,15 +1,12 @@
 -- What a row refers to exists in the same round.
-select 'rollouts' as table_name, 'question_id' as column_name, campaign, round, question_id as missing
-from rollouts anti join questions using (campaign, round, question_id)
-union all
-select 'trees', 'question_id', campaign, round, question_id
+select 'trees' as table_name, 'question_id' as column_name, campaign, round, question_id as missing
 from trees anti join questions using (campaign, round, question_id)
 union all
-select 'step_pairs', 'tree_id, question_id', campaign, round, concat_ws(' ', tree_id, question_id)
-from step_pairs anti join trees using (campaign, round, tree_id, question_id)
+select 'preferences', 'tree_id, question_id', campaign, round, concat_ws(' ', tree_id, question_id)
+from preferences anti join trees using (campaign, round, tree_id, question_id)
 union all
-select 'sft_examples', 'tree_id, question_id', campaign, round, concat_ws(' ', tree_id, question_id)
-from sft_examples anti join trees using (campaign, round, tree_id, question_id)
+select 'imitations', 'tree_id, question_id', campaign, round, concat_ws(' ', tree_id, question_id)
+from imitations anti join trees using (campaign, round, tree_id, question_id)
 union all
 select 'models', 'parent', campaign, round, parent
 from models

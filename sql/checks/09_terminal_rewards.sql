@@ -1,4 +1,4 @@
--- Terminals and only they have a reward, +1 or -1 (+1 for solutions alone), and it is their Q; an undecided one has none.
+-- Terminals and only they have a reward, +1 or -1 (+1 for solutions alone), and it is their Q; an undecided or leaked one has none.
 select campaign, round, tree_id, node_id, kind, reward, q, visits, is_expanded
 from nodes
 where

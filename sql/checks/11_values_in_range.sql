@@ -7,14 +7,14 @@ select 'trees', campaign, round, tree_id, [value]
 from trees
 where value not between -1 and 1
 union all
-select 'step_pairs', campaign, round, pair_id, [chosen_q, rejected_q, chosen_value, rejected_value]
-from step_pairs
+select 'preferences', campaign, round, concat_ws(' ', lesson, pair_id), [chosen_q, rejected_q, chosen_value, rejected_value]
+from preferences
 where
     chosen_q not between -1 and 1
     or rejected_q not between -1 and 1
     or chosen_value not between -1 and 1
     or rejected_value not between -1 and 1
 union all
-select 'sft_examples', campaign, round, example_id, value_targets
-from sft_examples
+select 'imitations', campaign, round, concat_ws(' ', lesson, example_id), value_targets
+from imitations
 where list_min(value_targets) < -1 or list_max(value_targets) > 1

@@ -12,7 +12,7 @@ select
     pairs.rejected_id,
     rejected.parent_id as rejected_parent_id,
     rejected.kind as rejected_kind,
-from step_pairs as pairs
+from preferences as pairs
 left join nodes as chosen
     on
         pairs.campaign = chosen.campaign

@@ -1,6 +1,6 @@
 -- A chosen step's Q is above the rejected one's, and so is its value; of solutions, whose values are scaled, it may be equal (scale 0).
 select campaign, round, pair_id, tree_id, chosen_id, rejected_id, chosen_q, rejected_q, chosen_value, rejected_value
-from step_pairs
+from preferences
 where
     (
         chosen_q > rejected_q

@@ -3,12 +3,12 @@ with steps as (
     select
         campaign, round, pair_id, tree_id,
         chosen_id as node_id, chosen as text, chosen_ids as token_ids, chosen_q as q,
-    from step_pairs
+    from preferences
     union all
     select
         campaign, round, pair_id, tree_id,
         rejected_id, rejected, rejected_ids, rejected_q,
-    from step_pairs
+    from preferences
 )
 
 select

@@ -7,7 +7,7 @@ select
     pairs.parent_id,
     pairs.prompt,
     root.text || paths.text as expected,
-from step_pairs as pairs
+from preferences as pairs
 left join nodes as root
     on
         pairs.campaign = root.campaign

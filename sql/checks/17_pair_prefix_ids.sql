@@ -7,7 +7,7 @@ select
     pairs.parent_id,
     pairs.prompt_ids,
     trees.prompt_ids || paths.token_ids as expected,
-from step_pairs as pairs
+from preferences as pairs
 left join trees using (campaign, round, tree_id)
 left join tree_paths as paths
     on

@@ -1,20 +1,28 @@
--- A value target of a tree sits on the last token of a step of its example's path, is that step's Q, no step has two, and a trajectory ended below each (those of stepwise search are no nodes).
+-- A value target sits on the last token of a step of its path, is that step's Q, and a trajectory ended below each (those of stepwise search are no nodes); no step has two in a lesson, and a plan step under a hint has none.
 with targets as (
     select
         campaign,
         round,
+        lesson,
         example_id,
         tree_id,
         leaf_id as node_id,
         unnest(value_positions) + len(prompt_ids) - len(root.token_ids) as position,
         unnest(value_targets) as target,
-    from sft_examples
+    from imitations
     inner join nodes as root using (campaign, round, tree_id)
     where root.parent_id is null
 ),
 
 steps as (
-    select campaign, round, tree_id, paths.node_id, tokens - 1 as position, nodes.q
+    select
+        campaign,
+        round,
+        tree_id,
+        paths.node_id,
+        tokens - 1 as position,
+        nodes.q,
+        nodes.kind = 'plan' and nodes.origin = 'hint' as is_hinted,
     from tree_paths as paths
     inner join nodes using (campaign, round, tree_id, node_id)
 ),
@@ -23,7 +31,7 @@ steps as (
 known as (
     select campaign, round, tree_id, node_id from nodes where reward is not null
     union
-    select campaign, round, tree_id, parent_id from nodes where reward is not null and visits > 0
+    select campaign, round, tree_id, parent_id from nodes where reward is not null and visits > 0 and origin <> 'hint'
     union
     select campaign, round, tree_id, node_id
     from nodes
@@ -34,14 +42,18 @@ placed as (
     select
         targets.campaign,
         targets.round,
+        targets.lesson,
         targets.example_id,
         targets.tree_id,
         targets.position,
         targets.target,
         step.node_id,
         step.q,
+        step.is_hinted,
         known.node_id is not null as is_known,
-        count(*) over (partition by targets.campaign, targets.round, targets.tree_id, step.node_id) as targets_of_step,
+        count(*) over (
+            partition by targets.campaign, targets.round, targets.lesson, targets.tree_id, step.node_id
+        ) as targets_of_step,
     from targets
     inner join tree_paths as leaf using (campaign, round, tree_id, node_id)
     left join known using (campaign, round, tree_id, node_id)
@@ -55,4 +67,4 @@ placed as (
 )
 
 from placed
-where not is_known or node_id is null or targets_of_step > 1 or (abs(target - q) <= 1e-6) is not true
+where not is_known or node_id is null or is_hinted or targets_of_step > 1 or (abs(target - q) <= 1e-6) is not true

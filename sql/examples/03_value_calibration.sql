@@ -30,6 +30,6 @@ select
 from nodes
 inner join trees using (campaign, round, tree_id)
 inner join outcomes using (campaign, round, tree_id, node_id)
-where nodes.kind = 'plan'
+where nodes.kind = 'plan' and nodes.value is not null
 group by all
 order by all

@@ -1,14 +1,15 @@
 -- Which questions give many pairs, and which give none? By how often the policy solves them without search.
 with counted as (
-    select campaign, round, trees.question_id, pass_rate, state, count(pair_id) as pairs
+    select campaign, round, evidence, trees.question_id, pass_rate, state, count(distinct pair_id) as pairs
     from trees
-    left join step_pairs using (campaign, round, tree_id)
+    left join preferences using (campaign, round, tree_id)
     where not is_held_out
     group by all
 )
 
 select
     round,
+    evidence,
     round(pass_rate, 2) as pass_rate,
     count(*) as questions,
     count(*) filter (where state = 'skipped') as skipped,

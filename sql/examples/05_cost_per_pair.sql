@@ -1,6 +1,7 @@
 -- What does a pair cost? Expansions and generated tokens of the search for each pair.
 select
     round,
+    evidence,
     questions,
     trees,
     solved,
@@ -10,4 +11,4 @@ select
     round(expansions / nullif(simulations, 0), 2) as share_of_budget_used,
     round(cache_hit_share, 2) as cache_hit_share,
 from search_yield
-order by campaign, round
+order by campaign, round, evidence

@@ -1,17 +1,21 @@
--- What did self-reflection buy? Questions solved by trial, where 0 is all first attempts, and those of them that SFT imitates; the control (as many plain samples again) is not part of it.
+-- What did self-reflection buy? Questions solved by trial, where 0 is all first attempts, and those of them that are imitated; the control (as many plain samples again) is not part of it.
 with tried as (
     select
         campaign,
         round,
+        evidence,
         trial,
         question_id,
         bool_or(is_correct) as is_solved,
         count(*) filter (where is_leaked) as leaked,
-        count(*) filter (where is_policy) as examples,
-        sum(generated_tokens) as tokens,
+        count(leaf_id) as imitated,
+        sum(tokens * times) as tokens,
     from rollouts
-    left join sft_examples using (campaign, round, question_id, rollout_id)
-    where error is null
+    left join (
+        select distinct campaign, round, tree_id, leaf_id, leaf_id as node_id
+        from imitations
+        where weight > 0
+    ) using (campaign, round, tree_id, node_id)
     group by all
 ),
 
@@ -19,10 +23,11 @@ counted as (
     select
         campaign,
         round,
+        evidence,
         trial,
         count(*) as questions_tried,
         count(*) filter (where is_solved) as first_solved,
-        count(*) filter (where examples > 0) as imitated,
+        count(*) filter (where imitated > 0) as imitated,
         sum(leaked)::bigint as leaked,
         round(avg(tokens)) as tokens_per_question,
     from tried
@@ -32,6 +37,7 @@ counted as (
 -- A question is tried again only while nothing was right, so trial 0 has all of them.
 select
     round,
+    evidence,
     trial,
     questions_tried,
     first_solved,
@@ -40,5 +46,5 @@ select
     leaked,
     tokens_per_question,
 from counted
-window so_far as (partition by campaign, round order by trial)
+window so_far as (partition by campaign, round, evidence order by trial)
 order by all

@@ -7,6 +7,7 @@ create table nodes (
     depth integer not null,
     kind varchar not null,
     origin varchar not null,
+    hint varchar,
     text varchar not null,
     token_ids integer[] not null,
     logprob double not null,
@@ -28,16 +29,17 @@ comment on column nodes.tree_id is 'Tree of the node (trees).';
 comment on column nodes.node_id is 'Key within the tree in order of creation; 0 is the root.';
 comment on column nodes.parent_id is 'Node that it was expanded from; null for the root.';
 comment on column nodes.depth is 'Actions from the root; 0 for the root.';
-comment on column nodes.kind is 'root, plan (a step), solution, malformed (not the format), too_deep or undecided (a solution whose answer the check could not decide).';
-comment on column nodes.origin is 'Who began the action: policy, or words that were written for it to continue: reading (of the question), correction (of the step before), library (a step that worked elsewhere).';
+comment on column nodes.kind is 'root, plan (a step), solution, malformed (not the format), too_deep, undecided (a solution whose answer the check could not decide) or leaked (the end of a plan that states the answer which its hint gave away).';
+comment on column nodes.origin is 'Who began the action: policy, or words that were written for it to continue: reading (of the question), correction (of the step before), library (a step that worked elsewhere); hint: written under a reflection on a failed attempt (a solution: of such a plan, without it).';
+comment on column nodes.hint is 'The reflection that the engine saw in the question''s place, after the failed attempt and the right answer, and that no state holds; null where it saw the state alone.';
 comment on column nodes.text is 'Text of the action alone: one plan step, or the plan''s end and the whole solution; empty for too_deep, which is not asked for. Root: the question''s prompt.';
 comment on column nodes.token_ids is 'Token ids of the action as the engine sampled them, stop string included. Root: those of the question''s prompt.';
 comment on column nodes.logprob is 'Sum of the natural log-probabilities of the sampled token_ids (all, where origin is policy); 0 for the root.';
 comment on column nodes.prior is 'P(a|s): geometric mean of the token probabilities, in [0, 1]; 1 for the root. Of other origin than policy: the mean of its siblings''.';
-comment on column nodes.value is 'V of the state by the policy''s two value words, in [-1, 1]; null for the root and for malformed and too deep ones. Backed up for plan steps only.';
-comment on column nodes.visits is 'Visit count: values backed up through it, its own included (one once expanded, or terminal; of a sampled terminal, one a trajectory; of too_deep, one a sample that it stands for). 0 where nothing is known: undecided, and a plan step that fills the context.';
+comment on column nodes.value is 'V of the state by the policy''s two value words, in [-1, 1]; null for the root, for malformed and too deep ones and under a hint. Backed up for plan steps only, and not in sampled trees.';
+comment on column nodes.visits is 'Visit count: values backed up through it, its own included (one once expanded, or terminal; of too_deep, one a sample that it stands for); sampling, reflect: trajectories through it. 0 where nothing is known: undecided, leaked, and a plan step that fills the context.';
 comment on column nodes.q is 'Running mean of the values backed up through it, in [-1, 1]; null while visits is 0.';
-comment on column nodes.reward is '+1 for a correct solution, -1 for any other terminal; null for plan steps, the root and what is undecided.';
+comment on column nodes.reward is '+1 for a correct solution, -1 for any other terminal; null for plan steps, the root and what is undecided or leaked.';
 comment on column nodes.score is 'stepwise: zero-sum score of a child of the root, visits x advantage over the visit-weighted mean of its siblings (2501.01478, eq. 1, alpha = 1, rewards 1 and 0); null otherwise.';
 comment on column nodes.answer is 'Content of the last \boxed{} of a solution; null otherwise.';
 comment on column nodes.is_expanded is 'Its children were sampled.';

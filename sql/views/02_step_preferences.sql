@@ -2,6 +2,7 @@ create view step_preferences as
 select
     pairs.campaign,
     pairs.round,
+    pairs.lesson,
     pairs.pair_id,
     pairs.tree_id,
     pairs.question_id,
@@ -20,7 +21,7 @@ select
     rejected_node.visits as rejected_visits,
     chosen_node.prior as chosen_prior,
     rejected_node.prior as rejected_prior,
-from step_pairs as pairs
+from preferences as pairs
 inner join questions using (campaign, round, question_id)
 inner join nodes as chosen_node
     on
@@ -35,10 +36,11 @@ inner join nodes as rejected_node
         and pairs.tree_id = rejected_node.tree_id
         and pairs.rejected_id = rejected_node.node_id;
 
-comment on view step_preferences is 'One row per step pair with its question, its place in the tree and the size of the preference.';
+comment on view step_preferences is 'One row per preference with its question, its place in the tree and the size of the preference.';
 comment on column step_preferences.campaign is 'Campaign of the round.';
 comment on column step_preferences.round is 'Number of the round in its campaign, from 1.';
-comment on column step_preferences.pair_id is 'Pair (step_pairs).';
+comment on column step_preferences.lesson is 'Name of the lesson (preferences).';
+comment on column step_preferences.pair_id is 'Pair (preferences).';
 comment on column step_preferences.tree_id is 'Tree of the pair (trees).';
 comment on column step_preferences.question_id is 'Question of the tree (questions).';
 comment on column step_preferences.kinds is 'Kinds of operation or subjects of the question.';

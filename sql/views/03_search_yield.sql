@@ -3,6 +3,7 @@ with searched as (
     select
         campaign,
         round,
+        evidence,
         count(distinct question_id) filter (where state <> 'skipped') as questions,
         count(*) filter (where state <> 'skipped') as trees,
         count(distinct question_id) filter (where state = 'skipped') as skipped,
@@ -23,10 +24,12 @@ paired as (
     select
         campaign,
         round,
-        count(*) filter (where kind = 'plan') as plan_pairs,
-        count(*) filter (where kind = 'solution') as solution_pairs,
+        evidence,
+        count(distinct pair_id) filter (where kind = 'plan') as plan_pairs,
+        count(distinct pair_id) filter (where kind = 'solution') as solution_pairs,
         count(distinct tree_id) as trees_with_pairs,
-    from step_pairs
+    from preferences
+    inner join trees using (campaign, round, tree_id)
     group by all
 )
 
@@ -36,14 +39,15 @@ select
     coalesce(paired.solution_pairs, 0) as solution_pairs,
     coalesce(paired.trees_with_pairs, 0) as trees_with_pairs,
 from searched
-left join paired using (campaign, round);
+left join paired using (campaign, round, evidence);
 
-comment on view search_yield is 'One row per round: what the search was asked, what it did and what came of it.';
+comment on view search_yield is 'One row per round and evidence: what the search was asked, what it did and what came of it.';
 comment on column search_yield.campaign is 'Campaign of the round.';
 comment on column search_yield.round is 'Number of the round in its campaign, from 1.';
+comment on column search_yield.evidence is 'Name of the search in the round''s recipe.';
 comment on column search_yield.questions is 'Questions searched.';
 comment on column search_yield.trees is 'Trees searched, failed ones included: one a question, but for stepwise search, which grows one for every step.';
-comment on column search_yield.skipped is 'Questions not searched, because their rollouts were right: these are imitated.';
+comment on column search_yield.skipped is 'Questions not searched, because the policy solves them without.';
 comment on column search_yield.failed is 'Trees that failed.';
 comment on column search_yield.solved is 'Questions for which the search found a correct solution.';
 comment on column search_yield.simulations is 'Simulations asked for.';

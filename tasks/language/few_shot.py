@@ -43,11 +43,11 @@ _HASTY_PLAN = _plan(
 _HASTY_SOLUTION = _solution("There were 6 * 8 = 48 rolls.", "So 48 / 2 - 18 = 6 rolls remain.", answer="6")
 
 DEMONSTRATIONS = f"{_BAKERY}{_BAKERY_PLAN}{_BAKERY_SOLUTION}\n{_LINE}{_LINE_PLAN}{_LINE_SOLUTION}\n"
-"""Prefix of every search, rollout and evaluation prompt of such a model."""
+"""Prefix of every search and evaluation prompt of such a model."""
 
 REFLECTION_DEMONSTRATION = (
     f"{_BAKERY}{_HASTY_PLAN}{_HASTY_SOLUTION}{verdict(gold='15')}"
     "Plan 2 halves too early: half of what is left at noon is sold, not half of all rolls. The morning's sale has "
     f"to be taken away before halving.\n</reflection>\n<plan>\n{_BAKERY_PLAN}"
 )
-"""Prefix of a reflection prompt of such a model."""
+"""Prefix of such a model's prompts for a reflection, and for the plan under it."""

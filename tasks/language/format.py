@@ -15,7 +15,7 @@ r"""The one text format: how a question, its plan and its solution are written, 
 
 This is the XML format of CPL's second round and of all its training data (methods.md 1.2), used here from
 round 1 on, without the released code's mismatches (methods.md 1.10). One action of the search is one plan
-step, or the plan's end with the whole solution. Search, rollouts, training and evaluation all speak it.
+step, or the plan's end with the whole solution. Search, training and evaluation all speak it.
 """
 
 import re
@@ -50,6 +50,10 @@ class Kind(StrEnum):
     TOO_DEEP = "too_deep"
     UNDECIDED = "undecided"
     """A solution whose answer the check cannot decide: closed, without a reward and without a visit."""
+    LEAKED = "leaked"
+    """The end of a plan that states the answer which its hint gave away: the same, and no solution is asked for."""
+    REFLECTION = "reflection"
+    """Why an attempt failed: no node, for no state holds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +134,6 @@ def step_body(text: str) -> str:
     match = _PLAN_STEP.fullmatch(text)
     assert match is not None, f"not a plan step: {text!r}"
     return match[2]
-
-
-def plan_steps(plan: str, max_depth: int) -> list[str]:
-    """The texts of the steps that a plan begins with, each as the search would take it; at most `max_depth - 1`."""
-    steps: list[str] = []
-    for text in plan.split(STEP_CLOSE)[: max_depth - 1]:
-        step = text + STEP_CLOSE
-        if parse_action(step, len(steps)).kind is not Kind.PLAN:
-            break
-        steps.append(step)
-    return steps
-
-
-def is_plan(plan: str, max_depth: int) -> bool:
-    """Whether a text is a whole plan that leaves room for its solution: what the search would call well-formed."""
-    steps = plan_steps(plan, max_depth)
-    return bool(steps) and plan == "".join(steps) + PLAN_CLOSE
 
 
 def verdict(gold: str) -> str:

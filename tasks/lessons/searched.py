@@ -1,9 +1,13 @@
 """A searched tree as the tables hold it: nodes by id and by parent, its paths, and what became of its steps."""
 
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
+import polars as pl
+
 from tasks.language.format import Kind
+from tasks.search.tree import Origin
 
 Row = dict[str, Any]
 
@@ -47,6 +51,9 @@ class SearchedTree:
         Not Q: from round 2 on an expanded node backs up its own V, so that even a V of noise agrees with Q, and the Q
         of a step without a terminal below is V's opinion alone. Stepwise search backs up nothing but rewards, of which
         only some are nodes: there Q is the outcome.
+
+        What followed a plan step under a hint was written by who had been told the answer, and says nothing of it; a
+        solution is always written without.
         """
         visited = [node for node in self.nodes.values() if node["kind"] in LEARNABLE and node["visits"]]
         if self.method == "stepwise":
@@ -56,7 +63,7 @@ class SearchedTree:
         for terminal in self.nodes.values():
             if terminal["reward"] is None:
                 continue
-            for node in self.path(terminal["node_id"]):
+            for node in [terminal] if terminal["origin"] == Origin.HINT else self.path(terminal["node_id"]):
                 totals[node["node_id"]] = totals.get(node["node_id"], 0.0) + terminal["visits"] * terminal["reward"]
                 counts[node["node_id"]] = counts.get(node["node_id"], 0) + terminal["visits"]
         steps = [node["node_id"] for node in visited if node["node_id"] in counts]
@@ -72,6 +79,25 @@ class SearchedTree:
         """The ends of its known paths."""
         passed = {self.nodes[step]["parent_id"] for step in self.outcomes}
         return [self.nodes[step] for step in self.outcomes if step not in passed]
+
+
+Found = Mapping[str, Sequence[SearchedTree]]
+"""One question's trees that teach something, by evidence."""
+
+
+def by_question(trees: pl.DataFrame, nodes: pl.DataFrame) -> Iterator[Found]:
+    """What was found of each question, in the order of `trees`.
+
+    Held-out trees teach nothing, nor do those that failed or were not searched.
+    """
+    nodes_of = nodes.partition_by("tree_id", as_dict=True)
+    kept = trees.filter(~pl.col("is_held_out"), ~pl.col("state").is_in(["failed", "skipped"]))
+    for question in kept.partition_by("question_id"):
+        found: dict[str, list[SearchedTree]] = {}
+        for tree in question.to_dicts():
+            grown = SearchedTree(tree, nodes_of[tree["tree_id"],].to_dicts())
+            found.setdefault(tree["evidence"], []).append(grown)
+        yield found
 
 
 def ids_of(path: list[Row]) -> list[int]:

@@ -11,14 +11,13 @@ from typing import Any
 
 import polars as pl
 from tokenizers import Tokenizer
-from tokenizers.decoders import DecodeStream
 
 from infra.engine import Engine, EngineError, ModelChanged, ModelFolder, PromptTooLong, Reply, serving, side_by_side
 from infra.environment import Environment, device, environment
 from infra.store import Ref
 from tasks.check import Checker, Verdict
 from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
-from tasks.language.format import ACTION_STOP, SOLUTION_CLOSE, question_prompt
+from tasks.language.format import PLAN_OPEN, question_prompt
 from tasks.records import frame
 from tasks.running.stage import Workplace
 from tasks.search.grow import ContextFull, Expansion, Judge, PolicyError, Sample, Undecided
@@ -57,18 +56,6 @@ class ServedPolicy:
         """Token ids of a text that goes on; special tokens in it are no special tokens."""
         return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def ends_of(self, mark: str, token_ids: Sequence[int]) -> list[int]:
-        """For each `mark` in a text: the index of the token that completes it.
-
-        The token may run on behind the mark, as at the end of an action (infra.engine.reply.Completion).
-        """
-        ends: list[int] = []
-        stream, text = DecodeStream(skip_special_tokens=False), ""
-        for index, token in enumerate(token_ids):
-            *before, text = (text + (stream.step(self.tokenizer, token) or "")).split(mark)
-            ends += [index] * len(before)
-        return ends
-
     def asked(self, state_ids: Sequence[int], *, reflecting: bool = False) -> list[int]:
         """What the engine is asked for a state: worked examples stand between the start and the question."""
         prefix = self.reflection_prefix if reflecting else self.prefix
@@ -98,12 +85,11 @@ class ServedPolicy:
         temperature: float,
         session: str,
         priority: int,
-        reflecting: bool = False,
     ) -> Written:
         """One completion of the prompt, up to and including a stop string; a lower `priority` is served first."""
         reply = await self._complete(
-            self.asked(prompt_ids, reflecting=reflecting),
-            shared=len(self.reflection_prefix if reflecting else self.prefix),
+            self.asked(prompt_ids),
+            shared=len(self.prefix),
             n=1,
             stop=stop,
             max_tokens=max_tokens,
@@ -148,26 +134,28 @@ class SearchPolicy:
 
     async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
         given = self.served.encode(draw.start) if draw.start else []
+        ending = self.served.encode(PLAN_OPEN) if draw.reflects else []
+        reflecting = draw.reflects or draw.hint is not None
         steps = self.settings.max_depth if draw.to_the_end else 1
         reply = await self.served._complete(
-            self.served.asked([*state_ids, *given]),
-            shared=len(self.served.prefix),
+            self.served.asked([*state_ids, *given], reflecting=reflecting),
+            shared=len(self.served.reflection_prefix if reflecting else self.served.prefix),
             n=draw.n,
-            stop=[SOLUTION_CLOSE] if draw.to_the_end else ACTION_STOP,
+            stop=draw.stop,
             max_tokens=steps * self.settings.max_step_tokens,
             temperature=self.settings.temperature,
             session=session,
             priority=priority,
         )
         values = [one.values[-1] for one in reply.completions]
-        if self.value is not None:
+        if self.value is not None and not reflecting:
             states = [[*state_ids, *given, *one.token_ids] for one in reply.completions]
             values = await self.value.values(states, session=session)
         return Expansion(
             [
                 Sample(
                     draw.start + one.text,
-                    (*given, *one.token_ids),
+                    (*given, *one.token_ids, *ending),
                     logprob=sum(one.logprobs),
                     value=value,
                     sampled=len(one.token_ids),

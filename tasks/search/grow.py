@@ -15,14 +15,15 @@ from functools import partial
 from typing import Any, Protocol
 
 from infra.engine.usage import Usage
-from tasks.language.format import Action, Kind, parse_action, parse_ending, question_prompt
+from tasks.language.format import PLAN_CLOSE, Action, Kind, parse_action, parse_ending, question_prompt
 from tasks.search.actions import Offers, draws, no_offers
 from tasks.search.beam import Beam
 from tasks.search.method import Ask, Draw, Method
 from tasks.search.puct import Puct
+from tasks.search.reflect import Reflect
 from tasks.search.sampling import Sampling
 from tasks.search.stepwise import Stepwise
-from tasks.search.tree import Child, Tree
+from tasks.search.tree import Child, Origin, Tree
 from tasks.settings import Search
 
 
@@ -79,10 +80,22 @@ class Undecided(PolicyError):
 Judge = Callable[[str], Awaitable[bool]]
 """Whether an answer is right; raises `Undecided` when it can not be decided."""
 
+Leaks = Callable[[str], Awaitable[bool]]
+"""Whether a plan states the answer that its hint gave away."""
+
+
+async def no_leaks(plan: str) -> bool:
+    """Of who was given no hint."""
+    return False
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A question to be searched. `simulations`: its budget; `priority`: its place in the queue, the first is 0."""
+    """A question to be searched, for the evidence of that name.
+
+    `simulations`: its budget; `priority`: its place in the queue, the first is 0. `gold`: the right answer, for methods
+    whose hints tell it.
+    """
 
     question_id: str
     question: str
@@ -93,6 +106,9 @@ class Task:
     pass_rate: float | None = None
     priority: int = 0
     offers: Offers = no_offers
+    gold: str = ""
+    leaks: Leaks = no_leaks
+    evidence: str = "search"
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,42 +189,52 @@ def method(task: Task, settings: Search) -> Method:
             return Beam(tree, width=settings.beams, samples=settings.children)
         case "sampling":
             return Sampling(tree, n=settings.root_children)
+        case "reflect":
+            return Reflect(tree, n=settings.root_children, trials=settings.trials, gold=task.gold)
 
 
 async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tuple[Ask, list[Child] | None]:
     """The judged answers to all draws of an ask, None where the state fills the context; its tree bears the cost."""
-    position = ask.tree.position(ask.node)
-    if position >= settings.max_depth:
-        return ask, [too_deep(sum(draw.n for draw in ask.draws))]
+    position, first = ask.tree.position(ask.node), ask.draws[0]
+    if position >= settings.max_depth and not first.reflects:
+        return ask, [too_deep(sum(draw.n for draw in ask.draws), first.origin)]
     state_ids = ask.tree.state_ids(ask.node)
 
     async def one(draw: Draw) -> list[Child] | ContextFull:
+        seen = state_ids
+        if draw.hint is not None:
+            seen = [*draw.hint.prompt_ids, *state_ids[len(ask.tree.root.action.token_ids) :]]
         try:
-            reply = await policy.sample(state_ids, draw, session=task.question_id, priority=task.priority)
+            reply = await policy.sample(seen, draw, session=task.question_id, priority=task.priority)
         except ContextFull as full:
             return full
         except PolicyError as problem:
             ask.tree.cost.add(problem.spent)
             raise
         ask.tree.cost.add(reply.cost)
-        return [await judged(sample, draw, position, task.judge, settings.max_depth) for sample in reply.samples]
+        children = [await judged(sample, draw, position, task.judge, settings.max_depth) for sample in reply.samples]
+        if draw.hint is not None and children[0].text == PLAN_CLOSE:
+            if not await task.leaks(ask.tree.plan(ask.node)):
+                return await one(Draw(1, draw.origin, start=PLAN_CLOSE))
+            children = [dataclasses.replace(children[0], kind=Kind.LEAKED, reward=None)]
+        return children
 
     replies = await asyncio.gather(*(one(draw) for draw in ask.draws))
     children = [child for reply in replies if not isinstance(reply, ContextFull) for child in reply]
     if not children and isinstance(full := replies[0], ContextFull):
-        if not position:
+        if not position and first.hint is None:
             raise full  # the question alone is too long: nothing can be learnt of it
         return ask, None
     return ask, children
 
 
-def too_deep(samples: int) -> Child:
+def too_deep(samples: int, origin: Origin = Origin.POLICY) -> Child:
     """What every sample at depth `max_depth` becomes, whatever it says: asked of nobody, for all of them at once.
 
     The released code has the policy write them and gives each -1. So the leaf's V counts once and -1 `samples` times,
     as if all had differed.
     """
-    return Child(Kind.TOO_DEEP, "", (), logprob=0.0, prior=1.0, reward=-1.0, times=samples)
+    return Child(Kind.TOO_DEEP, "", (), logprob=0.0, prior=1.0, reward=-1.0, origin=origin, times=samples)
 
 
 async def judged(sample: Sample, draw: Draw, position: int, judge: Judge, max_depth: int) -> Child:
@@ -218,8 +244,8 @@ async def judged(sample: Sample, draw: Draw, position: int, judge: Judge, max_de
     trajectory has `max_depth - 1` plan steps and the solution, as in the released code (methods.md 1.3).
     """
     parse = partial(parse_ending, max_depth=max_depth) if draw.to_the_end else parse_action
-    action = parse(sample.text, position)
-    reward = None if action.kind is Kind.PLAN else -1.0
+    action = Action(Kind.REFLECTION) if draw.reflects else parse(sample.text, position)
+    reward = None if action.kind in (Kind.PLAN, Kind.REFLECTION) else -1.0
     if action.answer is not None:
         try:
             reward = 1.0 if await judge(action.answer) else -1.0
@@ -231,21 +257,23 @@ async def judged(sample: Sample, draw: Draw, position: int, judge: Judge, max_de
         token_ids=sample.token_ids,
         logprob=sample.logprob,
         prior=math.exp(sample.logprob / sample.sampled),
-        value=None if action.kind in (Kind.MALFORMED, Kind.TOO_DEEP) else sample.value,
+        value=None if draw.hint is not None or action.kind in (Kind.MALFORMED, Kind.TOO_DEEP) else sample.value,
         reward=reward,
         answer=action.answer,
         origin=draw.origin,
+        hint=None if draw.hint is None else draw.hint.text,
     )
 
 
 def _tree_id(task: Task, tree: Tree) -> str:
-    return f"{task.question_id}/step-{tree.steps}" if tree.steps else task.question_id
+    return f"{task.evidence}/{task.question_id}" + (f"/step-{tree.steps}" if tree.steps else "")
 
 
 def _row(task: Task, tree: Tree, tree_id: str, state: str, settings: Search, error: str | None) -> dict[str, Any]:
     return {
         "tree_id": tree_id,
         "question_id": task.question_id,
+        "evidence": task.evidence,
         "method": settings.method,
         "state": state,
         "steps": tree.steps,

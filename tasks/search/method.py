@@ -8,7 +8,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from tasks.language.format import ACTION_STOP, PLAN_CLOSE, REFLECTION_CLOSE, SOLUTION_CLOSE, STEP_CLOSE
 from tasks.search.tree import Child, Node, Origin, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """What the engine sees in the question's place, and no state holds: a failed attempt, its verdict and a reflection.
+
+    `text`: the reflection alone. `prompt_ids`: all of it, up to where a new plan begins.
+    """
+
+    text: str
+    prompt_ids: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,12 +29,25 @@ class Draw:
 
     `start`: what the factory writes first and the policy continues. `to_the_end`: not one action but the rest of the
     trajectory, up to the end of its solution: a simulation in the sense of MCTS, of which only the reward is kept.
+    `reflects`: not an action but a reflection on the trajectory that ended in this state; its token ids run on to where
+    a new plan begins. `hint`: a step of that plan, one sample; where the plan ends, its solution, which sees no hint.
     """
 
     n: int
     origin: Origin = Origin.POLICY
     start: str = ""
     to_the_end: bool = False
+    reflects: bool = False
+    hint: Hint | None = None
+
+    @property
+    def stop(self) -> tuple[str, ...]:
+        """What it is sampled up to."""
+        if self.reflects:
+            return (REFLECTION_CLOSE,)
+        if self.hint is not None:
+            return (STEP_CLOSE, PLAN_CLOSE)
+        return (SOLUTION_CLOSE,) if self.to_the_end else ACTION_STOP
 
 
 @dataclass(frozen=True, slots=True)

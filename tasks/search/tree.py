@@ -7,7 +7,7 @@ steps, Q(s, a) of an action is the value of the state it leads to, and is kept i
              log-probs before temperature (vLLM's raw_logprobs)
     backup:  N += 1, W += v on the node and all ancestors;  Q = W / N, and 0 where N = 0
 
-How a tree is searched is a method's business: `tasks.search.puct`, `stepwise`, `beam`, `sampling`.
+How a tree is searched is a method's business: `tasks.search.puct`, `stepwise`, `beam`, `sampling`, `reflect`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -26,6 +26,8 @@ class Origin(StrEnum):
     READING = "reading"
     CORRECTION = "correction"
     LIBRARY = "library"
+    HINT = "hint"
+    """Written under a reflection on an attempt that failed; a solution: of a plan that was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ class Child:
 
     `logprob`: sum over the sampled tokens under the policy. `prior`: their geometric mean probability, in [0, 1].
     `value`: V of the state the action leads to, in [-1, 1]. `reward`: +1 or -1 for terminals, None for plan steps and
-    for what can not be decided. `times`: how many samples it stands for, each of which backs up the reward.
+    for what can not be decided. `times`: how many samples it stands for, each of which backs up the reward. `hint`:
+    the reflection under which it was written.
     """
 
     kind: Kind
@@ -47,6 +50,7 @@ class Child:
     answer: str | None = None
     origin: Origin = Origin.POLICY
     times: int = 1
+    hint: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -129,7 +133,7 @@ class Tree:
         added = self.nodes[first:]
         parent.children = [*parent.children, *added]
         if begun:
-            own = [node.prior for node in added if node.action.origin is Origin.POLICY]
+            own = [node.prior for node in parent.children if node.action.origin is Origin.POLICY]
             for node in begun:
                 node.prior = sum(own) / len(own) if own else 1.0
         return added
@@ -138,6 +142,10 @@ class Tree:
         """Token ids of the state: the question's prompt and every action down to `node`."""
         path = [ancestor.action.token_ids for ancestor in node.lineage()]
         return [token for ids in reversed(path) for token in ids]
+
+    def plan(self, node: Node) -> str:
+        """Text of the actions from the root down to `node`."""
+        return "".join(above.action.text for above in [*node.lineage()][-2::-1])
 
     def position(self, node: Node) -> int:
         """Plan steps in the state of `node`, those of the root included."""
@@ -163,6 +171,7 @@ class Tree:
                 "depth": node.depth,
                 "kind": str(node.action.kind),
                 "origin": str(node.action.origin),
+                "hint": node.action.hint,
                 "text": node.action.text,
                 "token_ids": list(node.action.token_ids),
                 "logprob": node.action.logprob,

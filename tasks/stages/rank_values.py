@@ -9,14 +9,18 @@ from tasks.running.stage import Workplace, stage
 from tasks.scoring.ranking import held_out, rankings, steps_of
 
 
-@stage("rank_values", version=4, task_run_name="rank-values-{name}")
-def rank_values(workplace: Workplace, model: Ref, name: str, search: Ref) -> int:
-    """Table `value_rankings`: plan steps and solutions of the held-out trees of `search`, ranked by a model's V.
+@stage("rank_values", version=5, task_run_name="rank-values-{name}")
+def rank_values(workplace: Workplace, model: Ref, name: str, searches: dict[str, Ref]) -> int:
+    """Table `value_rankings`: plan steps and solutions of the searches' held-out trees, ranked by a model's V.
 
     V comes from the engine, at the same position as in search, be it that of a policy or of a model for the value
     alone; it is compared with what became of the steps (`SearchedTree.outcomes`).
     """
-    trees = held_out(workplace.read(search, "trees"), workplace.read(search, "nodes"))
+    trees = [
+        tree
+        for search in searches.values()
+        for tree in held_out(workplace.read(search, "trees"), workplace.read(search, "nodes"))
+    ]
     ranked = [one for tree in trees for one in steps_of(tree)]
 
     async def run() -> list[float]:

@@ -1,83 +1,111 @@
-"""The step *search*: plan MCTS (or another method of the papers) over every question, budgets set by the rollouts."""
+"""The stage *search*: one evidence of a round, plan MCTS or another method of the papers over every question."""
 
 import asyncio
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from infra.store import Ref
 from tasks.check import Checker
+from tasks.language.format import Kind
+from tasks.language.leak import leaks_answer
+from tasks.records import frame
 from tasks.running.parts import Part, each_part
 from tasks.running.served import SearchPolicy, judge, serve_both
 from tasks.running.stage import Workplace, stage
 from tasks.search.actions import no_offers
 from tasks.search.grow import Task, grow
 from tasks.search.library import Library
+from tasks.search.tree import Origin
 from tasks.settings import Search
 
-VERSION = 8
-"""Of the step *search*, in one run or in shards (tasks.stages.search_in_shards)."""
+VERSION = 9
+"""Of the stage *search*, in one run or in shards (tasks.stages.search_in_shards)."""
+
+ENDS = ["tree_id", "kind", "origin", "visits", "reward"]
+"""The columns of `nodes` that tell how trajectories ended; the others are most of the table."""
 
 Row = dict[str, Any]
 
 
-@stage("search", version=VERSION)
-def search_plans(
+@stage("search", version=VERSION, task_run_name="search-{name}")
+def search(
     workplace: Workplace,
     questions: Ref,
-    rollouts: Ref,
     policy: Ref,
+    name: str,
     settings: Search,
+    rates: Ref | None = None,
     library: dict[str, Ref] | None = None,
     value: Ref | None = None,
 ) -> int:
-    """One search a question: tables `trees` and `nodes`. Held-out trees get the plain budget: V is ranked on them.
+    """One search a question: tables `trees` and `nodes` of the evidence `name`.
 
-    `value`: a separate value model, whose V counts in the place of the policy's.
+    `rates`: the stage of the evidence whose pass rates set the budgets (settings.budget_by).
     `library`: the stages `questions` and `search` of an earlier round, whose steps are offered (settings.library).
+    `value`: a separate value model, whose V counts in the place of the policy's.
     """
-    asked = workplace.read(questions, "questions").to_dicts()
-    rates = pass_rates(workplace.read(rollouts, "rollouts"))
+    asked = to_search(workplace.read(questions, "questions"), settings)
+    known: dict[str, float] = {}
+    if rates is not None:
+        known = pass_rates(workplace.read(rates, "trees"), _ends(workplace.store.fetch(rates, "nodes.parquet")))
     worked = _library(workplace, library) if library and settings.library else None
 
     async def run() -> None:
         async with serve_both(workplace, policy, value) as (served, judging), Checker() as checker:
             searcher = SearchPolicy(served, settings, judging)
 
-            async def search(question: Row, place: int) -> Part:
-                pass_rate = rates.get(question["question_id"])
+            async def work(question: Row, place: int) -> Part:
+                text, gold = question["question"], question["answer"]
+                pass_rate = known.get(question["question_id"])
                 task = Task(
                     question_id=question["question_id"],
-                    question=question["question"],
-                    prompt_ids=tuple(served.question(question["question"])),
+                    question=text,
+                    prompt_ids=tuple(served.question(text)),
                     judge=judge(checker, question),
                     simulations=budget(question, pass_rate, settings),
+                    evidence=name,
                     is_held_out=question["is_held_out"],
                     pass_rate=pass_rate,
                     priority=place,
-                    offers=worked.offers(question["question"], settings.library) if worked else no_offers,
+                    offers=worked.offers(text, settings.library) if worked else no_offers,
+                    gold=gold,
+                    leaks=partial(leaks_answer, question=text, gold=gold, checker=checker),
                 )
                 grown = await grow(task, searcher, settings)
                 return Part({"trees": grown.tree_rows, "nodes": grown.node_rows}, grown.error)
 
-            by_id = {question["question_id"]: question for question in asked}
-            await each_part(workplace, by_id, search, what="Search", note=served.account)
-            used = {"search": served} | ({"search_value": judging} if judging else {})
-            workplace.write("engine_use", pl.concat([one.use(name, len(asked)) for name, one in used.items()]))
+            await each_part(workplace, asked, work, what=f"Search of {name}", note=served.account)
+            used = {name: served} | ({f"{name}_value": judging} if judging else {})
+            workplace.write("engine_use", pl.concat([one.use(asking, len(asked)) for asking, one in used.items()]))
 
-    asyncio.run(run())
+    if asked:
+        asyncio.run(run())
+    else:
+        for table in ("trees", "nodes", "engine_use"):
+            workplace.write(table, frame(table, []))
     trees = workplace.written("trees")
-    workplace.facts |= counted(trees)
+    workplace.facts |= counted(trees, _ends(workplace.folder / "nodes.parquet"))
     return trees.height
 
 
-def pass_rates(rollouts: pl.DataFrame) -> dict[str, float | None]:
-    """Share of right ones among a question's first attempts, those before any reflection; of none, None.
+def to_search(questions: pl.DataFrame, settings: Search) -> dict[str, Row]:
+    """By id, the questions that are searched: all of them, or those to learn from."""
+    rows = questions.filter(~pl.col("is_held_out") | settings.held_out).to_dicts()
+    return {question["question_id"]: question for question in rows}
 
-    What could not be decided is no attempt.
+
+def pass_rates(trees: pl.DataFrame, nodes: pl.DataFrame) -> dict[str, float]:
+    """By question, the share of right ones among the decided trajectories that the policy began itself.
+
+    One under a hint was told the answer: that it is right says nothing of the policy. A failed tree tells nothing.
     """
-    first = rollouts.filter(pl.col("error").is_null(), pl.col("trial") == 0)
-    return dict(first.group_by("question_id").agg(pl.col("is_correct").mean()).iter_rows())
+    ended = nodes.filter(pl.col("reward").is_not_null(), origin=Origin.POLICY)
+    known = trees.filter(pl.col("state") != "failed").join(ended, on="tree_id")
+    right = (pl.col("visits") * (pl.col("reward") > 0)).sum() / pl.col("visits").sum()
+    return dict(known.group_by("question_id").agg(right).iter_rows())
 
 
 def budget(question: Row, pass_rate: float | None, settings: Search) -> int:
@@ -85,19 +113,28 @@ def budget(question: Row, pass_rate: float | None, settings: Search) -> int:
     return settings.simulations if question["is_held_out"] else settings.budget(pass_rate)
 
 
-def counted(trees: pl.DataFrame) -> dict[str, int]:
-    """What a search did, by its table `trees`: questions solved and skipped, trees failed, answers undecided, the cost.
+def counted(trees: pl.DataFrame, nodes: pl.DataFrame) -> dict[str, int]:
+    """What a search did: questions solved, those of them by a hinted trajectory alone, and skipped; trees failed;
+    answers undecided, plans that leaked; the cost.
 
     A stepwise search has several trees a question.
     """
+    right = trees.select("tree_id", "question_id").join(nodes.filter(reward=1.0), on="tree_id")
+    is_hinted = right.group_by("question_id").agg((pl.col("origin") == Origin.HINT).all())
     return {
         "expansions": int(trees["expansions"].sum()),
         "generated_tokens": int(trees["generated_tokens"].sum()),
         "undecided": int(trees["undecided"].sum()),
+        "leaked": nodes.filter(kind=Kind.LEAKED).height,
         "solved": trees.filter("is_solved")["question_id"].n_unique(),
+        "hinted": int(is_hinted["origin"].sum()),
         "failed": trees.filter(state="failed").height,
         "skipped": trees.filter(state="skipped")["question_id"].n_unique(),
     }
+
+
+def _ends(nodes: Path) -> pl.DataFrame:
+    return pl.read_parquet(nodes, columns=ENDS)
 
 
 def _library(workplace: Workplace, source: dict[str, Ref]) -> Library:

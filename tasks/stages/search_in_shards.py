@@ -1,6 +1,6 @@
 """The search on several machines: shards of the questions, each searched by a run of its own, and put together again.
 
-A question's tree is drawn from the policy alone, whatever shard the question is in, so a search in shards is the step
+A question's tree is drawn from the policy alone, whatever shard the question is in, so a search in shards is the stage
 *search* done in another way: the same name, version and key. A round finds it done whatever the number of shards was.
 With `search.leaves` above 1 that is true of the tree's distribution no more: how many of its leaves are out at once
 depends on how busy the engine is, and so on the shards.
@@ -18,7 +18,7 @@ from tasks.records import ENGINE_USE
 from tasks.running.progress import Progress
 from tasks.running.stage import Workplace, stage
 from tasks.settings import Search
-from tasks.stages.search import VERSION, search_plans
+from tasks.stages.search import VERSION, search
 
 DEPLOYMENT = "cpl-search/shard"
 
@@ -35,18 +35,19 @@ def take_shard(workplace: Workplace, questions: Ref, shard: int, shards: int) ->
     return taken.height
 
 
-@stage("search", version=VERSION, layout=("shards",))
+@stage("search", version=VERSION, layout=("shards",), task_run_name="search-{name}")
 def search_in_shards(
     workplace: Workplace,
     questions: Ref,
-    rollouts: Ref,
     policy: Ref,
+    name: str,
     settings: Search,
+    rates: Ref | None,
     library: dict[str, Ref] | None,
     value: Ref | None,
     shards: int,
 ) -> int:
-    """The step *search* as `shards` runs of the deployment `cpl-search/shard`, on whichever workers take them.
+    """The stage *search* as `shards` runs of the deployment `cpl-search/shard`, on whichever workers take them.
 
     A shard is a search of its own, so its stage has a key: those that are in the store are not searched again.
     """
@@ -54,16 +55,17 @@ def search_in_shards(
     taken = [take_shard(questions, number, shards) for number in range(1, shards + 1)]
 
     def searched() -> list[Ref | None]:
-        return [search_plans.find(workplace.store, one, rollouts, policy, settings, library, value) for one in taken]
+        given = (policy, name, settings, rates, library, value)
+        return [search.find(workplace.store, one, *given) for one in taken]
 
-    inputs: dict[str, Any] = {"questions": questions, "rollouts": rollouts, "policy": policy}
-    inputs |= {"search": settings, "library": library, "value": value}
+    inputs: dict[str, Any] = {"questions": questions, "policy": policy, "name": name, "settings": settings}
+    inputs |= {"rates": rates, "library": library, "value": value}
     given = to_jsonable_python(inputs | {"shards": shards})
     missing = [number for number, ref in enumerate(searched(), 1) if ref is None]
-    progress = Progress(workplace, "Shards of the search", total=shards)
+    progress = Progress(workplace, f"Shards of the search {name}", total=shards)
     run_each(
         DEPLOYMENT,
-        {f"shard {number} of {shards}": given | {"shard": number} for number in missing},
+        {f"{name}, shard {number} of {shards}": given | {"shard": number} for number in missing},
         workplace.log,
         lambda done: progress.show(shards - len(missing) + done),
     )

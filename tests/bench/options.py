@@ -24,15 +24,15 @@ from tokenizers import Tokenizer
 from infra.engine import ModelFolder, serving, stop_local_engine
 from infra.environment import environment
 from tasks.check import Checker
-from tasks.lessons.pairs import step_pairs
 from tasks.lessons.searched import SearchedTree
+from tasks.lessons.siblings import step_pairs
 from tasks.records import frame
 from tasks.running.served import ServedPolicy
 from tasks.search.grow import Grown, Task
 from tasks.search.library import Library
 from tasks.search.puct import Puct
 from tasks.search.tree import Node, Origin, Tree
-from tasks.settings import Pairs, Search
+from tasks.settings import RightPaths, Search
 from tests.bench.models import prepared
 from tests.bench.product import make_tasks, search
 
@@ -60,7 +60,7 @@ RULES: dict[str, dict[str, int]] = {
 
 def yields(trees: Sequence[Tree]) -> dict[str, float]:
     """What searched trees give to learn from, and what they cost."""
-    paths = Pairs().paths
+    paths = RightPaths(evidence=("search",)).most
     pairs: list[dict[str, Any]] = []
     for number, tree in enumerate(trees):
         about = {"tree_id": str(number), "question_id": "", "method": "puct", "steps": 0, "state": "finished"}

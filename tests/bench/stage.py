@@ -16,7 +16,7 @@ from tasks.records import frame
 from tasks.running.served import ServedPolicy
 from tasks.running.stage import Workplace
 from tasks.settings import Search
-from tasks.stages.search import search_plans
+from tasks.stages.search import search
 from tests.bench.script import Script
 
 
@@ -76,13 +76,13 @@ class FolderStage(Workplace):
 
 
 def search_stage(workplace: FolderStage, script: Script, settings: Search) -> None:
-    """The body of the step `search` on a stage, with the script in the engine's place."""
+    """The body of the stage `search`, with the script in the engine's place."""
     nothing = Ref(uri="s3://none/manifest.json", sha256="0" * 64, rows=0)
     with ExitStack() as patched:
-        patched.enter_context(patch("tasks.stages.search.serve", lambda *_: _serve(script)))
+        patched.enter_context(patch("tasks.stages.search.serve_both", lambda *_: _serve(script)))
         patched.enter_context(patch("tasks.stages.search.SearchPolicy", lambda *_: script))
         patched.enter_context(patch("tasks.running.parts.Progress"))
-        search_plans.body(workplace, nothing, nothing, nothing, settings)
+        search.body(workplace, nothing, nothing, "search", settings)
 
 
 class _Scripted(ServedPolicy):
@@ -102,6 +102,6 @@ class _Scripted(ServedPolicy):
 
 
 @asynccontextmanager
-async def _serve(script: Script) -> AsyncIterator[ServedPolicy]:
+async def _serve(script: Script) -> AsyncIterator[tuple[ServedPolicy, None]]:
     script.open()
-    yield _Scripted()
+    yield _Scripted(), None

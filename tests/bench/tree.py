@@ -36,7 +36,7 @@ from tests.bench.script import STEP_TOKENS, Script
 from tests.bench.stage import FolderStage, search_stage
 
 BUILD = Path("build/bench")
-SETTINGS = Search(simulations=200, adaptive=False)
+SETTINGS = Search(simulations=200)
 MEBIBYTE = 1 << 20
 
 

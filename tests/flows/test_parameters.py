@@ -6,7 +6,7 @@ import pytest
 
 import flows.campaign
 from flows.campaign import cpl_campaign
-from flows.parameters import BY_MODEL, NAMES, RECIPES, chosen, usual_recipe
+from flows.parameters import BY_MODEL, NAMES, RECIPES, about, chosen, usual_recipe
 from flows.round import cpl
 from tasks.recipe import Recipe
 
@@ -36,7 +36,7 @@ def test_each_size_of_model_has_its_recipe() -> None:
 
 
 def test_a_recipe_is_chosen_by_name_or_with_some_of_its_fields_changed() -> None:
-    plain, deeper = chosen("cpl-micro", "x"), chosen({"evidence": {"trees": {"simulations": 3}}}, "micro")
+    plain, deeper = chosen("cpl-micro", "x"), chosen({BY_MODEL: {"evidence": {"trees": {"simulations": 3}}}}, "micro")
     assert deeper.name == plain.name
     assert deeper.plain() == plain.read() == plain.plain()
     assert deeper.read().evidence["trees"] == plain.read().evidence["trees"].model_copy(update={"simulations": 3})
@@ -48,8 +48,30 @@ def test_a_recipe_is_chosen_by_name_or_with_some_of_its_fields_changed() -> None
 def test_a_campaign_asks_for_each_of_its_rounds_with_all_that_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[dict[str, Any]] = []
     monkeypatch.setattr(flows.campaign, "cpl", lambda **given: asked.append(given))
-    given: dict[str, Any] = {"campaign": "mine", "repeat": 3, "recipe": {"arms": {"sft": {"epochs": 2}}}}
+    given: dict[str, Any] = {"campaign": "mine", "repeat": 3, "recipe": {"cpl-micro": {"arms": {"sft": {"epochs": 2}}}}}
     cpl_campaign.fn(rounds=2, **given)
     assert [one["round"] for one in asked] == [1, 2]
     assert all(one.keys() == cpl.parameters.properties.keys() for one in asked), "a parameter of the round is missing"
     assert all(one.items() >= given.items() for one in asked)
+
+
+def test_the_form_explains_every_field_of_every_recipe() -> None:
+    schema = cpl.parameters.model_dump_for_openapi()["properties"]
+    assert all(field["description"] for field in schema.values())
+    by_name, *choices = schema["recipe"]["anyOf"]
+    assert by_name["enum"] == [BY_MODEL, *NAMES]
+    fields = [field for choice in choices for field in leaves(choice)]
+    assert len(fields) > 100
+    assert [field["title"] for field in fields if not field["description"] or "anyOf" in field] == []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_recipe_is_told_by_the_first_comment_of_its_file(name: str) -> None:
+    first, *_ = (RECIPES / f"{name}.toml").read_text().splitlines()
+    assert about(name).startswith(first.removeprefix("# "))
+    assert "#" not in about(name)
+
+
+def leaves(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    inner = schema.get("properties")
+    return [field for part in inner.values() for field in leaves(part)] if inner else [schema]

@@ -1,5 +1,5 @@
-"""A round small enough to check by hand: one searched tree with two pairs, one held-out tree, one skipped whose right
-rollout is imitated.
+"""A round small enough to check by hand. Evidence `trees`: one searched tree with two pairs, one held-out, one skipped.
+Evidence `tries`, whose pass rates set the budgets: t4, which was solved under a hint, and t5, which is imitated.
 
 Tree t1 (Q in brackets; V of step 1 is 0.5, of step 2 is -0.5):
 
@@ -7,6 +7,13 @@ Tree t1 (Q in brackets; V of step 1 is 0.5, of step 2 is -0.5):
     ├── 1 plan [1/6]     ├── 3 solution, right [1]     ├── 4 solution, wrong [-1]
     ├── 2 plan [-5/6]    ├── 5 solution, wrong [-1]    └── 6 malformed [-1]
     └── 7 plan, never visited
+
+Tree t4:
+
+    root [0]
+    ├── 1 plan [-1]      ── 2 solution, wrong [-1]
+    ├── 3 plan, hinted   ── 4 leaked
+    └── 5 plan, hinted [1]  ── 6 solution, right [1]
 """
 
 from datetime import UTC, datetime
@@ -15,7 +22,7 @@ from typing import Any
 
 from infra.warehouse import ParquetSource
 from tasks.language.format import question_prompt
-from tasks.records import TABLES, frame
+from tasks.records import frame
 
 Row = dict[str, Any]
 
@@ -52,35 +59,11 @@ def question(question_id: str, kinds: list[str], is_held_out: bool = False) -> R
     }
 
 
-def rollout(question_id: str, trial: int, is_correct: bool) -> Row:
-    return {
-        "rollout_id": f"{question_id}/0.{trial}",
-        "question_id": question_id,
-        "sample": 0,
-        "trial": trial,
-        "plan": plan(1, "Add them.") + "</plan>\n",
-        "plan_ids": [10, 11, 12],
-        "step_ends": [1],
-        "solution": solution("5" if is_correct else "6"),
-        "solution_ids": [20, 21],
-        "answer": "5" if is_correct else "6",
-        "is_correct": is_correct,
-        "is_leaked": False,
-        "reflection": "The sum was wrong." if trial else None,
-        "prompt_tokens": 3,
-        "generated_tokens": 5,
-        "seconds": 0.5,
-        "error": None,
-    }
-
-
-RIGHT = rollout("q3", 0, is_correct=True)
-
-
 def tree(tree_id: str, question_id: str, state: str, **figures: Any) -> Row:
     return {
         "tree_id": tree_id,
         "question_id": question_id,
+        "evidence": "trees",
         "method": "puct",
         "state": state,
         "steps": 0,
@@ -111,6 +94,7 @@ def node(tree_id: str, node_id: int, parent_id: int | None, depth: int, kind: st
             "depth": depth,
             "kind": kind,
             "origin": "policy",
+            "hint": None,
             "text": text,
             "token_ids": [10 * node_id, 10 * node_id + 1],
             "logprob": -1.0,
@@ -120,7 +104,7 @@ def node(tree_id: str, node_id: int, parent_id: int | None, depth: int, kind: st
             "q": learned.get("reward"),
             "reward": None,
             "score": None,
-            "answer": "5" if is_terminal else None,
+            "answer": "5" if kind == "solution" else None,
             "is_expanded": False,
             "is_closed": is_terminal,
         }
@@ -129,9 +113,11 @@ def node(tree_id: str, node_id: int, parent_id: int | None, depth: int, kind: st
     )
 
 
-def expanded(q: float, visits: int, value: float | None = None) -> Row:
+def expanded(q: float | None, visits: int, value: float | None = None) -> Row:
     return {"q": q, "visits": visits, "value": value, "is_expanded": True}
 
+
+HINTED = {"origin": "hint", "hint": "The sum was wrong.\n"}
 
 NODES = [
     node("t1", 0, None, 0, "root", question_prompt(QUESTIONS["q1"]), **expanded(-2 / 7, 7)),
@@ -140,21 +126,32 @@ NODES = [
     node("t1", 3, 1, 2, "solution", solution("5"), reward=1.0),
     node("t1", 4, 1, 2, "solution", solution("6"), reward=-1.0),
     node("t1", 5, 2, 2, "solution", solution("1"), reward=-1.0),
-    node("t1", 6, 2, 2, "malformed", "<step>\nWell", reward=-1.0, answer=None),
+    node("t1", 6, 2, 2, "malformed", "<step>\nWell", reward=-1.0),
     node("t1", 7, 0, 1, "plan", plan(1, "Multiply."), value=0.1),
     node("t2", 0, None, 0, "root", question_prompt(QUESTIONS["q2"]), **expanded(0.5, 3)),
     node("t2", 1, 0, 1, "plan", plan(1, "Take away."), **expanded(0.75, 2, value=0.5)),
     node("t2", 2, 1, 2, "solution", solution("5"), reward=1.0),
     node("t3", 0, None, 0, "root", question_prompt(QUESTIONS["q3"]), visits=0),
+    node("t4", 0, None, 0, "root", question_prompt(QUESTIONS["q1"]), **expanded(0.0, 2)),
+    node("t4", 1, 0, 1, "plan", plan(1, "Subtract."), **expanded(-1.0, 1, value=0.5)),
+    node("t4", 2, 1, 2, "solution", solution("1"), reward=-1.0, answer="1"),
+    node("t4", 3, 0, 1, "plan", plan(1, "It is 5."), **expanded(None, 0), **HINTED),
+    node("t4", 4, 3, 2, "leaked", "</plan>\n", **HINTED, is_closed=True),
+    node("t4", 5, 0, 1, "plan", plan(1, "Add them."), **expanded(1.0, 1), **HINTED),
+    node("t4", 6, 5, 2, "solution", solution("5"), reward=1.0, origin="hint"),
+    node("t5", 0, None, 0, "root", question_prompt(QUESTIONS["q3"]), **expanded(1.0, 2)),
+    node("t5", 1, 0, 1, "plan", plan(1, "Add them."), **expanded(1.0, 2, value=0.5)),
+    node("t5", 2, 1, 2, "solution", solution("2"), reward=1.0, visits=2, answer="2"),
 ]
 
-STEPS = {row["node_id"]: row for row in NODES if row["tree_id"] == "t1"}
+STEPS = {(row["tree_id"], row["node_id"]): row for row in NODES}
 
 
 def pair(parents: list[int], chosen_id: int, rejected_id: int, scale: float) -> Row:
     """`parents`: the node ids from the root to the parent."""
-    chosen, rejected = STEPS[chosen_id], STEPS[rejected_id]
+    chosen, rejected = STEPS["t1", chosen_id], STEPS["t1", rejected_id]
     return {
+        "lesson": "steps",
         "pair_id": f"t1/{chosen_id}-{rejected_id}",
         "tree_id": "t1",
         "question_id": "q1",
@@ -162,10 +159,10 @@ def pair(parents: list[int], chosen_id: int, rejected_id: int, scale: float) -> 
         "chosen_id": chosen_id,
         "rejected_id": rejected_id,
         "kind": chosen["kind"],
-        "prompt_ids": [token for step in parents for token in STEPS[step]["token_ids"]],
+        "prompt_ids": [token for step in parents for token in STEPS["t1", step]["token_ids"]],
         "chosen_ids": chosen["token_ids"],
         "rejected_ids": rejected["token_ids"],
-        "prompt": "".join(STEPS[step]["text"] for step in parents),
+        "prompt": "".join(STEPS["t1", step]["text"] for step in parents),
         "chosen": chosen["text"],
         "rejected": rejected["text"],
         "chosen_q": chosen["q"],
@@ -175,20 +172,23 @@ def pair(parents: list[int], chosen_id: int, rejected_id: int, scale: float) -> 
     }
 
 
-def example(path: list[int], is_policy: bool, positions: list[int], targets: list[float]) -> Row:
+def imitation(
+    path: list[int], weight: float, positions: list[int], targets: list[float], tree: str = "t1", asked: str = "q1"
+) -> Row:
     """`path`: the node ids after the root, two tokens each."""
+    steps = [STEPS[tree, step] for step in path]
     return {
-        "example_id": f"t1/{path[-1]}",
-        "tree_id": "t1",
-        "question_id": "q1",
+        "lesson": "paths",
+        "example_id": f"{tree}/{path[-1]}",
+        "tree_id": tree,
+        "question_id": asked,
         "leaf_id": path[-1],
-        "rollout_id": None,
-        "origin": "tree",
-        "is_policy": is_policy,
+        "origin": "policy",
+        "weight": weight,
         "prompt_ids": PROMPT_IDS,
-        "completion_ids": [token for step in path for token in STEPS[step]["token_ids"]] + [EOS] * is_policy,
-        "prompt": STEPS[0]["text"],
-        "completion": "".join(STEPS[step]["text"] for step in path),
+        "completion_ids": [token for step in steps for token in step["token_ids"]] + [EOS] * (weight > 0),
+        "prompt": STEPS[tree, 0]["text"],
+        "completion": "".join(step["text"] for step in steps),
         "value_positions": positions,
         "value_targets": targets,
     }
@@ -235,6 +235,8 @@ def ranking(name: str, kind: str, **figures: Any) -> Row:
     return {"model": name, "kind": kind, "trees": 1, "value_mean": 0.1, "value_sd": 0.2, "prior_auc": None} | figures
 
 
+TRIES = {"evidence": "tries", "method": "reflect", "pass_rate": None}
+
 ROUND: dict[str, list[Row]] = {
     "rounds": [
         {
@@ -256,12 +258,6 @@ ROUND: dict[str, list[Row]] = {
         question("q2", ["subtract", "add"], is_held_out=True),
         question("q3", ["add"]),
     ],
-    "rollouts": [
-        rollout("q1", 0, is_correct=False),
-        rollout("q1", 1, is_correct=True),
-        dict.fromkeys(TABLES["rollouts"]) | {"rollout_id": "q2/failed", "question_id": "q2", "error": "engine lost"},
-        RIGHT,
-    ],
     "trees": [
         tree("t1", "q1", "budget", expansions=3, nodes=8, visits=7, value=-2 / 7, is_solved=True),
         tree(
@@ -277,28 +273,16 @@ ROUND: dict[str, list[Row]] = {
             pass_rate=None,
         ),
         tree("t3", "q3", "skipped", expansions=0, nodes=1, visits=0, value=0.0, simulations=0, pass_rate=1.0),
+        tree("t4", "q1", "finished", expansions=4, nodes=7, visits=2, value=0.0, is_solved=True) | TRIES,
+        tree("t5", "q3", "finished", expansions=2, nodes=3, visits=2, value=1.0, is_solved=True) | TRIES,
     ],
     "nodes": NODES,
-    "step_pairs": [pair([0], 1, 2, scale=1.0), pair([0, 1], 3, 4, scale=0.3)],
-    "sft_examples": [
-        example([1, 3], is_policy=True, positions=[1, 3], targets=[1 / 6, 1.0]),
-        example([1, 4], is_policy=False, positions=[3], targets=[-1.0]),
-        example([2, 5], is_policy=False, positions=[1, 3], targets=[-5 / 6, -1.0]),
-        {
-            "example_id": "q3/0.0",
-            "tree_id": "t3",
-            "question_id": "q3",
-            "leaf_id": None,
-            "rollout_id": "q3/0.0",
-            "origin": "rollout",
-            "is_policy": True,
-            "prompt_ids": PROMPT_IDS,
-            "completion_ids": [*RIGHT["plan_ids"], *RIGHT["solution_ids"], EOS],
-            "prompt": question_prompt(QUESTIONS["q3"]),
-            "completion": RIGHT["plan"] + RIGHT["solution"],
-            "value_positions": [1, 4],
-            "value_targets": [1.0, 1.0],
-        },
+    "preferences": [pair([0], 1, 2, scale=1.0), pair([0, 1], 3, 4, scale=0.3)],
+    "imitations": [
+        imitation([1, 3], 1.0, positions=[1, 3], targets=[1 / 6, 1.0]),
+        imitation([1, 4], 0.0, positions=[3], targets=[-1.0]),
+        imitation([2, 5], 0.0, positions=[1, 3], targets=[-5 / 6, -1.0]),
+        imitation([1, 2], 1.0, positions=[1, 3], targets=[1.0, 1.0], tree="t5", asked="q3"),
     ],
     "engine_use": [
         {
@@ -338,7 +322,7 @@ ROUND: dict[str, list[Row]] = {
     ],
     "artifacts": [
         {"step": "search", "name": name, "uri": f"s3://cpl/{name}", "size": 100, "sha256": "0" * 64, "rows": rows}
-        for name, rows in (("nodes.parquet", 12), ("log.txt", None))
+        for name, rows in (("nodes.parquet", 22), ("log.txt", None))
     ],
 }
 

@@ -11,12 +11,22 @@ from tasks.language.format import question_prompt
 
 CHECKS = [file.stem for file in statements("checks")]
 
+HINTED = """
+    select imitations.* replace (
+        't4' as tree_id, 't4/6' as example_id, 6 as leaf_id, 'hint' as origin, nodes.text as completion,
+        [50, 51, 60, 61, 99] as completion_ids, [3] as value_positions, [1] as value_targets
+    )
+    from imitations, (select text from nodes where tree_id = 't4' and node_id = 6) as nodes
+    where leaf_id = 3
+"""
+"""The path that a hint led to, beside that of the search."""
+
 DOUBLE = "create temp table copy as from {table} where {rows}; insert into {table} from copy;"
 
 BREAKS = {
     "01_duplicate_keys": DOUBLE.format(table="models", rows="model = 'sft'"),
     "02_trees_once": DOUBLE.format(table="trees", rows="tree_id = 't1'"),
-    "03_pairs_once": DOUBLE.format(table="step_pairs", rows="chosen_id = 3"),
+    "03_pairs_once": DOUBLE.format(table="preferences", rows="chosen_id = 3"),
     "04_dangling_references": "delete from models where model = 'base'",
     "05_orphan_nodes": "update nodes set depth = 3 where tree_id = 't1' and node_id = 7",
     "06_root_prompts": "update nodes set token_ids = [1] where tree_id = 't2' and node_id = 0",
@@ -32,34 +42,29 @@ BREAKS = {
     "10_tree_totals": "update trees set expansions = 4 where tree_id = 't1'",
     "11_values_in_range": "update nodes set value = 1.5 where tree_id = 't1' and node_id = 7",
     "12_probabilities_in_range": "update nodes set prior = 1.5 where tree_id = 't1' and node_id = 7",
-    "13_pair_siblings": "update step_pairs set kind = 'solution' where chosen_id = 1",
-    "14_pair_order": "update step_pairs set chosen_value = rejected_value where chosen_id = 1",
-    "15_pair_steps": "update step_pairs set chosen_ids = [7, 7] where chosen_id = 1",
-    "16_pair_prefix_text": "update step_pairs set prompt = prompt || ' ' where chosen_id = 3",
-    "17_pair_prefix_ids": "update step_pairs set prompt_ids = prompt_ids[:-2] where chosen_id = 3",
-    "18_pairs_of_trained_trees": "delete from sft_examples; update trees set is_held_out = true where tree_id = 't1'",
-    "19_sft_of_trained_trees": "delete from step_pairs; update trees set state = 'failed' where tree_id = 't1'",
-    "20_sft_paths": "update sft_examples set completion_ids = completion_ids[:-2] where leaf_id = 3",
-    "21_policy_examples_correct": """
-        update sft_examples set is_policy = true, completion_ids = completion_ids || [99] where leaf_id = 4
+    "13_pair_siblings": "update preferences set kind = 'solution' where chosen_id = 1",
+    "14_pair_order": "update preferences set chosen_value = rejected_value where chosen_id = 1",
+    "15_pair_steps": "update preferences set chosen_ids = [7, 7] where chosen_id = 1",
+    "16_pair_prefix_text": "update preferences set prompt = prompt || ' ' where chosen_id = 3",
+    "17_pair_prefix_ids": "update preferences set prompt_ids = prompt_ids[:-2] where chosen_id = 3",
+    "18_pairs_of_trained_trees": "delete from imitations; update trees set is_held_out = true where tree_id = 't1'",
+    "19_imitations_of_trained_trees": "delete from preferences; update trees set state = 'failed' where tree_id = 't1'",
+    "20_imitated_paths": "update imitations set completion_ids = completion_ids[:-2] where leaf_id = 3",
+    "21_imitated_paths_correct": """
+        update imitations set weight = 1, completion_ids = completion_ids || [99] where leaf_id = 4
     """,
-    "22_value_targets": "update sft_examples set value_targets = [0.5, 1] where leaf_id = 3",
+    "22_value_targets": "update imitations set value_targets = [0.5, 1] where leaf_id = 3",
     "23_evaluations_match_samples": "update evaluations set n = 3 where model = 'base' and kind = 'all'",
     "24_no_benchmark_question": """
         update evaluation_samples set question = 'what is 1+1 ?' where model = 'base' and question_id = 'b1'
     """,
     "25_zero_sum_scores": "update nodes set score = 0.5 where tree_id = 't1' and node_id = 1",
-    "27_rollout_targets": "update sft_examples set value_targets = [0.5, 1] where rollout_id is not null",
-    "28_imitated_once": """
-        insert into sft_examples select * replace (
-            'q1/0.1' as rollout_id, 'q1/0.1' as example_id, 'reflection' as origin, 't1' as tree_id,
-            'q1' as question_id, [4] as value_positions, [1] as value_targets
-        ) from sft_examples where rollout_id is not null
-    """,
     "26_distinct_siblings": """
         update nodes set text = ' ' || (select text from nodes where tree_id = 't1' and node_id = 1)
         where tree_id = 't1' and node_id = 7
     """,
+    "27_imitated_once": f"insert into imitations {HINTED}",
+    "28_hints": "update nodes set hint = null where kind = 'leaked'",
 }
 
 
@@ -76,7 +81,7 @@ def test_breaking_a_rule_is_seen_by_its_check_alone(name: str, warehouse: Path, 
 
 OTHER_BREAKS = {
     "a chosen Q below the rejected one": (
-        "update step_pairs set chosen_q = -1, rejected_q = 1 where chosen_id = 3",
+        "update preferences set chosen_q = -1, rejected_q = 1 where chosen_id = 3",
         {"14_pair_order", "15_pair_steps"},
     ),
     "a node whose parent is missing": (
@@ -88,15 +93,19 @@ OTHER_BREAKS = {
         {"05_orphan_nodes", "10_tree_totals"},
     ),
     "a pair across two parents": (
-        "update step_pairs set rejected_id = 5, rejected_ids = [50, 51] where chosen_id = 3",
+        "update preferences set rejected_id = 5, rejected_ids = [50, 51] where chosen_id = 3",
         {"13_pair_siblings", "15_pair_steps"},
     ),
     "a pair of a node that is not there": (
-        "update step_pairs set rejected_id = 77 where chosen_id = 3",
+        "update preferences set rejected_id = 77 where chosen_id = 3",
         {"13_pair_siblings"},
     ),
     "the same preference under another key": (
-        "insert into step_pairs select * replace ('other' as pair_id) from step_pairs where chosen_id = 3",
+        "insert into preferences select * replace ('other' as pair_id) from preferences where chosen_id = 3",
+        {"03_pairs_once"},
+    ),
+    "another preference under the same key": (
+        "update preferences set pair_id = 't1/1-2' where chosen_id = 3",
         {"03_pairs_once"},
     ),
     "a value that is not a number": (
@@ -111,38 +120,66 @@ OTHER_BREAKS = {
         "update nodes set kind = 'malformed' where tree_id = 't2' and node_id = 2",
         {"09_terminal_rewards"},
     ),
-    "a rollout that is not imitated as it was written": (
-        "update sft_examples set completion_ids = [1, 2, 3, 99] where rollout_id is not null",
-        {"20_sft_paths"},
+    "an imitation without its end of sequence": (
+        "update imitations set completion_ids = completion_ids[:-2] where tree_id = 't5'",
+        {"20_imitated_paths"},
     ),
-    "a wrong rollout that is imitated": (
-        "update rollouts set is_correct = false where question_id = 'q3'",
-        {"21_policy_examples_correct", "27_rollout_targets"},
+    "a hinted path that does not say so": (
+        f"insert into imitations {HINTED}; delete from imitations where leaf_id = 3; "
+        "update imitations set origin = 'policy'",
+        {"20_imitated_paths"},
     ),
-    "a rollout of a searched question that teaches more than its end": (
-        "update trees set state = 'budget' where tree_id = 't3'",
-        {"27_rollout_targets"},
+    "an imitated path that was told the answer": (
+        """
+        update imitations set tree_id = 't4', question_id = 'q1', leaf_id = 4, origin = 'hint', value_targets = [],
+            completion_ids = [30, 31, 40, 41, 99], value_positions = [], example_id = 't4/4' where tree_id = 't5';
+        delete from imitations where tree_id = 't1'
+        """,
+        {"21_imitated_paths_correct"},
     ),
-    "a rollout whose origin is not told": (
-        "update sft_examples set origin = 'reflection' where rollout_id is not null",
-        {"20_sft_paths"},
+    "a target on a plan step under a hint": (
+        f"insert into imitations {HINTED}; delete from imitations where tree_id = 't1'; "
+        "update imitations set value_positions = [1, 3], value_targets = [1, 1]",
+        {"22_value_targets"},
     ),
-    "a plan that was told the answer": (
-        "update rollouts set is_leaked = true where question_id = 'q3'",
-        {"21_policy_examples_correct"},
+    "values of a question from two evidences": (
+        f"insert into imitations {HINTED}; update imitations set weight = 0, completion_ids = completion_ids[:-2]"
+        " where weight > 0",
+        {"27_imitated_once"},
+    ),
+    "a hint in a tree without reflections": (
+        "update nodes set origin = 'hint', hint = 'so' where tree_id = 't1' and node_id = 7",
+        {"28_hints"},
+    ),
+    "a hint that nobody was given": ("update nodes set hint = 'so' where tree_id = 't1' and node_id = 7", {"28_hints"}),
+    "a leak without a hint": ("update nodes set origin = 'policy', hint = null where kind = 'leaked'", {"28_hints"}),
+    "a leak that counts": (
+        "update nodes set visits = 1, q = 0 where kind = 'leaked'",
+        {"07_visit_counts"},
+    ),
+    "a leak with a reward": ("update nodes set reward = -1 where kind = 'leaked'", {"09_terminal_rewards"}),
+    "a sampled step that counts its own value": (
+        """
+        update nodes set visits = 2, q = -0.25 where tree_id = 't4' and node_id = 1;
+        """,
+        {"07_visit_counts", "08_running_means"},
     ),
     "a path of a failed tree": (
-        "delete from step_pairs; update trees set state = 'failed' where tree_id = 't1'",
-        {"19_sft_of_trained_trees"},
+        "delete from preferences; update trees set state = 'failed' where tree_id = 't1'",
+        {"19_imitations_of_trained_trees"},
+    ),
+    "a path of a tree that was not searched": (
+        "delete from preferences; update trees set state = 'skipped' where tree_id = 't1'",
+        {"19_imitations_of_trained_trees"},
     ),
     "a search that forgot which questions are held out": (
         "update questions set is_held_out = true where question_id = 'q1'",
-        {"18_pairs_of_trained_trees", "19_sft_of_trained_trees"},
+        {"18_pairs_of_trained_trees", "19_imitations_of_trained_trees"},
     ),
     "a target on a step below which nothing ended": (
         """
         update nodes set kind = 'plan', reward = null where tree_id = 't1' and node_id = 5;
-        update sft_examples set is_policy = false where leaf_id = 5
+        update imitations set weight = 0 where leaf_id = 5
         """,
         {"07_visit_counts", "22_value_targets"},
     ),
@@ -159,7 +196,7 @@ OTHER_BREAKS = {
         {"12_probabilities_in_range"},
     ),
     "a step with two value targets": (
-        "update sft_examples set value_positions = [1, 3], value_targets = [1 / 6, -1] where leaf_id = 4",
+        "update imitations set value_positions = [1, 3], value_targets = [1 / 6, -1] where leaf_id = 4",
         {"22_value_targets"},
     ),
     "samples that no evaluation counts": (
@@ -177,7 +214,23 @@ def test_the_other_ways_to_break_a_rule(case: str, warehouse: Path, tmp_path: Pa
 
 def test_solutions_may_be_preferred_without_a_margin(warehouse: Path, tmp_path: Path) -> None:
     """A value scale of 0 asks for it."""
-    change = "update step_pairs set chosen_value = 0, rejected_value = 0 where kind = 'solution'"
+    change = "update preferences set chosen_value = 0, rejected_value = 0 where kind = 'solution'"
+    assert check(alter(warehouse, tmp_path, change)) == []
+
+
+def test_two_lessons_may_hold_the_same_rows(warehouse: Path, tmp_path: Path) -> None:
+    change = """
+        insert into preferences select * replace ('again' as lesson) from preferences;
+        insert into imitations select * replace ('again' as lesson) from imitations
+    """
+    assert check(alter(warehouse, tmp_path, change)) == []
+
+
+def test_what_a_hint_led_to_may_be_imitated_beside_the_values_of_the_search(warehouse: Path, tmp_path: Path) -> None:
+    change = f"""
+        insert into imitations {HINTED};
+        update imitations set weight = 0, completion_ids = completion_ids[:-2] where tree_id = 't1' and leaf_id = 3
+    """
     assert check(alter(warehouse, tmp_path, change)) == []
 
 
@@ -203,10 +256,10 @@ def test_a_violation_tells_rule_query_and_rows(warehouse: Path, tmp_path: Path) 
     broken = alter(warehouse, tmp_path, "update nodes set value = 3 + node_id")
     [violation] = [violation for violation in check(broken) if violation.query == "11_values_in_range"]
     assert violation.rule == "A value, a Q, a reward and a value target lie in [-1, 1]."
-    assert violation.count == 12
+    assert violation.count == 22
     assert len(violation.rows) == 5
     assert "table_name=nodes, campaign=demo, round=1" in violation.rows[0]
-    assert str(violation).endswith("… and 7 more")
+    assert str(violation).endswith("… and 17 more")
 
 
 @pytest.mark.parametrize("name", CHECKS)

@@ -1,4 +1,4 @@
-"""Scripted searches by every method, and what they and the rollouts teach: no rule of the warehouse is broken."""
+"""Scripted searches by every method, and what they and reflections teach: no rule of the warehouse is broken."""
 
 import asyncio
 from pathlib import Path
@@ -7,11 +7,14 @@ from typing import Any
 import pytest
 
 from infra.warehouse import build, check
-from tasks.lessons.pairs import learnt
+from tasks.lessons.right_paths import right_paths
+from tasks.lessons.searched import by_question
+from tasks.lessons.siblings import siblings
 from tasks.records import frame
-from tasks.search.grow import Judge, Task, grow
-from tasks.settings import Pairs, Search
-from tests.sql.handmade import EOS, QUESTIONS, RIGHT, ROUND, Row, parquet, plan, question, rollout, solution
+from tasks.search.grow import Task, grow
+from tasks.settings import RightPaths, Search, Siblings
+from tests.sql.handmade import EOS, QUESTIONS, ROUND, Row, parquet
+from tests.sql.handmade import question as question_row
 from tests.tasks.search.scripted import ScriptedPolicy
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -19,6 +22,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "stepwise": {"simulations": 16},
     "beam": {"beams": 3},
     "sampling": {"root_children": 12},
+    "reflect": {"root_children": 2, "trials": 3},
 }
 
 ASKED = QUESTIONS | {"q4": "No path is right.", "q5": "The engine was lost."}
@@ -28,46 +32,72 @@ async def is_even(answer: str) -> bool:
     return int(answer) % 2 == 0
 
 
-async def never(answer: str) -> bool:
-    return False
+async def is_first(plan: str) -> bool:
+    """A plan leaks that begins with a certain step."""
+    return "choose 0" in plan.split("</step>")[0]
 
 
-def attempts() -> list[Row]:
-    """Of q3, which is not searched, four that share steps; of q4 and q5, right ones that nothing else can teach."""
-    longer = {"plan": plan(1, "Add them.") + plan(2, "Halve.") + "</plan>\n", "plan_ids": [10, 11, 13, 14, 15]}
-    others = [
-        RIGHT | longer | {"rollout_id": "q3/1.0", "step_ends": [1, 3]},
-        RIGHT | longer | {"rollout_id": "q3/2.0", "step_ends": [1, 3], "solution": solution("6"), "is_correct": False},
-        RIGHT | {"rollout_id": "q3/3.0", "plan": plan(1, "Add them."), "plan_ids": [10, 11]}
-        | {"solution": None, "solution_ids": [], "answer": None, "is_correct": False},
-        RIGHT | longer | {"rollout_id": "q3/4.0", "step_ends": [1, 3], "solution": solution("7"), "is_correct": None},
-    ]  # fmt: skip
-    unsolved = [rollout("q4", 0, is_correct=False), rollout("q4", 1, is_correct=True)]
-    return [*ROUND["rollouts"], *others, *unsolved, rollout("q5", 0, is_correct=True)]
+class Late:
+    """Right is the answer that comes after so many."""
+
+    def __init__(self, wrong: int) -> None:
+        self.wrong = wrong
+
+    async def __call__(self, answer: str) -> bool:
+        self.wrong -= 1
+        return self.wrong < 0
+
+
+def searched(name: str, settings: Search, skipped: str = "", lost: str = "") -> dict[str, list[Row]]:
+    """The tables of one evidence. Of q4, nothing is right that the policy begins itself."""
+    trees, nodes = [], []
+    for number, (question_id, text) in enumerate(ASKED.items()):
+        policy = ScriptedPolicy(seed=3, fails_at=1 if question_id == lost else None)
+        task = Task(
+            question_id,
+            text,
+            (5, 100 + number),
+            is_even if question_id != "q4" else Late(2) if name == "tries" else Late(10**6),
+            0 if question_id == skipped else settings.simulations,
+            question_id == "q2",
+            gold="4",
+            leaks=is_first,
+            evidence=name,
+        )
+        grown = asyncio.run(grow(task, policy, settings))
+        trees += grown.tree_rows
+        nodes += grown.node_rows
+    return {"trees": trees, "nodes": nodes}
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
-    settings = Search(method=method, **METHODS[method])
-    trees, nodes = [], []
-    for number, (question_id, text) in enumerate(ASKED.items()):
-        judge: Judge = never if question_id == "q4" else is_even
-        simulations = 0 if question_id == "q3" else settings.simulations
-        policy = ScriptedPolicy(seed=3, fails_at=1 if question_id == "q5" else None)
-        task = Task(question_id, text, (5, 100 + number), judge, simulations, question_id == "q2")
-        grown = asyncio.run(grow(task, policy, settings))
-        trees += grown.tree_rows
-        nodes += grown.node_rows
-    rollouts = frame("rollouts", attempts())
-    pairs, examples, _ = learnt(rollouts, frame("trees", trees), frame("nodes", nodes), Pairs(), EOS)
-    assert pairs
-    imitated = {example["question_id"]: example["origin"] for example in examples if example["is_policy"]}
-    assert imitated == {"q1": "tree", "q3": "rollout", "q4": "reflection", "q5": "rollout"}
+    trees = searched("trees", Search(method=method, **METHODS[method]), skipped="q3", lost="q5")
+    tries = searched("tries", Search(method="reflect", root_children=2, trials=12))
+    found = {table: trees[table] + tries[table] for table in trees}
+    assert {"solution", "leaked"} <= {row["kind"] for row in tries["nodes"] if row["origin"] == "hint"}
+    pairs, imitations = [], []
+    for question in by_question(frame("trees", found["trees"]), frame("nodes", found["nodes"])):
+        imitations += right_paths(question, RightPaths(evidence=("trees", "tries")), EOS)[0]
+        pairs += siblings(question, Siblings(evidence=("trees", "tries")))[0]
+    assert {pair["tree_id"].partition("/")[0] for pair in pairs} == {"trees", "tries"}
+    imitated = {
+        row["question_id"]: (row["tree_id"].partition("/")[0], row["origin"]) for row in imitations if row["weight"]
+    }
+    assert imitated == {
+        "q1": ("trees", "policy"),
+        "q3": ("tries", "policy"),
+        "q4": ("tries", "hint"),
+        "q5": ("tries", "policy"),
+    }
     path = tmp_path / "warehouse.duckdb"
     questions = [
         *ROUND["questions"],
-        *(question("q1", ["add"]) | {"question_id": name, "question": ASKED[name]} for name in ("q4", "q5")),
+        *(question_row("q1", ["add"]) | {"question_id": name, "question": ASKED[name]} for name in ("q4", "q5")),
     ]
-    made = {"questions": questions, "rollouts": attempts(), "trees": trees, "nodes": nodes}
-    build(path, parquet(tmp_path, ROUND | made | {"step_pairs": pairs, "sft_examples": examples}))
+    learnt = {
+        "preferences": [{"lesson": "steps"} | row for row in pairs],
+        "imitations": [{"lesson": "paths"} | row for row in imitations],
+    }
+    build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | learnt))
     assert check(path) == []

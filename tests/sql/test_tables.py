@@ -11,7 +11,7 @@ from scipy.stats import binomtest
 from infra.warehouse import ask, build, check, first_comment, statements
 from tasks.records import TABLES, frame
 from tasks.scoring.accuracy import accuracies
-from tests.sql.handmade import NODES, RIGHT, ROUND, model, parquet, sample, tree
+from tests.sql.handmade import NODES, QUESTIONS, ROUND, model, parquet, plan, sample, solution, tree
 
 
 def test_every_table_has_the_columns_and_types_of_its_records(warehouse: Path, tmp_path: Path) -> None:
@@ -38,11 +38,11 @@ def test_every_table_view_and_column_is_documented(warehouse: Path) -> None:
 
 
 def test_a_stage_that_did_not_run_leaves_its_tables_empty(tmp_path: Path) -> None:
-    sources = parquet(tmp_path, {name: ROUND[name] for name in ("rounds", "stages", "questions", "rollouts")})
+    sources = parquet(tmp_path, {name: ROUND[name] for name in ("rounds", "stages", "questions")})
     path = tmp_path / "factory.duckdb"
     build(path, sources)
     assert ask(path, "select count(*) from questions").rows == [(3,)]
-    assert ask(path, "from step_pairs").rows == []
+    assert ask(path, "from preferences").rows == []
     assert check(path) == []
     for example in statements("examples"):
         ask(path, example.read_text())
@@ -50,8 +50,8 @@ def test_a_stage_that_did_not_run_leaves_its_tables_empty(tmp_path: Path) -> Non
 
 def test_an_empty_parquet_is_an_empty_table(tmp_path: Path) -> None:
     path = tmp_path / "factory.duckdb"
-    build(path, parquet(tmp_path, ROUND | {"step_pairs": [], "sft_examples": []}))
-    assert ask(path, "select count(*) from step_pairs").rows == [(0,)]
+    build(path, parquet(tmp_path, ROUND | {"preferences": [], "imitations": []}))
+    assert ask(path, "select count(*) from preferences").rows == [(0,)]
     assert check(path) == []
 
 
@@ -122,10 +122,12 @@ def test_tree_paths_run_from_the_root_to_every_node(warehouse: Path) -> None:
 
 
 def test_search_yield_counts_what_the_search_did(warehouse: Path) -> None:
-    [row] = ask(warehouse, "from search_yield").records()
+    row, tries = ask(warehouse, "from search_yield order by evidence").records()
+    assert (row["evidence"], tries["evidence"]) == ("trees", "tries")
     assert (row["questions"], row["trees"], row["skipped"], row["failed"], row["solved"]) == (2, 2, 1, 0, 2)
     assert (row["expansions"], row["nodes"], row["cache_hit_share"]) == (5, 12, 0.5)
     assert (row["plan_pairs"], row["solution_pairs"], row["trees_with_pairs"]) == (1, 1, 1)
+    assert (tries["questions"], tries["solved"], tries["expansions"], tries["plan_pairs"]) == (2, 2, 6, 0)
 
 
 def test_accuracy_is_compared_with_the_base_model(warehouse: Path) -> None:
@@ -242,18 +244,48 @@ def test_values_are_compared_with_what_became_of_the_steps(warehouse: Path) -> N
     answer = example(warehouse, "03_value_calibration")
     assert [(row["is_held_out"], row["mean_value"], row["mean_outcome"], row["nodes"]) for row in answer] == [
         (False, -0.5, -1.0, 1),
-        (False, 0.5, 0.0, 1),
+        (False, 0.5, 0.0, 3),
         (True, 0.5, 1.0, 1),
     ]
 
 
-def test_self_reflection_is_counted_in_questions_not_in_attempts(tmp_path: Path) -> None:
-    wrong = RIGHT | {"rollout_id": "q3/1.0", "sample": 1, "is_correct": False}
-    path = tmp_path / "factory.duckdb"
-    build(path, parquet(tmp_path, ROUND | {"rollouts": [*ROUND["rollouts"], wrong]}))
-    columns = ("trial", "questions_tried", "first_solved", "share_solved_so_far", "imitated", "tokens_per_question")
-    answer = example(path, "07_what_self_reflection_bought")
-    assert [tuple(row[name] for name in columns) for row in answer] == [(0, 2, 1, 0.5, 1, 8.0), (1, 1, 1, 1.0, 0, 5.0)]
+def test_a_sampled_trajectory_is_a_rollout(warehouse: Path) -> None:
+    rows = ask(warehouse, "select * exclude (campaign, round) from rollouts order by tree_id, node_id").records()
+    assert rows[0] == {
+        "evidence": "tries",
+        "tree_id": "t4",
+        "node_id": 2,
+        "question_id": "q1",
+        "question": QUESTIONS["q1"],
+        "trial": 0,
+        "times": 1,
+        "plan": plan(1, "Subtract."),
+        "solution": solution("1"),
+        "answer": "1",
+        "is_correct": False,
+        "is_leaked": False,
+        "reflection": None,
+        "tokens": 4,
+    }
+    columns = ("tree_id", "node_id", "trial", "times", "is_correct", "is_leaked", "reflection")
+    told = "The sum was wrong.\n"
+    assert [tuple(row[name] for name in columns) for row in rows[1:]] == [
+        ("t4", 4, 1, 1, None, True, told),
+        ("t4", 6, 2, 1, True, False, told),
+        ("t5", 2, 0, 2, True, False, None),
+    ]
+    assert [row["solution"] for row in rows[1:]] == [None, solution("5"), solution("2")]
+
+
+def test_self_reflection_is_counted_in_questions_not_in_attempts(warehouse: Path) -> None:
+    columns = ("evidence", "trial", "questions_tried", "first_solved", "share_solved_so_far", "imitated", "leaked")
+    answer = example(warehouse, "07_what_self_reflection_bought")
+    assert [tuple(row[name] for name in columns) for row in answer] == [
+        ("tries", 0, 2, 1, 0.5, 1, 0),
+        ("tries", 1, 1, 0, 0.5, 0, 1),
+        ("tries", 2, 1, 1, 1.0, 0, 0),
+    ]
+    assert [row["tokens_per_question"] for row in answer] == [6.0, 4.0, 4.0]
 
 
 @pytest.mark.parametrize("example", statements("examples"), ids=lambda file: file.stem)

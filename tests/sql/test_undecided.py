@@ -18,6 +18,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "stepwise": {"simulations": 16},
     "beam": {"beams": 3, "children": 4},
     "sampling": {"root_children": 30},
+    "reflect": {"root_children": 3},
 }
 
 
@@ -32,7 +33,7 @@ def searched(method: str, folder: Path) -> Path:
         trees += grown.tree_rows
         nodes += grown.node_rows
     assert any(row["undecided"] for row in trees)
-    tables = {"trees": trees, "nodes": nodes, "step_pairs": [], "sft_examples": []}
+    tables = {"trees": trees, "nodes": nodes, "preferences": [], "imitations": []}
     path = folder / "warehouse.duckdb"
     build(path, parquet(folder, ROUND | tables))
     return path

@@ -6,21 +6,21 @@ import pytest
 
 from tasks.running.stage import cache_key
 from tasks.search.grow import Task, grow
-from tasks.settings import Evaluation, Rollouts, Search, StepSettings
+from tasks.settings import Evaluation, Search, StageSettings
 from tests.tasks.search.scripted import ScriptedPolicy, is_even
 
-SAMPLED = [Rollouts, Search, Evaluation]
+SAMPLED = [Search, Evaluation]
 
 
 @pytest.mark.parametrize("settings", SAMPLED)
-def test_another_repeat_is_another_stage(settings: type[StepSettings]) -> None:
+def test_another_repeat_is_another_stage(settings: type[StageSettings]) -> None:
     keys = {cache_key("step", 1, {"settings": settings.model_validate({"repeat": repeat})}) for repeat in (0, 1, 2)}
     assert len(keys) == 3
     assert cache_key("step", 1, {"settings": settings()}) in keys
 
 
 @pytest.mark.parametrize("settings", SAMPLED)
-def test_a_repeat_is_a_count(settings: type[StepSettings]) -> None:
+def test_a_repeat_is_a_count(settings: type[StageSettings]) -> None:
     with pytest.raises(ValueError, match="greater than or equal to 0"):
         settings.model_validate({"repeat": -1})
 
@@ -41,4 +41,3 @@ def test_one_leaf_at_a_time_is_the_default() -> None:
 )
 def test_the_pass_rate_sets_the_budget(pass_rate: float | None, budget: int) -> None:
     assert Search(simulations=100, more_factor=2.5).budget(pass_rate) == budget
-    assert Search(simulations=100, adaptive=False).budget(pass_rate) == 100

@@ -5,10 +5,9 @@ P(a|s) = exp(mean log-prob of the sampled tokens)   (methods.md 1.3)
 """
 
 import asyncio
-import itertools
 import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -17,15 +16,12 @@ from torch.nn import Module
 from infra.contract.model_folder import ValueWords
 from infra.engine import serving
 from infra.environment import Environment
-from tasks.check import Checker
-from tasks.language.format import STEP_CLOSE, Kind, correction_start, plan_steps, reading_start
+from tasks.language.format import PLAN_OPEN, STEP_CLOSE, Kind, correction_start, reading_start, verdict
 from tasks.running.served import SearchPolicy
 from tasks.search.grow import Expansion, Sample, judged
-from tasks.search.method import Draw
+from tasks.search.method import Draw, Hint
 from tasks.search.tree import Origin
-from tasks.settings import Rollouts
-from tasks.stages.rollouts import attempts
-from tests.infra.engine.engine_search import PROBLEMS, SETTINGS, question, served_policy, tokenizer
+from tests.infra.engine.engine_search import PROBLEMS, SETTINGS, served_policy, tokenizer
 from trainers.model_folder import load_model
 
 pytestmark = pytest.mark.integration
@@ -120,21 +116,34 @@ def test_a_value_asked_for_alone_is_the_one_that_came_with_the_step(micro: Path,
     asyncio.run(story())
 
 
-def test_the_steps_of_a_rollout_end_where_the_search_would_end_them(micro: Path, small_engine: Environment) -> None:
-    """So V of a step has one place, whether its question was searched or only rolled out."""
-    settings = Rollouts(samples=2, trials=1, temperature=1.0, max_plan_tokens=192, max_solution_tokens=192)
+def test_a_step_under_a_hint_is_drawn_from_all_that_the_engine_sees(
+    micro: Path, small_engine: Environment, model: Module
+) -> None:
+    """A failed attempt, the verdict, the reflection: one text, up to where the new plan begins."""
+    words = ValueWords.read(micro)
 
-    async def story() -> list[dict[str, Any]]:
-        async with serving(micro, small_engine) as engine, Checker() as checker:
-            served = served_policy(engine, micro)
-            asked = [question(problem) | {"question_id": "", "question": problem.question} for problem in PROBLEMS]
-            parts = [attempts(one, place, served, checker, settings) for place, one in enumerate(asked)]
-            return [dict(row) for part in await asyncio.gather(*parts) for row in part.rows["rollouts"]]
+    async def hinted(policy: SearchPolicy, place: int) -> None:
+        async def one(state_ids: Sequence[int], draw: Draw) -> Sample:
+            (sample,) = (await policy.sample(state_ids, draw, session=str(place), priority=place)).samples
+            return sample
 
-    ends = 0
-    for row in asyncio.run(story()):
-        steps = plan_steps(row["plan"], settings.max_depth)
-        begun = [tokenizer(micro).decode(row["plan_ids"][: end + 1]) for end in row["step_ends"]]
-        assert begun == list(itertools.accumulate(steps))
-        ends += len(begun)
-    assert ends > len(PROBLEMS)
+        state_ids = policy.served.question(PROBLEMS[place].question)
+        failed = [*state_ids, *(await one(state_ids, Draw(1, to_the_end=True))).token_ids]
+        reflection = await one(failed, Draw(1, start=verdict("7"), reflects=True))
+        told = tokenizer(micro).decode(list(reflection.token_ids), skip_special_tokens=False)
+        assert told.startswith(reflection.text)
+        assert told.endswith(PLAN_OPEN)
+        hint = Hint(reflection.text, (*failed, *reflection.token_ids))
+        draw = Draw(1, Origin.HINT, hint=hint)
+        step = await one(hint.prompt_ids, draw)
+        child = await judged(step, draw, 0, never, SETTINGS.max_depth)
+        _, prior = forward(model, words, list(hint.prompt_ids), step)
+        assert child.prior == pytest.approx(prior, abs=TOLERANCE)
+        assert (child.value, child.hint) == (None, reflection.text)
+
+    async def story() -> None:
+        async with serving(micro, small_engine) as engine:
+            policy = SearchPolicy(served_policy(engine, micro), SETTINGS)
+            await asyncio.gather(*(hinted(policy, place) for place in range(len(PROBLEMS))))
+
+    asyncio.run(story())

@@ -3,7 +3,17 @@
 import pytest
 
 from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
-from tasks.language.format import Kind, is_plan, parse_action, parse_ending, plan_steps, question_prompt
+from tasks.language.format import (
+    PLAN_CLOSE,
+    PLAN_OPEN,
+    REFLECTION_CLOSE,
+    Action,
+    Kind,
+    parse_action,
+    parse_ending,
+    question_prompt,
+    verdict,
+)
 from tests.tasks.search.scripted import solution_text, step_text
 
 
@@ -44,36 +54,25 @@ STEPS = [step_text(number, "count") for number in range(1, 7)]
 
 
 @pytest.mark.parametrize(
-    ("plan", "steps"),
-    [
-        ("".join(STEPS[:2]) + "</plan>\n", 2),
-        ("".join(STEPS[:5]) + "</plan>\n", 5),
-        (STEPS[0] + step_text(2, "halve the result of Plan 1") + "</plan>\n", 2),
-    ],
+    "plan", ["".join(STEPS[:2]), "".join(STEPS[:5]), STEPS[0] + step_text(2, "halve the result of Plan 1")]
 )
-def test_a_plan_is_made_of_the_steps_that_the_search_would_take(plan: str, steps: int) -> None:
-    assert is_plan(plan, max_depth=6)
-    assert len(plan_steps(plan, max_depth=6)) == steps
-    assert parse_ending(plan.removesuffix("</plan>\n") + solution_text("4"), 0, 6).kind is Kind.SOLUTION
+def test_a_plan_is_made_of_the_steps_that_the_search_would_take(plan: str) -> None:
+    assert parse_ending(plan + solution_text("4"), 0, 6) == Action(Kind.SOLUTION, "4")
 
 
 @pytest.mark.parametrize(
-    ("plan", "begins_with"),
+    ("plan", "kind"),
     [
-        (STEPS[0] + step_text(3, "skips a number") + "</plan>\n", 1),
-        (STEPS[0] + step_text(2, "then <solution> at once") + "</plan>\n", 1),
-        (step_text(1, "look at Plan 2") + STEPS[1] + "</plan>\n", 0),
-        ("".join(STEPS) + "</plan>\n", 5),  # too deep: no room for the solution
-        (STEPS[0], 1),
-        (STEPS[0] + "\n</plan>\n", 1),
-        ("Well, " + STEPS[0] + "</plan>\n", 0),
-        ("</plan>\n", 0),
-        ("", 0),
+        (STEPS[0] + step_text(3, "skips a number"), Kind.MALFORMED),
+        (STEPS[0] + step_text(2, "then <solution> at once"), Kind.MALFORMED),
+        (step_text(1, "look at Plan 2") + STEPS[1], Kind.MALFORMED),
+        ("".join(STEPS), Kind.TOO_DEEP),  # no room for the solution
+        (STEPS[0] + "\n", Kind.MALFORMED),
+        ("Well, " + STEPS[0], Kind.MALFORMED),
     ],
 )
-def test_what_the_search_would_call_malformed_or_too_deep_is_no_plan(plan: str, begins_with: int) -> None:
-    assert not is_plan(plan, max_depth=6)
-    assert plan_steps(plan, max_depth=6) == STEPS[:begins_with]
+def test_what_the_search_would_call_malformed_or_too_deep_is_no_plan(plan: str, kind: Kind) -> None:
+    assert parse_ending(plan + solution_text("4"), 0, 6).kind is kind
 
 
 def test_the_demonstrations_are_in_the_format_they_teach() -> None:
@@ -81,7 +80,13 @@ def test_the_demonstrations_are_in_the_format_they_teach() -> None:
     assert (
         question_prompt(question.removeprefix("<question>\n").removesuffix("\n</question>\n")) == question + "<plan>\n"
     )
-    steps, rest = rest.split("</plan>\n", 1)
-    assert is_plan(steps + "</plan>\n", max_depth=6)
-    assert parse_action("</plan>\n" + rest.split("</solution>")[0] + "</solution>", 3).answer == "15"
-    assert is_plan(REFLECTION_DEMONSTRATION.split("<plan>\n")[-1], max_depth=6)
+    assert parse_ending(rest.split("</solution>")[0] + "</solution>", 0, 6) == Action(Kind.SOLUTION, "15")
+
+
+def test_the_reflections_demonstration_speaks_as_a_hint_does() -> None:
+    """A failed attempt, its verdict and a reflection on it; then the new plan, in the format."""
+    failed, rest = REFLECTION_DEMONSTRATION.split(verdict("15"))
+    assert parse_ending(failed.split(PLAN_OPEN)[1], 0, 6) == Action(Kind.SOLUTION, "6")
+    assert rest.count(REFLECTION_CLOSE + PLAN_OPEN) == 1
+    plan = rest.split(REFLECTION_CLOSE + PLAN_OPEN)[1].removesuffix(PLAN_CLOSE)
+    assert parse_ending(plan + solution_text("15"), 0, 6) == Action(Kind.SOLUTION, "15")

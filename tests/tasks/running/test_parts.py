@@ -39,8 +39,8 @@ def silent(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_tables_hold_every_question_in_order_and_mark_the_failed_one(whole: Path) -> None:
     trees = pl.read_parquet(whole / "trees.parquet")
-    assert trees["tree_id"].to_list() == [f"q/{number}" for number in range(40)]
-    assert trees.filter(pl.col("state") == "failed")["tree_id"].to_list() == ["q/39"]
+    assert trees["tree_id"].to_list() == [f"search/q/{number}" for number in range(40)]
+    assert trees.filter(pl.col("state") == "failed")["tree_id"].to_list() == ["search/q/39"]
     assert (
         pl.read_parquet(whole / "nodes.parquet")["tree_id"].unique(maintain_order=True).to_list()
         == trees["tree_id"].to_list()

@@ -1,22 +1,19 @@
 """What a served policy asks of the engine, and what of it is stored."""
 
 import asyncio
-import itertools
 from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from infra.engine import Completion, Engine, EngineError, PromptTooLong, Reply, Usage
 from tasks.check import Checker, Verdict
-from tasks.language.format import SOLUTION_CLOSE, STEP_CLOSE
+from tasks.language.format import PLAN_CLOSE, PLAN_OPEN, REFLECTION_CLOSE, SOLUTION_CLOSE, STEP_CLOSE
 from tasks.running.served import SearchPolicy, ServedPolicy, judge
 from tasks.search.grow import ContextFull, PolicyError, Undecided
-from tasks.search.method import Draw
+from tasks.search.method import Draw, Hint
 from tasks.settings import Search
-from tasks.stages.model import MICRO
-from tests.tasks.search.scripted import step_text
 
 
 class Asked:
@@ -55,9 +52,9 @@ def policy(engine: Asked, *, has_bos: bool, knows_format: bool) -> ServedPolicy:
     return ServedPolicy(cast(Engine, engine), tokenizer, knows_format=knows_format)
 
 
-async def asked(served: ServedPolicy, prompt_ids: list[int], *, reflecting: bool = False) -> None:
+async def asked(served: ServedPolicy, prompt_ids: list[int]) -> None:
     about: dict[str, Any] = {"stop": (), "max_tokens": 9, "temperature": 0.0, "session": "", "priority": 0}
-    await served.write(prompt_ids, reflecting=reflecting, **about)
+    await served.write(prompt_ids, **about)
 
 
 @pytest.mark.parametrize("has_bos", [True, False])
@@ -89,25 +86,6 @@ def test_a_state_that_fills_the_context_is_told_apart() -> None:
         asyncio.run(asked(served, served.question("Q" * 60)))
 
 
-def test_the_ends_of_steps_are_found_in_their_tokens() -> None:
-    """At the same token that ends a step where the search stops there."""
-    tokenizer = Tokenizer.from_file(str(MICRO / "tokenizer.json"))
-    served = ServedPolicy(cast(Engine, Asked()), tokenizer, knows_format=True)
-    steps = [step_text(1, "add 3 and 5"), step_text(2, "ein Stück, 日本 und √2"), step_text(3, "halve it")]
-    ids = [served.encode(step) for step in steps]
-    plan = [token for step in ids for token in step]
-    ends = list(itertools.accumulate(len(step) for step in ids))
-    assert served.ends_of(STEP_CLOSE, plan + served.encode("</plan>\n<step>")) == [end - 1 for end in ends]
-
-
-def test_a_token_that_runs_on_behind_a_mark_completes_it() -> None:
-    tokenizer = Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2, "ba": 3, "bab": 4}, merges=[]))
-    tokenizer.decoder = decoders.Fuse()
-    served = ServedPolicy(cast(Engine, Asked()), tokenizer, knows_format=True)
-    assert served.ends_of("ab", [0, 3, 1, 1]) == [1, 2]
-    assert served.ends_of("ab", [0, 4]) == [1, 1]
-
-
 def searching(value: Asked | None) -> SearchPolicy:
     """Of a policy that needs worked examples, and a value model that needs none."""
     judging = policy(value, has_bos=True, knows_format=True) if value else None
@@ -122,6 +100,7 @@ class Endless(Asked):
         self.options: list[dict[str, Any]] = []
 
     async def complete(self, prompt_ids: Sequence[int], **options: Any) -> Reply:
+        self.prompts.append(list(prompt_ids))
         self.options.append(options)
         return Reply([Completion([33, 34], "!!", [-1.0, -1.0], [0.5, 0.25], "stop")] * options["n"], Usage(requests=1))
 
@@ -154,7 +133,24 @@ def test_a_step_is_asked_for_to_its_end_and_a_trajectory_to_its_solutions() -> N
     step, rest = engine.options
     same = {"temperature": 0.9, "session": "q", "priority": 5, "shared": 1}
     assert step == same | {"n": 3, "stop": (STEP_CLOSE, SOLUTION_CLOSE), "max_tokens": 50}
-    assert rest == same | {"n": 1, "stop": [SOLUTION_CLOSE], "max_tokens": 200}
+    assert rest == same | {"n": 1, "stop": (SOLUTION_CLOSE,), "max_tokens": 200}
+
+
+def test_a_reflection_and_the_plan_under_it_follow_a_worked_example_of_their_own() -> None:
+    """One ends where its tag does, and is told on to where the plan begins; the other where a step or the plan does."""
+    engine, judging = Endless(), Judging()
+    served = policy(engine, has_bos=True, knows_format=False)
+    searcher = SearchPolicy(served, Search(), policy(judging, has_bos=True, knows_format=True))
+    reflect, step = Draw(1, start="Wrong.", reflects=True), Draw(1, hint=Hint("It was miscounted.", (0, 9)))
+    (reflection,) = asyncio.run(searcher.sample([0, 7], reflect, session="q", priority=0)).samples
+    (hinted,) = asyncio.run(searcher.sample([0, 7], step, session="q", priority=0)).samples
+    wrong = served.encode("Wrong.")
+    assert engine.prompts == [[*served.reflection_prefix, 7, *wrong], [*served.reflection_prefix, 7]]
+    assert [one["stop"] for one in engine.options] == [(REFLECTION_CLOSE,), (STEP_CLOSE, PLAN_CLOSE)]
+    assert {one["shared"] for one in engine.options} == {len(served.reflection_prefix)} != {len(served.prefix)}
+    assert (reflection.text, reflection.token_ids) == ("Wrong.!!", (*wrong, 33, 34, *served.encode(PLAN_OPEN)))
+    assert (hinted.text, hinted.token_ids, reflection.sampled) == ("!!", (33, 34), 2)
+    assert judging.prompts == [], "nobody needs their V"
 
 
 def test_what_was_given_is_part_of_the_step_and_not_of_its_probability() -> None:

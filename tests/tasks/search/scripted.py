@@ -1,12 +1,14 @@
 """A policy without a model: it draws plan steps and solutions from a seed that depends on the state alone."""
 
 import asyncio
+import itertools
 import math
 import random
 from collections import Counter
 from collections.abc import Sequence
 
 from infra.engine.usage import Usage
+from tasks.language.format import PLAN_CLOSE
 from tasks.search.grow import ContextFull, Expansion, PolicyError, Sample, Undecided
 from tasks.search.method import Draw
 
@@ -28,7 +30,8 @@ async def is_even(answer: str) -> bool:
 
 class ScriptedPolicy:
     """Each state of a session has its own actions, others each time that it is asked, whatever the order of sessions:
-    solutions grow likelier with depth. Trajectories go on for up to three steps, and one of ten breaks off.
+    solutions grow likelier with depth. Trajectories go on for up to three steps, and one of ten breaks off. A
+    reflection ends with token 3, behind which a new plan begins.
 
     `fails_at` is the request (from 1) that fails for good. `has_room`: what an engine with a short queue would say.
     `undecided`: share of the solutions whose answer nobody can judge. `context`: tokens of a state that fills it.
@@ -59,25 +62,29 @@ class ScriptedPolicy:
         if len(state_ids) >= self.context:
             raise ContextFull(f"a prompt of {len(state_ids)} tokens leaves no room")
         await asyncio.sleep(0)  # others go on meanwhile, as with a real engine
-        asked = f"{self.seed}/{session}/{list(state_ids)}/{draw}"
+        what = f"Draw(n={draw.n}, origin={draw.origin!r}, start={draw.start!r}, to_the_end={draw.to_the_end})"
+        asked = f"{self.seed}/{session}/{list(state_ids)}/{what}"
         rng = random.Random(f"{asked}/{self.asked_before[asked]}")
         self.asked_before[asked] += 1
-        depth = state_ids.count(1)
+        depth = list(itertools.takewhile(lambda token: token != 3, reversed(state_ids))).count(1)
         samples = [self._action(rng, depth, draw) for _ in range(draw.n)]
         cost = Usage(requests=1, prompt_tokens=len(state_ids), generated_tokens=2 * draw.n, service_seconds=0.25)
         return Expansion(samples, cost)
 
     def _action(self, rng: random.Random, depth: int, draw: Draw) -> Sample:
         which = rng.randrange(self.branching)
+        ids = (4, 3) if draw.reflects else (1, 10 + which)
         if draw.to_the_end:
             text = self._ending(rng, depth)
-        elif rng.random() < 0.15 * depth:
-            text = solution_text(self._answer(rng, which))
+        elif draw.reflects:
+            text = f"{draw.start}It should not be {which}.\n</reflection>\n"
+        elif draw.start == PLAN_CLOSE or rng.random() < (0.5 if draw.hint else 0.15) * depth:
+            text = PLAN_CLOSE if draw.hint else solution_text(self._answer(rng, which))
         elif rng.random() < 0.05:
             text = "no format at all"
         else:
             text = draw.start + f" {which}\n</step>\n" if draw.start else step_text(depth + 1, f"choose {which}")
-        return Sample(text, (1, 10 + which), logprob=-rng.random() * 3, value=rng.uniform(-1, 1), sampled=2)
+        return Sample(text, ids, logprob=-rng.random() * 3, value=rng.uniform(-1, 1), sampled=2)
 
     def _ending(self, rng: random.Random, depth: int) -> str:
         more = rng.randrange(4)

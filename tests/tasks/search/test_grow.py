@@ -16,7 +16,7 @@ from tasks.search.tree import Child, Origin
 from tasks.settings import Search
 from tests.tasks.search.scripted import ScriptedPolicy, is_even, solution_text, step_text
 
-METHODS = ["puct", "stepwise", "beam", "sampling"]
+METHODS = ["puct", "stepwise", "beam", "sampling", "reflect"]
 
 
 class Watched(ScriptedPolicy):
@@ -78,7 +78,7 @@ def test_a_tree_is_hopeless_only_while_nothing_is_right() -> None:
 
 def test_the_row_of_a_tree_tells_its_budget_its_outcome_and_its_cost() -> None:
     policy = Watched(seed=1, undecided=0.3)
-    task = a_task(25, is_held_out=True, pass_rate=0.25, priority=7)
+    task = a_task(25, evidence="trees", is_held_out=True, pass_rate=0.25, priority=7)
     found = asyncio.run(grow(task, policy, Search()))
     (tree,) = found.trees
     asked = sum(draw.n for _, draw in policy.asked)
@@ -86,8 +86,9 @@ def test_the_row_of_a_tree_tells_its_budget_its_outcome_and_its_cost() -> None:
     undecided = sum(node.action.kind is Kind.UNDECIDED for node in tree.nodes)
     assert undecided
     assert row_of(found) == {
-        "tree_id": "q1",
+        "tree_id": "trees/q1",
         "question_id": "q1",
+        "evidence": "trees",
         "method": "puct",
         "state": "budget",
         "steps": 0,
@@ -110,7 +111,7 @@ def test_the_row_of_a_tree_tells_its_budget_its_outcome_and_its_cost() -> None:
         "service_seconds": 0.25 * len(policy.asked),
         "error": None,
     }
-    assert found.node_rows == tree.rows("q1")
+    assert found.node_rows == tree.rows("trees/q1")
 
 
 def test_a_tree_is_solved_from_its_first_right_solution_on() -> None:
@@ -124,7 +125,8 @@ def test_a_tree_is_solved_from_its_first_right_solution_on() -> None:
 
 def test_later_trees_of_a_stepwise_search_have_ids_of_their_own() -> None:
     rows = grown(ScriptedPolicy(2), 20, method="stepwise").tree_rows
-    assert [row["tree_id"] for row in rows] == ["q1", *(f"q1/step-{number}" for number in range(1, len(rows)))]
+    names = ["search/q1", *(f"search/q1/step-{number}" for number in range(1, len(rows)))]
+    assert [row["tree_id"] for row in rows] == names
     assert {row["question_id"] for row in rows} == {"q1"}
     assert [row["steps"] for row in rows] == list(range(len(rows)))
 

@@ -133,6 +133,8 @@ def test_a_step_that_was_begun_for_the_policy_has_the_mean_prior_of_its_own() ->
     assert reading.prior == pytest.approx((math.exp(-0.5) + math.exp(-1.5)) / 2)
     (alone,) = tree.add(a, [plan("c", logprob=-8.0, origin=Origin.LIBRARY)])
     assert alone.prior == 1.0
+    (later,) = tree.add(tree.root, [plan("d", logprob=-8.0, origin=Origin.HINT)])
+    assert later.prior == reading.prior, "its siblings may be older"
 
 
 def test_a_state_is_its_prompt_and_the_actions_down_to_it() -> None:
@@ -144,6 +146,7 @@ def test_a_state_is_its_prompt_and_the_actions_down_to_it() -> None:
     assert tree.state_ids(second) == [7, 8, 1, 2, 1, 3]
     assert [tree.position(node) for node in (tree.root, first, second)] == [2, 3, 4]
     assert list(second.lineage()) == [second, first, tree.root]
+    assert [tree.plan(node) for node in (tree.root, first, second)] == ["", "a", "ab"]
 
 
 def test_a_tree_counts_rollouts_that_are_no_nodes() -> None:
@@ -165,6 +168,7 @@ def test_the_rows_of_a_tree_say_all_of_its_nodes() -> None:
         "depth": 0,
         "kind": "root",
         "origin": "policy",
+        "hint": None,
         "text": "q",
         "token_ids": [7],
         "logprob": 0.0,

@@ -221,7 +221,8 @@ class Sampling:
     def encode(self, text: str) -> list[int]:
         return [ord(letter) for letter in text]
 
-    def asked(self, state_ids: list[int]) -> list[int]:
+    def asked(self, state_ids: list[int], *, reflecting: bool = False) -> list[int]:
+        assert not reflecting
         return state_ids
 
     async def _complete(self, prompt_ids: list[int], *, n: int, **about: Any) -> Reply:
@@ -329,12 +330,12 @@ def test_a_step_whose_only_visit_is_its_own_expansion_has_no_outcome() -> None:
 
 
 def test_v_is_ranked_on_searched_trees_that_nobody_was_trained_on() -> None:
-    states = {"t1": "budget", "t2": "exhausted", "t3": "skipped"}
+    states = {"t1": "budget", "t2": "exhausted", "t3": "skipped", "t4": "finished", "t5": "finished"}
     assert {tree["tree_id"]: tree["state"] for tree in ROUND["trees"]} == states
     nodes = frame("nodes", NODES)
     assert [tree.tree_id for tree in held_out(frame("trees", ROUND["trees"]), nodes)] == ["t2"]
     all_held_out = [tree | {"is_held_out": True} for tree in ROUND["trees"]]
-    assert [tree.tree_id for tree in held_out(frame("trees", all_held_out), nodes)] == ["t1", "t2"]
+    assert [tree.tree_id for tree in held_out(frame("trees", all_held_out), nodes)] == ["t1", "t2", "t4", "t5"]
     failed = [tree | {"is_held_out": True, "state": "failed"} for tree in ROUND["trees"]]
     assert held_out(frame("trees", failed), nodes) == []
 

@@ -1,54 +1,84 @@
-"""What the rollouts decide of the search, pass rates and budgets, and what the search says of itself."""
+"""What one evidence decides of the next, pass rates and budgets, and what a search says of itself."""
 
 from typing import Any
 
 import polars as pl
 import pytest
 
-from tasks.records import frame
+from infra.store import Ref
+from tasks.records import TABLES, frame
 from tasks.settings import Search
-from tasks.stages.search import budget, counted, pass_rates
-from tests.sql.handmade import tree
+from tasks.stages.search import budget, counted, pass_rates, search, to_search
+from tests.sql.handmade import HINTED, Row, node, question, tree
+from tests.tasks.running.local_stage import LocalStage
 
-ADAPTIVE = Search(simulations=20, skip_above=1.0, more_below=0.25, more_factor=2.0)
-
-
-def attempt(question_id: str, trial: int, is_correct: bool | None, error: str | None = None) -> dict[str, Any]:
-    return {"question_id": question_id, "trial": trial, "is_correct": is_correct, "error": error}
+BUDGETED = Search(simulations=20, budget_by="tries", skip_above=1.0, more_below=0.25, more_factor=2.0)
+FIGURES = {"expansions": 3, "nodes": 8, "visits": 7, "value": 0.0}
 
 
-def test_the_pass_rate_is_that_of_the_first_attempts() -> None:
-    """A reflection was told the answer: that it is right says nothing of the policy."""
-    rollouts = pl.DataFrame(
-        [
-            attempt("reflected", 0, False),
-            attempt("reflected", 0, False),
-            attempt("reflected", 1, True),
-            attempt("half", 0, True),
-            attempt("half", 0, False),
-            attempt("undecided", 0, None),
-            attempt("undecided", 0, True),
-            attempt("unknown", 0, None),
-            attempt("lost", 0, None, "the engine is gone"),
-        ]
-    )
-    assert pass_rates(rollouts) == {"reflected": 0.0, "half": 0.5, "undecided": 1.0, "unknown": None}
+def sampled(question_id: str, state: str = "finished") -> Row:
+    return tree(f"tries/{question_id}", question_id, state, **FIGURES, evidence="tries", method="reflect")
+
+
+def ended(question_id: str, reward: float | None, visits: int = 1, **about: Any) -> Row:
+    kind = "undecided" if reward is None else "solution"
+    return node(f"tries/{question_id}", 9, 0, 1, kind, "", reward=reward, visits=visits) | about
+
+
+def test_the_pass_rate_is_that_of_the_trajectories_that_the_policy_began() -> None:
+    """A reflection was told the answer: that what follows is right says nothing of the policy."""
+    names = ["hinted", "half", "third", "undecided", "unknown", "lost"]
+    trees = [sampled(name, "failed" if name == "lost" else "finished") for name in names]
+    nodes = [
+        ended("hinted", -1.0, visits=2),
+        ended("hinted", 1.0) | HINTED,
+        ended("half", 1.0),
+        ended("half", -1.0),
+        ended("third", 1.0, visits=2),
+        ended("third", -1.0, visits=3, kind="malformed"),
+        ended("third", -1.0, kind="too_deep"),
+        ended("undecided", None, visits=0),
+        ended("undecided", 1.0),
+        ended("unknown", None, visits=0),
+        ended("lost", 1.0),
+        node("tries/half", 1, 0, 1, "plan", "", visits=5),
+        node("another/tree", 1, 0, 1, "solution", "", reward=1.0),
+    ]
+    rates = pass_rates(frame("trees", trees), frame("nodes", nodes))
+    assert rates == {"hinted": 0.0, "half": 0.5, "third": pytest.approx(1 / 3), "undecided": 1.0}
 
 
 @pytest.mark.parametrize(
     ("pass_rate", "trained", "held_out"), [(1.0, 0, 20), (0.5, 20, 20), (0.25, 20, 20), (0.0, 40, 20), (None, 20, 20)]
 )
 def test_a_held_out_question_gets_the_plain_budget(pass_rate: float | None, trained: int, held_out: int) -> None:
-    assert budget({"is_held_out": False}, pass_rate, ADAPTIVE) == trained
-    assert budget({"is_held_out": True}, pass_rate, ADAPTIVE) == held_out
+    assert budget({"is_held_out": False}, pass_rate, BUDGETED) == trained
+    assert budget({"is_held_out": True}, pass_rate, BUDGETED) == held_out
 
 
-def test_without_adaption_every_question_gets_the_same() -> None:
-    plain = Search(simulations=20, adaptive=False)
-    assert {budget({"is_held_out": False}, rate, plain) for rate in (0.0, 0.5, 1.0, None)} == {20}
+QUESTIONS = frame("questions", [question("q1", []), question("q2", [], is_held_out=True), question("q3", [])])
 
 
-FIGURES = {"expansions": 3, "nodes": 8, "visits": 7, "value": 0.0}
+def test_held_out_questions_are_searched_if_the_search_says_so() -> None:
+    assert list(to_search(QUESTIONS, Search())) == ["q1", "q2", "q3"]
+    asked = to_search(QUESTIONS, Search(held_out=False))
+    assert list(asked) == ["q1", "q3"]
+    assert asked["q3"]["question"] == "What is 1 + 1?"
+
+
+def test_a_search_of_nothing_asks_no_engine_and_leaves_empty_tables(tmp_path: Any) -> None:
+    """As a shard may that has held-out questions alone."""
+
+    class Workplace(LocalStage):
+        def read(self, ref: Ref, table: str) -> pl.DataFrame:
+            return QUESTIONS.filter("is_held_out")
+
+    workplace = Workplace(tmp_path)
+    ref = Ref(uri="s3://cpl/x/manifest.json", sha256="0" * 64, rows=3)
+    assert search.body(workplace, ref, ref, "tries", Search(held_out=False)) == 0
+    for table in ("trees", "nodes", "engine_use"):
+        assert pl.read_parquet(tmp_path / f"{table}.parquet").schema == TABLES[table]
+    assert set(workplace.facts.values()) == {0}
 
 
 def test_questions_are_solved_and_trees_fail() -> None:
@@ -61,11 +91,28 @@ def test_questions_are_solved_and_trees_fail() -> None:
         tree("q3", "q3", "failed", **FIGURES, error="the engine is gone"),
         tree("q4", "q4", "skipped", **FIGURES | {"expansions": 0}, simulations=0),
     ]
-    assert counted(frame("trees", rows)) == {
+    assert counted(frame("trees", rows), frame("nodes", [])) == {
         "expansions": 15,
         "generated_tokens": 240,
         "undecided": 3,
+        "leaked": 0,
         "solved": 2,
+        "hinted": 0,
         "failed": 1,
         "skipped": 1,
     }
+
+
+def test_a_question_is_solved_by_a_hint_where_nothing_else_was_right() -> None:
+    nodes = [
+        ended("a", 1.0, origin="hint"),
+        ended("a", -1.0),
+        ended("b", 1.0),
+        ended("b", 1.0, origin="hint"),
+        ended("c", 1.0, origin="hint"),
+        ended("d", -1.0, origin="hint"),
+        node("tries/d", 3, 0, 1, "leaked", "", **HINTED),
+        node("tries/c", 3, 0, 1, "leaked", "", **HINTED),
+    ]
+    told = counted(frame("trees", [sampled(name) for name in "abcd"]), frame("nodes", nodes))
+    assert (told["hinted"], told["leaked"]) == (2, 2)

@@ -1,0 +1,6 @@
+-- No imitation comes from a held-out question or tree, or from a tree that failed or was not searched.
+select campaign, round, lesson, example_id, tree_id, trees.state, questions.is_held_out
+from imitations
+inner join trees using (campaign, round, tree_id, question_id)
+inner join questions using (campaign, round, question_id)
+where trees.is_held_out or questions.is_held_out or trees.state in ('failed', 'skipped')

@@ -1,0 +1,12 @@
+-- A lesson takes what it imitates of a question from one evidence, and all other value targets from one.
+select
+    examples.campaign,
+    examples.round,
+    examples.lesson,
+    examples.question_id,
+    list(distinct trees.evidence) filter (where examples.weight <> 0) as imitated_from,
+    list(distinct trees.evidence) filter (where examples.weight = 0) as judged_by,
+from imitations as examples
+inner join trees using (campaign, round, tree_id)
+group by examples.campaign, examples.round, examples.lesson, examples.question_id
+having len(imitated_from) > 1 or len(judged_by) > 1

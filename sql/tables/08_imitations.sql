@@ -1,0 +1,34 @@
+create table imitations (
+    campaign varchar not null,
+    round integer not null,
+    lesson varchar not null,
+    example_id varchar not null,
+    tree_id varchar not null,
+    question_id varchar not null,
+    leaf_id integer not null,
+    origin varchar not null,
+    weight double not null,
+    prompt_ids integer[] not null,
+    completion_ids integer[] not null,
+    prompt varchar not null,
+    completion varchar not null,
+    value_positions integer[] not null,
+    value_targets float[] not null,
+);
+
+comment on table imitations is 'One row per lesson and path that is learnt from, from a question to a leaf of its tree: imitated, as value targets, or both.';
+comment on column imitations.campaign is 'Campaign of the round.';
+comment on column imitations.round is 'Number of the round in its campaign, from 1.';
+comment on column imitations.lesson is 'Name of the lesson in the round''s recipe.';
+comment on column imitations.example_id is 'Key within the lesson.';
+comment on column imitations.tree_id is 'Tree of the path (trees).';
+comment on column imitations.question_id is 'Question of the tree (questions).';
+comment on column imitations.leaf_id is 'Last node of the path (nodes).';
+comment on column imitations.origin is 'Who began its last action (nodes); hint: the plan was written under a reflection on a failed attempt (LEPA).';
+comment on column imitations.weight is 'Of the completion''s log-probability in the loss: 1 is imitated; 0: only the values on it are learnt.';
+comment on column imitations.prompt_ids is 'Token ids of the question, without a few-shot prefix.';
+comment on column imitations.completion_ids is 'Token ids of all actions from the question to the leaf, those in the tree''s prompt included; with a weight, the end of sequence follows.';
+comment on column imitations.prompt is 'Text of the question.';
+comment on column imitations.completion is 'Text of all actions from the question to the leaf.';
+comment on column imitations.value_positions is 'Index into completion_ids, from 0, of the last token of each step whose value is trained here.';
+comment on column imitations.value_targets is 'What V should be there, in [-1, 1], in the same order: Q of the step, if a trajectory ended below it that was not told the answer.';

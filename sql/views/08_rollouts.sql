@@ -1,0 +1,92 @@
+create view rollouts as
+with ends as (
+    select
+        campaign,
+        round,
+        trees.evidence,
+        trees.question_id,
+        tree_id,
+        nodes.node_id,
+        nodes.parent_id,
+        nodes.kind,
+        nodes.text,
+        nodes.answer,
+        nodes.reward,
+        greatest(nodes.visits, 1) as times,
+        if(
+            nodes.origin = 'hint',
+            row_number() over (partition by campaign, round, tree_id, nodes.origin order by nodes.node_id),
+            0
+        ) as trial,
+    from nodes
+    inner join trees using (campaign, round, tree_id)
+    where
+        trees.method in ('sampling', 'reflect')
+        and trees.state not in ('failed', 'skipped')
+        and nodes.kind not in ('root', 'plan')
+),
+
+told as (
+    select paths.campaign, paths.round, paths.tree_id, paths.node_id, max_by(step.hint, step.depth) as reflection
+    from (select campaign, round, tree_id, node_id, unnest(path) as step_id from tree_paths) as paths
+    inner join nodes as step
+        on
+            paths.campaign = step.campaign
+            and paths.round = step.round
+            and paths.tree_id = step.tree_id
+            and paths.step_id = step.node_id
+    where step.hint is not null
+    group by all
+)
+
+select
+    ends.campaign,
+    ends.round,
+    ends.evidence,
+    ends.tree_id,
+    ends.node_id,
+    ends.question_id,
+    questions.question,
+    ends.trial,
+    ends.times,
+    plans.text as plan,
+    if(ends.kind in ('solution', 'undecided'), ends.text, null) as solution,
+    ends.answer,
+    ends.reward > 0 as is_correct,
+    ends.kind = 'leaked' as is_leaked,
+    told.reflection,
+    whole.tokens,
+from ends
+inner join questions using (campaign, round, question_id)
+inner join tree_paths as whole using (campaign, round, tree_id, node_id)
+inner join tree_paths as plans
+    on
+        ends.campaign = plans.campaign
+        and ends.round = plans.round
+        and ends.tree_id = plans.tree_id
+        and ends.parent_id = plans.node_id
+left join told
+    on
+        ends.trial > 0
+        and ends.campaign = told.campaign
+        and ends.round = told.round
+        and ends.tree_id = told.tree_id
+        and ends.node_id = told.node_id;
+
+comment on view rollouts is 'One row per distinct trajectory of the searches that sample whole ones (sampling, reflect): plan, solution and verdict.';
+comment on column rollouts.campaign is 'Campaign of the round.';
+comment on column rollouts.round is 'Number of the round in its campaign, from 1.';
+comment on column rollouts.evidence is 'Name of the search in the round''s recipe.';
+comment on column rollouts.tree_id is 'Tree of the trajectory (trees).';
+comment on column rollouts.node_id is 'Its last node (nodes).';
+comment on column rollouts.question_id is 'Question that was attempted (questions).';
+comment on column rollouts.question is 'Its text.';
+comment on column rollouts.trial is '0: a first attempt; from 1: one after a reflection on a failed one, in their order (LEPA: at most 4). An attempt that filled the context has no row.';
+comment on column rollouts.times is 'How often these very words were sampled; 1 where that is not known, for nothing was decided.';
+comment on column rollouts.plan is 'Its plan steps as text.';
+comment on column rollouts.solution is 'The plan''s end and the solution as text; null where the trajectory broke off, or its plan was too long or leaked.';
+comment on column rollouts.answer is 'Content of the last \boxed{} of the solution; null where there is none.';
+comment on column rollouts.is_correct is 'The answer equals the gold answer; null where the check could not decide, and where the plan leaked.';
+comment on column rollouts.is_leaked is 'The plan states the gold answer that the reflection was told, in whatever notation, which LEPA forbids: no solution is asked for.';
+comment on column rollouts.reflection is 'Why the attempt before failed, as the model wrote it; null in trial 0 and, rarely, where the same plan was written without.';
+comment on column rollouts.tokens is 'Tokens of plan and solution, those of the reflection not counted.';

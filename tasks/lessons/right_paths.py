@@ -1,0 +1,86 @@
+"""The rule *right_paths*: what the policy imitates, and the targets of V (methods.md 1.4, 1.5, 4.1).
+
+Imitated are paths from question to right solution, without a malformed or hopeless (Q = -1) step, at most `most`
+distinct ones a question, chosen by a seed; a path of a later tree (stepwise search) begins with the steps in that
+tree's prompt. Training may start from the base model in every round, so what the policy knows and is not shown would be
+lost: where one evidence has no right path of a question, for none was found or sought there, those of the next are.
+
+Targets of V are the tree Q of every visited step that has an outcome, each exactly once, while CPL repeats a shared
+step in every path through it and so weighs it by its number of leaves. They are those of the first evidence that
+searched the question; a path that is imitated from another brings its own.
+"""
+
+import random
+from collections.abc import Sequence
+
+from tasks.language.format import Kind
+from tasks.lessons.searched import Found, Row, SearchedTree, ids_of, text_of
+from tasks.settings import RightPaths
+
+Path = tuple[SearchedTree, Row]
+"""A path by its tree and its last node."""
+
+
+def right_paths(found: Found, rule: RightPaths, eos: int) -> tuple[list[Row], int]:
+    """Rows of `imitations` that one question gives, imitated paths first; and the visited steps that are no targets.
+
+    The first tree's prompt is the question. Every step with an outcome gets its target in the first row that passes it.
+    """
+    searched = [found[name] for name in rule.evidence if name in found]
+    judges = searched[0]
+    right = next(filter(None, map(_right_paths, searched)), [])
+    seed = f"{rule.seed}/{judges[0].question_id}"
+    imitated = random.Random(seed).sample(right, min(rule.most, len(right)))
+    others = [(tree, leaf) for tree in judges for leaf in tree.leaves() if (tree, leaf) not in imitated]
+    targeted: set[tuple[str, int]] = set()
+    rows = [_row(judges[0].nodes[0], path, 1.0, [eos], targeted) for path in imitated]
+    rows += [row for path in others if (row := _row(judges[0].nodes[0], path, 0.0, [], targeted))["value_targets"]]
+    return rows, sum(tree.unknown for tree in judges)
+
+
+def _right_paths(trees: Sequence[SearchedTree]) -> list[Path]:
+    found: dict[str, Path] = {}
+    for tree in trees:
+        for leaf in tree.leaves():
+            path = tree.path(leaf["node_id"])
+            if _is_right(tree, path):
+                found[text_of(path)] = (tree, leaf)  # a later tree of stepwise search finds again what an earlier held
+    return list(found.values())
+
+
+def _is_right(tree: SearchedTree, path: list[Row]) -> bool:
+    steps = path[1:]
+    return (
+        tree.steps + len(steps) > 1
+        and steps[-1]["reward"] == 1.0
+        and all(node["kind"] == Kind.PLAN and node["q"] != -1.0 for node in steps[:-1])
+    )
+
+
+def _row(question: Row, path: Path, weight: float, ending: list[int], targeted: set[tuple[str, int]]) -> Row:
+    tree, leaf = path
+    root, *steps = tree.path(leaf["node_id"])
+    given_ids = root["token_ids"][len(question["token_ids"]) :]
+    given = root["text"][len(question["text"]) :]
+    positions, targets = [], []
+    end = len(given_ids)
+    for node in steps:
+        end += len(node["token_ids"])
+        if node["node_id"] in tree.outcomes and (key := (tree.tree_id, node["node_id"])) not in targeted:
+            targeted.add(key)
+            positions.append(end - 1)
+            targets.append(node["q"])
+    return {
+        "example_id": f"{tree.tree_id}/{leaf['node_id']}",
+        "tree_id": tree.tree_id,
+        "question_id": tree.question_id,
+        "leaf_id": leaf["node_id"],
+        "origin": leaf["origin"],
+        "weight": weight,
+        "prompt_ids": question["token_ids"],
+        "completion_ids": given_ids + ids_of(steps) + ending,
+        "prompt": question["text"],
+        "completion": given + text_of(steps),
+        "value_positions": positions,
+        "value_targets": targets,
+    }

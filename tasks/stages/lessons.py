@@ -1,0 +1,55 @@
+"""The stage *lessons*: rows to learn from, chosen from a round's evidence by one of the rules of tasks.lessons."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import polars as pl
+
+from infra.engine import ModelFolder
+from infra.store import Ref
+from tasks.language.format import Kind
+from tasks.lessons.right_paths import right_paths
+from tasks.lessons.searched import Row, by_question
+from tasks.lessons.siblings import siblings
+from tasks.records import frame
+from tasks.running.stage import Workplace, stage
+from tasks.search.tree import Origin
+from tasks.settings import RightPaths, Rule, Siblings
+
+
+@stage("lessons", version=1, task_run_name="lessons-{name}")
+def choose(workplace: Workplace, name: str, trees: dict[str, Ref], policy: Ref, rule: Rule) -> int:
+    """The lesson `name`: table `imitations` or `preferences`, whichever the rule gives.
+
+    `trees`: the stages of its evidence by name. `policy`: the model that searched, whose end of sequence is imitated.
+    """
+    found = by_question(*(_read(workplace, trees, rule, table) for table in ("trees", "nodes")))
+    match rule:
+        case RightPaths():
+            eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
+            chosen = [right_paths(question, rule, eos) for question in found]
+            unknown = "steps_without_outcome"
+        case Siblings():
+            chosen = [siblings(question, rule) for question in found]
+            unknown = "pairs_without_outcomes"
+    rows = [row for rows_of_question, _ in chosen for row in rows_of_question]
+    workplace.facts |= counted(rule, rows) | {unknown: sum(dropped for _, dropped in chosen)}
+    workplace.write(rule.gives, frame(rule.gives, [{"lesson": name} | row for row in rows]))
+    return len(rows)
+
+
+def counted(rule: Rule, rows: Sequence[Row]) -> dict[str, int]:
+    """How much there is to learn from."""
+    if rule.gives == "preferences":
+        kinds = Counter(row["kind"] for row in rows)
+        return {"plan_pairs": kinds[Kind.PLAN], "solution_pairs": kinds[Kind.SOLUTION]}
+    imitated = [row for row in rows if row["weight"] > 0]
+    return {
+        "imitated": len(imitated),
+        "hinted": sum(row["origin"] == Origin.HINT for row in imitated),
+        "value_targets": sum(len(row["value_targets"]) for row in rows),
+    }
+
+
+def _read(workplace: Workplace, trees: dict[str, Ref], rule: Rule, table: str) -> pl.DataFrame:
+    return pl.concat([workplace.read(trees[name], table) for name in dict.fromkeys(rule.evidence)])

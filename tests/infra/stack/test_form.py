@@ -1,0 +1,121 @@
+"""The form as a browser shows it: what a user sees of a choice of settings, and is told of a wrong value."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from infra.stack import api
+from infra.stack.local import Stack
+from tests.infra.stack.browser import Browser, browser
+from tests.infra.stack.stacks import ROOT, make_repository, running_stack, wait_for
+
+pytestmark = pytest.mark.integration
+
+FLOW = """
+from typing import Annotated, Any
+from prefect import flow
+from pydantic import BaseModel, Field, WithJsonSchema
+from flows.form import form
+
+class Search(BaseModel):
+    depth: int = Field(ge=1, description="Of a tree, in steps.")
+    names: tuple[str, ...] = Field((), description="Of its branches.")
+
+class Recipe(BaseModel):
+    evidence: dict[str, Search]
+
+NAMED = {
+    "deep": Recipe(evidence={"trees": Search(depth=31)}),
+    "flat": Recipe(evidence={"lists": Search(depth=1), "trees": Search(depth=2)}),
+}
+ABOUT = {"deep": "Few branches.", "flat": "Many branches."}
+
+@flow(name="cpl")
+def cpl(recipe: Annotated[str | dict[str, Any], WithJsonSchema(form(NAMED, ABOUT, ["by model"]))] = "by model") -> None:
+    pass
+"""
+FIELD = """
+[...document.querySelectorAll(".schema-form-property")]
+  .filter((one) => one.querySelector(".schema-form-property__label").innerText.split(" ")[0] === %s)
+  .map((one) => one.querySelector("input, textarea"))[0]
+"""
+CLICK = (
+    "[...document.querySelectorAll('button, [role=button], label')].find((one) => one.innerText.trim() === %s).click()"
+)
+TYPE = """
+((field, text) => {
+  Object.getOwnPropertyDescriptor(Object.getPrototypeOf(field), "value").set.call(field, text)
+  field.dispatchEvent(new Event("input", {bubbles: true}))
+})(%s, %s)
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    root = make_repository(tmp_path_factory.mktemp("repository"))
+    shutil.copy(ROOT / "flows/form.py", root / "flows")
+    (root / "flows/round.py").write_text(FLOW)
+    with running_stack(root) as stack:
+        yield stack
+
+
+@pytest.fixture
+def form(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    """The page on which a run of cpl/round is asked for."""
+    with browser(tmp_path_factory.mktemp("browser")) as window:
+        window.open(stack.ui)
+        window.run(f"localStorage.setItem('prefect-password', btoa({json.dumps(api.login(stack.home))}))")
+        deployment = api.ask(stack.home, "GET", "/deployments/name/cpl/round")["id"]
+        window.open(f"{stack.ui}/deployments/deployment/{deployment}/run")
+        wait_for(lambda: "by model" in seen(window), stack)
+        yield window
+
+
+def seen(form: Browser) -> str:
+    """The page's text and what is in its fields."""
+    fields = form.run("[...document.querySelectorAll('input, textarea, select')].map((one) => one.value)")
+    return " ".join([form.run("document.body.innerText"), *fields])
+
+
+def field(name: str) -> str:
+    return FIELD.strip() % json.dumps(name)
+
+
+def click(form: Browser, button: str) -> None:
+    form.run(CLICK % json.dumps(button))
+
+
+def type_into(form: Browser, name: str, text: str) -> None:
+    form.run(TYPE % (field(name), json.dumps(text)))
+    time.sleep(1)  # the form's own record of its values lags behind the field
+
+
+def runs(stack: Stack) -> list[dict[str, Any]]:
+    return [one["parameters"] for one in api.ask(stack.home, "POST", "/flow_runs/filter", {})]
+
+
+def test_choosing_settings_shows_their_words_bounds_and_values_and_a_wrong_one_is_told_by_name(
+    stack: Stack, form: Browser
+) -> None:
+    click(form, "flat")
+    wait_for(lambda: "evidence.lists.depth" in seen(form), stack)
+    click(form, "deep")
+    wait_for(lambda: "evidence.lists.depth" not in seen(form), stack)
+    assert "Few branches." in seen(form)
+    assert "Of a tree, in steps. At least 1." in seen(form)
+    wait_for(lambda: form.run(f"{field('evidence.trees.depth')}.value") == "31", stack)
+
+    type_into(form, "evidence.trees.depth", "0")
+    click(form, "Submit")
+    wait_for(lambda: "field 'recipe.deep.evidence.trees.depth'" in seen(form), stack)
+    assert "0 is less than the minimum of 1" in seen(form)
+    assert runs(stack) == []
+
+    type_into(form, "evidence.trees.depth", "7")
+    click(form, "Submit")
+    wait_for(lambda: bool(runs(stack)), stack)
+    assert runs(stack) == [{"recipe": {"deep": {"evidence": {"trees": {"depth": 7, "names": []}}}}}]
