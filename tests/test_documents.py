@@ -11,7 +11,7 @@ import duckdb
 import pytest
 import typer
 
-from flows.parameters import chosen
+from flows.parameters import BY_MODEL, chosen
 from infra.desk import run
 from infra.desk.cli import app
 from tasks.check import is_equal
@@ -145,7 +145,7 @@ def test_the_recipes_have_the_fields_that_readme_sets() -> None:
     given = [dict(map(run._setting, re.findall(r"--set\0(.*?)(?:\0|$)", "\0".join(call)))) for call in calls]
     assert any(given)
     for fields in given:
-        chosen(run.nested(fields), "micro").read()  # raises RecipeRefused
+        chosen({BY_MODEL: run.nested(fields)}, "micro").read()  # raises RecipeRefused
 
 
 def test_readmes_recipe_is_one() -> None:
