@@ -1,4 +1,4 @@
-"""What runs in its own process, on a GPU or a CPU: trainers that know files and nothing of the factory.
+"""What runs in its own process, on a GPU or a CPU. Trainers know files, and of the factory `infra.contract` alone.
 
 Each is `python -m trainers.NAME config.json`; on several GPUs
 `accelerate launch --config_file infra/accelerate/fsdp2.yaml -m trainers.NAME config.json`.

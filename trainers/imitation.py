@@ -60,9 +60,9 @@ class ImitationCollator:
 class ImitationTrainer(ScheduledTrainer, SFTTrainer):
     """loss = terms.nll * CE + terms.value * MSE
 
-    CE: sum over rows of weight * -log pi(completion), over the number of tokens in completions whose weight is not 0.
-    So a weight of 2 counts a row twice above the line and once below it; a weight below 0 pushes the row away.
-    MSE: mean of (V - target)^2 over the values.
+    CE: the sum over rows of weight * -log pi(completion), divided by the number of tokens in completions whose weight
+    is not 0. A weight scales its row's losses and not their number; one below 0 makes the completion less likely.
+    MSE: the mean of (V - target)^2 over the values.
     `words`: ids of the two value words. `value_rate`: learning rate of their rows, as a multiple of the others'.
     """
 
@@ -124,7 +124,7 @@ class ImitationTrainer(ScheduledTrainer, SFTTrainer):
         self.values = read_values(self.model.get_output_embeddings(), output.last_hidden_state, *self.words)
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, torch.Tensor]], device: torch.device) -> Any:
-        """Where the tokens of an update are counted, before its first micro-batch; the values likewise.
+        """Trainer counts the tokens of an update here, before its first micro-batch; this counts the values, too.
 
         Either count may be 0: an update without an imitated row has a CE of 0, not of 0/0.
         """

@@ -53,7 +53,7 @@ def save(
     probe: Probe,
     tokenizer_files: Sequence[Path],
 ) -> None:
-    """Write the whole model folder beside its place, then move it there: a folder that exists is complete.
+    """Writes the whole model folder beside its place, then moves it there: a folder that exists is complete.
 
     Raises ConfigError for weights that are NaN or infinite.
     """

@@ -33,8 +33,8 @@ class PairCollator(DataCollatorForPreference):
 class PreferenceTrainer(ScheduledTrainer, DPOTrainer):
     """Two overrides make the loss; the third weighs it and logs the margin without its shift.
 
-    As in TRL, an update's loss is the mean of its micro-batches' means: their pairs weigh unequally only where
-    the last update of an epoch is cut into unequal micro-batches.
+    As in TRL, an update's loss is the mean of its micro-batches' means. So where the last update of an epoch has
+    unequal micro-batches, its pairs weigh unequally.
     """
 
     def __init__(self, *, alpha: float, weight: float, **kwargs: Any) -> None:

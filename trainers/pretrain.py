@@ -1,4 +1,4 @@
-"""Pretrains a small Llama and its tokenizer from a file of texts: the micro base.
+"""Pretrains a small Llama and its tokenizer from a file of texts (the micro base).
 
 The corpus is JSON lines {"text": ...}; each text is closed by the end-of-text token, batches hold texts of like length.
 Run as: python -m trainers.pretrain config.json

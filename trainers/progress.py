@@ -1,4 +1,4 @@
-"""What a trainer tells while it runs, and what it needs to go on after it was killed.
+"""What a trainer tells while it trains, and where a killed one goes on.
 
 progress.jsonl: one JSON object an update, flushed: {"update", "updates", "seconds", "loss", "learning_rate", …}.
 """

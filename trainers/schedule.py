@@ -1,6 +1,6 @@
 """The learning rate of every training: a linear rise to its peak, then a cosine (methods.md 1.8), and no update at 0.
 
-The usual schedule (`transformers.get_cosine_schedule_with_warmup`) begins at 0: its first update moves nothing, and a
+The usual schedule (`transformers.get_cosine_schedule_with_warmup`) begins at 0. Its first update moves nothing, so a
 training of one update returns the model that it was given.
 """
 

@@ -1,4 +1,4 @@
-"""What our trainers change in Hugging Face's, whatever their loss: the schedule, and the precision of shards."""
+"""What every loss changes in Hugging Face's trainer: the schedule, and the precision of shards."""
 
 from functools import partial
 
@@ -11,7 +11,7 @@ from trainers.schedule import share_of_peak
 
 
 class ScheduledTrainer(Trainer):
-    """To be mixed in before a trainer of TRL."""
+    """A base of ours, before a trainer of TRL."""
 
     def create_scheduler(self, num_training_steps: int, optimizer: Optimizer | None = None) -> LRScheduler:
         self.lr_scheduler: LRScheduler | None

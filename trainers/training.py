@@ -1,4 +1,4 @@
-"""How every training run goes: read rows, train from the last checkpoint on, write model and summary.
+"""How every training goes: read rows, train from the last checkpoint on, write model and summary.
 
 Optimiser and schedule are the paper's (methods.md 1.8): AdamW without weight decay, cosine with warm-up
 (trainers/schedule.py); gradients are clipped at norm 1, as its LLaMA-Factory does. CUDA: bfloat16 autocast over
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 def begin(config: "Learn") -> bool:
-    """Claim config.output for this config. False: the finished run of the very same config is there."""
+    """Claims config.output for this config. False: the finished training of the very same config is there."""
     written = config.model_dump_json(indent=1) + "\n"
     path = config.output / "config.json"
     if path.is_file() and path.read_text() != written:
         raise ConfigError(f"output: {config.output} holds a run of another config; choose a new folder or delete it")
     config.output.mkdir(parents=True, exist_ok=True)
-    disk.write(path, written)  # the other processes of this run are reading it
+    disk.write(path, written)  # the other processes of this training are reading it
     return not (config.output / "summary.json").is_file()
 
 
@@ -95,7 +95,7 @@ def arguments(config: "Learn") -> dict[str, Any]:
 
 
 def run(trainer: Trainer, config: "Learn", words: ValueWords) -> None:
-    """Train from the newest checkpoint on; write output/model and, last of all, output/summary.json.
+    """Trains from the newest checkpoint on. Writes output/model and, last of all, output/summary.json.
 
     `words`: what the trained model's policy.json says.
     """

@@ -21,10 +21,10 @@ def read_values(head: torch.nn.Linear, hidden: torch.Tensor, good: int, bad: int
 
 
 def hasten(optimizer: Optimizer, head: torch.nn.Linear, rows: Sequence[int], rate: float) -> None:
-    """Every step of the optimizer moves these rows of the head `rate` times as far as it would.
+    """Every update moves these rows of the head `rate` times as far as it would.
 
-    Under Adam without weight decay that is a learning rate of their own: it moves a weight by at most about the rate,
-    whatever the loss weighs, so that rows which start at 0 and share the rate of the rest stay near 0.
+    Under Adam without weight decay that is a learning rate of their own. Adam moves a weight by at most about the rate,
+    whatever the loss weighs. So rows that start at 0 and share the rate of the rest stay near 0.
     """
     before: list[torch.Tensor] = []
 

@@ -21,8 +21,8 @@ class DiskFull(OSError):
 def room_in(folder: Path, *, but: type[Exception] = DiskFull) -> Iterator[None]:
     """Turns what fails for want of room below `folder` into a `DiskFull`, in one line. Errors of the kind `but` pass.
 
-    Most libraries say so in their own way or not at all (S3: "internal error", torch: "unexpected pos", an engine
-    ends without a word), so the disk itself is asked when something fails.
+    Most libraries say so in their own way or not at all: S3 "internal error", torch "unexpected pos", and an engine
+    ends without a word. So when something fails, this asks the disk itself.
     """
     try:
         yield

@@ -16,6 +16,7 @@ Tree t4:
     └── 5 plan, hinted [1]  ── 6 solution, right [1]
 """
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -194,13 +195,22 @@ def imitation(
     }
 
 
-def model(name: str, parent: str | None) -> Row:
+ORDER = ("base", "sft", "step_apo")
+
+
+def model(name: str, parent: str | None, **loss: float) -> Row:
+    """The last of a round's models searches next."""
     return {
         "model": name,
+        "ordinal": ORDER.index(name),
         "uri": f"s3://cpl/stages/{name}/manifest.json",
         "sha256": "0" * 64,
         "parent": parent,
         "same_as": None,
+        "is_policy": True,
+        "is_next": name == ORDER[-1],
+        "lesson": None if parent is None else "pairs" if "prefer" in loss else "paths",
+        "loss": json.dumps(loss) if loss else None,
         "updates": 0 if parent is None else 8,
         "examples": 0 if parent is None else 2,
         "seconds": 3.0,
@@ -250,8 +260,8 @@ ROUND: dict[str, list[Row]] = {
         }
     ],
     "stages": [
-        {"step": step, "seconds": 1.0, "run_id": "run-1", "uri": "s3://cpl/x", "sha256": "0" * 64, "rows": 3}
-        for step in ("questions", "search")
+        {"stage": stage, "seconds": 1.0, "run_id": "run-1", "uri": "s3://cpl/x", "sha256": "0" * 64, "rows": 3}
+        for stage in ("questions", "trees")
     ],
     "questions": [
         question("q1", ["add"]),
@@ -286,7 +296,7 @@ ROUND: dict[str, list[Row]] = {
     ],
     "engine_use": [
         {
-            "step": "search",
+            "stage": "trees",
             "questions": 3,
             "seconds": 4.0,
             "busy_seconds": 3.0,
@@ -301,7 +311,7 @@ ROUND: dict[str, list[Row]] = {
             "gpus": 0,
         }
     ],
-    "models": [model("base", None), model("sft", "base"), model("step_apo", "sft")],
+    "models": [model("base", None), model("sft", "base", nll=1.0), model("step_apo", "sft", prefer=1.0)],
     "evaluations": [
         evaluation("base", "all", 0.5, 2),
         evaluation("base", "add", 0.5, 2),
@@ -321,7 +331,7 @@ ROUND: dict[str, list[Row]] = {
         ranking("sft", "solution", nodes=9, sibling_auc=0.7, sibling_auc_stderr=0.1, sibling_pairs=8, pooled_auc=0.8),
     ],
     "artifacts": [
-        {"step": "search", "name": name, "uri": f"s3://cpl/{name}", "size": 100, "sha256": "0" * 64, "rows": rows}
+        {"stage": "trees", "name": name, "uri": f"s3://cpl/{name}", "size": 100, "sha256": "0" * 64, "rows": rows}
         for name, rows in (("nodes.parquet", 22), ("log.txt", None))
     ],
 }

@@ -1,6 +1,5 @@
 """The separate value model: the value loss alone, over all rows with targets, on weights that are all trained."""
 
-import json
 import math
 import shutil
 from collections.abc import Callable
@@ -41,10 +40,10 @@ def values(folder: Path, imitations: Path) -> list[tuple[float, float]]:
 
 
 def test_its_loss_is_the_value_loss_alone_and_it_tells_how_v_spreads(config: Learn) -> None:
-    train(config)
+    train(changed(config, loss=Loss(value=2.0)))
     _, value_loss = by_hand(config.model, config.lesson)
     (line,) = lines(config.output / "progress.jsonl")
-    assert line["loss"] == pytest.approx(value_loss, rel=1e-5)
+    assert line["loss"] == pytest.approx(2.0 * value_loss, rel=1e-5)
     assert line["value_loss"] == pytest.approx(value_loss, rel=1e-5)
     assert "nll_loss" not in line
     of_start = torch.tensor([v for v, _ in values(config.model, config.lesson)])
@@ -88,12 +87,13 @@ def test_the_optimiser_is_that_of_the_model_that_it_is_made_for_and_its_rows_are
     held = {id(weight) for group in made.param_groups for weight in group["params"]}
     assert held == {id(weight) for weight in other.parameters()}
     assert len(made._optimizer_step_post_hooks) == 1
+    imitating = trainer(changed(config, loss=Loss(nll=1.0), output=config.output / "imitating"))
+    assert len(imitating.create_optimizer()._optimizer_step_post_hooks) == 0, "no value, no rate of its own"
 
 
 def test_it_learns_the_targets_and_is_a_model_folder_that_needs_no_examples(config: Learn, tmp_path: Path) -> None:
     foreign = shutil.copytree(config.model, tmp_path / "foreign")
-    words = json.loads((foreign / "policy.json").read_text())
-    (foreign / "policy.json").write_text(json.dumps(words | {"knows_format": False}))
+    ValueWords.read(foreign).model_copy(update={"knows_format": False}).write(foreign)
     summary = learn(changed(config, model=foreign, epochs=80, learning_rate=3e-3))
     pairs = values(config.output / "model", config.lesson)
     assert sum((v - target) ** 2 for v, target in pairs) / len(pairs) < 0.02

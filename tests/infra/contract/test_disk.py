@@ -29,8 +29,10 @@ def test_a_disk_that_is_nearly_full_is_told_whatever_broke_on_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(disk, "RESERVE_MIB", 1 << 40)
-    with pytest.raises(DiskFull, match="What failed: RuntimeError: unexpected pos 64 vs 0"), room_in(tmp_path):
-        raise RuntimeError("unexpected pos 64 vs 0")
+    with pytest.raises(DiskFull, match=r"What failed: RuntimeError: unexpected pos 64 vs 0$"), room_in(tmp_path):
+        raise RuntimeError("unexpected pos 64 vs 0\nand a trace")
+    with pytest.raises(LookupError), room_in(tmp_path, but=LookupError):
+        raise LookupError("a wrong setting")
 
 
 @pytest.mark.parametrize("problem", [ValueError("row 3"), PermissionError(errno.EACCES, "Permission denied")])
