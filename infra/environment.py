@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class Environment(BaseSettings):
-    """Of this machine, never of a round: nothing here may change what a step computes.
+    """Of this machine, never of a round: nothing here may change what a stage computes.
 
     Endpoint and keys of the object store are boto3's own variables: AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID,
     AWS_SECRET_ACCESS_KEY, AWS_REGION.

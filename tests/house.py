@@ -23,13 +23,14 @@ FOLDERS = {
     "sql/checks": "rules that hold in every round: a query that must find no row",
     "sql/reports": "what `cpl show` and the round's page read",
     "sql/examples": "questions that people ask; `cpl sql --list` names them",
+    "sql/reports": "what `cpl show` and the round's page in the UI print",
     "sql/tables": "one row is what? Every column with its comment",
     "sql/views": "what is asked often, and texts put together",
     "tasks/micro/base": "the small base model, as a model folder",
     "tasks": "stages, what runs them, and thinking by subject",
 }
 """Of folders without a docstring."""
-LONGEST = 88
+LONGEST, WIDEST = 88, 120
 DOCUMENTED = (".py", ".sql", ".toml", ".yaml")
 Arrows = dict[str, set[str]]
 
@@ -94,7 +95,7 @@ def _line(name: str, said: str) -> str:
 def said_of(path: Path) -> str:
     """The first sentence of a file or folder; empty where it has none. Without what stands in brackets.
 
-    A long one ends at its last colon or semicolon before `LONGEST`, if there is one.
+    One above `LONGEST` ends at its last colon or semicolon before, one above `WIDEST` at least at its last comma.
     """
     if path.is_dir():
         start = path / "__init__.py"
@@ -109,8 +110,11 @@ def said_of(path: Path) -> str:
         said = re.sub(r"(?m)^(?:--|#) ?", "", lines[0]) if lines else ""
     paragraph = " ".join(said.split("\n\n")[0].split())
     sentence = re.split(r"(?<=[.?!]) (?=[A-Z])", re.sub(r" \([^()]*\)", "", paragraph))[0].rstrip(".")
-    short = re.match(rf"(.{{30,{LONGEST}}})[;:] ", sentence)
-    return short[1] if short and len(sentence) > LONGEST else sentence
+    if len(sentence) > LONGEST and (short := re.match(rf"(.{{30,{LONGEST}}})[;:] ", sentence)):
+        return short[1]
+    if len(sentence) > WIDEST and (short := re.match(rf"(.{{30,{WIDEST}}}), ", sentence)):
+        return short[1]
+    return sentence
 
 
 def with_block(document: str, name: str, block: str) -> str:

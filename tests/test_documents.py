@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -10,8 +11,11 @@ import duckdb
 import pytest
 import typer
 
+from flows.parameters import BY_MODEL, chosen
+from infra.desk import run
 from infra.desk.cli import app
 from tasks.check import is_equal
+from tasks.recipe import Recipe
 from tests import house
 from tests.house import ROOT
 from tests.sql.conftest import warehouse
@@ -118,7 +122,7 @@ def commands(name: str, document: str) -> list[list[str]]:
 def test_make_has_the_targets_and_variables_that_are_named(document: str) -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"(?m)^([a-z-]+):", makefile))
-    variables = set(re.findall(r"\$\((?:call option,)?([A-Z]+)[,)]", makefile)) | {"ARGS"}
+    variables = set(re.findall(r"\$\((?:if \$\(|call option,|)([A-Z]+)\b", makefile))
     calls = commands("make", (ROOT / document).read_text())
     given = {word for call in calls for word in call}
     assert len(calls) > 3
@@ -134,6 +138,19 @@ def test_the_command_takes_what_readme_gives_it() -> None:
         assert name in command.commands or name == "--help", f"there is no command `cpl {name}`"
         if arguments:  # else the command is only named
             command.commands[name].make_context(name, arguments)  # raises UsageError
+
+
+def test_the_recipes_have_the_fields_that_readme_sets() -> None:
+    calls = [call for call in commands("cpl", README) if call[0] == "round"]
+    given = [dict(map(run._setting, re.findall(r"--set\0(.*?)(?:\0|$)", "\0".join(call)))) for call in calls]
+    assert any(given)
+    for fields in given:
+        chosen({BY_MODEL: run.nested(fields)}, "micro").read()  # raises RecipeRefused
+
+
+def test_readmes_recipe_is_one() -> None:
+    [recipe] = re.findall(r"(?s)```toml\n(.*?)```", README)
+    assert Recipe.model_validate(tomllib.loads(recipe)).arms.keys() == {"alphamath"}
 
 
 def test_the_command_has_the_options_that_readme_names() -> None:

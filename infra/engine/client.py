@@ -148,10 +148,10 @@ class Engine:
     ) -> Reply:
         """Samples `n` completions of at most `max_tokens` tokens, each ended by a `stop` string or end of sequence.
 
-        Fewer tokens where the engine's context ends before. Requests of one `session` (a tree) go to one address,
-        which holds their prefix. Where requests must wait, the lowest `priority` is sent first, then the oldest.
-        `shared`: tokens at the start of the prompt that most requests share (a few-shot prefix): the engine's cache
-        holds them once, and so they count once.
+        Fewer tokens where the engine's context ends before. Requests of one `session` (a tree) go to one address, which
+        holds their prefix. Where requests must wait, the lowest `priority` is sent first, then the oldest. `shared`:
+        tokens at the start of the prompt that most requests share (a few-shot prefix). The engine's cache holds them
+        once, so they count once.
 
         Raises:
             PromptTooLong: the prompt alone fills the engine's context.

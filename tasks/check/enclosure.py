@@ -38,8 +38,8 @@ class NoValue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Enclosed:
-    """A value, exact (`fmpq`) or a ball (`acb`), and what the separation bound needs: log2 of its bounds `over` and
-    `under`, and the roots in it by their degree."""
+    """A value, exact (`fmpq`) or a ball (`acb`). For the separation bound: log2 of its bounds `over` and `under`, and
+    its roots by degree."""
 
     value: Any
     over: float

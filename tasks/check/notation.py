@@ -232,7 +232,7 @@ def _argument(text: str, index: int, is_script: bool, is_root: bool) -> tuple[st
 
 
 def matching(text: str, start: int) -> int | None:
-    r"""Index of the bracket that closes the one at `start`, whatever its shape (`(0, 3]` closes); None if none does."""
+    r"""Index of the bracket of any shape that closes the one at `start` (`(0, 3]` is closed); None without one."""
     depth, quoted = 0, False
     for index in range(start, len(text)):
         character = text[index]

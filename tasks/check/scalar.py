@@ -78,7 +78,7 @@ def _quantity(text: str, plain: str) -> Answer:
 
 
 def _is_short_word(text: str) -> bool:
-    """Amy, USA, ten: three letters that are no product of variables, which are written in order (xyz) or have no
+    """Amy, USA, ten: three letters that are no product of variables. A product has its letters in order (xyz) or no
     vowel."""
     if not re.fullmatch("[A-Za-z]{3}", text) or re.fullmatch(_MATH_WORD, text):
         return False

@@ -1,8 +1,8 @@
 """The micro world: procedural word problems whose plans can be right or plausibly wrong.
 
-A question is a chain of 1 to 5 clauses about one quantity. Each clause has a *kind*; the plain kinds mean what their
-key word says, the hard-worded ones do not ("3 fewer than Ann has" asks for an addition). Hard kinds come in opposite
-pairs: the wrong step of one is the right step of its twin. So a policy gains nothing by avoiding an operation.
+A question is a chain of 1 to 5 clauses about one quantity. Each clause has a *kind*. Plain kinds mean what their key
+word says; hard-worded ones do not ("3 fewer than Ann has" asks for an addition). Hard kinds come in opposite pairs: the
+wrong step of one is the right step of its twin. So a policy gains nothing by avoiding an operation.
 
 Pure and deterministic: no clock, no files, no global random state.
 """

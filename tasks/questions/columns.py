@@ -1,4 +1,4 @@
-"""Questions from rows with any columns: which column is the question, which the answer, and what they say.
+"""Questions from rows with any columns: finds question and answer among them, and reads their values.
 
 Columns are named question, answer, kind, level, solution and choices, or as a published set names them (published.py),
 or mapped: {"question": "Body + Question"} joins two columns, "meta.passage" is a member of one.

@@ -62,14 +62,14 @@ def load_questions(
     columns: Mapping[str, str] | None = None,
     content: str | None = None,
 ) -> Loaded:
-    """All questions of a source's split, validated, without duplicates; `count` and `seed` matter to micro
+    """All questions of a source's split, validated, without duplicates. `count` and `seed` matter to micro
     only.
 
     Args:
         source: see WAYS.
-        split: of micro, gsm8k, math; of a hub data set unless its name says another one.
-        columns: names of a file's or hub set's columns (columns.py), where they are not the default ones.
-        content: what `content_of` said of the source, when that must be what is read.
+        split: of micro, gsm8k, math, or of a hub data set whose name gives none.
+        columns: names of a file's or hub set's columns (columns.py), where they are not known.
+        content: the `content_of` the source; other content is refused.
 
     Raises:
         QuestionError: unknown or missing source, malformed or empty file, a row without question or answer, or a

@@ -48,8 +48,8 @@ class ServedPolicy:
         self.reflection_prefix = self.start + ([] if knows_format else self.encode(REFLECTION_DEMONSTRATION))
 
     def question(self, question: str) -> list[int]:
-        """Token ids of a question's prompt, as it is stored and trained on: with the model's own start of a sequence
-        (BOS), if it has one."""
+        """Token ids of a question's prompt as it is stored and trained on. They begin with the model's BOS, if it has
+        one."""
         return self.start + self.encode(question_prompt(question))
 
     def encode(self, text: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""The step *evaluate*: every model answers every benchmark question in the same way, and every sample is stored.
+"""The stage *evaluate*: every model answers every benchmark question in the same way, and every sample is stored.
 
 What counts, whatever the decoding: the answer in the \\boxed{} of a solution that is ended, after a well-formed plan of
 at most `max_depth - 1` steps. So a box in a plan that was cut off counts no more than one in an invented next question.

@@ -1,4 +1,4 @@
-"""The step *model*: a base model enters the house once, with its two value words and untied embeddings (design D2).
+"""The stage *model*: a base model enters the house once, with its two value words and untied embeddings (design D2).
 
 `locate` finds out what a model's name means before any work is done, and gives it a content id, so that a folder
 whose weights change is another model to every cache, and the same weights by another path or commit are the same.

@@ -1,4 +1,4 @@
-"""The steps *benchmarks* and *questions*: what is asked at the end, and what is learnt from, kept apart.
+"""The stages *benchmarks* and *questions*: what is scored in the end and what is learnt from, kept apart.
 
 Both are read before anything costs a GPU minute, so bad input ends a round here. What a source holds is part of the
 cache key (`tasks.questions.content_of`): an edited file is another source, also when it is edited meanwhile.

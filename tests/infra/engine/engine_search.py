@@ -1,6 +1,6 @@
 """Real searches on the real engine: the micro policy with value rows that are not zero, and what must hold of the rows.
 
-Grown by `grow` with `SearchPolicy`, as the step *search* does it, on a few micro questions.
+Grown by `grow` with `SearchPolicy`, as the stage *search* does it, on a few micro questions.
 """
 
 import asyncio

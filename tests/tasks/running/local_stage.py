@@ -59,7 +59,7 @@ class Silent:
 
 
 def search(folder: Path, trees: int = 40, seconds: float = 0.0) -> None:
-    """The step *search* with a scripted policy; the last tree's request fails for good."""
+    """The stage *search* with a scripted policy; the last tree's request fails for good."""
     parts.Progress = Silent  # type: ignore[assignment,attr-defined]
     settings = Search(simulations=60)
 
