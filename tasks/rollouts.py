@@ -39,7 +39,7 @@ Question = dict[str, Any]
 Attempt = dict[str, Any]
 
 
-@step("rollouts", version=7)
+@step("rollouts", version=8)
 def roll_out(stage: Stage, questions: Ref, policy: Ref, settings: Rollouts) -> int:
     """Attempts of every question that is learnt from, with their reflections: table `rollouts`."""
     asked = rolled_out(stage.read(questions, "questions"))

@@ -15,7 +15,7 @@ from tasks.search.library import Library
 from tasks.settings import Search
 from tasks.step import Stage, step
 
-VERSION = 8
+VERSION = 9
 """Of the step *search*, in one run or in shards (tasks.shards)."""
 
 Row = dict[str, Any]

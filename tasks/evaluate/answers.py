@@ -20,7 +20,7 @@ from tasks.settings import Evaluation, Search
 from tasks.step import Stage, step
 
 
-@step("evaluate", version=8, task_run_name="evaluate-{name}")
+@step("evaluate", version=9, task_run_name="evaluate-{name}")
 def evaluate(
     stage: Stage, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:
