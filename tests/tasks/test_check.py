@@ -6,7 +6,9 @@ import itertools
 import json
 import os
 import re
+import resource
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from fractions import Fraction
@@ -14,9 +16,13 @@ from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
+import sympy
 
-from tasks.check import Checker, Verdict, extract_answer, is_equal, pool
+from tasks.check import Checker, Verdict, extract_answer, is_equal, pool, symbolic
+from tasks.check.enclosure import Undecidable
 from tasks.check.equivalence import is_equal_at_sight, is_same_text
+from tasks.check.formula import parse
+from tasks.check.notation import boxed_contents, depth
 from tasks.check.numerals import exact_value
 from tasks.check.scalar import in_base
 from tasks.check.units import canonical
@@ -91,6 +97,10 @@ def test_listed_pairs_are_judged_as_listed(checker: Checker) -> None:
 )
 def test_the_last_complete_box_is_the_answer(text: str, answer: str | None) -> None:
     assert extract_answer(text) == answer
+
+
+def test_every_complete_box_is_found_in_order() -> None:
+    assert boxed_contents(r"\boxed{ 1 }, then \fbox{2 and \boxed{3}}, then \boxed{4") == ["1", r"2 and \boxed{3}", "3"]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +187,9 @@ def test_too_long_and_too_deep_answers_are_wrong_unread() -> None:
     assert is_equal("5", "(" * 40 + "5" + ")" * 40)
     assert not is_equal("5", "(" * 41 + "5" + ")" * 41)
     assert is_equal("(" * 41 + "5" + ")" * 41, "(" * 41 + "5" + ")" * 41)
+    assert is_equal("50", "+".join(["(1)"] * 50))  # side by side, not nested
+    assert not is_equal("42", "(1+" * 41 + "1" + ")" * 41)
+    assert depth("") == 0
     assert not any(is_equal(gold, answer) for gold, answer in [("", ""), ("5", " "), (" ", "5"), ("", r"\boxed{}")])
 
 
@@ -184,6 +197,33 @@ def test_a_long_gold_answer_is_compared_as_text_at_sight_only() -> None:
     assert is_equal_at_sight("w" * 1000, "6") is False
     assert is_equal_at_sight("w" * 1001, "6") is None
     assert is_equal_at_sight("7" * 1001, "$" + "7" * 1001 + "$") is True
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("5", r"\sum_{k=1}^{\infty} \frac{1}{k^k}"),
+        (r"\sum_{k=1}^{\infty} \frac{1}{k^k}", "5"),
+        (r"\sum_{k=1}^{10^8} \frac{1}{k}", "19"),
+        (r"\prod_{k=1}^{10^8} k", "5"),
+        (r"\lfloor\sqrt{x-\frac{14}{5}}\rfloor", r"\lfloor\sqrt{x-\frac{14}{5}}\rfloor+1-1"),
+    ],
+)
+def test_what_cannot_be_found_out_is_neither_right_nor_wrong(gold: str, answer: str) -> None:
+    """No value is known, or at fewer than two of the points where formulas with letters are compared."""
+    with pytest.raises(Undecidable):
+        is_equal(gold, answer)
+
+
+def test_the_same_letters_have_the_same_values_again() -> None:
+    letters = sympy.symbols("x y")
+    assert list(symbolic._points(letters)) == list(symbolic._points(letters))
+
+
+def test_the_parser_is_warm_once_loaded() -> None:
+    parse.cache_clear()
+    symbolic.load()
+    assert parse.cache_info().currsize == 2
 
 
 def test_exact_compares_text() -> None:
@@ -255,6 +295,41 @@ def test_a_check_that_nothing_can_give_up_ends_its_worker_and_no_other(monkeypat
         assert checker.check_many([(r"\sqrt{18}", r"3\sqrt{2}")]) == [Verdict.RIGHT]
 
 
+def test_a_check_has_its_clocks_and_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def look(gold: str, answer: str) -> bool:
+        asked.append((gold, answer, *left()))
+        return True
+
+    def left() -> list[float]:
+        return [signal.getitimer(clock)[0] for clock in (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)]
+
+    monkeypatch.setattr(pool, "is_equal", look)
+    assert pool._judge("5", "6")
+    assert asked == [("5", "6", pytest.approx(pool.PROCESSOR_TIME, rel=0.1), pytest.approx(pool.LAST_RESORT, rel=0.1))]
+    assert left() == [0, 0]
+
+
+def test_a_worker_is_limited_before_its_first_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    digits, handler = sys.get_int_max_str_digits(), signal.getsignal(signal.SIGVTALRM)
+    limits = []
+    with monkeypatch.context() as patch:
+        patch.setattr(resource, "setrlimit", lambda *limit: limits.append(limit))
+        pool._prepare()
+    try:
+        assert limits == [(resource.RLIMIT_AS, (pool.MEMORY, pool.MEMORY))]
+        assert sys.get_int_max_str_digits() == pool.LONGEST_NUMBER
+        patch.setattr(pool, "PROCESSOR_TIME", 0.1)
+        patch.setattr(pool, "is_equal", lambda gold, answer: all(True for _ in itertools.count()))
+        with pytest.raises(Undecidable, match=r"it takes more than 0\.1 s"):
+            pool._judge("5", "6")
+    finally:
+        patch.undo()
+        sys.set_int_max_str_digits(digits)
+        signal.signal(signal.SIGVTALRM, handler)
+
+
 def count_for_ever(gold: str, answer: str) -> bool:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "PROCESSOR_TIME", 0.1)
@@ -281,6 +356,15 @@ def test_a_crash_is_undecided_and_does_not_poison_the_pool(
     gc.collect()
     assert {record.name for record in caplog.records} == {"tasks.check.pool"}  # nothing of futures that nobody asked
     assert caplog.messages[-1] == r"Undecided whether 'z' equals '\\sqrt{8}': KeyError"
+
+
+def test_what_several_wait_for_is_undecided_for_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask_twice(checker: Checker) -> list[Verdict]:
+        return await asyncio.gather(*(checker.check(r"\sqrt{8}", "z") for _ in range(2)))
+
+    with Checker(workers=1) as checker:
+        monkeypatch.setattr(pool, "_judge", give_up)
+        assert asyncio.run(ask_twice(checker)) == [Verdict.UNDECIDED] * 2
 
 
 def crash(gold: str, answer: str) -> bool:
