@@ -10,7 +10,7 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from multiprocessing import forkserver
 from pathlib import Path
@@ -244,6 +244,7 @@ def test_exact_and_plain_numbers_start_no_process() -> None:
         assert asyncio.run(checker.check("18", "18", exact=True)) is Verdict.RIGHT
         assert asyncio.run(checker.check("18", "36/2", exact=True)) is Verdict.WRONG
         assert checker.check_many([("18", "36/2"), ("18", "17.5"), (r"\frac12", "0.5")]) == ["right", "wrong", "right"]
+        assert checker.check_many([("18", "36/2"), ("18", "18.")], exact=True) == ["wrong", "right"]
         assert checker._pool is None
 
 
@@ -378,13 +379,48 @@ def give_up(gold: str, answer: str) -> bool:
 def test_a_lost_forkserver_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
     with Checker(workers=2) as checker:
         assert checker.check_many([(r"\sqrt{8}", r"2\sqrt{2}")]) == [Verdict.RIGHT]
-        for pid in (forkserver._forkserver._forkserver_pid, *workers_of(checker)):  # type: ignore[attr-defined]
-            os.kill(pid, signal.SIGKILL)
+        lose_all(checker)
         pairs = [(rf"{n}\sqrt{{2}}", rf"\frac{{{2 * n}}}{{\sqrt{{2}}}}") for n in range(1, 5)]
         assert checker.check_many(pairs) == [Verdict.RIGHT] * 4
         os.kill(next(iter(workers_of(checker))), signal.SIGKILL)
         assert asyncio.run(checker.check(r"\sqrt{50}", r"5\sqrt{2}")) is Verdict.RIGHT
     assert "The answer checker's processes are lost; starting others" in caplog.messages
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    "check",
+    [lambda checker, *pair: checker.check_many([pair])[0], lambda checker, *pair: asyncio.run(checker.check(*pair))],
+)
+def test_what_waits_when_the_pool_itself_fails_is_asked_again(
+    check: Callable[[Checker, str, str], Verdict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise EOFError
+
+    pair = (r"\sqrt{50}", r"5\sqrt{2}")
+    with Checker(workers=1) as checker:
+        with monkeypatch.context() as patch:
+            patch.setattr(pool, "_judge", sleep)
+            checker._ask(pair)
+        assert checker._pool is not None
+        monkeypatch.setattr(checker._pool._pool_manager.worker_manager, "create_workers", fail)
+        assert check(checker, *pair) is Verdict.RIGHT
+
+
+def test_nothing_of_a_checker_outlives_it() -> None:
+    async def ask() -> tuple[Verdict, Checker]:
+        async with Checker(workers=1) as checker:
+            return await checker.check(r"\sqrt{8}", r"2\sqrt{2}"), checker
+
+    verdict, checker = asyncio.run(ask())
+    assert verdict is Verdict.RIGHT
+    assert checker._pool is None
+
+
+def lose_all(checker: Checker) -> None:
+    for pid in (forkserver._forkserver._forkserver_pid, *workers_of(checker)):  # type: ignore[attr-defined]
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_what_goes_wrong_with_one_answer_is_undecided(

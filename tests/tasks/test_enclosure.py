@@ -265,6 +265,7 @@ def test_no_number_is_nearer_to_zero_than_its_bound(number: str) -> None:
         ("2**sqrt(2)*2**(-sqrt(2))", "1"),
         ("x**(-2)", "(7/5)**2"),
         ("3**x*3**x", "9**x"),
+        ("UnevaluatedExpr(x)", "5/7"),
     ],
 )
 def test_every_function_has_its_value(one: str, other: str) -> None:
