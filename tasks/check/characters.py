@@ -23,13 +23,13 @@ _OF_CHARACTER = {character: latex for latex, characters in _LATEX.items() for ch
 _GREEK_CAPITALS = "ΓΔΘΛΞΠΣΦΨΩ"
 
 
-def _written(tag: str) -> str:
-    """The digits, signs and letters that Unicode has raised ("super") or lowered ("sub"), as a character class."""
-    places = (*range(0xB2, 0xBA), *range(0x2B0, 0x2E5), *range(0x1D2C, 0x1D6B), *range(0x2070, 0x209D))
-    return "".join(chr(place) for place in places if unicodedata.decomposition(chr(place)).startswith(f"<{tag}>"))
-
-
-_RAISED, _LOWERED = _written("super"), _written("sub")
+_SCRIPTS = [
+    chr(place) for place in (*range(0xB2, 0xBA), *range(0x2B0, 0x2E5), *range(0x1D2C, 0x1D6B), *range(0x2070, 0x209D))
+]
+_RAISED, _LOWERED = (
+    "".join(one for one in _SCRIPTS if unicodedata.decomposition(one).startswith(tag)) for tag in ("<super>", "<sub>")
+)
+"""The digits, signs and letters that Unicode has raised or lowered, as character classes."""
 _FRACTION = re.compile(rf"([{_RAISED}]+)[/⁄]([{_LOWERED}]+)")
 _OVERLINED = re.compile("(?:\\d[\u0305\u0304\u0307])+")
 
@@ -46,7 +46,7 @@ def to_latex(text: str) -> str:
 
 
 def _plain(script: str) -> str:
-    return unicodedata.normalize("NFKC", script).replace("−", "-")
+    return unicodedata.normalize("NFKC", script)
 
 
 @lru_cache(maxsize=4096)

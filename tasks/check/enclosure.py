@@ -9,9 +9,8 @@ known: agreement to as many digits counts as equality.
 import functools
 import math
 import operator
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import flint
@@ -24,8 +23,14 @@ EXACT_BITS = 1 << 20
 """Longest numerator or denominator that is computed; a larger number is a ball."""
 LONGEST_BALL = 1 << 18
 """Bits: closer together than this, two balls are not told apart."""
+PRECISIONS = [1 << place for place in range(6, 19)]
+"""Bits of a ball, one after the other, from 64 to the longest."""
 MOST_TERMS = 2_000
 """Of a sum or product that is added up term by term."""
+LARGEST_COUNTED = 10_000
+"""Its factorial is computed exactly."""
+SLACK = 64
+"""Bits to which two values agree by chance."""
 
 
 class Undecidable(Exception):
@@ -65,11 +70,10 @@ def differ(gold: Any, answer: Any, point: Point) -> bool:
         NoValue: one of them is divided by zero.
     """
     try:
-        return not vanishes(lambda: plus(enclose(gold, point), negative(enclose(answer, point))))
+        return not vanishes(lambda: minus(enclose(gold, point), enclose(answer, point)))
     except Undecidable:
-        for order in range(3):
-            sizes = [log_size(one, point, order) for one in (gold, answer)]
-            if all(size.is_finite() for size in sizes) and not sizes[0].overlaps(sizes[1]):
+        for size in (log_size, log_log_size):
+            if not size(gold, point).overlaps(size(answer, point)):
                 return True
         raise
 
@@ -80,22 +84,19 @@ def vanishes(compute: Callable[[], Enclosed]) -> bool:
     Raises:
         Undecidable: it is neither proved to be zero nor told apart from it.
     """
-    bits, needed = 64, 0.0
-    while bits <= LONGEST_BALL:
+    for bits in PRECISIONS:
         with flint.ctx.workprec(bits):
             found = compute()
             if isinstance(found.value, fmpq):
                 return bool(found.value == 0)
             if not found.ball.is_finite():
-                if bits > 64:
-                    break
-            elif not found.ball.contains(0):
+                if bits == PRECISIONS[0]:
+                    continue  # a divisor that is not told apart from zero yet
+                break
+            if not found.ball.contains(0):
                 return False
-            else:
-                needed = found.bits_to_zero
-                if found.ball.abs_upper() < arb(2) ** -math.ceil(min(needed + 64, 2.0 * LONGEST_BALL)):
-                    return True
-        bits = max(2 * bits, math.ceil(min(needed, LONGEST_BALL)) if bits == 64 else 0)
+            if found.ball.abs_upper() < arb(2) ** -arb(found.bits_to_zero):
+                return True
     raise Undecidable("neither equal nor different as far as the digits go")
 
 
@@ -104,8 +105,6 @@ def enclose(tree: Any, point: Point) -> Enclosed:
     name = type(tree).__name__
     if tree.is_Rational:
         return exact(fmpq(int(tree.p), int(tree.q)))
-    if tree.is_Float:
-        return exact(fmpq(*Fraction(str(tree)).as_integer_ratio()))
     if tree.is_Symbol or tree in point:
         return _unknown(tree, point)
     match name:
@@ -118,9 +117,11 @@ def enclose(tree: Any, point: Point) -> Enclosed:
         case "Sum" | "Product":
             return _series(tree, plus if name == "Sum" else times, point)
         case "ImaginaryUnit":
-            return Enclosed(acb(0, 1), 0.0, 0.0, frozenset({(tree, 2)}))
-        case "Pi" | "Exp1":
-            return _outcome(acb.pi() if name == "Pi" else acb(1).exp())
+            return IMAGINARY_UNIT
+        case "Pi":
+            return _outcome(acb.pi())
+        case "Exp1":
+            return _outcome(acb(1).exp())
         case "UnevaluatedExpr":
             return enclose(tree.args[0], point)
         case "Mod":
@@ -139,47 +140,53 @@ def exact(value: fmpq) -> Enclosed:
     return Enclosed(value, _log2(value.p), _log2(value.q))
 
 
-def negative(one: Enclosed) -> Enclosed:
-    return Enclosed(-one.value, one.over, one.under, one.roots)
+IMAGINARY_UNIT = Enclosed(acb(0, 1), 0.0, 0.0, frozenset({("i", 2)}))
 
 
 def plus(one: Enclosed, other: Enclosed) -> Enclosed:
-    over = max(one.over + other.under, other.over + one.under) + 1
-    return _combined(operator.add, one, other, over)
+    return _combined(operator.add, one, other, _over_of_sum(one, other))
+
+
+def minus(one: Enclosed, other: Enclosed) -> Enclosed:
+    return _combined(operator.sub, one, other, _over_of_sum(one, other))
 
 
 def times(one: Enclosed, other: Enclosed) -> Enclosed:
     return _combined(operator.mul, one, other, one.over + other.over)
 
 
+def _over_of_sum(one: Enclosed, other: Enclosed) -> float:
+    return max(one.over + other.under, other.over + one.under) + 1
+
+
 def _combined(operate: Callable[[Any, Any], Any], one: Enclosed, other: Enclosed, over: float) -> Enclosed:
-    is_cheap = one.over + one.under + other.over + other.under < EXACT_BITS
+    is_cheap = _are_short(one.over, one.under, other.over, other.under)
     if isinstance(one.value, fmpq) and isinstance(other.value, fmpq) and is_cheap:
         return exact(operate(one.value, other.value))
     return Enclosed(operate(one.ball, other.ball), over, one.under + other.under, one.roots | other.roots)
 
 
+def _are_short(*bits: float) -> bool:
+    return sum(bits) < EXACT_BITS
+
+
 def _power(tree: Any, base: Enclosed, exponent: Enclosed) -> Enclosed:
     power = exponent.value
     if not isinstance(power, fmpq):
-        if base.value == 0:
-            raise Undecidable("a power of zero")
         return _outcome(base.ball**power, [base, exponent])
     if base.value == 0 and power < 0:
         raise NoValue
     over, under = (base.over, base.under) if power >= 0 else (base.under, base.over)
-    # As a float: the bound of a tower is infinite, not an integer without end.
-    times_over = float(abs(power.p)) if _log2(power.p) < 1000 else math.inf
-    over, under = (times_over * part if part else 0.0 for part in (over, under))
+    times_over = float(abs(arb(power.p)))  # the bound of a tower is infinite, not an integer without end
+    over, under = times_over * over, times_over * under
     if power.q == 1:
-        if isinstance(base.value, fmpq) and over + under < EXACT_BITS:
+        if isinstance(base.value, fmpq) and _are_short(over, under):
             return exact(base.value ** int(power.p))
         return Enclosed(base.ball ** acb(power), over, under, base.roots)
     order = int(power.q)
-    if over >= under:
-        over = (over + (order - 1) * under) / order
-    else:
-        under = (under + (order - 1) * over) / order
+    # The root leaves the smaller bound as it is: either it is taken of a / b as root(a b^(k-1)) / b, or as
+    # a / root(a^(k-1) b).
+    over, under = (min(part, (part + (order - 1) * other) / order) for part, other in ((over, under), (under, over)))
     if base.ball.imag == 0 and base.ball.real < 0 and order % 2:  # the cube root of -8 is -2, as at school
         value = (-base.ball) ** acb(power)
         value = -value if power.p % 2 else value
@@ -192,8 +199,8 @@ def _power(tree: Any, base: Enclosed, exponent: Enclosed) -> Enclosed:
 
 def _series(tree: Any, combine: Callable[[Enclosed, Enclosed], Enclosed], point: Point) -> Enclosed:
     term, (index, first, last) = tree.args[0], tree.args[1]
-    bounds = [enclose(one, point).value for one in (first, last)] if first.is_finite and last.is_finite else []
-    if len(tree.args) != 2 or not bounds or not all(isinstance(one, fmpq) and one.q == 1 for one in bounds):
+    bounds = [enclose(one, point).value for one in (first, last)]
+    if len(tree.args) != 2 or not all(isinstance(one, fmpq) and one.q == 1 for one in bounds):
         raise Undecidable(f"{type(tree).__name__} without plain bounds is not computed")
     start, end = (int(one.p) for one in bounds)
     if end - start >= MOST_TERMS:
@@ -220,7 +227,7 @@ def _residue(tree: Any, point: Point) -> Enclosed:
 
 def _counted(name: str, given: list[Enclosed]) -> Enclosed | None:
     """A factorial or binomial of small integers."""
-    if not all(isinstance(one.value, fmpq) and one.value.q == 1 and 0 <= one.value < 10_000 for one in given):
+    if not all(isinstance(one.value, fmpq) and one.value.q == 1 and 0 <= one.value <= LARGEST_COUNTED for one in given):
         return None
     numbers = [int(one.value.p) for one in given]
     return exact(fmpq(math.factorial(*numbers) if name == "factorial" else math.comb(*numbers)))
@@ -228,36 +235,26 @@ def _counted(name: str, given: list[Enclosed]) -> Enclosed | None:
 
 def _unknown(tree: Any, point: Point) -> Enclosed:
     if str(tree) == "i":
-        return Enclosed(acb(0, 1), 0.0, 0.0, frozenset({("i", 2)}))
+        return IMAGINARY_UNIT
     if tree not in point:
         raise Undecidable(f"{tree} is not known")
     return exact(point[tree])
 
 
 def _outcome(value: acb, given: Iterable[Enclosed] = ()) -> Enclosed:
-    """Of a function without a separation bound: twice the digits of what it was given, and 64 bits more."""
-    slack = 64 + 2 * sum(one.over + one.under for one in given)
-    roots = frozenset[tuple[Any, int]]().union(*(one.roots for one in given))
-    size = value.abs_upper()
-    over = float(size.log()) / math.log(2) if size.is_finite() and size > 1 else 0.0
-    return Enclosed(value, over + slack, slack, roots)
+    """Of a function without a separation bound: its own size, the digits of what it was given, and some bits more."""
+    slack = SLACK + sum(one.over + one.bits_to_zero for one in given)
+    size = float(abs(value).log_base(2))  # NaN, which max leaves out, where the value may be zero
+    return Enclosed(value, max(slack, slack + size), max(slack, slack - size))
 
 
-def log_size(tree: Any, point: Point, order: int = 0) -> arb:
-    """ln |value|, or for a higher `order` its own logarithm's size again: for towers whose value no ball can hold."""
-    name = type(tree).__name__
-    if order and (size := _log(log_size(tree, point, order - 1))).is_finite():
-        return size
-    if name == "exp" or (tree.is_Pow and tree.args[0].is_number):
-        exponent = tree.args[-1]
-        of_base = arb(1) if name == "exp" else log_size(tree.args[0], point)
-        if not order:
-            return enclose(exponent, point).ball.real * of_base
-        size = log_size(exponent, point, order - 1)
-        return size + (_log(of_base) if order == 1 else (_log(of_base) * (-size).exp()).log1p())
-    if order:
-        return arb("nan")
-    match name:
+def log_size(tree: Any, point: Point) -> arb:
+    """ln |value|, also of a number that no ball can hold."""
+    match type(tree).__name__:
+        case "exp":
+            return enclose(tree.args[0], point).ball.real
+        case "Pow":
+            return enclose(tree.args[1], point).ball.real * log_size(tree.args[0], point)
         case "Mul":
             return functools.reduce(operator.add, (log_size(one, point) for one in tree.args))
         case "factorial":
@@ -265,14 +262,24 @@ def log_size(tree: Any, point: Point, order: int = 0) -> arb:
         case "gamma":
             return enclose(tree.args[0], point).ball.lgamma().real
         case "Add":
-            sizes = sorted((log_size(one, point) for one in tree.args), key=lambda size: float(size.mid()))
-            rest = functools.reduce(operator.add, ((size - sizes[-1]).exp() for size in sizes[:-1]), arb(0))
-            return sizes[-1] + (1 + rest * arb(0, 1)).log()
-    return _log(arb(abs(enclose(tree, point).ball)))
+            *sizes, largest = sorted(log_size(one, point) for one in tree.args)
+            rest = functools.reduce(operator.add, ((size - largest).exp() for size in sizes))
+            return largest + (rest * _UP_TO_ONE).log1p()
+    return _log(abs(enclose(tree, point).ball))
+
+
+def log_log_size(tree: Any, point: Point) -> arb:
+    """ln |ln |value||, for towers whose exponent no ball can hold."""
+    match type(tree).__name__:
+        case "exp":
+            return log_size(tree.args[0], point)
+        case "Pow":
+            return log_size(tree.args[1], point) + _log(log_size(tree.args[0], point))
+    return _log(log_size(tree, point))
 
 
 def _log(size: arb) -> arb:
-    return arb("-inf") if size == 0 else abs(size).log()
+    return _NOTHING if size == 0 else abs(size).log()
 
 
 def _log2(number: fmpz) -> float:
@@ -283,26 +290,24 @@ def _of_gamma(total: acb, part: acb) -> acb:
     return (total + 1).gamma() * (part + 1).rgamma() * (total - part + 1).rgamma()
 
 
-def _real(function: str) -> Callable[[acb], acb]:
-    return lambda value: acb(getattr(value.real, function)()) if value.imag == 0 else acb("nan")
+def _on_the_line(compute: Callable[..., arb], *values: acb) -> acb:
+    """A function of real numbers."""
+    if all(value.imag == 0 for value in values):
+        return acb(compute(*(value.real for value in values)))
+    return _UNDEFINED
 
 
-def _extreme(choose: Callable[[arb, arb], arb], values: Sequence[acb]) -> acb:
-    if any(value.imag != 0 for value in values):
-        return acb("nan")
-    return acb(functools.reduce(choose, (value.real for value in values)))
-
-
+_UP_TO_ONE, _NOTHING, _UNDEFINED = arb(0, 1), arb.neg_inf(), acb(arb.nan())
 _ANALYTIC = ["sin", "cos", "tan", "cot", "sec", "csc", "asin", "acos", "atan"]
 _ANALYTIC += ["sinh", "cosh", "tanh", "coth", "sech", "csch", "asinh", "acosh", "atanh"]
 _FUNCTIONS: dict[str, Callable[..., acb]] = {
     "exp": acb.exp,
     "log": lambda value, base=None: value.log() if base is None else value.log() / base.log(),
     "Abs": lambda value: acb(abs(value)),
-    "Max": lambda *values: _extreme(arb.max, values),
-    "Min": lambda *values: _extreme(arb.min, values),
-    "floor": _real("floor"),
-    "ceiling": _real("ceil"),
+    "Max": lambda *values: functools.reduce(functools.partial(_on_the_line, arb.max), values),
+    "Min": lambda *values: functools.reduce(functools.partial(_on_the_line, arb.min), values),
+    "floor": functools.partial(_on_the_line, arb.floor),
+    "ceiling": functools.partial(_on_the_line, arb.ceil),
     "re": lambda value: acb(value.real),
     "im": lambda value: acb(value.imag),
     "conjugate": acb.conjugate,

@@ -115,17 +115,16 @@ def normalise(text: str) -> str:
 def squeeze(text: str) -> str:
     r"""Without what only spaces it out. A space stays between a command's name and a letter (`\pi r`), and between
     digits: "1 2" is no 12, and "2 1/4" is no 21/4."""
-    return re.sub(r"((?<=[\d.])\s+(?=[\d.])|(?<=\\)[A-Za-z]+ (?=[A-Za-z]))|\s+", _kept_space, text)
+    return _SPACES.sub(r"\1", text)
 
 
-def _kept_space(match: re.Match[str]) -> str:
-    return f"{match[1].rstrip()} " if match[1] else ""
+_SPACES = re.compile(r"((?<=[\d.])\s(?=\s*[\d.])|(?<=\\)[A-Za-z]+ (?=[A-Za-z]))|\s+")
 
 
 def last_boxed(text: str) -> str | None:
     r"""Content of the last complete \boxed{...} or \fbox{...}, stripped; None where there is none."""
-    start, end = max(_boxes(text), default=(0, -1))
-    return None if end < 0 else text[start:end].strip()
+    place = max(_boxes(text), default=None)
+    return None if place is None else text[slice(*place)].strip()
 
 
 def boxed_contents(text: str) -> list[str]:
@@ -151,18 +150,15 @@ def _boxes(text: str) -> Iterator[tuple[int, int]]:
 
 def closing_brace(text: str, start: int) -> int | None:
     """Index of the brace that closes the group whose content starts at `start`; None where it never closes."""
-    depth, index = 1, start
-    while index < len(text):
-        if text[index] == "\\":
-            index += 1
-        elif text[index] == "{":
-            depth += 1
-        elif text[index] == "}":
-            depth -= 1
-            if depth == 0:
-                return index
-        index += 1
+    depth = 1
+    for match in _BRACE.finditer(text, start):
+        depth += (match[1] == "{") - (match[1] == "}")
+        if depth == 0:
+            return match.start()
     return None
+
+
+_BRACE = re.compile(r"\\.|([{}])", re.DOTALL)
 
 
 def quote_text(text: str) -> str:
@@ -170,7 +166,7 @@ def quote_text(text: str) -> str:
     while match := _TEXT.search(text):
         end = closing_brace(text, match.end())
         end = len(text) if end is None else end
-        content = text[match.end() : end].replace('"', "")
+        content = text[match.end() : end]
         quoted = f'"{content}"' if content.strip() else " "
         text = f"{text[: match.start()]}{quoted}{text[end + 1 :]}"
     return text
@@ -190,45 +186,41 @@ def brace_arguments(text: str) -> str:
     out: list[str] = []
     index = 0
     while index < len(text):
-        match = re.match(r"\\(frac|sqrt|binom)(?![A-Za-z])\s*(\[[^\]]*\])?|[\^_](?!\s*\\circ)", text[index:])
+        match = _MACRO.match(text, index)
         if not match:
             out.append(text[index])
             index += 1
             continue
-        out.append(match[0].rstrip())
-        index += match.end()
-        for _ in range(2 if match[1] in ("frac", "binom") else 1):
-            argument, index = _argument(text, index, is_script=match[1] is None, is_root=match[1] == "sqrt")
+        out.append(match[0])
+        index = match.end()
+        for _ in range(_ARGUMENTS.get(match[1], 1)):
+            argument, index = _argument(text, index, takes_more=match[1] in (None, r"\sqrt"))
             out.append(f"{{{brace_arguments(argument)}}}")
     return "".join(out)
 
 
-def _argument(text: str, index: int, is_script: bool, is_root: bool) -> tuple[str, int]:
-    """One macro argument from `index`: a group, a command, one character; for scripts a whole number, (...) or word."""
-    while index < len(text) and text[index] == " ":
-        index += 1
-    rest = text[index:]
+_MACRO = re.compile(r"(\\(?:frac|sqrt|binom))(?![A-Za-z])(?:\s*\[[^\]]*\])?|[\^_](?!\s*\\circ)")
+_ARGUMENTS = {r"\frac": 2, r"\binom": 2, r"\sqrt": 1}
+
+
+def _argument(text: str, index: int, takes_more: bool) -> tuple[str, int]:
+    """One macro argument from `index`: a group, a command with its own arguments, one character; for scripts and roots
+    a whole number or (...) too."""
+    rest = text[index:].lstrip()
+    index = len(text) - len(rest)
     if rest.startswith("{"):
         end = closing_brace(text, index + 1)
         return (text[index + 1 :], len(text)) if end is None else (text[index + 1 : end], end + 1)
-    if rest.startswith("(") and (is_script or is_root):
-        end = matching(text, index)
-        if end is not None:
-            return text[index + 1 : end], end + 1
-    if is_script or is_root:
-        number = re.match(r"-?\d+", rest) if is_script else re.match(r"\d+", rest)
-        if number:
-            return number[0], index + number.end()
-    word = re.match(r"\\[A-Za-z]+|\"[^\"]*\"", rest)
-    if word:
-        if word[0] == r"\sqrt" or word[0] == r"\frac":
-            inner, end = _argument(text, index + word.end(), False, word[0] == r"\sqrt")
-            if word[0] == r"\sqrt":
-                return rf"\sqrt{{{inner}}}", end
-            second, end = _argument(text, end, False, False)
-            return rf"\frac{{{inner}}}{{{second}}}", end
-        return word[0], index + word.end()
-    return rest[:1], index + 1
+    if takes_more and rest.startswith("(") and (end := matching(text, index)) is not None:
+        return text[index + 1 : end], end + 1
+    if takes_more and (number := re.match(r"-?\d+", rest)):
+        return number[0], index + number.end()
+    command = re.match(r"\\[A-Za-z]+|\"[^\"]*\"|.?", rest)
+    assert command
+    end = index + command.end()
+    for _ in range(_ARGUMENTS.get(command[0], 0)):
+        end = _argument(text, end, takes_more=command[0] == r"\sqrt")[1]
+    return text[index:end], end
 
 
 def matching(text: str, start: int) -> int | None:
@@ -270,7 +262,7 @@ def split_outside(text: str, pattern: str) -> list[str]:
         quoted ^= character == '"'
     pieces, start = [], 0
     for match in re.finditer(pattern, text):
-        if depths[match.start()] <= 0 and match.end() > match.start():
+        if depths[match.start()] <= 0:
             pieces.append(text[start : match.start()])
             start = match.end()
     return [piece.strip() for piece in [*pieces, text[start:]] if piece.strip()]
@@ -280,14 +272,14 @@ def unwrap(text: str) -> str:
     """Without brackets or quotes round the whole."""
     text = text.strip()
     while True:
-        if text[:1] == '"' and text.find('"', 1) == len(text) - 1 and len(text) > 1:
-            inner = text[1:-1].strip()
+        if quoted := re.fullmatch(r'"([^"]*)"', text):
+            inner = quoted[1].strip()
         elif (
             text[:1] in ("(", "{")
             and matching(text, 0) == len(text) - 1
             and len(split_outside(text[1:-1], r"[,;]" if text[0] == "(" else r"[,;]|\s\|\s|\\mid(?![A-Za-z])")) < 2
         ):
-            if text[-1] not in ")}":
+            if text[-1] == "]":
                 return text
             inner = text[1:-1].strip()
         else:

@@ -161,18 +161,14 @@ class Checker:
         return self._pool is not None and bool(self._pool.active)
 
     def _verdict(self, pair: Pair, asked: "Future[bool]") -> Verdict | None:
-        """What came of a check; None when its worker was lost through no fault of the answer."""
-        if not asked.done() or _is_lost(asked):
-            self._asked.pop(pair, None)
-            return None
-        try:
+        """What came of a check; None when its worker was lost through no fault of the answer. Only a verdict is
+        remembered: the machine may have been busy."""
+        is_lost = not asked.done() or _is_lost(asked)
+        if not is_lost and (problem := asked.exception()) is None:
             return Verdict.RIGHT if asked.result() else Verdict.WRONG
-        except Exception as problem:
-            return self._undecided(pair, problem)
-
-    def _undecided(self, pair: Pair, problem: Exception) -> Verdict:
-        """Not remembered: the machine may only have been busy."""
         self._asked.pop(pair, None)
+        if is_lost:
+            return None
         gold, answer = pair
         logger.warning("Undecided whether %.80r equals %.80r: %s", answer, gold, str(problem) or type(problem).__name__)
         return Verdict.UNDECIDED

@@ -17,6 +17,8 @@ MOST_FORMULAS = 32
 
 _PARTS = {"half": 2, "halve": 2, "third": 3, "quarter": 4, "fourth": 4, "fifth": 5, "sixth": 6, "eighth": 8}
 _PART = re.compile(rf"\b([a-z]+|\d+)[\s-]+({'|'.join(_PARTS)})s?\b", re.IGNORECASE)
+_HALF = re.compile(r"\bhalf\b", re.IGNORECASE)
+_MINUS = re.compile(r"\b(?:minus|negative) (?=\d)", re.IGNORECASE)
 
 _GROUPED = r"\d{1,3}(?:(?:,|\{,\}|\\[,!]|\s)\d{3})+(?!\d)"
 _PLAIN = rf"(?:(?:{_GROUPED}|\d+)(?:\.\d+)?|\.\d+)"
@@ -56,7 +58,7 @@ async def _states(text: str, gold: str, checker: Checker) -> bool:
     if is_equal_at_sight(gold, "0") is False:
         return False
     for stated in undecided[:MOST_FORMULAS]:
-        if await checker.check(gold, stated, exact=False) is Verdict.RIGHT:
+        if await checker.check(gold, stated) is Verdict.RIGHT:
             return True
     return False
 
@@ -68,7 +70,7 @@ def stated_values(text: str) -> Iterator[str]:
         yield match[0]
     delimited = [next(filter(None, match.groups())) for match in _DELIMITED.finditer(text)]
     for formula in (*delimited, *(match[0] for match in _FORMULA.finditer(text.replace("$", " ")))):
-        for part in (formula, *re.split(r"[=:;]|\bis\b", formula)):
+        for part in (formula, *re.split("[=:;]", formula)):
             if _IS_FORMULA.search(part):
                 yield part.strip(" .,;:!")
 
@@ -76,9 +78,9 @@ def stated_values(text: str) -> Iterator[str]:
 def _in_digits(text: str) -> str:
     """Numbers and fractions that are written in words: seventy-two, three quarters, negative five."""
     text = _PART.sub(_fraction, text)
-    text = re.sub(r"\bhalf\b", "1/2", text, flags=re.IGNORECASE)
+    text = _HALF.sub("1/2", text)
     text = alpha2digit(text, "en", threshold=2.0)  # "one" alone is no number
-    return re.sub(r"\b(?:minus|negative) (?=\d)", "-", text, flags=re.IGNORECASE)
+    return _MINUS.sub("-", text)
 
 
 def _fraction(match: re.Match[str]) -> str:
@@ -87,7 +89,7 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _words_of(gold: str) -> str:
-    return gold.strip(" $().").removesuffix(r"\%")
+    return gold.strip(" $().")
 
 
 def _case(gold: str) -> re.RegexFlag:

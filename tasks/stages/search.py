@@ -21,7 +21,7 @@ from tasks.search.library import Library
 from tasks.search.tree import Origin
 from tasks.settings import Search
 
-VERSION = 9
+VERSION = 10
 """Of the stage *search*, in one run or in shards (tasks.stages.search_in_shards)."""
 
 ENDS = ["tree_id", "kind", "origin", "visits", "reward"]

@@ -6,17 +6,23 @@ import itertools
 import json
 import os
 import re
+import resource
 import signal
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
+import sympy
 
-from tasks.check import Checker, Verdict, extract_answer, is_equal, pool
+from tasks.check import Checker, Verdict, extract_answer, is_equal, pool, symbolic
+from tasks.check.enclosure import Undecidable
 from tasks.check.equivalence import is_equal_at_sight, is_same_text
+from tasks.check.formula import parse
+from tasks.check.notation import boxed_contents, depth
 from tasks.check.numerals import exact_value
 from tasks.check.scalar import in_base
 from tasks.check.units import canonical
@@ -91,6 +97,10 @@ def test_listed_pairs_are_judged_as_listed(checker: Checker) -> None:
 )
 def test_the_last_complete_box_is_the_answer(text: str, answer: str | None) -> None:
     assert extract_answer(text) == answer
+
+
+def test_every_complete_box_is_found_in_order() -> None:
+    assert boxed_contents(r"\boxed{ 1 }, then \fbox{2 and \boxed{3}}, then \boxed{4") == ["1", r"2 and \boxed{3}", "3"]
 
 
 @pytest.mark.parametrize(
@@ -177,6 +187,9 @@ def test_too_long_and_too_deep_answers_are_wrong_unread() -> None:
     assert is_equal("5", "(" * 40 + "5" + ")" * 40)
     assert not is_equal("5", "(" * 41 + "5" + ")" * 41)
     assert is_equal("(" * 41 + "5" + ")" * 41, "(" * 41 + "5" + ")" * 41)
+    assert is_equal("50", "+".join(["(1)"] * 50))  # side by side, not nested
+    assert not is_equal("42", "(1+" * 41 + "1" + ")" * 41)
+    assert depth("") == 0
     assert not any(is_equal(gold, answer) for gold, answer in [("", ""), ("5", " "), (" ", "5"), ("", r"\boxed{}")])
 
 
@@ -184,6 +197,33 @@ def test_a_long_gold_answer_is_compared_as_text_at_sight_only() -> None:
     assert is_equal_at_sight("w" * 1000, "6") is False
     assert is_equal_at_sight("w" * 1001, "6") is None
     assert is_equal_at_sight("7" * 1001, "$" + "7" * 1001 + "$") is True
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [
+        ("5", r"\sum_{k=1}^{\infty} \frac{1}{k^k}"),
+        (r"\sum_{k=1}^{\infty} \frac{1}{k^k}", "5"),
+        (r"\sum_{k=1}^{10^8} \frac{1}{k}", "19"),
+        (r"\prod_{k=1}^{10^8} k", "5"),
+        (r"\lfloor\sqrt{x-\frac{14}{5}}\rfloor", r"\lfloor\sqrt{x-\frac{14}{5}}\rfloor+1-1"),
+    ],
+)
+def test_what_cannot_be_found_out_is_neither_right_nor_wrong(gold: str, answer: str) -> None:
+    """No value is known, or at fewer than two of the points where formulas with letters are compared."""
+    with pytest.raises(Undecidable):
+        is_equal(gold, answer)
+
+
+def test_the_same_letters_have_the_same_values_again() -> None:
+    letters = sympy.symbols("x y")
+    assert list(symbolic._points(letters)) == list(symbolic._points(letters))
+
+
+def test_the_parser_is_warm_once_loaded() -> None:
+    parse.cache_clear()
+    symbolic.load()
+    assert parse.cache_info().currsize == 2
 
 
 def test_exact_compares_text() -> None:
@@ -204,6 +244,7 @@ def test_exact_and_plain_numbers_start_no_process() -> None:
         assert asyncio.run(checker.check("18", "18", exact=True)) is Verdict.RIGHT
         assert asyncio.run(checker.check("18", "36/2", exact=True)) is Verdict.WRONG
         assert checker.check_many([("18", "36/2"), ("18", "17.5"), (r"\frac12", "0.5")]) == ["right", "wrong", "right"]
+        assert checker.check_many([("18", "36/2"), ("18", "18.")], exact=True) == ["wrong", "right"]
         assert checker._pool is None
 
 
@@ -255,6 +296,41 @@ def test_a_check_that_nothing_can_give_up_ends_its_worker_and_no_other(monkeypat
         assert checker.check_many([(r"\sqrt{18}", r"3\sqrt{2}")]) == [Verdict.RIGHT]
 
 
+def test_a_check_has_its_clocks_and_leaves_none_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def look(gold: str, answer: str) -> bool:
+        asked.append((gold, answer, *left()))
+        return True
+
+    def left() -> list[float]:
+        return [signal.getitimer(clock)[0] for clock in (signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)]
+
+    monkeypatch.setattr(pool, "is_equal", look)
+    assert pool._judge("5", "6")
+    assert asked == [("5", "6", pytest.approx(pool.PROCESSOR_TIME, rel=0.1), pytest.approx(pool.LAST_RESORT, rel=0.1))]
+    assert left() == [0, 0]
+
+
+def test_a_worker_is_limited_before_its_first_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    digits, handler = sys.get_int_max_str_digits(), signal.getsignal(signal.SIGVTALRM)
+    limits = []
+    with monkeypatch.context() as patch:
+        patch.setattr(resource, "setrlimit", lambda *limit: limits.append(limit))
+        pool._prepare()
+    try:
+        assert limits == [(resource.RLIMIT_AS, (pool.MEMORY, pool.MEMORY))]
+        assert sys.get_int_max_str_digits() == pool.LONGEST_NUMBER
+        patch.setattr(pool, "PROCESSOR_TIME", 0.1)
+        patch.setattr(pool, "is_equal", lambda gold, answer: all(True for _ in itertools.count()))
+        with pytest.raises(Undecidable, match=r"it takes more than 0\.1 s"):
+            pool._judge("5", "6")
+    finally:
+        patch.undo()
+        sys.set_int_max_str_digits(digits)
+        signal.signal(signal.SIGVTALRM, handler)
+
+
 def count_for_ever(gold: str, answer: str) -> bool:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pool, "PROCESSOR_TIME", 0.1)
@@ -283,6 +359,15 @@ def test_a_crash_is_undecided_and_does_not_poison_the_pool(
     assert caplog.messages[-1] == r"Undecided whether 'z' equals '\\sqrt{8}': KeyError"
 
 
+def test_what_several_wait_for_is_undecided_for_all_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask_twice(checker: Checker) -> list[Verdict]:
+        return await asyncio.gather(*(checker.check(r"\sqrt{8}", "z") for _ in range(2)))
+
+    with Checker(workers=1) as checker:
+        monkeypatch.setattr(pool, "_judge", give_up)
+        assert asyncio.run(ask_twice(checker)) == [Verdict.UNDECIDED] * 2
+
+
 def crash(gold: str, answer: str) -> bool:
     os._exit(7)
 
@@ -294,13 +379,48 @@ def give_up(gold: str, answer: str) -> bool:
 def test_a_lost_forkserver_is_replaced(caplog: pytest.LogCaptureFixture) -> None:
     with Checker(workers=2) as checker:
         assert checker.check_many([(r"\sqrt{8}", r"2\sqrt{2}")]) == [Verdict.RIGHT]
-        for pid in (forkserver._forkserver._forkserver_pid, *workers_of(checker)):  # type: ignore[attr-defined]
-            os.kill(pid, signal.SIGKILL)
+        lose_all(checker)
         pairs = [(rf"{n}\sqrt{{2}}", rf"\frac{{{2 * n}}}{{\sqrt{{2}}}}") for n in range(1, 5)]
         assert checker.check_many(pairs) == [Verdict.RIGHT] * 4
         os.kill(next(iter(workers_of(checker))), signal.SIGKILL)
         assert asyncio.run(checker.check(r"\sqrt{50}", r"5\sqrt{2}")) is Verdict.RIGHT
     assert "The answer checker's processes are lost; starting others" in caplog.messages
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize(
+    "check",
+    [lambda checker, *pair: checker.check_many([pair])[0], lambda checker, *pair: asyncio.run(checker.check(*pair))],
+)
+def test_what_waits_when_the_pool_itself_fails_is_asked_again(
+    check: Callable[[Checker, str, str], Verdict], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise EOFError
+
+    pair = (r"\sqrt{50}", r"5\sqrt{2}")
+    with Checker(workers=1) as checker:
+        with monkeypatch.context() as patch:
+            patch.setattr(pool, "_judge", sleep)
+            checker._ask(pair)
+        assert checker._pool is not None
+        monkeypatch.setattr(checker._pool._pool_manager.worker_manager, "create_workers", fail)
+        assert check(checker, *pair) is Verdict.RIGHT
+
+
+def test_nothing_of_a_checker_outlives_it() -> None:
+    async def ask() -> tuple[Verdict, Checker]:
+        async with Checker(workers=1) as checker:
+            return await checker.check(r"\sqrt{8}", r"2\sqrt{2}"), checker
+
+    verdict, checker = asyncio.run(ask())
+    assert verdict is Verdict.RIGHT
+    assert checker._pool is None
+
+
+def lose_all(checker: Checker) -> None:
+    for pid in (forkserver._forkserver._forkserver_pid, *workers_of(checker)):  # type: ignore[attr-defined]
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_what_goes_wrong_with_one_answer_is_undecided(
