@@ -21,7 +21,6 @@ FOLDERS = {
     "infra/locks": "both environments, compiled by `make locks`",
     "sql": "the warehouse, one statement a file, in the order of their numbers",
     "sql/checks": "rules that hold in every round: a query that must find no row",
-    "sql/reports": "what `cpl show` and the round's page read",
     "sql/examples": "questions that people ask; `cpl sql --list` names them",
     "sql/reports": "what `cpl show` and the round's page in the UI print",
     "sql/tables": "one row is what? Every column with its comment",
