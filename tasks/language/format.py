@@ -56,6 +56,17 @@ class Kind(StrEnum):
     """Why an attempt failed: no node, for no state holds it."""
 
 
+class Origin(StrEnum):
+    """Who began an action: the policy alone, or words that the factory wrote and the policy continued."""
+
+    POLICY = "policy"
+    READING = "reading"
+    CORRECTION = "correction"
+    LIBRARY = "library"
+    HINT = "hint"
+    """Written under a reflection on an attempt that failed; a solution: of a plan that was."""
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
     """One parsed action: `answer` is the content of the solution's last \\boxed{}, None for a plan step."""

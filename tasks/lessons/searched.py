@@ -6,8 +6,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from tasks.language.format import Kind
-from tasks.search.tree import Origin
+from tasks.language.format import Kind, Origin
 
 Row = dict[str, Any]
 

@@ -8,9 +8,9 @@ so every action ends as the policy ends it, carries its V, and is judged and tra
 
 from collections.abc import Callable, Sequence
 
-from tasks.language.format import correction_start, offered_step, reading_start
+from tasks.language.format import Origin, correction_start, offered_step, reading_start
 from tasks.search.method import Draw
-from tasks.search.tree import Node, Origin
+from tasks.search.tree import Node
 from tasks.settings import Search
 
 Offers = Callable[[int], Sequence[str]]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tasks.language.format import PLAN_CLOSE, Action, Kind, parse_action, parse_ending, question_prompt
+from tasks.language.format import PLAN_CLOSE, Action, Kind, Origin, parse_action, parse_ending, question_prompt
 from tasks.search.actions import Offers, draws, no_offers
 from tasks.search.beam import Beam
 from tasks.search.method import Ask, Draw, Method
@@ -22,7 +22,7 @@ from tasks.search.puct import Puct
 from tasks.search.reflect import Reflect
 from tasks.search.sampling import Sampling
 from tasks.search.stepwise import Stepwise
-from tasks.search.tree import Child, Origin, Tree
+from tasks.search.tree import Child, Tree
 from tasks.settings import Search
 
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from tasks.language.format import ACTION_STOP, PLAN_CLOSE, REFLECTION_CLOSE, SOLUTION_CLOSE, STEP_CLOSE
-from tasks.search.tree import Child, Node, Origin, Tree
+from tasks.language.format import ACTION_STOP, PLAN_CLOSE, REFLECTION_CLOSE, SOLUTION_CLOSE, STEP_CLOSE, Origin
+from tasks.search.tree import Child, Node, Tree
 
 
 @dataclass(frozen=True, slots=True)

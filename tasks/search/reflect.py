@@ -13,10 +13,10 @@ states the answer ends there, without a reward (`tasks.search.grow`).
 
 from collections.abc import Sequence
 
-from tasks.language.format import REFLECTION_CLOSE, Kind, verdict
+from tasks.language.format import REFLECTION_CLOSE, Kind, Origin, verdict
 from tasks.search.method import Ask, Draw, Hint
 from tasks.search.sampling import Sampling
-from tasks.search.tree import Child, Node, Origin, Tree
+from tasks.search.tree import Child, Node, Tree
 
 
 class Reflect(Sampling):

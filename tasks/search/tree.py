@@ -12,22 +12,10 @@ How a tree is searched is a method's business: `tasks.search.puct`, `stepwise`, 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from infra.engine.usage import Usage
-from tasks.language.format import Kind
-
-
-class Origin(StrEnum):
-    """Who began an action: the policy alone, or words that the factory wrote and the policy continued."""
-
-    POLICY = "policy"
-    READING = "reading"
-    CORRECTION = "correction"
-    LIBRARY = "library"
-    HINT = "hint"
-    """Written under a reflection on an attempt that failed; a solution: of a plan that was."""
+from tasks.language.format import Kind, Origin
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,12 @@ import polars as pl
 
 from infra.engine import ModelFolder
 from infra.store import Ref
-from tasks.language.format import Kind
+from tasks.language.format import Kind, Origin
 from tasks.lessons.right_paths import right_paths
 from tasks.lessons.searched import Row, by_question
 from tasks.lessons.siblings import siblings
 from tasks.records import frame
 from tasks.running.stage import Workplace, stage
-from tasks.search.tree import Origin
 from tasks.settings import RightPaths, Rule, Siblings
 
 

@@ -9,7 +9,7 @@ import polars as pl
 
 from infra.store import Ref
 from tasks.check import Checker
-from tasks.language.format import Kind
+from tasks.language.format import Kind, Origin
 from tasks.language.leak import leaks_answer
 from tasks.records import frame
 from tasks.running.parts import Part, each_part
@@ -18,7 +18,6 @@ from tasks.running.stage import Workplace, stage
 from tasks.search.actions import no_offers
 from tasks.search.grow import Task, grow
 from tasks.search.library import Library
-from tasks.search.tree import Origin
 from tasks.settings import Search
 
 VERSION = 10

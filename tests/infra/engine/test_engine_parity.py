@@ -16,12 +16,11 @@ from torch.nn import Module
 from infra.contract.model_folder import ValueWords
 from infra.engine import serving
 from infra.environment import Environment
-from tasks.language.format import PLAN_OPEN, STEP_CLOSE, Kind, correction_start, reading_start, verdict
+from tasks.language.format import PLAN_OPEN, STEP_CLOSE, Kind, Origin, correction_start, reading_start, verdict
 from tasks.running.served import SearchPolicy
 from tasks.search.grow import judged
 from tasks.search.method import Draw, Hint
 from tasks.search.policy import Expansion, Sample
-from tasks.search.tree import Origin
 from tests.infra.engine.engine_search import PROBLEMS, SETTINGS, served_policy, tokenizer
 from trainers.model_folder import load_model
 

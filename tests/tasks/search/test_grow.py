@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from tasks.language.format import Kind
+from tasks.language.format import Kind, Origin
 from tasks.search.grow import Grown, Task, grow, judged, method, too_deep
 from tasks.search.method import Draw
 from tasks.search.policy import Expansion, Sample
 from tasks.search.puct import Puct
 from tasks.search.stepwise import Stepwise
-from tasks.search.tree import Child, Origin
+from tasks.search.tree import Child
 from tasks.settings import Search
 from tests.tasks.search.scripted import ScriptedPolicy, is_even, solution_text, step_text
 

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.language.format import Kind
+from tasks.language.format import Kind, Origin
 from tasks.search.actions import draws, is_suspect
 from tasks.search.beam import Beam, best_solution, majority_solution
 from tasks.search.grow import Grown, Task, grow
 from tasks.search.method import Ask, Draw
 from tasks.search.policy import Expansion
 from tasks.search.sampling import Sampling
-from tasks.search.tree import Child, Node, Origin, Tree, back_up
+from tasks.search.tree import Child, Node, Tree, back_up
 from tasks.settings import Search
 from tests.tasks.search.scripted import ScriptedPolicy, is_even
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.engine.usage import Usage
-from tasks.language.format import PLAN_CLOSE, PLAN_OPEN, Kind, question_prompt, verdict
+from tasks.language.format import PLAN_CLOSE, PLAN_OPEN, Kind, Origin, question_prompt, verdict
 from tasks.search.grow import Grown, Task, grow, method
 from tasks.search.method import Draw
 from tasks.search.policy import ContextFull, Expansion, PolicyError, Sample, Undecided
 from tasks.search.reflect import Reflect
-from tasks.search.tree import Child, Origin, Tree
+from tasks.search.tree import Child, Tree
 from tasks.settings import Search
 from tests.tasks.search.scripted import ScriptedPolicy, is_even, step_text
 

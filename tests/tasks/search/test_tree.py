@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.language.format import Kind
+from tasks.language.format import Kind, Origin
 from tasks.search.method import Ask
 from tasks.search.puct import Puct
-from tasks.search.tree import Child, Node, Origin, Tree
+from tasks.search.tree import Child, Node, Tree
 
 C = st.just(0.0) | st.floats(1e-3, 3)
 
