@@ -4,7 +4,7 @@ from typing import Any
 
 import polars as pl
 
-from tasks.records import EVALUATIONS, frame
+from tasks.records import TABLES, frame
 
 
 def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
@@ -32,7 +32,7 @@ def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("n") > 0)
     )
     rows = ({**group, **_share(group["right"], group["n"])} for group in groups.to_dicts())
-    return frame("evaluations", ({column: row[column] for column in EVALUATIONS} for row in rows))
+    return frame("evaluations", ({column: row[column] for column in TABLES["evaluations"]} for row in rows))
 
 
 def _share(right: int, n: int) -> dict[str, Any]:

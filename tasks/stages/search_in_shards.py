@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 
 from infra.fan_out import run_each
 from infra.store import Ref
-from tasks.records import ENGINE_USE
+from tasks.records import TABLES
 from tasks.running.progress import Progress
 from tasks.running.stage import Workplace, stage
 from tasks.settings import Search
@@ -96,7 +96,7 @@ def added(uses: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """A row of `engine_use` a stage, for all its engines: seconds and counts are added up, `gpus` are those of one."""
     sums = pl.exclude("gpus").sum()
     rows = pl.concat(uses).group_by("stage", maintain_order=True).agg(sums, pl.col("gpus").max())
-    return rows.select(ENGINE_USE.names()).cast(ENGINE_USE)
+    return rows.select(TABLES["engine_use"].names()).cast(TABLES["engine_use"])
 
 
 def total(facts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from tasks.questions import (
 from tasks.questions.gsm8k import asks_percentage
 from tasks.questions.rows import Question, as_rows
 from tasks.questions.sampling import shares
-from tasks.records import QUESTIONS
+from tasks.records import TABLES
 from tasks.settings import Evaluation
 
 GSM8K = [
@@ -73,7 +73,7 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_micro_questions_are_rows_of_the_table() -> None:
     rows = load("micro")
-    assert rows.schema == QUESTIONS
+    assert rows.schema == TABLES["questions"]
     assert rows.height == rows["question_id"].n_unique() == 10
     assert rows["question_id"][0].startswith("micro/train/")
     assert rows["is_exact"].all()

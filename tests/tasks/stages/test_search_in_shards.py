@@ -5,7 +5,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tasks.records import ENGINE_USE, frame
+from tasks.records import TABLES, frame
 from tasks.stages.search_in_shards import added, share, total
 
 
@@ -18,14 +18,14 @@ def test_shards_are_slices_of_the_questions(shards: int) -> None:
 
 
 def test_the_use_of_all_engines_is_one_row() -> None:
-    row = dict.fromkeys(ENGINE_USE, 2) | {"stage": "search", "seconds": 1.5, "gpus": 1}
+    row = dict.fromkeys(TABLES["engine_use"], 2) | {"stage": "search", "seconds": 1.5, "gpus": 1}
     use = added([frame("engine_use", [row]), frame("engine_use", [row])])
-    assert use.schema == ENGINE_USE
-    assert use.to_dicts() == [dict.fromkeys(ENGINE_USE, 4) | {"stage": "search", "seconds": 3.0, "gpus": 1}]
+    assert use.schema == TABLES["engine_use"]
+    assert use.to_dicts() == [dict.fromkeys(TABLES["engine_use"], 4) | {"stage": "search", "seconds": 3.0, "gpus": 1}]
 
 
 def test_the_value_models_engines_are_a_row_of_their_own() -> None:
-    row = dict.fromkeys(ENGINE_USE, 2)
+    row = dict.fromkeys(TABLES["engine_use"], 2)
     both = frame("engine_use", [row | {"stage": "search"}, row | {"stage": "search_value", "requests": 7}])
     use = added([both, both])
     assert use.select("stage", "requests").rows() == [("search", 4), ("search_value", 14)]
@@ -33,7 +33,7 @@ def test_the_value_models_engines_are_a_row_of_their_own() -> None:
 
 def test_each_stage_has_its_own_row_in_the_order_of_the_first_engine() -> None:
     stages = ["search", "search_value", "d", "c", "b", "a", "e", "f"]
-    rows = [dict.fromkeys(ENGINE_USE, number) | {"stage": stage} for number, stage in enumerate(stages)]
+    rows = [dict.fromkeys(TABLES["engine_use"], number) | {"stage": stage} for number, stage in enumerate(stages)]
     use = added([frame("engine_use", rows), frame("engine_use", rows[::-1])])
     assert use["stage"].to_list() == stages
     assert use["requests"].to_list() == [2 * number for number in range(8)]
