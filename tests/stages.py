@@ -8,7 +8,7 @@ from typing import Any
 from infra.store import Manifest, Ref, Store, StoredObject
 
 
-def manifest(step: str, key: str, objects: list[StoredObject], **fields: Any) -> Manifest:
+def manifest(stage: str, key: str, objects: list[StoredObject], **fields: Any) -> Manifest:
     about: dict[str, Any] = {
         "version": 1,
         "created_at": datetime.now(UTC),
@@ -19,17 +19,18 @@ def manifest(step: str, key: str, objects: list[StoredObject], **fields: Any) ->
         "inputs": {},
         "facts": {},
     }
-    return Manifest(step=step, key=key, objects=objects, **about | fields)
+    return Manifest(stage=stage, key=key, objects=objects, **about | fields)
 
 
 def commit(
     store: Store,
-    step: str,
+    stage: str,
     key: str,
     payload: Mapping[str, bytes | Path] | None = None,
     inputs: Mapping[str, Ref] | None = None,
+    version: int = 1,
     **facts: Any,
 ) -> Ref:
     """A stage with these objects, by name."""
     objects = [store.add(name, data) for name, data in (payload or {}).items()]
-    return store.commit(manifest(step, key, objects, inputs=dict(inputs or {}), facts=facts))
+    return store.commit(manifest(stage, key, objects, inputs=dict(inputs or {}), version=version, facts=facts))

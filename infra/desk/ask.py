@@ -32,9 +32,6 @@ from infra.warehouse import ask, build, first_comment, statements
 STAGE = "stages."
 """Prefix of a round manifest's inputs that are its stages (the others: the round before)."""
 
-SHOWN_FROM = 2
-"""Version of the stage *publish* since which a warehouse has the tables of `sql/reports`."""
-
 Campaign = Annotated[str | None, typer.Option(help="Default: that of the round that ran last.")]
 PublicationId = Annotated[
     str | None, typer.Option("--publication", help="One that was replaced, by its name in `cpl rounds --all`.")
@@ -196,7 +193,7 @@ def round_summary(
             raise
         return summarise(campaign, round, record, None, NO_TABLES)
     manifest = store.manifest(found.manifest)
-    if manifest.version < SHOWN_FROM:
+    if manifest.version < rounds.SINCE:
         raise NoSuchRound(
             f"Round {found.round} of {found.campaign} was published by an earlier version ({manifest.code}), whose "
             "tables are others: that version shows it, `cpl sql` asks it, and the round run again is shown here."

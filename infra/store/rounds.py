@@ -25,6 +25,9 @@ from infra.store.store import Damaged, Store
 
 Record = dict[str, Any]
 
+SINCE = 2
+"""Version of the stage *publish* since which a round has the tables of this version: it can be shown and built on."""
+
 POINTER = re.compile(r"rounds/([0-9A-Za-z_.-]+)/([0-9]{4})/latest\.json")
 RECORD = re.compile(r"runs/latest/([0-9A-Za-z_.-]+)/([0-9]{4})\.json")
 Number = Annotated[int, Field(strict=True, ge=1, le=9999)]

@@ -73,10 +73,6 @@ def _refuse(asked: Title, published: Title) -> None:
             )
 
 
-CONTINUED_FROM = 2
-"""Version of the stage *publish* since which a later round can build on a round."""
-
-
 class RoundMissing(LookupError):
     """A later round was asked for before the one that it starts from was published."""
 
@@ -117,7 +113,7 @@ def round_before(title: Title) -> RoundBefore | None:
             "which is not published; run it first"
         ) from problem
     found = store.manifest(manifest)
-    if found.version < CONTINUED_FROM:
+    if found.version < rounds.SINCE:
         raise RoundMissing(
             f"round {title.round - 1} of campaign {title.campaign!r} was published by an earlier version "
             f"({found.code}), whose tables are others: run it again, and its models are found in the cache"

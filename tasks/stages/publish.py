@@ -13,7 +13,7 @@ from infra.store.rounds import Title
 from tasks.running.stage import Workplace, stage
 
 
-@stage("publish", version=2)
+@stage("publish", version=rounds.SINCE)
 def publish(
     workplace: Workplace,
     title: Title,

@@ -32,7 +32,13 @@ def run(*arguments: str) -> Result:
 
 
 def publish(
-    store: Store, folder: Path, campaign: str, round: int, run_id: str = "", notes: Sequence[str] = ("By hand.",)
+    store: Store,
+    folder: Path,
+    campaign: str,
+    round: int,
+    run_id: str = "",
+    notes: Sequence[str] = ("By hand.",),
+    version: int = rounds.SINCE,
 ) -> None:
     """The hand-made round, published as the flow publishes one (tasks.stages.publish)."""
     run_id = run_id or f"{campaign}-{round}"
@@ -49,6 +55,7 @@ def publish(
         run_id,
         {},
         {f"stages.{name}": stage for name, stage in stages.items()},
+        version,
         campaign=campaign,
         round=round,
         recipe="cpl-micro",
@@ -274,3 +281,12 @@ def test_the_page_in_the_ui_is_made_of_what_was_published(store: Store, tmp_path
     assert "> **Note:** By hand." in page
     assert "data:image/svg+xml" in page
     assert "- step_apo: `s3://" in page
+
+
+def test_a_round_of_an_earlier_version_is_listed_and_says_who_can_show_it(store: Store, tmp_path: Path) -> None:
+    publish(store, tmp_path, "old", 1, version=rounds.SINCE - 1)
+    assert "old" in run("rounds").output
+    shown = run("show", "--campaign", "old")
+    assert shown.exit_code == 1
+    assert "earlier version (0.1.0)" in shown.output
+    assert run("sql", "select 1 as one", "--campaign", "old").exit_code == 0

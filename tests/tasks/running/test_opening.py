@@ -20,7 +20,7 @@ def ask(store: Store, campaign: str = "", round: int = 0, *, usual: bool = True,
 
 
 def publish(store: Store, title: Title) -> None:
-    ref = commit(store, "publish", f"{title.campaign}-{title.round}", **title.model_dump())
+    ref = commit(store, "publish", f"{title.campaign}-{title.round}", version=rounds.SINCE, **title.model_dump())
     rounds.publish(store, title.campaign, title.round, ref)
 
 
