@@ -15,23 +15,30 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from flows.parameters import BY_MODEL, chosen
 from tests.bench.report import deviation
 
 CPL = Path(sys.executable).parent / "cpl"
-SHUFFLED = ("questions", "search", "pairs", "sft", "value", "step_apo", "control")
 
 
 def round(seed: int) -> dict[str, Any]:
     """The summary of the round of this seed; found if it is published already."""
     campaign = f"seed-{seed}"
-    fields = {"repeat": seed} | {f"{step}.seed": seed for step in SHUFFLED}
-    words = [word for name, value in fields.items() for word in ("--set", f"{name}={value}")]
-    subprocess.run([CPL, "round", "--campaign", campaign, "--round", "1", *words], check=True)
+    words = [word for field in shuffled() for word in ("--set", f"{field}={seed}")]
+    subprocess.run([CPL, "round", "--campaign", campaign, "--round", "1", "--repeat", str(seed), *words], check=True)
     shown = subprocess.run(
         [CPL, "show", "1", "--campaign", campaign, "--json"], check=True, capture_output=True, text=True
     )
     summary: dict[str, Any] = json.loads(shown.stdout)
     return summary
+
+
+def shuffled() -> list[str]:
+    """The fields of the micro recipe that choose questions, paths and the order of rows."""
+    recipe = chosen(BY_MODEL, "micro").read()
+    parts = [f"{group}.{name}" for group in ("evidence", "lessons", "arms") for name in getattr(recipe, group)]
+    of_parts = {part: getattr(recipe, part.split(".")[0])[part.split(".")[1]] for part in parts}
+    return ["questions.seed", *(f"{part}.seed" for part, settings in of_parts.items() if hasattr(settings, "seed"))]
 
 
 def over_seeds(
