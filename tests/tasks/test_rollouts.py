@@ -60,7 +60,7 @@ class Scripted:
 class Exact:
     """Of the answer "?" nobody knows."""
 
-    async def check(self, gold: str, answer: str, *, exact: bool) -> Verdict:
+    async def check(self, gold: str, answer: str, *, exact: bool = False) -> Verdict:
         if answer == "?":
             return Verdict.UNDECIDED
         return Verdict.RIGHT if gold == answer else Verdict.WRONG
@@ -227,7 +227,7 @@ def test_the_answer_is_recognised_in_another_notation(said: str) -> None:
 
 def test_a_formula_is_recognised_as_the_answer_by_the_answer_check() -> None:
     class Algebra(Exact):
-        async def check(self, gold: str, answer: str, *, exact: bool) -> Verdict:
+        async def check(self, gold: str, answer: str, *, exact: bool = False) -> Verdict:
             return Verdict.RIGHT if sorted(gold) == sorted(answer) else Verdict.WRONG
 
     made = tried(Scripted("5", "6", "4", plan="It is $1+x$."), question=QUESTION | {"answer": "x+1"}, checker=Algebra())
