@@ -30,7 +30,7 @@ MOST_TERMS = 2_000
 LARGEST_COUNTED = 10_000
 """Its factorial is computed exactly."""
 SLACK = 64
-"""Bits to which two values agree by chance."""
+"""Bits, beyond what a function was given: to so many no two values agree by chance."""
 
 
 class Undecidable(Exception):
