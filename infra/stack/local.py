@@ -5,6 +5,8 @@ Everything it keeps is below one folder (CPL_HOME, `.cpl`):
     stack.json   ports, chosen once; what was deployed; a digest of what each part started with
     stack.env    addresses, keys and the login (mode 600; infra.stack.variables)
     pids/ logs/  one file a part                             prefect/ s3/   data of the servers
+
+Long, for what `up` starts is what `status` tells and `down` ends.
 """
 
 import fcntl

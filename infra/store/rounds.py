@@ -9,7 +9,7 @@
 A published round is immutable; only pointers move. Every other module names rounds and knows no path.
 
 Whoever can write to the store can write here. A damaged pointer is an error, for it stands for work. A damaged record
-counts as none. Other names are passed over.
+counts as none. Other names are passed over. Long, for no other file may know these paths.
 """
 
 import json

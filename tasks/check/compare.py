@@ -1,4 +1,7 @@
-r"""Two read answers compared by their types; what needs a computer algebra system is asked of `algebra`."""
+r"""Two read answers compared by their types; what needs a computer algebra system is asked of `algebra`.
+
+Long, for a pair of types is one line of one table.
+"""
 
 import math
 import re

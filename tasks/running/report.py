@@ -5,7 +5,7 @@ from html import escape
 
 from prefect.logging import get_run_logger
 
-from infra.desk.ask import round_summary
+from infra.desk.published import round_summary
 from infra.desk.summary import Row, Section, headline, sections
 from infra.environment import environment
 from infra.store import Store

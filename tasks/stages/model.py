@@ -19,8 +19,9 @@ from huggingface_hub.hf_api import ModelInfo
 from infra.digest import digest
 from infra.environment import ROOT, environment
 from tasks.questions.places import reach_hub
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
 from tasks.running.trainer import launch
+from tasks.running.workplace import Workplace
 
 MICRO = ROOT / "tasks" / "micro" / "base"
 SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"

@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from infra.desk import ask
+from infra.desk.published import round_summary
 from infra.store import Store, rounds
 from infra.warehouse import build
 from tasks.running.report import report
@@ -277,7 +278,7 @@ def test_names_that_the_factory_did_not_make_are_passed_over_and_can_go(store: S
 
 def test_the_page_in_the_ui_is_made_of_what_was_published(store: Store, tmp_path: Path) -> None:
     publish(store, tmp_path, "demo", 1)
-    page = report(ask.round_summary(store, "demo", 1))
+    page = report(round_summary(store, "demo", 1))
     assert "> **Note:** By hand." in page
     assert "data:image/svg+xml" in page
     assert "- step_apo: `s3://" in page
