@@ -15,18 +15,25 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from flows.parameters import BY_MODEL, chosen
 from tests.bench.report import deviation
 
 CPL = Path(sys.executable).parent / "cpl"
-SHUFFLED = ("questions", "search", "pairs", "sft", "value", "step_apo", "control")
+RECIPE = chosen(BY_MODEL, "micro").plain()
+SHUFFLED = ["questions"] + [
+    f"{part}.{name}"
+    for part, named in (("evidence", RECIPE.evidence), ("lessons", RECIPE.lessons), ("arms", RECIPE.arms))
+    for name, settings in named.items()
+    if "seed" in type(settings).model_fields
+]
+"""What of the recipe is drawn by a seed; the benchmarks' questions stay."""
 
 
 def round(seed: int) -> dict[str, Any]:
     """The summary of the round of this seed; found if it is published already."""
     campaign = f"seed-{seed}"
-    fields = {"repeat": seed} | {f"{step}.seed": seed for step in SHUFFLED}
-    words = [word for name, value in fields.items() for word in ("--set", f"{name}={value}")]
-    subprocess.run([CPL, "round", "--campaign", campaign, "--round", "1", *words], check=True)
+    seeds = [word for part in SHUFFLED for word in ("--set", f"{part}.seed={seed}")]
+    subprocess.run([CPL, "round", "--campaign", campaign, "--round", "1", "--repeat", str(seed), *seeds], check=True)
     shown = subprocess.run(
         [CPL, "show", "1", "--campaign", campaign, "--json"], check=True, capture_output=True, text=True
     )
