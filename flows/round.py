@@ -1,7 +1,7 @@
 """The flow `cpl`: one round of any recipe, from questions to publication (docs/methods.md 1).
 
 A round gathers evidence, draws lessons from it and teaches them to models; these are scored, and what the next round
-searches with is published. Which evidence, lessons and models: the recipe says (flows.recipe).
+searches with is published. Which evidence, lessons and models: the recipe says (tasks.recipe).
 """
 
 from collections.abc import Iterable, Mapping

@@ -45,7 +45,7 @@ class Store(Bucket):
 
     @classmethod
     def open(cls, here: Environment) -> "Store":
-        """The store of the settings, verified to answer and to honour conditions; a missing bucket is created.
+        """The store of the environment, verified to answer and to honour conditions; a missing bucket is created.
 
         A process opens it once for each address and key: clients cost 0.1 s of CPU time.
 

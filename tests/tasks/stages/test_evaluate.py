@@ -435,7 +435,7 @@ def test_siblings_are_compared_pair_by_pair() -> None:
 
 
 def test_a_figure_of_the_same_steps_is_the_same_every_time() -> None:
-    """Who draws others for the bootstrap gives every round other figures, and raises the step's version."""
+    """Who draws others for the bootstrap gives every round other figures, and raises the stage's version."""
     names = [f"q{number}" for number in range(9)]
     ranked = [Ranked(name, name, 0, "plan", outcome, 0.5, []) for name in names for outcome in (0.5, -0.5)]
     found = sibling_auc(ranked, np.array([place * 7 % 5 for place in range(18)]))
