@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from infra.digest import digest
 from infra.environment import Environment
 from infra.store.bucket import ATTEMPTS, Bucket, Damaged, sha256
-from infra.store.cache import Cache, digest
+from infra.store.cache import Cache
 from infra.store.conditions import prove
 from infra.store.manifest import MANIFEST, Manifest, ManifestTorn, Ref, StoredObject, place_of, read_manifest
 from infra.store.s3 import StoreDown, StoreError, code_of, connect
