@@ -2,17 +2,14 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import duckdb
 import typer
 
 from infra.desk.display import (
     ROWS_SHOWN,
-    complain,
+    plain_errors,
     print_answer,
     print_csv,
     print_json,
@@ -21,16 +18,12 @@ from infra.desk.display import (
     print_rounds,
     print_summary,
 )
-from infra.desk.query import Limits, QueryFailed, QueryRefused, answered, answers, asked
+from infra.desk.query import Limits, answered, answers, asked
 from infra.desk.summary import NO_TABLES, Row, Tables, publication, summarise
 from infra.environment import environment
-from infra.store import Ref, Store, rounds
+from infra.store import Store, rounds
 from infra.store.rounds import NoSuchRound, Publication
-from infra.store.s3 import StoreError
 from infra.warehouse import ask, build, first_comment, statements
-
-STAGE = "stages."
-"""Prefix of a round manifest's inputs that are its stages (the others: the round before)."""
 
 Campaign = Annotated[str | None, typer.Option(help="Default: that of the round that ran last.")]
 PublicationId = Annotated[
@@ -61,7 +54,7 @@ def sql(
     if as_csv and as_json:
         raise typer.BadParameter("--csv or --json, not both")
     text = file.read_text() if file is not None else str(query)
-    with _plain_errors():
+    with plain_errors():
         store = Store.open(environment())
         found = _published(store, campaign, round, publication_id)
         most = None if as_csv or as_json else ROWS_SHOWN + 1
@@ -83,7 +76,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Show what a round did, what it cost and what came of it. Default: the round that ran last."""
-    with _plain_errors():
+    with plain_errors():
         summary = round_summary(Store.open(environment()), campaign, round, publication_id)
     if as_json:
         print_json(summary)
@@ -97,7 +90,7 @@ def list_rounds(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     """List the rounds of all campaigns: published ones, and those whose last run failed before that."""
-    with _plain_errors():
+    with plain_errors():
         found = round_list(Store.open(environment()), campaign or "", show_all)
         if campaign and not found:
             raise NoSuchRound(f"There is no round of a campaign {campaign!r}; `cpl rounds` lists those of all.")
@@ -116,7 +109,7 @@ def remove(
     what = f"all rounds of {campaign}" if round is None else f"round {round} of {campaign}"
     if not yes:
         typer.confirm(f"Remove {what}?", abort=True)
-    with _plain_errors():
+    with plain_errors():
         gone = rounds.remove(Store.open(environment()), campaign, round)
     typer.echo(f"Removed from {campaign}: round {', '.join(map(str, gone))}")
 
@@ -140,7 +133,7 @@ def round_list(store: Store, campaign: str = "", show_all: bool = False) -> list
 
 def _listed(store: Store, one: Publication, state: str) -> Row:
     manifest = store.manifest(one.manifest)
-    rows = {stage: ref.rows for stage, ref in _stages(manifest.inputs).items()}
+    rows = {stage: ref.rows for stage, ref in rounds.stages_of(manifest).items()}
     title = rounds.title_of(manifest)
     return {
         "campaign": one.campaign,
@@ -198,7 +191,7 @@ def round_summary(
             f"Round {found.round} of {found.campaign} was published by an earlier version ({manifest.code}), whose "
             "tables are others: that version shows it, `cpl sql` asks it, and the round run again is shown here."
         )
-    made = {name: store.manifest(ref) for name, ref in _stages(manifest.inputs).items()}
+    made = {name: store.manifest(ref) for name, ref in rounds.stages_of(manifest).items()}
     seconds_and_runs = {name: (one.seconds, one.run_id) for name, one in made.items()}
     known = publication(manifest.facts, manifest.run_id, seconds_and_runs)
     tables = round_tables(_warehouse(store, found), found.campaign, found.round)
@@ -218,13 +211,9 @@ def round_tables(path: Path, campaign: str, round: int) -> Tables:
     return {"counts": dict(ask(path, counted, of_round).rows)} | reports  # type: ignore[return-value] # a file each
 
 
-def _stages(inputs: dict[str, Ref]) -> dict[str, Ref]:
-    return {name.removeprefix(STAGE): ref for name, ref in inputs.items() if name.startswith(STAGE)}
-
-
 def _warehouse(store: Store, found: Publication) -> Path:
     """Local verified copy of the DuckDB file that the round published."""
-    return store.fetch(_stages(store.manifest(found.manifest).inputs)["warehouse"], "factory.duckdb")
+    return store.fetch(rounds.stages_of(store.manifest(found.manifest))["warehouse"], "factory.duckdb")
 
 
 def _list() -> None:
@@ -246,15 +235,3 @@ def _list() -> None:
 def _names(folder: str) -> list[str]:
     """The relations that `sql/<folder>` makes, in its order: NN_name.sql makes `name`."""
     return [file.stem.partition("_")[2] for file in statements(folder)]
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """A wrong query, a missing round, a store that is down, a full disk: told in words, with exit status 1."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # who reads has enough: typer ends quietly
-    except (duckdb.Error, QueryRefused, QueryFailed, NoSuchRound, StoreError, OSError) as problem:
-        complain(problem)
-        raise typer.Exit(1) from problem

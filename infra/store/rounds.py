@@ -206,6 +206,12 @@ def title_of(manifest: Manifest) -> Title:
     return Title.model_validate({k: v for k, v in manifest.facts.items() if k in Title.model_fields})
 
 
+def stages_of(manifest: Manifest) -> dict[str, Ref]:
+    """The stages of a published round, by name: the inputs of its manifest that are called `stages.NAME`."""
+    found = ((name.removeprefix("stages."), ref) for name, ref in manifest.inputs.items() if name.startswith("stages."))
+    return dict(found)
+
+
 def write_record(store: Store, record: Record) -> None:
     """Keeps what a run did: `campaign`, `round`, `state` (completed, failed), and what else there is to say."""
     campaign, round = record["campaign"], record["round"]

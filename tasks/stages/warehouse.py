@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from infra.store import Manifest, Ref, Store
+from infra.store import Manifest, Ref, Store, rounds
 from infra.store.rounds import Title
 from infra.warehouse import ParquetSource, build, check
 from tasks.recipe import Recipe
@@ -33,7 +33,7 @@ def build_warehouse(
     sources = _sources(title.campaign, title.round, own | _parquet_files(workplace.store, stages))
     while previous is not None:
         earlier = workplace.store.manifest(previous)
-        files = _parquet_files(workplace.store, {k: v for k, v in earlier.inputs.items() if k.startswith("stages.")})
+        files = _parquet_files(workplace.store, rounds.stages_of(earlier))
         for table, found in _sources(earlier.facts["campaign"], earlier.facts["round"], files).items():
             sources.setdefault(table, []).extend(found)
         previous = earlier.inputs.get("previous")
