@@ -1,7 +1,8 @@
 """The engine's client: token ids in, token ids, log-probs and values out, over vLLM's HTTP API (design D1, D2, D4).
 
 A request that fails is sent again with exponential backoff, to the next address if there are several, and ends in
-EngineError. Every reply is checked before it counts.
+EngineError. Every reply is checked before it counts. One class holds it all, for each request moves usage, load,
+admission and attempts together.
 """
 
 import asyncio

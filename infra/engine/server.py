@@ -2,7 +2,7 @@
 
 It outlives the flow that started it: `<home>/engine/engine.json` says where it is and what it was built for, so a
 retried flow attaches to it instead of waiting for a new one. Its output is in `<home>/engine/engine.log`, that of the
-one before in `engine.previous.log`.
+one before in `engine.previous.log`. Start, watch, swap of weights and end are in one file: they share its state.
 """
 
 import asyncio

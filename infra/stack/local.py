@@ -5,6 +5,8 @@ Everything it keeps is below one folder (CPL_HOME, `.cpl`):
     stack.json   ports, chosen once; what was deployed; a digest of what each part started with
     stack.env    addresses, keys and the login (mode 600; infra.stack.variables)
     pids/ logs/  one file a part                             prefect/ s3/   data of the servers
+
+One class from `up` to `down`, for each reads and moves this state; what can stand alone is beside it in this folder.
 """
 
 import fcntl

@@ -6,7 +6,8 @@
     runs/latest/<campaign>/<NNNN>.json                        what the round's last run did
     runs/last.json                                            the round that ran last, and the last that completed
 
-A published round is immutable; only pointers move. Every other module names rounds and knows no path.
+A published round is immutable; only pointers move. Every other module names rounds and knows no path, so all that
+reads or writes these five is here.
 
 Whoever can write to the store can write here. A damaged pointer is an error, for it stands for work. A damaged record
 counts as none. Other names are passed over.

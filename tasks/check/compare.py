@@ -1,4 +1,7 @@
-r"""Two read answers compared by their types; what needs a computer algebra system is asked of `algebra`."""
+r"""Two read answers compared by their types; what needs a computer algebra system is asked of `algebra`.
+
+A function for each pair of types that can be equal, all in one file: which rule decides is seen at one look.
+"""
 
 import math
 import re

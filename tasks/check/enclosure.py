@@ -3,7 +3,7 @@
 A ball (midpoint and radius, Arb) surely holds the value, so balls that do not meet prove a difference, at any size. A
 separation bound proves equality (Burnikel, Funke, Mehlhorn, Schirra and Schmitt, ESA 2001): an expression of integers,
 + - * / and k-th roots is 0 or farther from 0 than 1 / (over^(degree - 1) * under). For log, sin and pi no bound is
-known: agreement to as many digits counts as equality.
+known: agreement to as many digits counts as equality. Fractions, balls and bound walk one kind of tree: one file.
 """
 
 import functools

@@ -4,7 +4,8 @@ A question is a chain of 1 to 5 clauses about one quantity. Each clause has a *k
 word says; hard-worded ones do not ("3 fewer than Ann has" asks for an addition). Hard kinds come in opposite pairs: the
 wrong step of one is the right step of its twin. So a policy gains nothing by avoiding an operation.
 
-Pure and deterministic: no clock, no files, no global random state.
+Pure and deterministic: no clock, no files, no global random state. Its tables of kinds and splits, and the
+clauses that they name, are read side by side: one file.
 """
 
 import hashlib

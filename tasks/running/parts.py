@@ -21,7 +21,7 @@ import polars as pl
 
 from tasks.records import TABLES, frame
 from tasks.running.progress import Progress
-from tasks.running.stage import Workplace
+from tasks.running.workplace import Workplace
 
 Item = TypeVar("Item")
 

@@ -16,7 +16,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.runtime import flow_run
 
 if TYPE_CHECKING:
-    from tasks.running.stage import Log, Workplace
+    from tasks.running.workplace import Log, Workplace
 
 PROGRESS_SECONDS = 2.0
 

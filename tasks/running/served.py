@@ -19,7 +19,7 @@ from tasks.check import Checker, Verdict
 from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
 from tasks.language.format import PLAN_OPEN, question_prompt
 from tasks.records import frame
-from tasks.running.stage import Workplace
+from tasks.running.workplace import Workplace
 from tasks.search.method import Draw
 from tasks.search.policy import ContextFull, Expansion, Judge, PolicyError, Sample, Undecided
 from tasks.settings import Search

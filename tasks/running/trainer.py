@@ -21,7 +21,7 @@ from infra.engine import engines_stopped
 from infra.environment import ROOT, device, environment, gpus
 from tasks.running.curve import show_curve
 from tasks.running.progress import Progress, in_the_ui
-from tasks.running.stage import Workplace
+from tasks.running.workplace import Workplace
 
 POLL_SECONDS = 0.5
 SILENT_SECONDS = 600.0

@@ -13,7 +13,8 @@ from tasks.language.format import QUESTION_OPEN, SOLUTION_CLOSE, parse_ending
 from tasks.lessons.searched import Row
 from tasks.running.parts import Part, each_part
 from tasks.running.served import SearchPolicy, ServedPolicy, serve_both, verdict_on
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
 from tasks.scoring.accuracy import accuracies
 from tasks.search.beam import best_solution, majority_solution
 from tasks.search.grow import Task, grow

@@ -5,8 +5,9 @@ import polars.selectors as cs
 
 from infra.contract.training import Training
 from infra.store import Ref
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
 from tasks.running.trainer import launch
+from tasks.running.workplace import Workplace
 
 
 @stage("learn", version=1, layout=("name",), task_run_name="learn-{name}")

@@ -12,7 +12,8 @@ from tasks.lessons.right_paths import right_paths
 from tasks.lessons.searched import Row, by_question
 from tasks.lessons.siblings import siblings
 from tasks.records import frame
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
 from tasks.settings import RightPaths, Rule, Siblings
 
 

@@ -20,8 +20,9 @@ from infra.contract.model_folder import LOADED
 from infra.digest import digest
 from infra.environment import ROOT, environment
 from tasks.questions.places import reach_hub
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
 from tasks.running.trainer import launch
+from tasks.running.workplace import Workplace
 
 MICRO = ROOT / "tasks" / "micro" / "base"
 SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"

@@ -10,7 +10,8 @@ from prefect.cache_policies import NO_CACHE
 from infra.environment import environment
 from infra.store import Ref, Store, rounds
 from infra.store.rounds import Title
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
 
 
 @stage("publish", version=rounds.SINCE)

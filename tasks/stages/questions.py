@@ -8,7 +8,8 @@ from collections.abc import Iterable
 
 from infra.store import Ref
 from tasks.questions import draw, load_all, refuse_overlap
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
 from tasks.settings import Evaluation, Questions
 
 

@@ -5,7 +5,8 @@ import asyncio
 from infra.store import Ref
 from tasks.records import frame
 from tasks.running.served import serve
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
 from tasks.scoring.ranking import held_out, rankings, steps_of
 
 

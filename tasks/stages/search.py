@@ -14,7 +14,8 @@ from tasks.language.leak import leaks_answer
 from tasks.records import frame
 from tasks.running.parts import Part, each_part
 from tasks.running.served import SearchPolicy, judge, serve_both
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
 from tasks.search.actions import no_offers
 from tasks.search.grow import Task, grow
 from tasks.search.library import Library

@@ -16,7 +16,8 @@ from infra.fan_out import run_each
 from infra.store import Ref
 from tasks.records import TABLES
 from tasks.running.progress import Progress
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
 from tasks.settings import Search
 from tasks.stages.search import VERSION, search
 

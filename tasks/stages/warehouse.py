@@ -11,7 +11,8 @@ from infra.store.rounds import Title
 from infra.warehouse import ParquetSource, build, check
 from tasks.recipe import Recipe
 from tasks.records import TABLES, frame
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
 
 
 class RuleBroken(RuntimeError):

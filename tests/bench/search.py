@@ -35,7 +35,7 @@ from infra.engine.server import local_engine
 from infra.environment import Environment, device, environment
 from tasks.check import Checker
 from tasks.running.served import ServedPolicy
-from tasks.running.stage import code_version
+from tasks.running.workplace import code_version
 from tasks.settings import Search
 from tests.bench.lockstep import ForgetfulEngine, search_in_lockstep
 from tests.bench.meter import Cost, Meter

@@ -14,7 +14,7 @@ import psutil
 from infra.store import Ref
 from tasks.records import frame
 from tasks.running.served import ServedPolicy
-from tasks.running.stage import Workplace
+from tasks.running.workplace import Workplace
 from tasks.settings import Search
 from tasks.stages.search import search
 from tests.bench.script import Script

@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 
 from tasks.records import frame
-from tasks.running.stage import code_version
+from tasks.running.workplace import code_version
 from tasks.search.actions import draws, no_offers
 from tasks.search.grow import Task, grow, judged
 from tasks.search.method import Draw

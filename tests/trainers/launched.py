@@ -12,7 +12,7 @@ from pathlib import Path
 from infra.environment import environment
 from infra.store import Store
 from tasks.running import trainer as train
-from tasks.running.stage import Workplace
+from tasks.running.workplace import Workplace
 from tests.tasks.running.local_stage import Silent
 
 

@@ -21,7 +21,7 @@ from infra.store import Ref
 from infra.store.bucket import sha256
 from tasks.running import served as policy
 from tasks.running.served import SearchPolicy, serve_both
-from tasks.running.stage import Workplace
+from tasks.running.workplace import Workplace
 from tasks.search.method import Draw
 from tests.infra.engine.engine_search import PROBLEMS, SETTINGS
 from trainers.model_folder import load_model

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.running import parts
 from tasks.running.parts import Part, each_part
-from tasks.running.stage import Workplace
+from tasks.running.workplace import Workplace
 from tasks.search.grow import Task, grow
 from tasks.settings import Search
 from tests.tasks.search.scripted import ScriptedPolicy, is_even

@@ -18,7 +18,7 @@ import pytest
 from infra.store.s3 import StoreError
 from tasks.running import parts
 from tasks.running.parts import Part, TooManyFailures, each_part
-from tasks.running.stage import Workplace
+from tasks.running.workplace import Workplace
 from tests.tasks.running.local_stage import LocalStage, Silent, search
 
 ROOT = Path(__file__).parents[3]

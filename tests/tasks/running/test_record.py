@@ -24,7 +24,8 @@ from infra.environment import environment
 from infra.store import Store
 from tasks.running.record import recorded
 from tasks.running.sentence import tell_errors_in_a_sentence
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
 
 class Told(RuntimeError):
     pass

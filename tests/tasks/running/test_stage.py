@@ -16,7 +16,8 @@ import tasks.running.stage
 from infra.contract.disk import DiskFull
 from infra.store import Store
 from infra.store.s3 import StoreDown, StoreError
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
 from tests.tasks.running.local_stage import LocalStage
 
 LOG = logging.getLogger("stages")

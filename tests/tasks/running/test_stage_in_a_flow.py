@@ -18,7 +18,8 @@ from flows.campaign import cpl_campaign
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.runtime import flow_run
-from tasks.running.stage import Workplace, _run, stage
+from tasks.running.stage import _run, stage
+from tasks.running.workplace import Workplace
 
 @stage("make_squares", version=1, task_run_name="squares-{name}")
 def make_squares(workplace: Workplace, count: int, name: str) -> int:
@@ -70,7 +71,8 @@ BARS = """
 from prefect import flow, task
 from prefect.client.orchestration import get_client
 from tasks.running.progress import Progress
-from tasks.running.stage import Workplace, stage
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
 
 attempts = []
 
