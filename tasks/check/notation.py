@@ -2,8 +2,7 @@ r"""One spelling for one formula: LaTeX, Unicode and plain writing brought to th
 
 Pure string work, bounded in time by the answer's length. Text (\text, \mbox, \mathrm, ...) is kept between
 double quotes, because whether "m" is a unit or a variable is decided later (reading.py). Conventions:
-tasks/check/README.md, "Writing does not matter". The rules, and what they
-need to know of brackets, are one file.
+tasks/check/README.md, "Writing does not matter". The rules, and what they need to know of brackets, are one file.
 """
 
 import itertools
