@@ -104,7 +104,7 @@ def cpl(
 
         before = previous.manifest if previous else None
         value = models.next_value or (judge if method.next.value else None)
-        run.keep("warehouse", build_warehouse(title, method, dict(run.stages), before))
+        run.keep("warehouse", build_warehouse(title, method, dict(run.stages), models.next_policy, before))
         published = publish(title, dict(run.stages), models.next_policy, before, run.notes, value)
         point_to(title, published)
     show_result(title)
