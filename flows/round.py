@@ -1,7 +1,7 @@
 """The flow `cpl`: one round of any recipe, from questions to publication (docs/methods.md 1).
 
 A round gathers evidence, draws lessons from it and teaches them to models; these are scored, and what the next round
-searches with is published. Which evidence, lessons and models: the recipe says (flows.recipe).
+searches with is published. Which evidence, lessons and models: the recipe says (tasks.recipe).
 """
 
 from collections.abc import Iterable, Mapping
@@ -104,7 +104,7 @@ def cpl(
 
         before = previous.manifest if previous else None
         value = models.next_value or (judge if method.next.value else None)
-        run.keep("warehouse", build_warehouse(title, method, dict(run.stages), before))
+        run.keep("warehouse", build_warehouse(title, method, dict(run.stages), models.next_policy, before))
         published = publish(title, dict(run.stages), models.next_policy, before, run.notes, value)
         point_to(title, published)
     show_result(title)

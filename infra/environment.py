@@ -43,7 +43,7 @@ class Environment(BaseSettings):
 
 
 def environment() -> Environment:
-    """The settings now, after the addresses of the running stack were added to `os.environ`."""
+    """The environment now, after the addresses of the running stack were added to `os.environ`."""
     add_stack(os.environ, stack_variables(Path(os.environ.get("CPL_HOME", ".cpl"))))
     return Environment()
 

@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -17,8 +17,10 @@ from tasks.settings import Evaluation, Questions, Rule, Search
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
-TAKEN = ("base", "policy", "previous", "benchmarks", "questions", "overlap", "warehouse", "rounds", "stages", "models")
-"""Names of stages and models that every round has."""
+TAKEN = re.compile("base|policy|previous|benchmarks|questions|warehouse|(evaluate|rank_values)_.*")
+"""Names of stages and models that a round has, whatever its recipe."""
+
+Samples = TypeVar("Samples", Search, Evaluation)
 
 
 class RecipeRefused(ValueError):
@@ -106,14 +108,13 @@ class Recipe(BaseModel):
             raise RecipeRefused("\n".join(f"{path.name}{fault}" for fault in faults)) from None
 
     def repeated(self, repeat: int) -> "Recipe":
-        """The same with other samples, of all that samples."""
-        again = {"repeat": repeat}
-        return self.model_copy(
-            update={
-                "evidence": {name: search.model_copy(update=again) for name, search in self.evidence.items()},
-                "evaluation": self.evaluation.model_copy(update=again),
-            }
-        )
+        """The same with other samples, of all that samples: so many more repeats of each than the recipe says."""
+
+        def again(samples: Samples) -> Samples:
+            return samples.model_copy(update={"repeat": samples.repeat + repeat})
+
+        evidence = {name: again(search) for name, search in self.evidence.items()}
+        return self.model_copy(update={"evidence": evidence, "evaluation": again(self.evaluation)})
 
     def ranks(self, arm: str) -> bool:
         """Whether an arm has a V that was trained, by itself or by the arm that it starts from."""
@@ -147,7 +148,7 @@ def changed(given: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any
 def _faults(recipe: Recipe) -> Iterable[str]:
     """What is wrong between the parts, each with the dotted name of its field."""
     names = [*recipe.evidence, *recipe.lessons, *recipe.arms]
-    for name in dict.fromkeys(name for name in names if names.count(name) > 1 or name in TAKEN):
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1 or TAKEN.fullmatch(name)):
         yield f"{name}: the name is taken; evidence, lessons and arms need names of their own"
     seen: list[str] = []
     for name, search in recipe.evidence.items():
@@ -169,6 +170,8 @@ def _faults(recipe: Recipe) -> Iterable[str]:
             yield f"arms.{name}.loss: it learns from {arm.loss.learns_from}, and {arm.lesson} gives {lesson.gives}"
         if arm.like is not None and (arm.like not in recipe.arms or arm.like == name or recipe.arms[arm.like].like):
             yield f"arms.{name}.like: {arm.like!r} is no arm that says itself how much it learns{_there(recipe.arms)}"
+        if arm.like is not None and "epochs" in arm.model_fields_set:
+            yield f"arms.{name}.epochs: it learns from as many sequences as {arm.like} (like), whatever stands here"
     for what, wanted in (("policy", recipe.next.policy), ("value", recipe.next.value)):
         for name in wanted:
             if name in recipe.without:

@@ -7,7 +7,7 @@ A change that no test can notice, for nothing that anybody sees depends on it, s
 the reason. The exit status is 1 while other survivors are left, or while that file lists one that is none.
 
 Which test reaches what is measured once and kept in `mutants/`; remove that folder when tests reach other code.
-What mutmut leaves as it is: decorated functions (properties, steps), module constants, and the text of errors and logs.
+What mutmut leaves as it is: decorated functions (properties, stages), constants, and the text of errors and logs.
 """
 
 import argparse

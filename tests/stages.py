@@ -1,4 +1,4 @@
-"""Committed stages for tests, as `tasks.running.stage` writes them."""
+"""Committed stages for tests, as `tasks.running.workplace` writes them."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime

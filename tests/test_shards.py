@@ -94,9 +94,9 @@ class Site:
         names = [name for name in self.store.names("stages/search/") if "/parts/" in name]
         return {name.split("/parts/")[1]: name for name in names if name.split("/parts/")[1] in asked}
 
-    def table(self, step: str, table: str) -> pl.DataFrame:
-        """A table of the stage of that step that was committed last."""
-        prefixes = [name.removesuffix("/manifest.json") for name in self.store.names(f"stages/{step}/")]
+    def table(self, stage: str, table: str) -> pl.DataFrame:
+        """A table of the stage of that name that was committed last."""
+        prefixes = [name.removesuffix("/manifest.json") for name in self.store.names(f"stages/{stage}/")]
         refs = [ref for prefix in prefixes if "/parts/" not in prefix and (ref := self.store.find(prefix))]
         newest = max(refs, key=lambda ref: self.store.manifest(ref).created_at)
         return pl.read_parquet(self.store.fetch(newest, f"{table}.parquet"))

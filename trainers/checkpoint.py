@@ -9,14 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra.contract.model_folder import LOADED
 from trainers.config import ConfigError
 
 if TYPE_CHECKING:
     import torch
     from transformers import PretrainedConfig, PreTrainedModel
-
-FILES = ("*.safetensors", "*.json", "*.model", "*.tiktoken", "*.jinja", "merges.txt", "vocab.txt")
-"""What is fetched of a hub model's top folder: config, tokenizer and weights, but nothing pickled."""
 
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 FLOATS = {"F64", "F32", "F16", "BF16"}
@@ -31,7 +29,7 @@ def fetched(model: str, revision: str | None) -> Path:
     from huggingface_hub import snapshot_download
 
     copies = ("*/*", "consolidated*")  # weights in other formats
-    return Path(snapshot_download(model, revision=revision, allow_patterns=list(FILES), ignore_patterns=list(copies)))
+    return Path(snapshot_download(model, revision=revision, allow_patterns=list(LOADED), ignore_patterns=list(copies)))
 
 
 def gguf_of(folder: Path) -> str | None:

@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from infra.contract.faults import described
 
+LOADED = ("*.safetensors", "*.json", "*.model", "*.tiktoken", "*.jinja", "merges.txt", "vocab.txt")
+"""Files of a hub model's top folder that are fetched and loaded: config, tokenizer and weights, but nothing pickled."""
+
 TOLERANCE = {"float32": 1e-3, "bfloat16": 0.15}
 """Difference of a probe's log-probs, in nats, that is rounding. In float32 the largest: vLLM against transformers 2e-5.
 In bfloat16 the mean: between two ways to compute SmolLM2-135M .076, and 1.2 at a single position."""

@@ -2,17 +2,14 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import duckdb
 import typer
 
 from infra.desk.display import (
     ROWS_SHOWN,
-    complain,
+    plain_errors,
     print_answer,
     print_csv,
     print_json,
@@ -22,11 +19,10 @@ from infra.desk.display import (
     print_summary,
 )
 from infra.desk.published import published, relations, round_list, round_summary, warehouse_of
-from infra.desk.query import Limits, QueryFailed, QueryRefused, answered, answers, asked
+from infra.desk.query import Limits, answered, answers, asked
 from infra.environment import environment
 from infra.store import Store, rounds
 from infra.store.rounds import NoSuchRound
-from infra.store.s3 import StoreError
 from infra.warehouse import ask, build, first_comment, statements
 
 Campaign = Annotated[str | None, typer.Option(help="Default: that of the round that ran last.")]
@@ -58,7 +54,7 @@ def sql(
     if as_csv and as_json:
         raise typer.BadParameter("--csv or --json, not both")
     text = file.read_text() if file is not None else str(query)
-    with _plain_errors():
+    with plain_errors():
         store = Store.open(environment())
         found = published(store, campaign, round, publication_id)
         most = None if as_csv or as_json else ROWS_SHOWN + 1
@@ -80,7 +76,7 @@ def show(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Show what a round did, what it cost and what came of it. Default: the round that ran last."""
-    with _plain_errors():
+    with plain_errors():
         summary = round_summary(Store.open(environment()), campaign, round, publication_id)
     if as_json:
         print_json(summary)
@@ -94,7 +90,7 @@ def list_rounds(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list.")] = False,
 ) -> None:
     """List the rounds of all campaigns: published ones, and those whose last run failed before that."""
-    with _plain_errors():
+    with plain_errors():
         found = round_list(Store.open(environment()), campaign or "", show_all)
         if campaign and not found:
             raise NoSuchRound(f"There is no round of a campaign {campaign!r}; `cpl rounds` lists those of all.")
@@ -113,7 +109,7 @@ def remove(
     what = f"all rounds of {campaign}" if round is None else f"round {round} of {campaign}"
     if not yes:
         typer.confirm(f"Remove {what}?", abort=True)
-    with _plain_errors():
+    with plain_errors():
         gone = rounds.remove(Store.open(environment()), campaign, round)
     typer.echo(f"Removed from {campaign}: round {', '.join(map(str, gone))}")
 
@@ -132,15 +128,3 @@ def _list() -> None:
         )
     examples = [(os.path.relpath(file), first_comment(file)) for file in statements("examples")]
     print_listing(found.records(), examples)
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    """A wrong query, a missing round, a store that is down, a full disk: told in words, with exit status 1."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # who reads has enough: typer ends quietly
-    except (duckdb.Error, QueryRefused, QueryFailed, NoSuchRound, StoreError, OSError) as problem:
-        complain(problem)
-        raise typer.Exit(1) from problem

@@ -4,15 +4,20 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import duckdb
 import typer
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from infra.desk.query import QueryFailed, QueryRefused
 from infra.desk.summary import Row, headline, sections
+from infra.store.rounds import NoSuchRound
+from infra.store.s3 import StoreError
 from infra.warehouse import Answer
 
 ROWS_SHOWN = 100
@@ -34,6 +39,18 @@ def console() -> Console:
 def complain(problem: object) -> None:
     """What went wrong, in words, on standard error. They may quote a question, a model or a name in the store."""
     typer.echo(visible(str(problem)), err=True)
+
+
+@contextmanager
+def plain_errors() -> Iterator[None]:
+    """A wrong query, a missing round, a store that is down, a full disk: told in words, with exit status 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # who reads has enough: typer ends quietly
+    except (duckdb.Error, QueryRefused, QueryFailed, NoSuchRound, StoreError, OSError) as problem:
+        complain(problem)
+        raise typer.Exit(1) from problem
 
 
 def print_json(document: Any) -> None:

@@ -43,7 +43,7 @@ def start(deployment: str, parameters: dict[str, Any]) -> FlowRun:
 
 
 def follow(run: FlowRun, console: Console) -> State[Any]:
-    """Prints a line when a step starts or ends, and now and then how far it is; returns the run's final state."""
+    """Prints a line when a stage starts or ends, and now and then how far it is; returns the run's final state."""
     told: dict[UUID, _Told] = {}
     is_late = False
     with get_client(sync_client=True) as client:

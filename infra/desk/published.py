@@ -7,10 +7,6 @@ from infra.store import Ref, Store, rounds
 from infra.store.rounds import NoSuchRound, Publication
 from infra.warehouse import ask, statements
 
-STAGE = "stages."
-"""Prefix of a round manifest's inputs that are its stages (the others: the round before)."""
-
-
 def round_list(store: Store, campaign: str = "", show_all: bool = False) -> list[Row]:
     """A row a publication: campaign, round, state (published, replaced, failed), when, and what it is made of."""
     listed = [
@@ -30,7 +26,7 @@ def round_list(store: Store, campaign: str = "", show_all: bool = False) -> list
 
 def _listed(store: Store, one: Publication, state: str) -> Row:
     manifest = store.manifest(one.manifest)
-    rows = {stage: ref.rows for stage, ref in _stages(manifest.inputs).items()}
+    rows = {stage: ref.rows for stage, ref in rounds.stages_of(manifest).items()}
     title = rounds.title_of(manifest)
     return {
         "campaign": one.campaign,
@@ -88,7 +84,7 @@ def round_summary(
             f"Round {found.round} of {found.campaign} was published by an earlier version ({manifest.code}), whose "
             "tables are others: that version shows it, `cpl sql` asks it, and the round run again is shown here."
         )
-    made = {name: store.manifest(ref) for name, ref in _stages(manifest.inputs).items()}
+    made = {name: store.manifest(ref) for name, ref in rounds.stages_of(manifest).items()}
     seconds_and_runs = {name: (one.seconds, one.run_id) for name, one in made.items()}
     known = publication(manifest.facts, manifest.run_id, seconds_and_runs)
     tables = round_tables(warehouse_of(store, found), found.campaign, found.round)
@@ -108,13 +104,9 @@ def round_tables(path: Path, campaign: str, round: int) -> Tables:
     return {"counts": dict(ask(path, counted, of_round).rows)} | reports  # type: ignore[return-value] # a file each
 
 
-def _stages(inputs: dict[str, Ref]) -> dict[str, Ref]:
-    return {name.removeprefix(STAGE): ref for name, ref in inputs.items() if name.startswith(STAGE)}
-
-
 def warehouse_of(store: Store, found: Publication) -> Path:
     """Local verified copy of the DuckDB file that the round published."""
-    return store.fetch(_stages(store.manifest(found.manifest).inputs)["warehouse"], "factory.duckdb")
+    return store.fetch(rounds.stages_of(store.manifest(found.manifest))["warehouse"], "factory.duckdb")
 
 
 def relations(folder: str) -> list[str]:

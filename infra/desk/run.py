@@ -9,7 +9,7 @@ import typer
 Setting = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", help="Any field of the recipe, e.g. --set evidence.trees.c_puct=1.25 --set arms.sft.epochs=2."
+        "--set", help="Any field of the recipe, e.g. --set questions.held_out=0.2 --set evaluation.count=100."
     ),
 ]
 

@@ -36,7 +36,7 @@ def summarise(campaign: str, round: int, record: Row | None, published: Row | No
     """The summary of a round, from the record of its last run, its publication, or both.
 
     Args:
-        record: `runs/latest/<campaign>/<NNNN>.json`: run_id, state, seconds, stages, notes, error.
+        record: as `infra.store.rounds` reads it: run_id, state, seconds, stages, notes, error.
         published: the same fields, as far as the published manifests know them, with recipe and model.
         tables: of the published warehouse.
 

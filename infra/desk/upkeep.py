@@ -1,13 +1,11 @@
 """`cpl gc` and `cpl verify`: removes leftovers of the store, and checks that all published rounds are there."""
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
-from infra.desk.display import complain, visible
+from infra.desk.display import plain_errors, visible
 
 
 def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without this it is only told.")] = False) -> None:
@@ -16,7 +14,7 @@ def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without this 
     from infra.store import Store
     from infra.store.garbage import drop, leftovers
 
-    with _plain_errors():
+    with plain_errors():
         here = environment()
         store = Store.open(here)
         found = leftovers(store, here.home)
@@ -46,7 +44,7 @@ def verify(
     from infra.store import Store
     from infra.store.verify import faults
 
-    with _plain_errors():
+    with plain_errors():
         store = Store.open(environment())
         found = list(faults(store, deep))
         if drop:
@@ -60,14 +58,3 @@ def verify(
         return
     typer.echo("Run the rounds again that need it: what is missing is made again, and the rest is found done.")
     raise typer.Exit(1)
-
-
-@contextmanager
-def _plain_errors() -> Iterator[None]:
-    from infra.store.s3 import StoreError
-
-    try:
-        yield
-    except (StoreError, OSError) as problem:
-        complain(problem)
-        raise typer.Exit(1) from problem

@@ -45,7 +45,7 @@ def deploying(root: Path, environment: Mapping[str, str], logs: Path, deployed: 
 def _digest(root: Path) -> str:
     """Of everything that a deployment is made from: prefect.yaml and the code that its parameter forms come from."""
     files = [root / "prefect.yaml", Path(__file__).with_name("deploy.py")]
-    files += [*(file for folder in ("flows", "tasks") for file in (root / folder).rglob("*.*"))]
+    files += [*(file for folder in ("flows", "tasks", "infra/contract") for file in (root / folder).rglob("*.*"))]
     digest = hashlib.sha256()
     for file in sorted(file for file in files if file.suffix in {".yaml", ".toml", ".py"}):
         digest.update(f"{file}\n".encode() + file.read_bytes())

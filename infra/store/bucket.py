@@ -127,10 +127,6 @@ class Bucket:
         with self._explained(name):
             self.client.abort_multipart_upload(Bucket=self.bucket, Key=self.prefix + name, UploadId=upload)
 
-    def create(self, name: str, data: bytes) -> bool:
-        """Writes an object that must not exist yet; False when it does. Of any number of racing writers one wins."""
-        return self.put_if(name, data, {"IfNoneMatch": "*"})
-
     def swap(self, name: str, update: Callable[[bytes | None], bytes]) -> None:
         """Moves a pointer: writes `update(what is there, or None)`, and starts over when somebody else wrote since.
 

@@ -3,7 +3,6 @@
 <home>/cache/objects/<sha256>      <home>/cache/folders/<version of a stage>/<name>
 """
 
-import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from infra.contract.disk import room_in
+from infra.digest import digest
 from infra.store.manifest import StoredObject
 
 CHEAP = 64 << 20
@@ -107,9 +107,3 @@ class Cache:
         finally:
             os.close(folder)
         return target
-
-
-def digest(path: Path) -> str:
-    """sha256 (hex) of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -136,16 +136,6 @@ class Manifest(BaseModel):
         return self.model_dump_json(indent=1).encode()
 
 
-class Pointer(BaseModel):
-    """Which publication is the latest, of a round or of a campaign."""
-
-    model_config = ConfigDict(frozen=True)
-
-    campaign: str
-    round: Count
-    manifest: Ref
-
-
 def place_of(sha256: str) -> str:
     """Where in the store the object of this digest lies, whichever stages it belongs to."""
     return f"objects/{sha256}"

@@ -6,7 +6,8 @@
     runs/latest/<campaign>/<NNNN>.json                        what the round's last run did
     runs/last.json                                            the round that ran last, and the last that completed
 
-A published round is immutable; only pointers move. Every other module names rounds and knows no path.
+A published round is immutable; only pointers move. Every other module names rounds and knows no path, so all that
+reads or writes these five is here.
 
 Whoever can write to the store can write here. A damaged pointer is an error, for it stands for work. A damaged record
 counts as none. Other names are passed over. Long, for no other file may know these paths.
@@ -204,6 +205,12 @@ def next_round(store: Store, campaign: str) -> int:
 def title_of(manifest: Manifest) -> Title:
     """What a published manifest says of its round."""
     return Title.model_validate({k: v for k, v in manifest.facts.items() if k in Title.model_fields})
+
+
+def stages_of(manifest: Manifest) -> dict[str, Ref]:
+    """The stages of a published round, by name: the inputs of its manifest that are called `stages.NAME`."""
+    found = ((name.removeprefix("stages."), ref) for name, ref in manifest.inputs.items() if name.startswith("stages."))
+    return dict(found)
 
 
 def write_record(store: Store, record: Record) -> None:

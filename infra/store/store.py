@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from infra.digest import digest
 from infra.environment import Environment
 from infra.store.bucket import ATTEMPTS, Bucket, Damaged, sha256
-from infra.store.cache import Cache, digest
+from infra.store.cache import Cache
 from infra.store.conditions import prove
 from infra.store.manifest import MANIFEST, Manifest, ManifestTorn, Ref, StoredObject, place_of, read_manifest
 from infra.store.s3 import StoreDown, StoreError, code_of, connect
@@ -45,7 +46,7 @@ class Store(Bucket):
 
     @classmethod
     def open(cls, here: Environment) -> "Store":
-        """The store of the settings, verified to answer and to honour conditions; a missing bucket is created.
+        """The store of the environment, verified to answer and to honour conditions; a missing bucket is created.
 
         A process opens it once for each address and key: clients cost 0.1 s of CPU time.
 

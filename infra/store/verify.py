@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from infra.contract.faults import described
 from infra.store.garbage import READS_AT_ONCE, is_manifest, read_all
-from infra.store.manifest import Manifest, Pointer, Ref
+from infra.store.manifest import Manifest, Ref
+from infra.store.rounds import Publication
 from infra.store.s3 import StoreDown, StoreError
 from infra.store.store import Damaged, Store
 
@@ -69,7 +70,7 @@ def _follow(store: Store, name: str, needed: dict[str, set[str]]) -> Iterator[Fa
     """Notes all manifests that a pointer leads to as needed by its round."""
     campaign = name.split("/")[1]
     try:
-        pointer = Pointer.model_validate_json(store.get(name))
+        pointer = Publication.model_validate_json(store.get(name))
     except ValidationError as problem:
         yield Fault(name, f"it is no pointer: {described(problem, most=3)}", (), is_useless=True)
         return

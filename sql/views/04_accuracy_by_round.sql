@@ -53,7 +53,7 @@ select
 from evaluations
 left join paired using (campaign, round, benchmark, split, kind, model);
 
-comment on view accuracy_by_round is 'One row per evaluation, compared with the campaign''s base model, from which the SFT of every round starts.';
+comment on view accuracy_by_round is 'One row per evaluation, compared with the campaign''s base model.';
 comment on column accuracy_by_round.campaign is 'Campaign of the round.';
 comment on column accuracy_by_round.round is 'Number of the round in its campaign, from 1.';
 comment on column accuracy_by_round.benchmark is 'Name of the benchmark.';

@@ -29,7 +29,6 @@ class SearchedTree:
         self.question_id: str = tree["question_id"]
         self.method: str = tree["method"]
         self.steps: int = tree["steps"]
-        self.state: str = tree["state"]
         self.nodes = {node["node_id"]: node for node in nodes}
         self.children: dict[int, list[Row]] = {}
         for node in nodes:

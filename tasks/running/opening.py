@@ -79,25 +79,22 @@ class RoundMissing(LookupError):
 
 @dataclass(frozen=True)
 class RoundBefore:
-    """What a round starts from: the manifest that the one before published, and what it names."""
+    """What a round starts from: the manifest that the one before published, and what it names.
+
+    `policy`: the model that it ended with. `value`: the one that judges steps in the policy's place; None: the policy's
+    own V does.
+    """
 
     manifest: Ref
-    inputs: Mapping[str, Ref]
-
-    @property
-    def policy(self) -> Ref:
-        """The model that the round ended with."""
-        return self.inputs["policy"]
-
-    @property
-    def value(self) -> Ref | None:
-        """The value model that judges steps in the policy's place; None: the policy's own V does."""
-        return self.inputs.get("value")
+    policy: Ref
+    value: Ref | None
+    stages: Mapping[str, Ref]
 
     def library(self, evidence: str) -> dict[str, Ref] | None:
         """The stages whose plan steps may be offered to a search of the same name (tasks.search.library)."""
-        named = {"questions": "stages.questions", "search": f"stages.{evidence}"}
-        return {name: self.inputs[key] for name, key in named.items()} if named["search"] in self.inputs else None
+        if evidence not in self.stages:
+            return None
+        return {"questions": self.stages["questions"], "search": self.stages[evidence]}
 
 
 def round_before(title: Title) -> RoundBefore | None:
@@ -118,4 +115,4 @@ def round_before(title: Title) -> RoundBefore | None:
             f"round {title.round - 1} of campaign {title.campaign!r} was published by an earlier version "
             f"({found.code}), whose tables are others: run it again, and its models are found in the cache"
         )
-    return RoundBefore(manifest, found.inputs)
+    return RoundBefore(manifest, found.inputs["policy"], found.inputs.get("value"), rounds.stages_of(found))

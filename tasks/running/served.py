@@ -87,7 +87,7 @@ class ServedPolicy:
         priority: int,
     ) -> Written:
         """One completion of the prompt, up to and including a stop string; a lower `priority` is served first."""
-        reply = await self._complete(
+        reply = await self.complete(
             self.asked(prompt_ids),
             shared=len(self.prefix),
             n=1,
@@ -108,7 +108,9 @@ class ServedPolicy:
         except EngineError as problem:
             raise PolicyError(str(problem), problem.spent) from problem
 
-    async def _complete(self, prompt_ids: Sequence[int], **options: Any) -> Reply:
+    async def complete(self, prompt_ids: Sequence[int], **options: Any) -> Reply:
+        """The engine's reply to a whole prompt (infra.engine.client has the options); its errors as a search knows
+        them."""
         try:
             return await self.engine.complete(prompt_ids, **options)
         except PromptTooLong as problem:
@@ -137,7 +139,7 @@ class SearchPolicy:
         ending = self.served.encode(PLAN_OPEN) if draw.reflects else []
         reflecting = draw.reflects or draw.hint is not None
         steps = self.settings.max_depth if draw.to_the_end else 1
-        reply = await self.served._complete(
+        reply = await self.served.complete(
             self.served.asked([*state_ids, *given], reflecting=reflecting),
             shared=len(self.served.reflection_prefix if reflecting else self.served.prefix),
             n=draw.n,

@@ -1,7 +1,7 @@
 """What a stage of the round is: a Prefect task that turns references into a committed stage (design D5, D6).
 
-    @stage("lessons", version=1)
-    def choose(workplace: Workplace, name: str, trees: dict[str, Ref], policy: Ref, rule: Rule) -> int: ...
+    @stage("questions", version=4)
+    def sample_questions(workplace: Workplace, round: int, content: str, settings: Questions) -> int: ...
 
 Called in a flow without `workplace`, it returns the stage's `Ref`. The cache key is the stage's name, its version and
 the digests of its inputs. So equal work is done once, across runs, rounds and campaigns. The manifest in the store is

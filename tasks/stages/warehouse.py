@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from infra.store import Manifest, Ref, Store
+from infra.store import Manifest, Ref, Store, rounds
 from infra.store.rounds import Title
 from infra.warehouse import ParquetSource, build, check
 from tasks.recipe import Recipe
@@ -21,20 +21,23 @@ class RuleBroken(RuntimeError):
 
 @stage("warehouse", version=4)
 def build_warehouse(
-    workplace: Workplace, title: Title, recipe: Recipe, stages: dict[str, Ref], previous: Ref | None
+    workplace: Workplace, title: Title, recipe: Recipe, stages: dict[str, Ref], policy: Ref, previous: Ref | None
 ) -> int:
-    """The campaign so far as one DuckDB file, built by `sql/` and checked: any broken rule fails the round."""
+    """The campaign so far as one DuckDB file, built by `sql/` and checked: any broken rule fails the round.
+
+    `policy`: the model that the next round searches with.
+    """
     manifests = {name: workplace.store.manifest(ref) for name, ref in stages.items()}
     seconds = sum(manifest.seconds for manifest in manifests.values())
     workplace.write("rounds", _round_row(workplace, title, recipe, seconds))
     workplace.write("stages", _stage_rows(stages, manifests))
-    workplace.write("models", _model_rows(recipe, stages, manifests))
+    workplace.write("models", _model_rows(recipe, stages, manifests, policy))
     workplace.write("artifacts", _artifact_rows(workplace.store, stages, manifests))
     own = {table: [workplace.folder / f"{table}.parquet"] for table in ("rounds", "stages", "models", "artifacts")}
     sources = _sources(title.campaign, title.round, own | _parquet_files(workplace.store, stages))
     while previous is not None:
         earlier = workplace.store.manifest(previous)
-        files = _parquet_files(workplace.store, {k: v for k, v in earlier.inputs.items() if k.startswith("stages.")})
+        files = _parquet_files(workplace.store, rounds.stages_of(earlier))
         for table, found in _sources(earlier.facts["campaign"], earlier.facts["round"], files).items():
             sources.setdefault(table, []).extend(found)
         previous = earlier.inputs.get("previous")
@@ -76,9 +79,12 @@ def _stage_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
     )
 
 
-def _model_rows(recipe: Recipe, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:
+def _model_rows(
+    recipe: Recipe, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest], policy: Ref
+) -> pl.DataFrame:
     """The base model and the arms that were trained, in the recipe's order."""
     models = [name for name in ("base", *recipe.arms) if name in stages]
+    is_next = next((name for name in models if stages[name].sha256 == policy.sha256), None)
     rows = []
     for ordinal, name in enumerate(models):
         arm, manifest = recipe.arms.get(name), manifests[name]
@@ -94,7 +100,7 @@ def _model_rows(recipe: Recipe, stages: Mapping[str, Ref], manifests: Mapping[st
                 "parent": (parents or ["previous"])[0] if start else None,
                 "same_as": same[0] if same else None,
                 "is_policy": arm is None or arm.loss.makes_policy,
-                "is_next": name == next((one for one in recipe.next.policy if one in models), None),
+                "is_next": name == is_next,
                 "lesson": arm and arm.lesson,
                 "loss": arm and arm.loss.model_dump_json(exclude_defaults=True),
                 "updates": manifest.facts.get("updates", 0),

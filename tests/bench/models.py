@@ -9,7 +9,7 @@ from tasks.stages.model import locate
 
 
 def prepared(name: str, folder: Path) -> Path:
-    """The model folder that the step `model` would make of this name (see `tasks.stages.model.locate`)."""
+    """The model folder that the stage `model` would make of this name (see `tasks.stages.model.locate`)."""
     source = locate(name)
     output = folder / f"{Path(name).name}-{source.digest[:12]}"
     if not (output / "summary.json").exists():

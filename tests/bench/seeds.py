@@ -19,13 +19,21 @@ from flows.parameters import BY_MODEL, chosen
 from tests.bench.report import deviation
 
 CPL = Path(sys.executable).parent / "cpl"
+RECIPE = chosen(BY_MODEL, "micro").plain()
+SHUFFLED = ["questions"] + [
+    f"{part}.{name}"
+    for part, named in (("evidence", RECIPE.evidence), ("lessons", RECIPE.lessons), ("arms", RECIPE.arms))
+    for name, settings in named.items()
+    if "seed" in type(settings).model_fields
+]
+"""What of the recipe is drawn by a seed; the benchmarks' questions stay."""
 
 
 def round(seed: int) -> dict[str, Any]:
     """The summary of the round of this seed; found if it is published already."""
     campaign = f"seed-{seed}"
-    words = [word for field in shuffled() for word in ("--set", f"{field}={seed}")]
-    subprocess.run([CPL, "round", "--campaign", campaign, "--round", "1", "--repeat", str(seed), *words], check=True)
+    seeds = [word for part in SHUFFLED for word in ("--set", f"{part}.seed={seed}")]
+    subprocess.run([CPL, "round", "--campaign", campaign, "--round", "1", "--repeat", str(seed), *seeds], check=True)
     shown = subprocess.run(
         [CPL, "show", "1", "--campaign", campaign, "--json"], check=True, capture_output=True, text=True
     )

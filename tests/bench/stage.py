@@ -1,4 +1,4 @@
-"""The stage `search` without engine, store and Prefect: the product's own step, driver, parts and tables."""
+"""The stage `search` without engine, store and Prefect: the product's own driver, parts and tables."""
 
 import hashlib
 import logging
@@ -97,7 +97,7 @@ class _Scripted(ServedPolicy):
     def account(self) -> str:
         return ""
 
-    def use(self, step: str, questions: int) -> pl.DataFrame:
+    def use(self, stage: str, questions: int) -> pl.DataFrame:
         return frame("engine_use", [])
 
 

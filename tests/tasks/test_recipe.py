@@ -93,6 +93,8 @@ WRONG = [
     ("{ nll = 1.0, value = 0.1 }", "{ value = 0.1 }", 40, "next.policy: sft learns a value alone"),
     ('rule = "siblings"', 'rule = "siblings"\nmin_outcomes = -1', 16, "lessons.pairs.min_outcomes: Input should be"),
     ("[arms.control]", "[arms.trees]", 5, "trees: the name is taken"),
+    ("[arms.control]", "[arms.evaluate_sft]", 30, "evaluate_sft: the name is taken"),
+    ('like = "apo"', 'like = "apo"\nepochs = 2', 35, "arms.control.epochs: it learns from as many sequences as apo"),
 ]
 
 
@@ -171,7 +173,13 @@ def test_v_is_ranked_of_arms_that_learnt_it_or_start_from_one_that_did(tmp_path:
 def test_another_repeat_is_one_of_all_that_sample(tmp_path: Path) -> None:
     again = read(tmp_path).repeated(3)
     assert {one.repeat for one in again.evidence.values()} == {again.evaluation.repeat} == {3}
-    assert again.repeated(0) == read(tmp_path)
+    assert again.repeated(0) == again
+
+
+def test_a_search_that_is_repeated_by_its_recipe_is_so_in_every_repeat(tmp_path: Path) -> None:
+    tries = {"evidence": {"tries": {"repeat": 2}}}
+    made = [read(tmp_path, changes=tries).repeated(repeat) for repeat in (0, 1)]
+    assert [[one.repeat for one in recipe.evidence.values()] for recipe in made] == [[2, 0], [3, 1]]
 
 
 def test_the_example_is_what_toml_says() -> None:

@@ -1,4 +1,4 @@
-"""What a setting changes: the key of its own step, and nothing that it does not say."""
+"""What a setting changes: the key of its own stage, and nothing that it does not say."""
 
 import asyncio
 
@@ -14,9 +14,9 @@ SAMPLED = [Search, Evaluation]
 
 @pytest.mark.parametrize("settings", SAMPLED)
 def test_another_repeat_is_another_stage(settings: type[StageSettings]) -> None:
-    keys = {cache_key("step", 1, {"settings": settings.model_validate({"repeat": repeat})}) for repeat in (0, 1, 2)}
+    keys = {cache_key("stage", 1, {"settings": settings.model_validate({"repeat": repeat})}) for repeat in (0, 1, 2)}
     assert len(keys) == 3
-    assert cache_key("step", 1, {"settings": settings()}) in keys
+    assert cache_key("stage", 1, {"settings": settings()}) in keys
 
 
 @pytest.mark.parametrize("settings", SAMPLED)

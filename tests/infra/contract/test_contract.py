@@ -26,12 +26,6 @@ def imported(folder: str) -> Iterator[str]:
                 yield node.module or ""
 
 
-def test_trainers_import_the_contract_and_nothing_else_of_the_factory() -> None:
-    factory = {module for module in imported("trainers") if module.split(".")[0] in ("flows", "tasks", "sql", "infra")}
-    assert factory
-    assert all(module.startswith("infra.contract") for module in factory), factory
-
-
 def test_the_contract_imports_pydantic_alone() -> None:
     others = {module for module in imported("infra/contract") if module.split(".")[0] not in sys.stdlib_module_names}
     assert "pydantic" in others

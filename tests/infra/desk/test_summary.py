@@ -45,7 +45,7 @@ def evaluation(
 
 
 TABLES: Tables = {
-    "counts": {"questions": 300, "step_pairs": 1200},
+    "counts": {"questions": 300, "preferences": 1200},
     "models": [trained("base"), trained("sft", same_as="base"), trained("step_apo")],
     "evaluations": [evaluation("base"), evaluation("base", "add"), evaluation("step_apo", accuracy=0.75)],
     "comparisons": [
@@ -122,7 +122,7 @@ def test_state_seconds_and_cached_are_those_of_the_last_run() -> None:
     assert (summary["recipe"], summary["model"]) == ("cpl-micro", "micro")
     assert summary["stages"] == RECORD["stages"]
     assert summary["notes"] == ["No pair was found."]
-    assert summary["counts"]["step_pairs"] == 1200
+    assert summary["counts"]["preferences"] == 1200
 
 
 def test_evaluations_hold_all_questions_and_by_kind_the_rest() -> None:

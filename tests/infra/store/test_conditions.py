@@ -107,6 +107,6 @@ def test_a_server_that_honours_them_is_proved_once(stand_in: StandIn, tmp_path: 
 @pytest.mark.integration
 def test_the_stacks_own_server_honours_them(store: Store) -> None:
     assert [name.split("/")[0] for name in store.names("")] == ["conditions"]
-    assert store.create("once", b"1")
-    assert not store.create("once", b"2")
+    assert store.put_if("once", b"1", {"IfNoneMatch": "*"})
+    assert not store.put_if("once", b"2", {"IfNoneMatch": "*"})
     commit(store, "search", "k")

@@ -181,7 +181,7 @@ def test_of_eight_racing_creates_one_wins(store: Store) -> None:
 
         def create(writer: int, name: str = f"race/{attempt}", gate: threading.Barrier = gate) -> bool:
             gate.wait()
-            return store.create(name, str(writer).encode())
+            return store.put_if(name, str(writer).encode(), {"IfNoneMatch": "*"})
 
         with ThreadPoolExecutor(8) as pool:
             won = list(pool.map(create, range(8)))

@@ -40,7 +40,7 @@ class Histories(RuleBasedStateMachine):
 
     @rule(key=KEYS, payload=PAYLOADS)
     def make(self, key: str, payload: bytes) -> None:
-        """A step that runs to its end: it finds its stage, or commits one."""
+        """A stage that runs to its end: it finds its stage, or commits one."""
         item = self.store.add("trees", payload)
         self._heal(payload)
         ref = self.store.commit(manifest("search", key, [item]))

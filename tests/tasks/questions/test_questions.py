@@ -371,7 +371,7 @@ def test_overlap_with_a_benchmark_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(
         ContaminatedQuestions, match=r"1 of 2 questions occur in the benchmark exam: mine/train/\w+ \('What"
     ):
-        draw(source, count=2, seed=1, held_out=0, benchmarks={"exam": exam})
+        refuse_overlap(draw(source, count=2, seed=1, held_out=0).frame, {"exam": exam})
     refuse_overlap(load(source).filter(pl.col("question") == "c?"), {"exam": exam})
 
 
@@ -388,7 +388,8 @@ def test_another_sign_is_no_overlap(tmp_path: Path) -> None:
 def test_micro_training_questions_are_in_no_benchmark() -> None:
     names = ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations")
     benchmarks = {name: load_benchmark(name, count=50, seed=7, source="micro").frame for name in names}
-    drawn = draw("micro", count=100, seed=1, held_out=0.1, benchmarks=benchmarks)
+    drawn = draw("micro", count=100, seed=1, held_out=0.1)
+    refuse_overlap(drawn.frame, benchmarks)
     assert drawn.frame.height == 100
     assert [benchmarks[name]["split"][0] for name in names] == ["in_domain"] + ["out_of_domain"] * 3
 

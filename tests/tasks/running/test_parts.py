@@ -214,7 +214,7 @@ def test_a_part_of_no_item_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_parts_of_other_code_are_used_and_a_note_says_so(tmp_path: Path) -> None:
-    """A retry after an upgrade keeps hours of work; where a step's output changes, its version and so its key does."""
+    """A retry after an upgrade keeps hours of work; where a stage's output changes, its version and so its key does."""
     before = LocalStage(tmp_path, code="0.1.0+old")
     do(before, Worker(), "ab")
     after, work = LocalStage(tmp_path, code="0.1.0+new"), Worker()

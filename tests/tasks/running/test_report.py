@@ -26,7 +26,7 @@ SUMMARY: dict[str, Any] = {
     "model": "micro",
     "seconds": 12.5,
     "stages": [{"stage": "search", "seconds": 3.0, "cached": False}],
-    "counts": {"step_pairs": 1234},
+    "counts": {"preferences": 1234},
     "models": [
         {"model": "base", "same_as": None, "uri": "s3://cpl/a"},
         {"model": "sft", "same_as": None, "uri": "s3://cpl/b"},
@@ -46,7 +46,7 @@ def test_the_page_begins_with_the_notes_and_tells_scores_counts_and_places() -> 
     assert page.startswith("# Round 2 of mine: completed in 12.5 s (cpl-micro, micro)")
     order = [
         page.index(text)
-        for text in ("Two \\| rows", "data:image/svg", "| micro/test |", "| step_pairs | 1,234 |", "s3://cpl/b")
+        for text in ("Two \\| rows", "data:image/svg", "| micro/test |", "| preferences | 1,234 |", "s3://cpl/b")
     ]
     assert order == sorted(order)
     assert "--campaign mine --round 2" in page

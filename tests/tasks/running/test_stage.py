@@ -1,4 +1,4 @@
-"""A step that two runs need at once is done once; on a full disk it is told in words, and a retry completes."""
+"""A stage that two runs need at once is done once; on a full disk it is told in words, and a retry completes."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tests.tasks.running.local_stage import LocalStage
 
-LOG = logging.getLogger("steps")
+LOG = logging.getLogger("stages")
 
 
 @stage("make_squares", version=1)
@@ -30,7 +30,7 @@ def make_squares(workplace: Workplace, count: int) -> int:
 
 
 @pytest.mark.integration
-def test_a_step_on_a_full_disk_names_the_file_and_its_retry_completes(store: Store, tmp_path: Path) -> None:
+def test_a_stage_on_a_full_disk_names_the_file_and_its_retry_completes(store: Store, tmp_path: Path) -> None:
     table = tmp_path / "home" / "work" / "make_squares" / make_squares.key(3) / "squares.parquet"
     table.parent.mkdir(parents=True)
     table.symlink_to("/dev/full")
@@ -46,7 +46,7 @@ def test_a_step_on_a_full_disk_names_the_file_and_its_retry_completes(store: Sto
 
 
 @pytest.mark.integration
-def test_of_two_runs_of_a_step_one_waits_and_finds_it_done(store: Store) -> None:
+def test_of_two_runs_of_a_stage_one_waits_and_finds_it_done(store: Store) -> None:
     """They are threads here: a lock on an open file keeps them apart as it does processes."""
     begun, waited = threading.Event(), threading.Event()
     made = []
@@ -64,7 +64,7 @@ def test_of_two_runs_of_a_step_one_waits_and_finds_it_done(store: Store) -> None
             if "waiting for process" in record.getMessage():
                 waited.set()
 
-    log = logging.Logger("steps")
+    log = logging.Logger("stages")
     log.addHandler(Log())
     with ThreadPoolExecutor() as threads:
         first = threads.submit(make_slowly.run, {}, store, log)
@@ -128,7 +128,7 @@ def test_a_stage_whose_payload_was_lost_is_made_again(store: Store, caplog: pyte
         (ValueError("a defect"), False),
     ],
 )
-def test_a_step_is_tried_again_after_what_may_pass(problem: Exception, is_tried_again: bool) -> None:
+def test_a_stage_is_tried_again_after_what_may_pass(problem: Exception, is_tried_again: bool) -> None:
     failed: State[Exception] = Failed(data=problem)
     assert tasks.running.stage._may_pass(None, None, failed) is is_tried_again
     assert tasks.running.stage._run.retry_condition_fn is tasks.running.stage._may_pass

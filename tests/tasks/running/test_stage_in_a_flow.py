@@ -1,4 +1,4 @@
-"""A step as Prefect runs it: its manifest is the only cache, and nothing that the store holds is ever unpickled."""
+"""A stage as Prefect runs it: its manifest is the only cache, and nothing that the store holds is ever unpickled."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,7 +55,7 @@ def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         yield environment
 
 
-def test_a_step_that_is_done_is_told_as_cached_and_prefect_keeps_no_result(
+def test_a_stage_that_is_done_is_told_as_cached_and_prefect_keeps_no_result(
     store: Store, prefect: dict[str, str], tmp_path: Path
 ) -> None:
     kept = tmp_path / "results"

@@ -190,7 +190,7 @@ def test_an_answer_that_can_not_be_decided_is_not_solved_and_is_told_apart() -> 
 @pytest.mark.parametrize("decoding", ["greedy", "best_of_n"])
 def test_a_question_whose_request_failed_is_neither_right_nor_wrong(decoding: Any) -> None:
     class Gone(Sampling):
-        async def _complete(self, prompt_ids: list[int], **about: Any) -> Reply:
+        async def complete(self, prompt_ids: list[int], **about: Any) -> Reply:
             raise PolicyError("the engine is gone")
 
         async def write(self, prompt_ids: list[int], **about: Any) -> Written:
@@ -226,7 +226,7 @@ class Sampling:
         assert not reflecting
         return state_ids
 
-    async def _complete(self, prompt_ids: list[int], *, n: int, **about: Any) -> Reply:
+    async def complete(self, prompt_ids: list[int], *, n: int, **about: Any) -> Reply:
         self.drawn.append(n)
         self.told.append(about)
         here = self.said["".join(map(chr, prompt_ids))]
@@ -435,7 +435,7 @@ def test_siblings_are_compared_pair_by_pair() -> None:
 
 
 def test_a_figure_of_the_same_steps_is_the_same_every_time() -> None:
-    """Who draws others for the bootstrap gives every round other figures, and raises the step's version."""
+    """Who draws others for the bootstrap gives every round other figures, and raises the stage's version."""
     names = [f"q{number}" for number in range(9)]
     ranked = [Ranked(name, name, 0, "plan", outcome, 0.5, []) for name in names for outcome in (0.5, -0.5)]
     found = sibling_auc(ranked, np.array([place * 7 % 5 for place in range(18)]))

@@ -14,7 +14,6 @@ from huggingface_hub.hf_api import ModelInfo
 import tasks.stages.model
 from tasks.questions.places import HubUnreachable
 from tasks.stages.model import BaseModelSource, ModelNotFound, locate, prepare_model
-from trainers import checkpoint
 
 FIRST, SECOND = "a3f1c0d2e4b5968778695a4b3c2d1e0f12345678", "b7e2d1c3f5a6079889706b5c4d3e2f1023456789"
 
@@ -111,8 +110,7 @@ def test_a_folder_is_the_same_model_by_every_path(tmp_path: Path, monkeypatch: p
     assert prepare_model.key(*locate("m")) != prepare_model.key(*spelled[0])
 
 
-def test_what_is_fetched_of_the_hub_is_what_the_digest_knows(tmp_path: Path) -> None:
-    assert tasks.stages.model.LOADED == checkpoint.FILES
+def test_an_adapter_alone_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "adapter_config.json").write_text("{}")
     with pytest.raises(ModelNotFound, match="an adapter alone: merge it"):
         locate(str(tmp_path))

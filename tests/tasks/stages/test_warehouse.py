@@ -38,14 +38,15 @@ def manifest(name: str, weights: str, **inputs: Ref) -> Manifest:
 METHOD = Recipe.read(RECIPES / "cpl-micro.toml")
 
 
-def rows(**manifests: Manifest) -> list[dict[str, Any]]:
+def rows(policy: str = "base", /, **manifests: Manifest) -> list[dict[str, Any]]:
     stages = {name: stage(name) for name in manifests}
-    return _model_rows(METHOD, stages, manifests).to_dicts()
+    return _model_rows(METHOD, stages, manifests, stage(policy)).to_dicts()
 
 
 def test_a_model_comes_from_what_its_training_was_given() -> None:
     """In the order of the recipe, whatever else the round is made of."""
     made = rows(
+        "step_apo",
         pairs=manifest("pairs", "-"),
         step_apo=manifest("step_apo", "c", start=stage("sft"), lesson=stage("pairs")),
         base=manifest("base", "a"),
@@ -74,6 +75,7 @@ def test_a_model_comes_from_what_its_training_was_given() -> None:
 
 def test_without_its_start_an_arm_comes_from_the_policy_of_the_round_before() -> None:
     made = rows(
+        "step_apo of the last round",
         base=manifest("base", "a"),
         step_dpo=manifest("step_dpo", "c", start=stage("step_apo of the last round"), lesson=stage("pairs")),
     )
@@ -81,9 +83,10 @@ def test_without_its_start_an_arm_comes_from_the_policy_of_the_round_before() ->
     assert not any(row["is_next"] for row in made)
 
 
-def test_the_next_policy_is_the_first_that_was_trained() -> None:
-    made = rows(base=manifest("base", "a"), sft=manifest("sft", "b", start=stage("base")))
-    assert [row["model"] for row in made if row["is_next"]] == ["sft"]
+def test_the_next_policy_is_the_one_that_was_chosen_the_base_too_where_nothing_was_learnt() -> None:
+    both = {"base": manifest("base", "a"), "sft": manifest("sft", "b", start=stage("base"))}
+    for policy in both:
+        assert [row["model"] for row in rows(policy, **both) if row["is_next"]] == [policy]
 
 
 def test_a_model_whose_weights_another_has_is_said_to_be_the_same() -> None:

@@ -26,7 +26,7 @@ comment on column models.sha256 is 'Digest of that manifest: the version of the 
 comment on column models.parent is 'Model of this table that its training started from, or previous: the policy of the round before; null for base.';
 comment on column models.same_as is 'Model of this round, before it, whose weights are the same bytes: its training changed nothing, and it is not scored as if it were new; null where the weights are its own.';
 comment on column models.is_policy is 'It is asked for steps and answers; false: a value model, of which only V is asked.';
-comment on column models.is_next is 'The policy that the next round searches with.';
+comment on column models.is_next is 'The policy that the next round searches with; no model of a round that learnt nothing after the first.';
 comment on column models.lesson is 'Lesson of the recipe that it learnt; null for base.';
 comment on column models.loss is 'Weights of the terms of its loss, as JSON; null for base.';
 comment on column models.updates is 'Updates of its training.';
