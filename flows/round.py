@@ -93,7 +93,7 @@ def cpl(
             name: run.keep(name, choose(name, {one: trees[one] for one in rule.evidence}, policy, rule))
             for name, rule in method.lessons.items()
         }
-        models = teach(method, run, lessons, base, policy)
+        models = teach(method, run, lessons, base, policy, judge)
 
         for name in scored(method, models, run.notes):
             guide = models.next_value if method.evaluation.decoding != "greedy" else None
@@ -103,9 +103,8 @@ def cpl(
             run.keep(f"rank_values_{name}", rank_values(models.made[name], name, held_out))
 
         before = previous.manifest if previous else None
-        value = models.next_value or (judge if method.next.value else None)
         run.keep("warehouse", build_warehouse(title, method, dict(run.stages), models.next_policy, before))
-        published = publish(title, dict(run.stages), models.next_policy, before, run.notes, value)
+        published = publish(title, dict(run.stages), models.next_policy, before, run.notes, models.next_value)
         point_to(title, published)
     show_result(title)
     return published
@@ -119,8 +118,13 @@ class Models(NamedTuple):
     next_value: Ref | None
 
 
-def teach(method: Recipe, run: RoundRun, lessons: Mapping[str, Ref], base: Ref, policy: Ref) -> Models:
-    """Every arm in turn learns its lesson; one whose lesson holds nothing for its loss is left out, with a note."""
+def teach(
+    method: Recipe, run: RoundRun, lessons: Mapping[str, Ref], base: Ref, policy: Ref, judge: Ref | None = None
+) -> Models:
+    """Every arm in turn learns its lesson; one whose lesson holds nothing for its loss is left out, with a note.
+
+    `policy`, `judge`: what this round searched with. The next one does, too, where nothing else was learnt.
+    """
     made = {"base": base}
     for name, arm in method.arms.items():
         needed = [arm] if arm.like is None else [arm, method.arms[arm.like]]
@@ -136,7 +140,7 @@ def teach(method: Recipe, run: RoundRun, lessons: Mapping[str, Ref], base: Ref, 
     next_policy = first(method.next.policy)
     if method.next.policy and next_policy is None:
         run.notes.append("Nothing was learnt that the next round could search with: the policy stays what it was.")
-    return Models(made, next_policy or policy, first(method.next.value))
+    return Models(made, next_policy or policy, first(method.next.value) or (judge if method.next.value else None))
 
 
 def matched(method: Recipe, name: str, lessons: Mapping[str, Ref]) -> Training:
@@ -150,10 +154,10 @@ def matched(method: Recipe, name: str, lessons: Mapping[str, Ref]) -> Training:
 
 
 def sequences(lesson: Ref, loss: Loss) -> int:
-    """Of one pass of a loss over a lesson; a preference is two."""
+    """Of one pass of a loss over a lesson; a preference is two. Of imitations, every row has a target of V."""
     if loss.prefer:
         return 2 * lesson.rows
-    return lesson.counts["imitated"] if loss.nll else lesson.counts["value_targets"]
+    return lesson.counts["imitated"] if loss.nll else lesson.rows
 
 
 def scored(method: Recipe, models: Models, notes: list[str]) -> Iterable[str]:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from infra.desk.summary import NO_TABLES, Row, Tables, publication, summarise
-from infra.store import Ref, Store, rounds
+from infra.store import Store, rounds
 from infra.store.rounds import NoSuchRound, Publication
 from infra.warehouse import ask, statements
+
 
 def round_list(store: Store, campaign: str = "", show_all: bool = False) -> list[Row]:
     """A row a publication: campaign, round, state (published, replaced, failed), when, and what it is made of."""

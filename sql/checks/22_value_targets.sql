@@ -1,4 +1,4 @@
--- A value target sits on the last token of a step of its path, is that step's Q, and a trajectory ended below each (those of stepwise search are no nodes); no step has two in a lesson, and a plan step under a hint has none.
+-- A value target sits on the last token of a step of its path, is that step's Q (in trees with hints the mean of what ended below it without), and a trajectory ended below each (those of stepwise search are no nodes); no step has two in a lesson, and a plan step under a hint has none.
 with targets as (
     select
         campaign,
@@ -14,6 +14,24 @@ with targets as (
     where root.parent_id is null
 ),
 
+reflecting as (
+    select distinct campaign, round, tree_id, method
+    from trees
+    where method = 'reflect'
+),
+
+unhinted as (
+    select campaign, round, tree_id, node_id, sum(visits * reward) / sum(visits) as q
+    from (
+        select nodes.campaign, nodes.round, nodes.tree_id, unnest(paths.path) as node_id, nodes.visits, nodes.reward
+        from nodes
+        semi join reflecting using (campaign, round, tree_id)
+        inner join tree_paths as paths using (campaign, round, tree_id, node_id)
+        where nodes.reward is not null and nodes.origin <> 'hint'
+    )
+    group by all
+),
+
 steps as (
     select
         campaign,
@@ -21,10 +39,12 @@ steps as (
         tree_id,
         paths.node_id,
         tokens - 1 as position,
-        nodes.q,
+        if(reflecting.method is not null and nodes.kind = 'plan', unhinted.q, nodes.q) as q,
         nodes.kind = 'plan' and nodes.origin = 'hint' as is_hinted,
     from tree_paths as paths
     inner join nodes using (campaign, round, tree_id, node_id)
+    left join reflecting using (campaign, round, tree_id)
+    left join unhinted using (campaign, round, tree_id, node_id)
 ),
 
 -- What ends a path that is known: a terminal, or a step with terminals below that teach nothing (malformed ones).

@@ -31,4 +31,4 @@ comment on column imitations.completion_ids is 'Token ids of all actions from th
 comment on column imitations.prompt is 'Text of the question.';
 comment on column imitations.completion is 'Text of all actions from the question to the leaf.';
 comment on column imitations.value_positions is 'Index into completion_ids, from 0, of the last token of each step whose value is trained here.';
-comment on column imitations.value_targets is 'What V should be there, in [-1, 1], in the same order: Q of the step, if a trajectory ended below it that was not told the answer.';
+comment on column imitations.value_targets is 'What V should be there, in [-1, 1], in the same order: Q of the step, if a trajectory ended below it that was not told the answer; those that were do not count.';

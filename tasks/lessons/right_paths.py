@@ -5,9 +5,9 @@ distinct ones a question, chosen by a seed; a path of a later tree (stepwise sea
 tree's prompt. Training may start from the base model in every round, so what the policy knows and is not shown would be
 lost: where one evidence has no right path of a question, for none was found or sought there, those of the next are.
 
-Targets of V are the tree Q of every visited step that has an outcome, each exactly once, while CPL repeats a shared
-step in every path through it and so weighs it by its number of leaves. They are those of the first evidence that
-searched the question; a path that is imitated from another brings its own.
+Targets of V are the tree Q, less what followed under a hint, of every visited step that has an outcome. Each is there
+exactly once, while CPL repeats a shared step in every path through it and so weighs it by its number of leaves. They
+are those of the first evidence that searched the question; a path that is imitated from another brings its own.
 """
 
 import random
@@ -68,7 +68,7 @@ def _row(question: Row, path: Path, weight: float, ending: list[int], targeted: 
         if node["node_id"] in tree.outcomes and (key := (tree.tree_id, node["node_id"])) not in targeted:
             targeted.add(key)
             positions.append(end - 1)
-            targets.append(node["q"])
+            targets.append(tree.target(node))
     return {
         "example_id": f"{tree.tree_id}/{leaf['node_id']}",
         "tree_id": tree.tree_id,

@@ -67,6 +67,11 @@ class SearchedTree:
         steps = [node["node_id"] for node in visited if node["node_id"] in counts]
         return {step: Outcome(totals[step] / counts[step], counts[step]) for step in steps}
 
+    def target(self, step: Row) -> float:
+        """What V should say of a step that has an outcome: the tree's Q, less what followed under a hint."""
+        q: float = step["q"]
+        return self.outcomes[step["node_id"]].mean if self.method == "reflect" else q
+
     @property
     def unknown(self) -> int:
         """Visited steps of which nothing is known: without an outcome."""

@@ -17,7 +17,7 @@ from tasks.running.workplace import Workplace
 from tasks.settings import RightPaths, Rule, Siblings
 
 
-@stage("lessons", version=1, task_run_name="lessons-{name}")
+@stage("lessons", version=2, task_run_name="lessons-{name}")
 def choose(workplace: Workplace, name: str, trees: dict[str, Ref], policy: Ref, rule: Rule) -> int:
     """The lesson `name`: table `imitations` or `preferences`, whichever the rule gives.
 

@@ -21,7 +21,7 @@ from tasks.search.grow import Task, grow
 from tasks.search.library import Library
 from tasks.settings import Search
 
-VERSION = 10
+VERSION = 11
 """Of the stage *search*, in one run or in shards (tasks.stages.search_in_shards)."""
 
 ENDS = ["tree_id", "kind", "origin", "visits", "reward"]
@@ -103,7 +103,7 @@ def pass_rates(trees: pl.DataFrame, nodes: pl.DataFrame) -> dict[str, float]:
     One under a hint was told the answer: that it is right says nothing of the policy. A failed tree tells nothing.
     """
     ended = nodes.filter(pl.col("reward").is_not_null(), origin=Origin.POLICY)
-    known = trees.filter(pl.col("state") != "failed").join(ended, on="tree_id")
+    known = trees.filter(pl.col("state") != "failed").select("question_id", "tree_id").join(ended, on="tree_id")
     right = (pl.col("visits") * (pl.col("reward") > 0)).sum() / pl.col("visits").sum()
     return dict(known.group_by("question_id").agg(right).iter_rows())
 

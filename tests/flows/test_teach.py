@@ -19,7 +19,7 @@ def ref(name: str, rows: int = 0, **counts: int) -> Ref:
     return Ref(uri=f"s3://cpl/{name}/manifest.json", sha256=digest, rows=rows, counts=counts)
 
 
-BASE, BEFORE = ref("base"), ref("policy of the last round")
+BASE, BEFORE, JUDGE = ref("base"), ref("policy of the last round"), ref("value model of the last round")
 METHOD = Recipe.read(RECIPES / "cpl-micro.toml")
 PATHS, PAIRS = ref("paths", 400, imitated=40, value_targets=300), ref("pairs", 60, plan_pairs=50)
 
@@ -37,7 +37,7 @@ class Factory:
         return ref(name)
 
     def teach(self, method: Recipe = METHOD, paths: Ref = PATHS, pairs: Ref = PAIRS) -> Models:
-        return teach(method, self.run, {"paths": paths, "pairs": pairs}, BASE, BEFORE)
+        return teach(method, self.run, {"paths": paths, "pairs": pairs}, BASE, BEFORE, JUDGE)
 
 
 @pytest.fixture
@@ -92,9 +92,22 @@ def test_without_pairs_the_next_policy_is_sft_and_its_control_has_nothing_to_mat
 
 def test_without_anything_to_learn_all_stays_as_it_was(factory: Factory) -> None:
     empty = ref("paths", 0, imitated=0, value_targets=0)
-    assert factory.teach(paths=empty, pairs=ref("pairs", 0)) == ({"base": BASE}, BEFORE, None)
+    assert factory.teach(paths=empty, pairs=ref("pairs", 0)) == ({"base": BASE}, BEFORE, JUDGE)
     assert factory.given == {}
     assert "the policy stays what it was" in factory.run.notes[-1]
+
+
+def test_a_method_without_a_value_model_goes_on_without(factory: Factory) -> None:
+    method = METHOD.model_copy(update={"next": METHOD.next.model_copy(update={"value": ()})})
+    assert factory.teach(method).next_value is None
+
+
+def test_a_control_of_a_value_model_learns_from_as_many_paths(factory: Factory) -> None:
+    """And not for each of the targets on them."""
+    value = METHOD.arms["value"]
+    imitating = METHOD.arms["sft"].model_copy(update={"like": "value"})
+    factory.teach(METHOD.model_copy(update={"arms": {"value": value, "sft": imitating}}))
+    assert factory.given["sft"][2].epochs * 40 == 400 * value.epochs
 
 
 def test_values_alone_and_models_that_did_not_change_are_not_scored() -> None:

@@ -142,6 +142,18 @@ OTHER_BREAKS = {
         "update imitations set value_positions = [1, 3], value_targets = [1, 1]",
         {"22_value_targets"},
     ),
+    "a target that rests on what followed under a hint": (
+        """
+        update nodes set parent_id = 1, depth = 2 where tree_id = 't4' and node_id = 6;
+        delete from nodes where tree_id = 't4' and node_id = 5;
+        update nodes set visits = 2, q = 0 where tree_id = 't4' and node_id = 1;
+        update trees set nodes = 6, expansions = 3 where tree_id = 't4';
+        delete from imitations where tree_id = 't1';
+        update imitations set tree_id = 't4', question_id = 'q1', leaf_id = 6, origin = 'hint', example_id = 't4/6',
+            completion_ids = [10, 11, 60, 61, 99], value_targets = [0, 1] where tree_id = 't5'
+        """,
+        {"22_value_targets"},
+    ),
     "values of a question from two evidences": (
         f"insert into imitations {HINTED}; update imitations set weight = 0, completion_ids = completion_ids[:-2]"
         " where weight > 0",

@@ -201,6 +201,20 @@ def test_what_a_hinted_plan_led_to_is_known_at_its_end_and_its_steps_are_not_jud
     assert (failed["completion"], failed["weight"], failed["value_targets"]) == ("<1><2>", 0.0, [-1.0, -1.0])
 
 
+def test_a_step_that_was_planned_again_under_a_hint_is_judged_by_what_followed_without() -> None:
+    """Its Q is of both: 0."""
+    again = tree(
+        node(0, None, "root", 0.0, visits=2),
+        node(1, 0, "plan", 0.0, visits=2),
+        wrong(2, 1),
+        right(3, 1, origin="hint"),
+        method="reflect",
+    )
+    assert targets(chosen(None, again)) == {1: -1.0, 2: -1.0, 3: 1.0}
+    (path,) = imitated(chosen(UNSOLVED, again))
+    assert path["value_targets"] == [-1.0, 1.0]
+
+
 def test_the_next_evidence_gives_as_many_paths_and_the_values_of_those_alone() -> None:
     """Its other steps are not asked for: the first evidence judges."""
     rows = chosen(UNSOLVED, SAMPLED, most=2)

@@ -26,14 +26,17 @@ def ended(question_id: str, reward: float | None, visits: int = 1, **about: Any)
 
 
 def test_the_pass_rate_is_that_of_the_trajectories_that_the_policy_began() -> None:
-    """A reflection was told the answer: that what follows is right says nothing of the policy."""
-    names = ["hinted", "half", "third", "undecided", "unknown", "lost"]
+    """Each as often as it was sampled. A reflection was told the answer: that what follows is right says nothing of the
+    policy."""
+    names = ["hinted", "half", "often", "third", "undecided", "unknown", "lost"]
     trees = [sampled(name, "failed" if name == "lost" else "finished") for name in names]
     nodes = [
         ended("hinted", -1.0, visits=2),
         ended("hinted", 1.0) | HINTED,
         ended("half", 1.0),
         ended("half", -1.0),
+        ended("often", 1.0, visits=3),
+        ended("often", -1.0),
         ended("third", 1.0, visits=2),
         ended("third", -1.0, visits=3, kind="malformed"),
         ended("third", -1.0, kind="too_deep"),
@@ -45,7 +48,7 @@ def test_the_pass_rate_is_that_of_the_trajectories_that_the_policy_began() -> No
         node("another/tree", 1, 0, 1, "solution", "", reward=1.0),
     ]
     rates = pass_rates(frame("trees", trees), frame("nodes", nodes))
-    assert rates == {"hinted": 0.0, "half": 0.5, "third": pytest.approx(1 / 3), "undecided": 1.0}
+    assert rates == {"hinted": 0.0, "half": 0.5, "often": 0.75, "third": pytest.approx(1 / 3), "undecided": 1.0}
 
 
 @pytest.mark.parametrize(
