@@ -102,7 +102,8 @@ def stage(
     """Makes a `Stage` of a function `(workplace, inputs…) -> rows`."""
 
     def decorate(body: Callable[Concatenate[Workplace, P], int]) -> Stage[P]:
-        return Stage(name, version, body, layout, task_run_name)
+        # Not `()`: Prefect knows results by identity, and a Ref without notes holds the same empty tuple.
+        return Stage(name, version, body, frozenset(layout), task_run_name)
 
     return decorate
 
