@@ -97,9 +97,11 @@ class Recipe(BaseModel):
             whole = tomllib.loads(text)
             later = whole.pop("from_round", {})
             first = cls.model_validate(whole).model_dump(mode="json")
+            then = whole
             for number in sorted(map(int, later)):
-                if number <= round:
-                    whole = merged(whole, later[str(number)])
+                then = merged(then, later[str(number)])
+                cls.model_validate(then)  # what is wrong with a later round is said in the first
+                whole = then if number <= round else whole
             whole = merged(whole, changed(changes or {}, first))
             left = {name: arm for name, arm in whole.get("arms", {}).items() if name not in whole.get("without", ())}
             return cls.model_validate(whole | {"arms": left})

@@ -129,6 +129,12 @@ def test_rounds_of_a_campaign_may_differ(tmp_path: Path) -> None:
     assert [one.evidence["trees"].simulations for one in made] == [24, 24, 7, 7]
 
 
+def test_what_is_wrong_with_a_later_round_is_said_in_the_first(tmp_path: Path) -> None:
+    for wrong in ("epochs = -3 }", "epoch = 3 }", 'epochs = 3, start = "apo" }'):
+        with pytest.raises(RecipeRefused, match=r"arms\.sft\.(epoch|start)"):
+            read(tmp_path, TEXT.replace("epochs = 3 }", wrong), round=1)
+
+
 def test_what_a_user_changed_holds_in_every_round_and_what_a_form_repeats_is_no_change(tmp_path: Path) -> None:
     whole = read(tmp_path).model_dump(mode="json")
     asked = merged(whole, {"evidence": {"trees": {"c_puct": 0.5}}})
