@@ -102,6 +102,7 @@ class Recipe(BaseModel):
                 then = merged(then, later[str(number)])
                 cls.model_validate(then)  # what is wrong with a later round is said in the first
                 whole = then if number <= round else whole
+            _refuse_new_parts(changes or {}, first)
             whole = merged(whole, changed(changes or {}, first))
             left = {name: arm for name, arm in whole.get("arms", {}).items() if name not in whole.get("without", ())}
             return cls.model_validate(whole | {"arms": left})
@@ -145,6 +146,15 @@ def changed(given: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any
         elif value != old:
             result[name] = value
     return result
+
+
+def _refuse_new_parts(changes: Mapping[str, Any], recipe: Mapping[str, Any]) -> None:
+    """A misspelt name would be a whole search more, by the defaults: what is new belongs in a file."""
+    for group in ("evidence", "lessons", "arms"):
+        there, named = recipe[group], changes.get(group)
+        for name in named if isinstance(named, Mapping) else ():
+            if name not in there:
+                raise ValueError(f": {group}.{name}: the recipe has no such part{_there(there)}")
 
 
 def _faults(recipe: Recipe) -> Iterable[str]:

@@ -152,6 +152,12 @@ def test_a_change_that_does_not_fit_is_refused_by_its_field(tmp_path: Path) -> N
         read(tmp_path, changes={"search": {"simulations": 3}})
 
 
+@pytest.mark.parametrize("group", ["evidence", "lessons", "arms"])
+def test_a_change_of_a_part_that_is_not_there_is_no_new_part(group: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeRefused, match=rf"mine\.toml: {group}\.treees: the recipe has no such part \(there are "):
+        read(tmp_path, changes={group: {"treees": {"simulations": 3}}})
+
+
 def test_merging_keeps_what_is_not_named_and_what_is_none() -> None:
     whole = {"a": {"b": 1, "c": 2}, "d": [1, 2]}
     assert merged(whole, {"a": {"b": 3, "c": None}, "d": [5]}) == {"a": {"b": 3, "c": 2}, "d": [5]}
