@@ -104,10 +104,13 @@ class Recipe(BaseModel):
                 whole = then if number <= round else whole
             _refuse_new_parts(changes or {}, first)
             whole = merged(whole, changed(changes or {}, first))
-            left = {name: arm for name, arm in whole.get("arms", {}).items() if name not in whole.get("without", ())}
-            return cls.model_validate(whole | {"arms": left})
+            arms, without = whole.get("arms", {}), whole.get("without", ())
+            for name in without:
+                if name not in arms:
+                    raise ValueError(f"without: there is no arm {name!r}{_there(arms)}")
+            return cls.model_validate(whole | {"arms": {name: arms[name] for name in arms if name not in without}})
         except (tomllib.TOMLDecodeError, ValueError) as problem:
-            faults = _told(text, problem) if isinstance(problem, ValidationError) else [str(problem)]
+            faults = _told(text, problem) if isinstance(problem, ValidationError) else [f": {problem}"]
             raise RecipeRefused("\n".join(f"{path.name}{fault}" for fault in faults)) from None
 
     def repeated(self, repeat: int) -> "Recipe":
@@ -154,7 +157,7 @@ def _refuse_new_parts(changes: Mapping[str, Any], recipe: Mapping[str, Any]) -> 
         there, named = recipe[group], changes.get(group)
         for name in named if isinstance(named, Mapping) else ():
             if name not in there:
-                raise ValueError(f": {group}.{name}: the recipe has no such part{_there(there)}")
+                raise ValueError(f"{group}.{name}: the recipe has no such part{_there(there)}")
 
 
 def _faults(recipe: Recipe) -> Iterable[str]:

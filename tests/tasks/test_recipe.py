@@ -111,7 +111,7 @@ def test_a_graph_that_cannot_be_is_refused_by_line(
 
 
 def test_what_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
-    with pytest.raises(RecipeRefused, match=r"mine\.toml.*line 3"):
+    with pytest.raises(RecipeRefused, match=r"^mine\.toml: .*line 3"):
         read(tmp_path, TEXT.replace('method = "sampling"', "method = sampling"))
 
 
@@ -173,6 +173,8 @@ def test_an_arm_may_be_left_out_but_not_one_that_another_needs(tmp_path: Path) -
     with pytest.raises(RecipeRefused, match=r"arms\.control\.like: 'apo' is no arm"):
         read(tmp_path, changes={"without": ["apo"]})
     assert read(tmp_path, changes={"without": ["apo", "control"]}).next.policy == ("apo", "sft")
+    with pytest.raises(RecipeRefused, match=r"mine\.toml: without: there is no arm 'contrl' \(there are sft, apo"):
+        read(tmp_path, changes={"without": ["contrl"]})
 
 
 def test_v_is_ranked_of_arms_that_learnt_it_or_start_from_one_that_did(tmp_path: Path) -> None:
