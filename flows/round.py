@@ -155,7 +155,7 @@ def matched(method: Recipe, name: str, lessons: Mapping[str, Ref]) -> Training:
 
 def sequences(lesson: Ref, loss: Loss) -> int:
     """Of one pass of a loss over a lesson; a preference is two. Of imitations, every row has a target of V."""
-    if loss.prefer:
+    if loss.learns_from == "preferences":
         return 2 * lesson.rows
     return lesson.counts["imitated"] if loss.nll else lesson.rows
 

@@ -1,7 +1,7 @@
-"""Trains a model on one lesson. The loss, a sum of named terms, decides the table and the trainer.
+"""Trains a model on one lesson. The loss, a sum of named terms (trainers/terms.py), decides the table.
 
-    nll, value    the table imitations    trainers/imitation.py     CPL's SFT, AlphaMath, a value model (methods.md 1.4)
-    prefer        the table preferences   trainers/preference.py    Step-APO, step-DPO (methods.md 1.7)
+    nll, value, kl                the table imitations    CPL's SFT, AlphaMath, a value model, process supervision
+    prefer, value, rank, kl       the table preferences   Step-APO, step-DPO, SVPO
 
 A value model is trained on the value alone. CPL puts a linear layer on the model; here the difference of two rows of
 the output head is that layer (design D2), so that any engine serves it.
@@ -20,8 +20,7 @@ from infra.contract.training import Training
 from trainers.config import Config, File, main
 
 if TYPE_CHECKING:
-    from trainers.imitation import ImitationTrainer
-    from trainers.preference import PreferenceTrainer
+    from trainers.trainer import LessonTrainer
 
 
 class Learn(Training, Config):
@@ -67,72 +66,47 @@ def train(config: Learn) -> None:
     if training.begin(config):
         learning = trainer(config)
         words = ValueWords.read(config.model)
-        knows = words.knows_format or (not config.loss.prefer and _teaches_format(config, learning))
+        knows = words.knows_format or _teaches_format(config, learning)
         training.run(learning, config, words.model_copy(update={"knows_format": knows}))
 
 
-def _teaches_format(config: Learn, learning: "ImitationTrainer | PreferenceTrainer") -> bool:
+def _teaches_format(config: Learn, learning: "LessonTrainer") -> bool:
     """An imitated path does. A value model is asked of states in the format alone, without worked examples."""
-    return not config.loss.nll or any(weight > 0 for weight in learning.train_dataset["weight"])
+    if config.loss.nll:
+        return any(weight > 0 for weight in learning.train_dataset["weight"])
+    return not config.loss.makes_policy
 
 
-def trainer(config: Learn) -> "ImitationTrainer | PreferenceTrainer":
-    """Ready to train. With `prefer` the reference's log-probs are computed here."""
-    return _preferring(config) if config.loss.prefer else _imitating(config)
+def trainer(config: Learn) -> "LessonTrainer":
+    """Ready to train; where the loss compares with a reference, its log-probs are computed here.
 
-
-def _imitating(config: Learn) -> "ImitationTrainer":
-    """An update holds `batch_size` imitated paths on average, and rows for the value alone in their proportion.
-
-    A search leaves many times more of the latter. Counted as equals they would leave the policy a batch of a few.
+    An update of a loss with nll holds `batch_size` imitated paths on average, and rows for the value alone in their
+    proportion. A search leaves many times more of the latter. Counted as equals they would leave the policy a batch of
+    a few.
     """
     from trl import SFTConfig
 
-    from trainers import model_folder, training
-    from trainers.imitation import COLUMNS, ImitationCollator, ImitationTrainer
+    from trainers import lesson, model_folder, training
+    from trainers.trainer import LessonTrainer
 
-    words, loss = ValueWords.read(config.model), config.loss
-    as_given = {"skip_prepare_dataset": True}  # the rows hold the engine's own token ids
-    args = SFTConfig(**training.arguments(config), dataset_kwargs=as_given)
+    args = SFTConfig(**training.arguments(config))
     rows = training.rows(
-        args, config, COLUMNS, lambda row: bool((loss.nll and row["weight"]) or (loss.value and row["value_targets"]))
+        args, config, lesson.COLUMNS[config.loss.learns_from], lambda row: lesson.teaches(row, config.loss)
     )
-    if loss.nll and 0 < (imitated := sum(weight != 0 for weight in rows["weight"])) < len(rows):
+    if config.loss.nll and 0 < (imitated := sum(weight != 0 for weight in rows["weight"])) < len(rows):
         share = config.batch_size * len(rows) / imitated / processes()  # rows of an update on each device
         args.gradient_accumulation_steps = ceil(share / config.micro_batch_size)
         args.per_device_train_batch_size = round(share / args.gradient_accumulation_steps)
-    return ImitationTrainer(
+    made = LessonTrainer(
+        learning=config,
+        words=ValueWords.read(config.model),
         model=model_folder.load_model(config.model),
         args=args,
         train_dataset=rows,
-        data_collator=ImitationCollator(words.eos, config.max_length),
         processing_class=model_folder.load_tokenizer(config.model),
-        terms=loss,
-        words=(words.good, words.bad),
-        value_rate=config.value_rate,
     )
-
-
-def _preferring(config: Learn) -> "PreferenceTrainer":
-    from trl import DPOConfig
-
-    from trainers import model_folder, training
-    from trainers.preference import COLUMNS, PairCollator, PreferenceTrainer
-
-    args = DPOConfig(
-        **training.arguments(config),
-        beta=config.beta,
-        precompute_ref_log_probs=True,  # by the model before its first update: no second one in memory
-    )
-    return PreferenceTrainer(
-        model=model_folder.load_model(config.model),
-        args=args,
-        train_dataset=training.rows(args, config, COLUMNS),
-        data_collator=PairCollator(ValueWords.read(config.model).eos, config.max_length),
-        processing_class=model_folder.load_tokenizer(config.model),
-        alpha=config.alpha,
-        weight=config.loss.prefer,
-    )
+    made.prepare(config.output / "references.parquet")
+    return made
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from trainers.progress import Progress, last_checkpoint
 
 if TYPE_CHECKING:
     from trainers.learn import Learn
+    from trainers.trainer import LessonTrainer
 
 
 def begin(config: "Learn") -> bool:
@@ -65,7 +66,7 @@ def rows(
 
 
 def arguments(config: "Learn") -> dict[str, Any]:
-    """Keyword arguments of TRL's SFTConfig and DPOConfig."""
+    """Keyword arguments of TRL's SFTConfig."""
     on_cuda = device().type == "cuda"
     return {
         "output_dir": str(config.output / "checkpoints"),
@@ -76,7 +77,7 @@ def arguments(config: "Learn") -> dict[str, Any]:
         # Else the micro-batches' gradients add up unsharded, on every GPU those of all parameters.
         "accelerator_config": {"gradient_accumulation_kwargs": {"sync_each_batch": True}},
         "max_length": config.max_length,
-        "optim": "adamw_torch_fused" if on_cuda else "adamw_torch",  # fused: no copies of all parameters
+        "optim": "adamw_torch_fused",  # no copies of all parameters, and one pass over them
         "weight_decay": 0.0,
         "warmup_steps": config.warmup_ratio,  # below 1: a ratio
         "seed": config.seed,
@@ -91,10 +92,11 @@ def arguments(config: "Learn") -> dict[str, Any]:
         "logging_nan_inf_filter": False,
         "disable_tqdm": True,
         "report_to": "none",
+        "dataset_kwargs": {"skip_prepare_dataset": True},  # the rows hold the engine's own token ids
     }
 
 
-def run(trainer: Trainer, config: "Learn", words: ValueWords) -> None:
+def run(trainer: "LessonTrainer", config: "Learn", words: ValueWords) -> None:
     """Trains from the newest checkpoint on. Writes output/model and, last of all, output/summary.json.
 
     `words`: what the trained model's policy.json says.
@@ -112,6 +114,7 @@ def run(trainer: Trainer, config: "Learn", words: ValueWords) -> None:
             "examples": len(trainer.train_dataset),
             "rows_seen": round(trainer.state.epoch * len(trainer.train_dataset)),
             "unchanged": start == end,
+            "token_ratio": trainer.seen["row_tokens"] / max(trainer.seen["tokens"], 1),
             **progress.last,
         }
         disk.write(config.output / "summary.json", json.dumps(summary, indent=1) + "\n")

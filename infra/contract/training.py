@@ -1,10 +1,13 @@
 """What a training is told, by the recipe and to the trainer alike: the loss as a sum of named terms, the optimiser.
 
-    nll       - log pi(completion), rows by their weight                               imitations
-    value     (V - target)^2                                                           imitations
-    prefer    - log sigmoid(beta * [log pi/pi_ref (w) - log pi/pi_ref (l)] - alpha * (V_w - V_l))     preferences
+    nll       - log pi(completion), rows by their weight, which may be negative        imitations
+    value     (V - target)^2                                                           either
+    kl        KL(pi || pi_ref) on the lesson's tokens                                  either
+    prefer    - log sigmoid(margin - alpha * (V_w - V_l)),  or (margin - alpha * (V_w - V_l))^2       preferences
+    rank      max(0, gamma - (V(w) - V(l)))                                            preferences
 
-w: the chosen step, l: the rejected one; pi_ref: the model that the training starts from (docs/methods.md 1.4 to 1.7).
+margin = beta * [log pi/pi_ref (w) - log pi/pi_ref (l)]; w: the chosen step, l: the rejected one; pi_ref: the model that
+the training starts from (docs/methods.md 1.4 to 1.7, 3.2, 5.2).
 """
 
 from typing import Annotated, Literal
@@ -22,20 +25,35 @@ class Loss(BaseModel):
 
     nll: Weight = Field(0.0, description="Imitation of the lesson's paths.")
     value: Weight = Field(0.0, description="MSE of V to the tree's Q. AlphaMath, beside nll: 0.1.")
-    prefer: Weight = Field(0.0, description="Preference of the chosen step; it stands alone.")
+    kl: Weight = Field(0.0, description="Nearness to the model it starts from. Process supervision: 1.")
+    prefer: Weight = Field(0.0, description="Preference of the chosen step. CPL: 1.")
+    rank: Weight = Field(0.0, description="Margin between the values of both steps. SVPO: 0.1.")
 
     @model_validator(mode="after")
     def _can_be_computed(self) -> "Loss":
-        if not (self.nll or self.value or self.prefer):
-            raise ValueError("the loss has no term: give nll, value or prefer a weight above 0")
-        if self.prefer and (self.nll or self.value):
-            raise ValueError("prefer learns from preferences, nll and value from imitations: no arm has both")
+        if not (self.nll or self.value or self.prefer or self.rank):
+            raise ValueError("the loss has no term to learn by: give nll, value, prefer or rank a weight above 0")
+        if (self.prefer or self.rank) and self.nll:
+            raise ValueError("prefer and rank learn from preferences, nll from imitations: no arm has both")
         return self
 
     @property
     def learns_from(self) -> Literal["imitations", "preferences"]:
         """The table of its lesson."""
-        return "preferences" if self.prefer else "imitations"
+        return "preferences" if self.prefer or self.rank else "imitations"
+
+    @property
+    def needs_logprobs(self) -> bool:
+        return bool(self.nll or self.kl or self.prefer)
+
+    @property
+    def needs_values(self) -> bool:
+        return bool(self.value or self.rank)
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether it compares with the model that the training starts from."""
+        return bool(self.kl or self.prefer)
 
     @property
     def makes_policy(self) -> bool:
@@ -48,7 +66,7 @@ class Training(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    loss: Loss = Field(title="Loss", description="Weights of its terms: {nll, value} or {prefer}.")
+    loss: Loss = Field(title="Loss", description="Weights of its terms: {nll, value, kl} or {prefer, value, rank, kl}.")
     learning_rate: float = Field(gt=0, title="Learning rate", description="Peak, cosine. CPL: SFT 1e-5, Step-APO 1e-6.")
     epochs: float = Field(1.0, gt=0, title="Epochs", description="Passes over the lesson; the last may be part of one.")
     batch_size: Positive = Field(
@@ -72,4 +90,8 @@ class Training(BaseModel):
     )
     beta: float = Field(0.3, gt=0, title="beta", description="prefer: weight of the log-ratios. CPL: 0.3.")
     alpha: float = Field(1.0, ge=0, title="alpha", description="prefer: of the advantage margin. CPL: 1.")
+    squared: bool = Field(
+        False, title="Squared", description="prefer: (margin - alpha * gap)^2 in the place of - log sigmoid of it."
+    )
+    gamma: float = Field(0.5, gt=0, title="gamma", description="rank: by how much V of the chosen step is to be above.")
     seed: int = Field(42, title="Seed", description="Order of the rows.")

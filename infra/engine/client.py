@@ -145,13 +145,15 @@ class Engine:
         session: str = "",
         priority: int = 0,
         shared: int = 0,
+        scored: bool = True,
     ) -> Reply:
         """Samples `n` completions of at most `max_tokens` tokens, each ended by a `stop` string or end of sequence.
 
         Fewer tokens where the engine's context ends before. Requests of one `session` (a tree) go to one address, which
         holds their prefix. Where requests must wait, the lowest `priority` is sent first, then the oldest. `shared`:
         tokens at the start of the prompt that most requests share (a few-shot prefix). The engine's cache holds them
-        once, so they count once.
+        once, so they count once. `scored`: with log-probs and values, which take a small model's engine as long as the
+        tokens themselves.
 
         Raises:
             PromptTooLong: the prompt alone fills the engine's context.
@@ -162,11 +164,10 @@ class Engine:
                 f"a prompt of {len(prompt_ids)} tokens leaves no room in the engine's context of {self.max_tokens}"
             )
         max_tokens = min(max_tokens, self.max_tokens - len(prompt_ids))
-        value_words = [self.words.good, self.words.bad]
         request = completion_request(
             self.words,
             prompt_ids,
-            value_words,
+            [self.words.good, self.words.bad] if scored else [],
             cache_salt=self._cache_salt,
             n=n,
             temperature=temperature,
@@ -177,7 +178,7 @@ class Engine:
 
         reply, spent = await self._ask(
             request,
-            lambda body: parse_reply(body, n, self.words, self.vocabulary),
+            lambda body: parse_reply(body, n, self.words, self.vocabulary, scored=scored),
             tokens=len(prompt_ids) - shared + n * expected,
             sequences=n,
             session=session,

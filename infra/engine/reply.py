@@ -43,7 +43,8 @@ class Completion:
     `text` is what the engine decoded, with the stop string. Where the last token runs on past the stop string, the
     text ends with the stop string and `token_ids` with that whole token.
     `logprobs[t]`: log-softmax of token t under the policy. `values[t]`: V in [-1, 1] at the position that predicts
-    token t, so `values[-1]` is V of a step whose closing delimiter ends the completion (design D2).
+    token t, so `values[-1]` is V of a step whose closing delimiter ends the completion (design D2). Where they were not
+    asked for, both are empty.
     `finish_reason`: "stop" at a stop string or the end of sequence, "length" at `max_tokens`.
     """
 
@@ -67,8 +68,8 @@ def value(good: float, bad: float) -> float:
     return math.tanh((good - bad) / 2)
 
 
-def parse_reply(body: bytes, n: int, words: ValueWords, vocabulary: int) -> Reply:
-    """Reads a response of `/v1/completions` for one prompt; of its usage, the tokens.
+def parse_reply(body: bytes, n: int, words: ValueWords, vocabulary: int, *, scored: bool = True) -> Reply:
+    """Reads a response of `/v1/completions` for one prompt; of its usage, the tokens. `scored`: with log-probs.
 
     Raises InvalidReply for anything but n full choices.
     """
@@ -82,7 +83,7 @@ def parse_reply(body: bytes, n: int, words: ValueWords, vocabulary: int) -> Repl
             cached_tokens=_count((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
             generated_tokens=_count(usage["completion_tokens"]),
         )
-        return Reply([_completion(choice, words, vocabulary) for choice in choices], tokens)
+        return Reply([_completion(choice, words if scored else None, vocabulary) for choice in choices], tokens)
     except (KeyError, TypeError, IndexError, AttributeError) as problem:
         raise InvalidReply(f"malformed reply: {type(problem).__name__} {problem}") from None
 
@@ -110,28 +111,31 @@ def _count(tokens: Any) -> int:
     return tokens
 
 
-def _completion(choice: dict[str, Any], words: ValueWords, vocabulary: int) -> Completion:
-    token_ids, given = choice["token_ids"], choice["logprobs"]
-    logprobs, tops = given["token_logprobs"], given["top_logprobs"]
-    good, bad = _key(words.good), _key(words.bad)
-    if not token_ids or not len(token_ids) == len(logprobs) == len(tops):
-        raise InvalidReply(f"{len(token_ids)} tokens with {len(logprobs)} log-probs and {len(tops)} value pairs")
+def _completion(choice: dict[str, Any], words: ValueWords | None, vocabulary: int) -> Completion:
+    """`words`: those whose log-probs were asked for, if any."""
+    token_ids = choice["token_ids"]
+    if not token_ids:
+        raise InvalidReply("no token ids")
+    logprobs, values = _scores(choice["logprobs"], words, len(token_ids)) if words else ([], [])
     if not all(type(token_id) is int and 0 <= token_id < vocabulary for token_id in token_ids):
         raise InvalidReply(f"token ids outside the vocabulary of {vocabulary}")
     if type(choice["text"]) is not str:
         raise InvalidReply("no text")
     if choice["finish_reason"] not in ("stop", "length"):
         raise InvalidReply(f"finished by {choice['finish_reason']!r}")
+    return Completion(token_ids, choice["text"], logprobs, values, choice["finish_reason"])
+
+
+def _scores(given: dict[str, Any], words: ValueWords, tokens: int) -> tuple[list[float], list[float]]:
+    """Log-prob and value of each of so many tokens."""
+    logprobs, tops = given["token_logprobs"], given["top_logprobs"]
+    if not tokens == len(logprobs) == len(tops):
+        raise InvalidReply(f"{tokens} tokens with {len(logprobs)} log-probs and {len(tops)} value pairs")
+    good, bad = _key(words.good), _key(words.bad)
     numbers = [*logprobs, *(top[good] for top in tops), *(top[bad] for top in tops)]
     if not all(CLIPPED < number <= 1e-3 for number in numbers):
         raise InvalidReply("log-probs that are no log-probs")
-    return Completion(
-        token_ids=token_ids,
-        text=choice["text"],
-        logprobs=logprobs,
-        values=[value(top[good], top[bad]) for top in tops],
-        finish_reason=choice["finish_reason"],
-    )
+    return logprobs, [value(top[good], top[bad]) for top in tops]
 
 
 def _key(token_id: int) -> str:

@@ -36,17 +36,17 @@ def completion_request(
 ) -> dict[str, Any]:
     """The body of a completion request, but for the model's name.
 
+    `logprob_token_ids`: whose log-probs are told at every position, beside the sampled token's; none: nor is that.
     `cache_salt`: part of what the engine's prefix cache knows a prefix by.
     """
+    told = {"return_tokens_as_token_ids": True, "logprobs": 0, "logprob_token_ids": list(logprob_token_ids)}
     # No `seed`: it kills the CPU engine when a prompt is prefilled in chunks (design section 4).
     # `skip_special_tokens` off: the text is what the token ids decode to, and a stop string may be special.
     return {
         "prompt": list(prompt_ids),
         "cache_salt": cache_salt,
         "return_token_ids": True,
-        "return_tokens_as_token_ids": True,
-        "logprobs": 0,
-        "logprob_token_ids": list(logprob_token_ids),
+        **(told if logprob_token_ids else {}),
         "logit_bias": {str(words.good): NEVER, str(words.bad): NEVER},
         "stop_token_ids": [words.eos],
         "include_stop_str_in_output": True,

@@ -13,6 +13,7 @@ create table models (
     loss varchar,
     updates integer not null,
     examples integer not null,
+    token_ratio double,
     seconds double not null,
 );
 
@@ -31,4 +32,5 @@ comment on column models.lesson is 'Lesson of the recipe that it learnt; null fo
 comment on column models.loss is 'Weights of the terms of its loss, as JSON; null for base.';
 comment on column models.updates is 'Updates of its training.';
 comment on column models.examples is 'Rows that it was trained on: imitations or preferences.';
+comment on column models.token_ratio is 'Tokens of all sequences that it learnt from, by those that were computed: what they begin with together is computed once; null for base.';
 comment on column models.seconds is 'Wall-clock seconds of its training.';

@@ -96,6 +96,7 @@ class ServedPolicy:
             temperature=temperature,
             session=session,
             priority=priority,
+            scored=False,
         )
         completion = reply.completions[0]
         return Written(completion.text, list(completion.token_ids), reply.usage.prompt_tokens)

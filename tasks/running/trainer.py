@@ -93,7 +93,7 @@ def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any
         )
     for path in sorted((output / "model").iterdir()):
         workplace.add(f"model/{path.name}", path)
-    for path in (output / "progress.jsonl", output / "summary.json"):
+    for path in (output / "progress.jsonl", output / "summary.json", output / "references.parquet"):
         if path.exists():
             workplace.add(path.name, path)
     workplace.facts |= json.loads((output / "summary.json").read_text())

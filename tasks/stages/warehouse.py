@@ -105,6 +105,7 @@ def _model_rows(
                 "loss": arm and arm.loss.model_dump_json(exclude_defaults=True),
                 "updates": manifest.facts.get("updates", 0),
                 "examples": manifest.facts.get("examples", 0),
+                "token_ratio": manifest.facts.get("token_ratio"),
                 "seconds": manifest.seconds,
             }
         )

@@ -213,6 +213,7 @@ def model(name: str, parent: str | None, **loss: float) -> Row:
         "loss": json.dumps(loss) if loss else None,
         "updates": 0 if parent is None else 8,
         "examples": 0 if parent is None else 2,
+        "token_ratio": None if parent is None else 1.5,
         "seconds": 3.0,
     }
 

@@ -78,7 +78,7 @@ WRONG = [
     ('start = "sft"\nlesson = "pairs"', 'start = "apo"\nlesson = "pairs"', 25, "there are base, policy, sft"),
     ('lesson = "pairs"', 'lesson = "pears"', 26, "arms.apo.lesson: there is no lesson 'pears'"),
     ('lesson = "pairs"', 'lesson = "paths"', 27, "arms.apo.loss: it learns from preferences, and paths gives"),
-    ("{ prefer = 1.0 }", "{ prefer = 1.0, nll = 1.0 }", 27, "arms.apo.loss: prefer learns from"),
+    ("{ prefer = 1.0 }", "{ prefer = 1.0, nll = 1.0 }", 27, "arms.apo.loss: prefer and rank learn from"),
     ("{ prefer = 1.0 }", "{}", 27, "the loss has no term"),
     ('like = "apo"', 'like = "control"', 34, "arms.control.like: 'control' is no arm that says itself"),
     (

@@ -96,7 +96,7 @@ def imitations(tmp_path_factory: pytest.TempPathFactory, encode: Callable[[str],
         ends = [len(encode("".join(steps[: k + 1]))) - 1 for k in range(len(steps))]
         rows.append(
             {
-                "imitation_id": str(i),
+                "question_id": str(i // 2),
                 "weight": weight,
                 "prompt_ids": encode(f"question {i}\n" + "a" * (i % 4)),
                 "completion_ids": encode("".join(steps) + (EOS if weight else "")),
@@ -114,11 +114,12 @@ def preferences(tmp_path_factory: pytest.TempPathFactory, encode: Callable[[str]
     """16 preferences: plan steps without EOS; values as a tree gives them."""
     rows = [
         {
-            "pair_id": str(i),
-            "kind": "plan",
+            "question_id": str(i // 2),
             "prompt_ids": encode(f"question {i}\n"),
             "chosen_ids": encode(f"add {i}{'y' * (i % 3)}\n"),
             "rejected_ids": encode(f"take {i * 3}\n"),
+            "chosen_q": 0.1 + 0.05 * i,
+            "rejected_q": -0.4 - 0.02 * i,
             "chosen_value": 0.1 + 0.05 * i,
             "rejected_value": -0.4 + 0.05 * i,
         }

@@ -42,7 +42,7 @@ def test_a_config_is_read_with_its_types(fields: dict[str, Any], tmp_path: Path)
         ({"warmup_ratio": 1.0}, "warmup_ratio: Input should be less than 1"),
         ({"epochs": None}, "epochs: Input should be a valid number"),
         ({"loss": {"nll": -1.0}}, r"loss\.nll: Input should be greater than or equal to 0"),
-        ({"loss": {"nll": 1.0, "prefer": 1.0}}, "loss: prefer learns from preferences, nll and value from imitations"),
+        ({"loss": {"nll": 1.0, "prefer": 1.0}}, "loss: prefer and rank learn from preferences, nll from imitations"),
         ({"lesson": "nowhere.parquet"}, "lesson: there is no file nowhere.parquet"),
         ({"model": "nowhere"}, r"model: nowhere is no model folder of the factory: .*trainers\.prepare"),
     ],

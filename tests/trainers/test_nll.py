@@ -15,8 +15,8 @@ from infra.contract.model_folder import Probe, ValueWords
 from infra.contract.training import Loss
 from tests.trainers.conftest import changed, learn
 from trainers.config import ConfigError
-from trainers.imitation import ImitationCollator
 from trainers.learn import Learn, train, trainer
+from trainers.lesson import Collator
 from trainers.model_folder import load_model
 from trainers.progress import lines
 
@@ -28,46 +28,51 @@ def config(settings: dict[str, Any], imitations: Path) -> Learn:
     return Learn(**settings | whole, lesson=imitations, loss=Loss(nll=1.0, value=0.5), value_rate=1.0)
 
 
-def test_a_value_stands_where_the_last_token_of_its_step_is_predicted() -> None:
-    rows = [
-        {
-            "weight": 1.0,
-            "prompt_ids": [1, 2],
-            "completion_ids": [3, 4, 5, 6, 9],  # steps [3, 4] and [5, 6], then EOS
-            "value_positions": [1, 3],
-            "value_targets": [0.5, -1.0],
-        },
-        {
-            "weight": 0.0,
-            "prompt_ids": [1],
-            "completion_ids": [7],  # a step of one token: its value is read at the end of the prompt
-            "value_positions": [0],
-            "value_targets": [0.25],
-        },
+STEPS = {"question_id": "a", "weight": 1.0, "prompt_ids": [1, 2], "completion_ids": [3, 4, 5, 6, 9]}
+"""Steps [3, 4] and [5, 6], then EOS."""
+
+
+def collated(*rows: dict[str, Any], max_length: int = 10, share: bool = True) -> dict[str, torch.Tensor]:
+    return Collator(9, max_length, 20, Loss(nll=1.0, value=1.0), share)(rows)
+
+
+def test_what_is_learnt_is_the_completion_and_a_value_stands_where_its_steps_last_token_is_predicted() -> None:
+    batch = collated(
+        STEPS | {"value_positions": [1, 3], "value_targets": [0.5, -1.0]},
+        # a step of one token: its value is read at the end of the prompt; it is not imitated
+        {"weight": 0.0, "prompt_ids": [1], "completion_ids": [7], "value_positions": [0], "value_targets": [0.25]},
         {"weight": 0.5, "prompt_ids": [1], "completion_ids": [8, 9], "value_positions": [], "value_targets": []},
-    ]
-    batch = ImitationCollator(pad=9, max_length=10)(rows)
-    nan = math.nan
-    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5, 6, 9], [1, 7, 9, 9, 9, 9, 9], [1, 8, 9, 9, 9, 9, 9]]
-    assert batch["attention_mask"].tolist() == [[1] * 7, [1, 1, 0, 0, 0, 0, 0], [1, 1, 1, 0, 0, 0, 0]]
-    assert batch["labels"].tolist() == [[-100, -100, 3, 4, 5, 6, 9], [-100] * 7, [-100, 8, 9, *[-100] * 4]]
-    assert batch["weight"].tolist() == [[1.0], [0.0], [0.5]]
-    expected = torch.tensor([[nan, nan, 0.5, nan, -1.0, nan, nan], [0.25] + [nan] * 6, [nan] * 7])
-    torch.testing.assert_close(batch["value_targets"], expected, equal_nan=True)
+    )
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5, 6, 9, 7, 8, 9]]
+    assert batch["position_ids"].tolist() == [[0, 1, 2, 3, 4, 5, 6, 1, 1, 2]]
+    assert batch["predicted"].tolist() == [3, 4, 5, 6, 9, 8, 9]
+    assert batch["predicting"].tolist() == [1, 2, 3, 4, 5, 0, 8]
+    assert batch["token"].tolist() == [0, 1, 2, 3, 4, 5, 6]
+    assert batch["sequence"].tolist() == [0, 0, 0, 0, 0, 2, 2]
+    assert batch["weight"].tolist() == [1.0, 0.0, 0.5]
+    assert batch["value_places"].tolist() == [2, 4, 0]
+    assert batch["value_targets"].tolist() == [0.5, -1.0, 0.25]
+    assert [int(batch[name]) for name in ("tokens", "row_tokens")] == [10, 12]
 
 
-@pytest.mark.parametrize(("max_length", "trained"), [(5, [[0, 2]]), (6, [[0, 2], [0, 4]])])
-def test_a_step_that_is_cut_has_no_value(max_length: int, trained: list[list[int]]) -> None:
-    row = {
-        "weight": 1.0,
-        "prompt_ids": [1, 2],
-        "completion_ids": [3, 4, 5, 6],
-        "value_positions": [1, 3],
-        "value_targets": [0.5, -1.0],
-    }
-    batch = ImitationCollator(pad=9, max_length=max_length)([row])  # of 5 tokens 6 is cut, and with it its prediction
+def test_a_step_that_two_paths_share_is_computed_once_and_learnt_twice() -> None:
+    """The first token of a branch is predicted by the last one of what it branches from."""
+    values: dict[str, Any] = {"value_positions": [1], "value_targets": [0.5]}
+    batch = collated(STEPS | values, STEPS | values | {"completion_ids": [3, 4, 8]})
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5, 6, 9, 8]]
+    assert batch["predicted"].tolist() == [3, 4, 5, 6, 9, 8]
+    assert batch["predicting"].tolist() == [1, 2, 3, 4, 5, 3]
+    assert batch["token"].tolist() == [0, 1, 2, 3, 4, 0, 1, 5]
+    assert batch["sequence"].tolist() == [0] * 5 + [1] * 3
+    assert batch["value_places"].tolist() == [2, 2]
+
+
+@pytest.mark.parametrize(("max_length", "kept"), [(5, [2]), (6, [2, 4])])
+def test_a_step_that_is_cut_has_no_value(max_length: int, kept: list[int]) -> None:
+    values: dict[str, Any] = {"value_positions": [1, 3], "value_targets": [0.5, -1.0]}
+    batch = collated(STEPS | values, max_length=max_length)  # of 5 tokens 6 is cut, and with it its prediction
     assert batch["input_ids"].tolist() == [[1, 2, 3, 4, 5, 6][:max_length]]
-    assert (~batch["value_targets"].isnan()).nonzero().tolist() == trained
+    assert batch["value_places"].tolist() == kept
 
 
 def by_hand(folder: Path, imitations: Path) -> tuple[float, float]:

@@ -50,32 +50,26 @@ def test_its_loss_is_the_value_loss_alone_and_it_tells_how_v_spreads(config: Lea
     assert line["value_deviation"] == pytest.approx(of_start.std(correction=0).item(), rel=1e-4)
 
 
-def test_padding_is_masked_and_neither_all_logits_nor_a_cache_are_made(config: Learn) -> None:
+def test_neither_all_logits_nor_a_cache_are_made(config: Learn) -> None:
     """The logits of every position over a whole vocabulary would fill the memory of a GPU."""
     training = trainer(config)
     asked: list[dict[str, Any]] = []
     training.model.register_forward_pre_hook(lambda _, __, given: asked.append(given), with_kwargs=True)
     training.train()
-    lengths = [length for given in asked for length in given["attention_mask"].sum(dim=1).tolist()]
-    rows = pl.read_parquet(config.lesson).select(pl.col("prompt_ids", "completion_ids").list.len())
-    assert sorted(lengths) == sorted(rows.sum_horizontal())
     assert {(given["use_cache"], given["logits_to_keep"]) for given in asked} == {(False, 1)}
 
 
-def test_an_update_counts_its_values_and_tokens_where_its_loss_is_and_never_none(config: Learn) -> None:
+def test_an_update_counts_what_it_holds_where_its_loss_is_and_never_none(config: Learn) -> None:
     training = trainer(config)
 
-    def counted(*targets: float, imitated: int, device: str = "cpu") -> list[torch.Tensor]:
-        labels = torch.tensor([[-100, *range(imitated), -100]])
-        batch = {"labels": labels, "value_targets": torch.tensor([[math.nan, *targets]])}
-        tokens = training._get_num_items_in_batch([batch, batch], torch.device(device))
-        return [training.value_count, tokens]
+    def counted(*targets: float, tokens: int, device: str = "cpu") -> list[torch.Tensor]:
+        batch = {"sequence": torch.zeros(tokens), "value_targets": torch.tensor(targets), "weight": torch.ones(4)}
+        training._get_num_items_in_batch([batch, batch], torch.device(device))
+        return list(training.update_holds.values())
 
-    assert [int(count) for count in counted(0.5, 0.0, -1.0, imitated=2)] == [6, 4]
-    assert [int(count) for count in counted(imitated=0)] == [1, 1]
-    one = {"labels": torch.tensor([[-100, 7]]), "value_targets": torch.tensor([[0.5]])}
-    assert (training._get_num_items_in_batch([one], torch.device("cpu")), training.value_count) == (1, 1)
-    assert [count.device.type for count in counted(0.5, imitated=1, device="meta")] == ["meta", "meta"]
+    assert [int(count) for count in counted(0.5, 0.0, math.nan, -1.0, tokens=2)] == [4, 6, 4]
+    assert [int(count) for count in counted(tokens=0)] == [1, 1, 4]
+    assert {count.device.type for count in counted(0.5, tokens=1, device="meta")} == {"meta"}
 
 
 def test_the_optimiser_is_that_of_the_model_that_it_is_made_for_and_its_rows_are_hastened_once(config: Learn) -> None:

@@ -54,8 +54,8 @@ FAULTS: dict[str, tuple[Respond, str]] = {
     "no choices": (lambda _: http(b'{"detail": "?"}'), "malformed reply"),
     "fewer choices than asked": (lambda _: answer(choice([7])), "1 choices instead of 2"),
     "a token outside the vocabulary": (invalid(token_ids=[7, 8, 50]), "outside the vocabulary"),
-    "no tokens": (invalid(token_ids=[]), "0 tokens"),
-    "no token ids": (invalid(token_ids=None), "malformed reply"),
+    "no tokens": (invalid(token_ids=[]), "no token ids"),
+    "no token ids": (invalid(token_ids=None), "no token ids"),
     "no log-probs": (invalid(logprobs=None), "malformed reply"),
     "no values": (
         invalid(logprobs={"token_logprobs": [-1.0] * 3, "top_logprobs": [{"token_id:7": -1.0}] * 3}),

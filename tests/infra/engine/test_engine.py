@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -95,6 +96,26 @@ def test_logprobs_and_values_are_those_of_the_models_forward_pass(policy: Path, 
     for value, ids in zip(values, [prompt_ids, prompt_ids[:-3]], strict=True):
         last = forward(model, ids)[-1]
         assert value == pytest.approx(math.tanh((last[GOOD] - last[BAD]) / 2), abs=1e-4)
+
+
+def test_without_log_probs_the_same_is_written_and_the_value_words_are_as_little(
+    policy: Path, settings: Environment
+) -> None:
+    _, tokenizer = load(policy)
+    prompt_ids = tokenizer.encode(PROMPT)
+
+    async def sample() -> tuple[Completion, Completion, list[Completion]]:
+        async with serving(policy, settings) as engine:
+            scored, plain = [
+                await engine.complete(prompt_ids, n=1, temperature=0.0, max_tokens=40, scored=scored)
+                for scored in (True, False)
+            ]
+            hot = await engine.complete(prompt_ids, n=8, temperature=2.0, max_tokens=40, scored=False)
+            return scored.completions[0], plain.completions[0], hot.completions
+
+    scored, plain, hot = asyncio.run(sample())
+    assert plain == replace(scored, logprobs=[], values=[])
+    assert not {GOOD, BAD} & {token for one in hot for token in one.token_ids}
 
 
 def test_an_action_ends_with_the_last_token_of_its_delimiter(policy: Path, settings: Environment) -> None:

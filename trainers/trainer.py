@@ -1,0 +1,205 @@
+"""The trainer of every loss: TRL's SFTTrainer, its rows laid out as forests and its loss the recipe's sum of terms.
+
+loss = nll * NLL + value * MSE + prefer * Step-APO + rank * margin + kl * KL          (trainers/terms.py)
+
+Every mean is taken over the whole update (of tokens, of values, of pairs): how it is cut into micro-batches and devices
+changes nothing. TRL's fused head makes log-probs of the learnt tokens alone, and never all logits of a row.
+"""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import torch
+from accelerate.utils import gather_object
+from datasets import Dataset
+from trl import SFTTrainer
+
+from infra.contract.model_folder import ValueWords
+from infra.contract.training import Training
+from trainers import terms
+from trainers.forest import mask
+from trainers.lesson import Collator, Together, paths
+from trainers.scheduled import ScheduledTrainer
+from trainers.value_rows import hasten, read_values
+
+Batch = dict[str, torch.Tensor]
+
+TOLERANCE = 1e-3
+"""Of a log-prob or a value in float32: what the order of sums may change. A wrong mask or position changes more."""
+
+
+class LessonTrainer(ScheduledTrainer, SFTTrainer):
+    """`learning`: what it is told; `words`: of the model that it starts from."""
+
+    data_collator: Collator
+    train_dataset: Dataset
+
+    def __init__(self, *, learning: Training, words: ValueWords, **kwargs: Any) -> None:
+        self.learning, self.terms = learning, learning.loss
+        self.words = words.good, words.bad
+        self._asked: Batch | None = None
+        # Attention costs by a row's length, all else by the width: up to twice the width, longer rows cost no more.
+        row_length = min(learning.max_length, 2 * kwargs["model"].config.get_text_config().hidden_size)
+        super().__init__(data_collator=Collator(words.eos, learning.max_length, row_length, learning.loss), **kwargs)
+        self.model_accepts_loss_kwargs = True  # the loss is divided here, by what the update holds
+        self.seen = Counter[str]()
+        self.model.base_model.register_forward_hook(self._gather)
+
+    def _get_train_sampler(self, *_: Any) -> Together:
+        return Together(self.train_dataset["question_id"], self.learning.seed)
+
+    def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
+        is_new = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        if is_new and self.terms.needs_values:
+            hasten(optimizer, self.model.get_output_embeddings(), self.words, self.learning.value_rate)
+        return optimizer
+
+    def scores(self, model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """One forward pass: log-probs [T] of the learnt tokens of all sequences, and values [M]."""
+        self._asked = batch
+        seen = {"input_ids": batch["input_ids"]}
+        if "ends" in batch:
+            seen |= {"position_ids": batch["position_ids"], "attention_mask": mask(batch["ends"])}
+        else:
+            seen["attention_mask"] = batch["filled"].long()
+        if not len(batch["predicted"]):
+            model(**seen, use_cache=False, logits_to_keep=1)
+            return torch.zeros(0, device=self._values.device), self._values
+        output = model(**seen, shift_labels=batch["predicted"][None], fused_lm_head=True)
+        return output.log_probs[0][batch["token"]], self._values
+
+    def compute_loss(self, model: torch.nn.Module, inputs: Batch, *_: Any, **__: Any) -> torch.Tensor:
+        tokens, values = self.scores(model, inputs)
+        count, of = self.update_holds, self.terms
+        logprobs = terms.per_sequence(tokens, inputs["sequence"], len(inputs["weight"]))
+        parts: dict[str, torch.Tensor] = {}
+        if of.nll:
+            parts["nll"] = terms.nll(logprobs, inputs["weight"]) / count["tokens"]
+        if of.kl:
+            parts["kl"] = terms.kl(tokens, inputs["reference"]) / count["tokens"]
+        if of.value:
+            parts["value"] = terms.value(values, inputs["value_targets"]) / count["values"]
+        if of.rank:
+            parts["rank"] = terms.rank(values, inputs["value_targets"], self.learning.gamma) / count["pairs"]
+        if of.prefer:
+            reference = terms.per_sequence(inputs["reference"], inputs["sequence"], len(logprobs))
+            margins = terms.pair_margins(logprobs, reference, self.learning.beta)
+            gap = inputs["advantage"][0::2] - inputs["advantage"][1::2]
+            preference = terms.match if self.learning.squared else terms.prefer
+            parts["prefer"] = preference(margins, gap, self.learning.alpha) / count["pairs"]
+            self._note("margin", margins.sum() / count["pairs"])
+            self._note("preferred", (margins > 0).float().sum() / count["pairs"])
+        for name, part in parts.items():
+            self._note(f"{name}_loss", part)
+        if of.needs_values:
+            known = values[~inputs["value_targets"].isnan()]
+            self._note("value_mean", known.sum() / count["values"])
+            self._note("value_square", known.square().sum() / count["values"])
+        self.seen.update({name: int(self.accelerator.gather(inputs[name]).sum()) for name in ("tokens", "row_tokens")})
+        # The gradients of all processes are averaged, and the counts are over all of them.
+        loss = torch.stack([getattr(of, name) * part for name, part in parts.items()]).sum()
+        return loss * self.accelerator.num_processes
+
+    @torch.no_grad()
+    def prove_sharing(self) -> bool:
+        """Whether this model computes the same for sequences that share a beginning as for each alone, on the longest
+        rows. One that does not (its attention takes no mask, or no positions) is trained with a row for each."""
+        questions = self.train_dataset["question_id"]
+        lengths = [sum(len(path.ids) for path in paths(row)) for row in self.train_dataset]
+        longest = questions[lengths.index(max(lengths))]
+        rows = [self.train_dataset[row] for row, one in enumerate(questions) if one == longest]
+        model = self.model.to(self.accelerator.device).eval()
+        scores = []
+        for share in (True, False):
+            collate = replace(self.data_collator, share=share)
+            batch = self._prepare_inputs(collate(rows[: self.args.per_device_train_batch_size]))
+            try:
+                scores.append(torch.cat(self.scores(model, batch)))
+            except (TypeError, ValueError, RuntimeError):
+                scores.append(torch.full((1,), torch.nan))
+        model.train()
+        packed, alone = scores
+        return packed.shape == alone.shape and bool((packed - alone).abs().max() < TOLERANCE)
+
+    def prepare(self, references: Path) -> None:
+        """Before the first update: how rows are laid out, and what the reference says of them."""
+        if not self.prove_sharing():
+            self.data_collator = replace(self.data_collator, share=False)
+            print("with this model nothing is shared between rows that begin alike: they would differ", flush=True)
+        if self.terms.needs_reference:
+            self.refer(references)
+
+    def refer(self, artifact: Path) -> None:
+        """Adds log pi_ref of every learnt token to the rows: the model before its first update. `artifact`: where they
+        are kept, for whoever asks, and for a training that goes on."""
+        if not artifact.is_file():
+            whole = gather_object(self._references(self.model.to(self.accelerator.device).eval()))
+            self.model.train()
+            if self.is_world_process_zero():
+                types = pl.Schema({"row": pl.Int64(), "reference": pl.List(pl.List(pl.Float32()))})
+                part = artifact.with_suffix(".part")
+                pl.DataFrame(sorted(whole), schema=types, orient="row").write_parquet(part)
+                part.replace(artifact)
+        self.accelerator.wait_for_everyone()
+        references = pl.read_parquet(artifact)["reference"].to_list()
+        self.train_dataset = self.train_dataset.add_column("reference", references)
+
+    @torch.no_grad()
+    def _references(self, model: torch.nn.Module) -> list[tuple[int, list[list[float]]]]:
+        """Of this process's share of the rows: the row, and for each of its sequences log pi of the learnt tokens."""
+        order = list(Together(self.train_dataset["question_id"], self.learning.seed))
+        share, at = len(order) / self.accelerator.num_processes, self.accelerator.process_index
+        mine = order[round(at * share) : round((at + 1) * share)]
+        found = []
+        for first in range(0, len(mine), self.args.per_device_train_batch_size):
+            rows = mine[first : first + self.args.per_device_train_batch_size]
+            batch = self._prepare_inputs(self.data_collator([self.train_dataset[row] for row in rows]))
+            with self.accelerator.autocast():
+                tokens, _ = self.scores(model, batch)
+            lengths = batch["sequence"].bincount(minlength=len(batch["weight"])).tolist()
+            of_sequences = [one.tolist() for one in tokens.float().split(lengths)]
+            a_row = len(of_sequences) // len(rows)
+            found += [(row, of_sequences[i * a_row : (i + 1) * a_row]) for i, row in enumerate(rows)]
+        return found
+
+    def log(self, logs: dict[str, float], *_: Any, **__: Any) -> None:
+        """Logs `value_deviation` of V over an update's targets: near 0, V says the same of every step."""
+        metrics = self._metrics["train"]
+        squares, means = metrics.pop("value_square", None), metrics.pop("value_mean", None)
+        if squares:
+            mean = sum(means) / len(means)
+            metrics["value_deviation"] = [max(sum(squares) / len(squares) - mean * mean, 0.0) ** 0.5]
+        super().log(logs)
+
+    def _gather(self, backbone: torch.nn.Module, inputs: Any, output: Any) -> Any:
+        """Only the hidden states that predict a learnt token go on to the head; V needs two of its rows."""
+        if self._asked is None:
+            return output
+        hidden = output.last_hidden_state.flatten(0, 1)
+        asked, self._asked = self._asked, None
+        self._values = read_values(self.model.get_output_embeddings(), hidden[asked["value_places"]], *self.words)
+        output.last_hidden_state = hidden[asked["predicting"]][None]
+        return output
+
+    def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> torch.Tensor:
+        """Trainer asks before an update's first micro-batch; a count of 0 is 1: a term without a row is 0, not 0/0."""
+        counts = torch.tensor(
+            [
+                sum(len(batch["sequence"]) for batch in batch_samples),
+                sum(int((~batch["value_targets"].isnan()).sum()) for batch in batch_samples),
+                sum(len(batch["weight"]) for batch in batch_samples) // 2,
+            ],
+            device=device,
+        )
+        whole = self.accelerator.gather(counts[None]).sum(0).clamp(min=1)
+        self.update_holds = dict(zip(("tokens", "values", "pairs"), whole, strict=True))
+        return whole[0]
+
+    def _note(self, name: str, share: torch.Tensor) -> None:
+        """TRL logs the mean over an update's micro-batches; each, on each device, holds a share of the whole."""
+        whole = self.accelerator.gather(share.detach()).sum() * self.current_gradient_accumulation_steps
+        self._metrics["train"][name].append(whole.item())
