@@ -89,10 +89,11 @@ class Site:
     def set_state(self, flow_run_id: str, state: str, message: str) -> None:
         self.api(f"/flow_runs/{flow_run_id}/set_state", state={"type": state, "message": message}, force=True)
 
-    def parts(self, asked: set[str]) -> dict[str, str]:
-        """Where the finished trees of these questions are kept for a retry, by question."""
+    def parts(self, asked: set[str]) -> dict[str, bytes]:
+        """The finished trees of these questions that are kept for a retry, by question."""
         names = [name for name in self.store.names("stages/search/") if "/parts/" in name]
-        return {name.split("/parts/")[1]: name for name in names if name.split("/parts/")[1] in asked}
+        kept = [row for name in names for row in pl.read_ipc(self.store.get(name)).iter_rows()]
+        return {question: part for question, part in kept if question in asked}
 
     def table(self, stage: str, table: str) -> pl.DataFrame:
         """A table of the stage of that name that was committed last."""
@@ -148,7 +149,7 @@ def test_a_lost_machines_shard_is_finished_by_another(site: Site, tmp_path: Path
     asked = set(share(site.table("questions", "questions"), victim["parameters"]["shard"], 2)["question_id"])
     wait_for(lambda: site.parts(asked), round, log, every=0.1)
     kill_machine(site)
-    kept = [pl.read_ipc(site.store.get(place), columns=["trees"]) for place in site.parts(asked).values()]
+    kept = [pl.read_ipc(part, columns=["trees"]) for part in site.parts(asked).values()]
     assert 0 < len(kept) < len(asked), "the kill came too late to be in the middle of the shard"
     assert len(states(site, before)) == 2, "the second start of the round joined the runs of the first"
     site.set_state(victim["id"], "CRASHED", "No heartbeat for 90 s: its process is gone.")

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
@@ -140,13 +141,14 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
             whole = gather_object(self._references(self.model.to(self.accelerator.device).eval()))
             self.model.train()
             if self.is_world_process_zero():
-                types = pl.Schema({"row": pl.Int64(), "reference": pl.List(pl.List(pl.Float32()))})
+                numbers, references = zip(*sorted(whole), strict=True)
+                by_sequence = pa.array(references, type=pa.list_(pa.list_(pa.float32())))
                 part = artifact.with_suffix(".part")
-                pl.DataFrame(sorted(whole), schema=types, orient="row").write_parquet(part)
+                pq.write_table(pa.table({"row": pa.array(numbers), "reference": by_sequence}), part)
                 part.replace(artifact)
         self.accelerator.wait_for_everyone()
-        references = pl.read_parquet(artifact)["reference"].to_list()
-        self.train_dataset = self.train_dataset.add_column("reference", references)
+        reference = pq.read_table(artifact)["reference"].to_pylist()
+        self.train_dataset = self.train_dataset.add_column("reference", reference)
 
     @torch.no_grad()
     def _references(self, model: torch.nn.Module) -> list[tuple[int, list[list[float]]]]:

@@ -1,8 +1,8 @@
 """Work in many small parts: every finished part is kept, and a retry does the rest (design D5).
 
-A part is the rows that one item adds to the stage's tables. It is kept as one Arrow file, on this machine and in the
-store. The tables are written from these files, a batch at a time: memory does not grow with the work. A resumed stage
-writes the same bytes as an uninterrupted one.
+A part is the rows that one item adds to the stage's tables. It is kept as one Arrow file on this machine, and in the
+store together with those that were finished in the same second. The tables are written from these files, a batch at a
+time: memory does not grow with the work. A resumed stage writes the same bytes as an uninterrupted one.
 
 An item that fails is tried once more, after the others. If it fails again, it is lost, and a note of the stage names
 it. A kept part says which code made it. A part of another version of the code is used, and a note says so; a part that
@@ -12,7 +12,8 @@ this code cannot read is made again.
 import asyncio
 import io
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,6 +31,9 @@ MAX_FAILED_SHARE = 0.1
 
 BATCH = 256
 """Parts whose rows are in memory at once while a table is written: one row group of its Parquet file."""
+
+KEEP_SECONDS = 1.0
+"""At most so long after it is finished a part is in the store; what a kill takes on another machine's retry."""
 
 CODE = "code"
 """The column of a part that is no table: the version of the code that made it."""
@@ -72,6 +76,7 @@ async def each_part(
     progress = Progress(workplace, what, total=len(items))
     places = {name: place for place, name in enumerate(items)}
     lost: dict[str, str] = {}
+    fresh: dict[str, bytes] = {}
 
     async def one(name: str) -> None:
         try:
@@ -83,18 +88,33 @@ async def each_part(
             return
         await asyncio.to_thread(_write, folder / name, data)
         if part.error is None:
-            await asyncio.to_thread(workplace.keep_part, name, data)
+            fresh[name] = data
         else:
             lost[name] = part.error
         made[name] = Kept(workplace.code, tuple(part.rows))
         await asyncio.to_thread(progress.show, len(made), note())
 
-    await _together(one(name) for name in items if name not in made)
+    async def keep() -> None:
+        nonlocal fresh
+        taken, fresh = fresh, {}
+        if taken:
+            await asyncio.to_thread(workplace.keep_parts, taken)
+
+    async def all_of(names: Iterable[str]) -> None:
+        try:
+            await _together([one(name) for name in names], keep)
+        except BaseException:
+            with suppress(Exception):  # a store that failed was the reason, or is asked once more
+                workplace.keep_parts(fresh)
+            raise
+        await keep()
+
+    await all_of(name for name in items if name not in made)
     strangers = _strangers(made, workplace.code)
     if again := [name for name in items if name in lost or name in strangers]:
         workplace.log.info("%s: %d are tried once more, %s", what, len(again), ", ".join(again[:3]))
         lost.clear()
-        await _together(one(name) for name in again)
+        await all_of(again)
 
     workplace.facts["failed_parts"] = len(lost)
     if len(lost) > MAX_FAILED_SHARE * len(items):
@@ -122,11 +142,20 @@ class Kept:
     tables: tuple[str, ...]
 
 
-async def _together(work: Iterable[Awaitable[None]]) -> None:
+async def _together(work: Sequence[Coroutine[Any, Any, None]], keep: Callable[[], Awaitable[None]]) -> None:
+    """All of the work at once, and `keep` now and then."""
+
+    async def keep_on() -> None:
+        while True:
+            await asyncio.sleep(KEEP_SECONDS)
+            await keep()
+
     try:
         async with asyncio.TaskGroup() as group:
-            for one in work:
-                group.create_task(one)  # type: ignore[arg-type]
+            keeping = group.create_task(keep_on())
+            if tasks := [group.create_task(one) for one in work]:
+                await asyncio.wait(tasks)
+            keeping.cancel()
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None  # a user reads why, not "unhandled errors in a TaskGroup"
 

@@ -2,10 +2,12 @@
 
 import functools
 import importlib.metadata
+import io
 import itertools
 import logging
 import shutil
 import subprocess
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,9 +21,12 @@ from pydantic_core import to_jsonable_python
 
 from infra.environment import environment
 from infra.file_locks import locked, remote_kind
-from infra.store import Damaged, Manifest, Ref, Store, StoredObject
+from infra.store import Manifest, Ref, Store, StoredObject
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
+
+BUNDLE = pl.Schema({"name": pl.String(), "part": pl.Binary()})
+"""Parts that are kept together."""
 
 
 class Workplace:
@@ -93,18 +98,23 @@ class Workplace:
         if isinstance(data, Path):
             self.files[data] = item
 
-    def keep_part(self, name: str, data: bytes) -> None:
-        """Keeps a finished part of unfinished work where a retry on any machine finds it."""
-        self.store.put(f"{self.prefix}/parts/{name}", data)
+    def keep_parts(self, parts: Mapping[str, bytes]) -> None:
+        """Keeps finished parts of unfinished work, name and content, where a retry on any machine finds them."""
+        bundle = io.BytesIO()
+        pl.DataFrame([*parts.items()], schema=BUNDLE, orient="row").write_ipc(bundle)
+        self.store.put(f"{self.prefix}/parts/{uuid.uuid4().hex}", bundle.getvalue())
 
     def parts(self) -> Iterator[tuple[str, bytes]]:
-        """The parts that an earlier attempt kept: name and content. A damaged one is left out, and so done again."""
-        start = f"{self.prefix}/parts/"
-        for name in self.store.names(start):
+        """The parts that an earlier attempt kept: name and content. Damaged ones are left out, and so done again."""
+        for name in self.store.names(f"{self.prefix}/parts/"):
             try:
-                yield name.removeprefix(start), self.store.get(name)
-            except Damaged as problem:
-                self.log.warning("a part is done again: %s", problem)
+                bundle = pl.read_ipc(io.BytesIO(self.store.get(name)))
+                if bundle.schema != BUNDLE:
+                    raise ValueError(f"{name} holds no parts")
+            except (Exception, pl.exceptions.PanicException) as problem:
+                self.log.warning("parts are done again: %s", problem)
+                continue
+            yield from bundle.iter_rows()
 
     def drop_parts(self) -> None:
         """Parts are needed no more, or not to be trusted."""

@@ -8,7 +8,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tasks.running import parts
@@ -34,13 +34,14 @@ class LocalStage(Workplace):
     def add(self, name: str, data: bytes | Path, rows: int | None = None) -> None:
         pass
 
-    def keep_part(self, name: str, data: bytes) -> None:
-        """At once or not at all, as an object store does it."""
-        path = self.kept / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".part").write_bytes(data)
-        time.sleep(self.seconds)
-        os.replace(path.with_suffix(".part"), path)
+    def keep_parts(self, parts: Mapping[str, bytes]) -> None:
+        """Each at once or not at all, as an object store does it."""
+        for name, data in parts.items():
+            path = self.kept / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.with_suffix(".part").write_bytes(data)
+            time.sleep(self.seconds)
+            os.replace(path.with_suffix(".part"), path)
 
     def parts(self) -> Iterator[tuple[str, bytes]]:
         for path in sorted(self.kept.rglob("*")):
@@ -61,6 +62,7 @@ class Silent:
 def search(folder: Path, trees: int = 40, seconds: float = 0.0) -> None:
     """The stage *search* with a scripted policy; the last tree's request fails for good."""
     parts.Progress = Silent  # type: ignore[assignment,attr-defined]
+    parts.KEEP_SECONDS = 0.01
     settings = Search(simulations=60)
 
     async def work(number: int, place: int) -> Part:

@@ -187,7 +187,7 @@ def test_a_kept_part_that_is_none_of_this_codes_is_named_and_done_again(
     workplace = LocalStage(tmp_path)
     do(workplace, Worker(), "abc")
     whole = (tmp_path / "artifacts.parquet").read_bytes()
-    workplace.keep_part("b", kept(dict(workplace.parts())["b"]) if callable(kept) else kept)
+    workplace.keep_parts({"b": kept(dict(workplace.parts())["b"]) if callable(kept) else kept})
     again, work = LocalStage(tmp_path), Worker()
     with caplog.at_level("INFO"):
         do(again, work, "abc")
@@ -208,7 +208,7 @@ def packed(code: str | None = "this code", rows: int = 1, **tables: list[dict[st
 def test_a_part_of_no_item_is_passed_over(tmp_path: Path) -> None:
     workplace, work = LocalStage(tmp_path), Worker()
     do(workplace, Worker(), "abc")
-    workplace.keep_part("Another", b"garbage")
+    workplace.keep_parts({"Another": b"garbage"})
     do(LocalStage(tmp_path), work, "abc")
     assert work.done == []
 
@@ -323,12 +323,33 @@ def test_a_cancelled_stage_keeps_what_was_finished(tmp_path: Path) -> None:
 
 def test_a_store_that_fails_in_the_middle_is_told_in_its_own_words(tmp_path: Path) -> None:
     class NoRoom(LocalStage):
-        def keep_part(self, name: str, data: bytes) -> None:
-            if name == "c":
-                raise StoreError(f"{name}: the server failed")
+        def keep_parts(self, parts: Mapping[str, bytes]) -> None:
+            if "c" in parts:
+                raise StoreError("c: the server failed")
 
     async def work(name: str, place: int) -> Part:
         return Part({"artifacts": []})
 
     with pytest.raises(StoreError, match="the server failed"):
         asyncio.run(each_part(NoRoom(tmp_path), {name: name for name in "abcde"}, work, what="Work"))
+
+
+def test_parts_that_are_finished_together_are_kept_together_and_none_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A question of an evaluation takes milliseconds, and an object in a store as long."""
+    monkeypatch.setattr(parts, "KEEP_SECONDS", 0.05)
+    bundles: list[list[str]] = []
+
+    class Counting(LocalStage):
+        def keep_parts(self, parts: Mapping[str, bytes]) -> None:
+            bundles.append(list(parts))
+            super().keep_parts(parts)
+
+    async def work(name: str, place: int) -> Part:
+        await asyncio.sleep(0.5 if name == "z" else 0)
+        assert name != "z" or bundles == [list("abcdef")], "the others did not wait for the last"
+        return Part({"artifacts": [row(name)]})
+
+    asyncio.run(each_part(Counting(tmp_path), {name: name for name in "abcdefz"}, work, what="Work"))
+    assert bundles == [list("abcdef"), ["z"]]

@@ -96,17 +96,15 @@ def test_what_a_stage_wrote_is_not_downloaded_on_the_machine_that_wrote_it(
 @pytest.mark.integration
 def test_a_damaged_part_is_done_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     workplace = Workplace("make_squares", "k", store, LOG)
-    workplace.keep_part("q/1", b"rows")
-    workplace.keep_part("q/2", b"rows")
-    whole = store.client.head_object(Bucket=store.bucket, Key=f"{store.prefix}stages/make_squares/k/parts/q/2")
-    store.client.put_object(
-        Bucket=store.bucket,
-        Key=f"{store.prefix}stages/make_squares/k/parts/q/2",
-        Body=b"half",
-        Metadata=whole["Metadata"],
-    )
-    assert list(workplace.parts()) == [("q/1", b"rows")]
-    assert "a part is done again" in caplog.text
+    for name in ("q/1", "q/2", "q/3"):
+        workplace.keep_parts({name: b"rows"})
+    first, second, third = store.names("stages/make_squares/k/parts/")
+    kept = {name: dict(pl.read_ipc(store.get(name)).iter_rows()) for name in (first, second, third)}
+    whole = store.client.head_object(Bucket=store.bucket, Key=store.prefix + second)
+    store.client.put_object(Bucket=store.bucket, Key=store.prefix + second, Body=b"half", Metadata=whole["Metadata"])
+    store.put(third, b"no bundle")
+    assert dict(workplace.parts()) == kept[first]
+    assert caplog.text.count("parts are done again") == 2
 
 
 @pytest.mark.integration
