@@ -5,6 +5,7 @@ searches with is published. Which evidence, lessons and models: the recipe says 
 """
 
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
 from typing import Annotated, NamedTuple
 
 from prefect import flow
@@ -20,6 +21,7 @@ from tasks.running.opening import open_round, round_before
 from tasks.running.record import RoundRun, recorded
 from tasks.running.report import show_result
 from tasks.running.sentence import tell_errors_in_a_sentence
+from tasks.running.trainer import side_by_side
 from tasks.stages.evaluate import evaluate
 from tasks.stages.learn import learn
 from tasks.stages.lessons import choose
@@ -121,18 +123,28 @@ class Models(NamedTuple):
 def teach(
     method: Recipe, run: RoundRun, lessons: Mapping[str, Ref], base: Ref, policy: Ref, judge: Ref | None = None
 ) -> Models:
-    """Every arm in turn learns its lesson; one whose lesson holds nothing for its loss is left out, with a note.
+    """Every arm learns its lesson, beside others where the machine has room and when the model that it starts from is
+    there; one whose lesson holds nothing for its loss is left out, with a note.
 
     `policy`, `judge`: what this round searched with. The next one does, too, where nothing else was learnt.
     """
     made = {"base": base}
-    for name, arm in method.arms.items():
-        needed = [arm] if arm.like is None else [arm, method.arms[arm.like]]
-        if empty := [one.lesson for one in needed if not sequences(lessons[one.lesson], one.loss)]:
-            run.notes.append(f"{name} was not trained: {empty[0]} holds nothing to learn from.")
-            continue
-        start = made.get(arm.start, policy)
-        made[name] = run.keep(name, learn(start, lessons[arm.lesson], name, matched(method, name, lessons)))
+    trainings: dict[str, Future[Ref]] = {}
+
+    def train(name: str) -> Ref:
+        arm = method.arms[name]
+        start = trainings[arm.start].result() if arm.start in trainings else made.get(arm.start, policy)
+        return learn(start, lessons[arm.lesson], name, matched(method, name, lessons))
+
+    with side_by_side(base) as begin:
+        for name, arm in method.arms.items():
+            needed = [arm] if arm.like is None else [arm, method.arms[arm.like]]
+            if empty := [one.lesson for one in needed if not sequences(lessons[one.lesson], one.loss)]:
+                run.notes.append(f"{name} was not trained: {empty[0]} holds nothing to learn from.")
+                continue
+            trainings[name] = begin(train, name)
+        for name, training in trainings.items():
+            made[name] = run.keep(name, training.result())
 
     def first(names: Iterable[str]) -> Ref | None:
         return next((made[name] for name in names if name in made), None)

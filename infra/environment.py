@@ -66,6 +66,16 @@ def device(here: Environment | None = None) -> Literal["cpu", "cuda"]:
     return wanted
 
 
+def cores() -> int:
+    """Of the CPU, that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def cores_for(weights: int) -> int:
+    """That a model of so many bytes makes use of: one for every 64 MiB. Small models lose by every one more."""
+    return max(1, min(cores(), weights >> 26))
+
+
 def gpus() -> list[str]:
     """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them: those in it, else all."""
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:

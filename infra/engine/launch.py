@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from infra.engine.model_folder import ModelFolder
-from infra.environment import Environment, device
+from infra.environment import Environment, cores, cores_for, device
 
 KV_GIB = 1
 """Memory for the KV cache of a CPU engine, GiB, float32: 262,000 tokens at micro's size, 23,000 of SmolLM2-135M."""
@@ -81,6 +81,6 @@ def dtype(here: Environment) -> str:
 
 
 def _threads(folder: ModelFolder) -> int:
-    """One for every 64 MiB of weights, and a core left to server and client: small models lose by every thread more."""
-    mebibytes = sum(path.stat().st_size for path in folder.path.glob("*.safetensors")) >> 20
-    return max(1, min(len(os.sched_getaffinity(0)) - 1, mebibytes // 64))
+    """As many as the model makes use of, and a core left to server and client."""
+    weights = sum(path.stat().st_size for path in folder.path.glob("*.safetensors"))
+    return max(1, min(cores() - 1, cores_for(weights)))

@@ -12,13 +12,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
 from infra.engine import engines_stopped
-from infra.environment import ROOT, device, environment, gpus
+from infra.environment import ROOT, cores, cores_for, device, environment, gpus
+from infra.store import Ref, Store
 from tasks.running.curve import show_curve
 from tasks.running.progress import Progress, in_the_ui
 from tasks.running.workplace import Workplace
@@ -40,8 +43,40 @@ ADVICE = {
 """By what is found in the output of a trainer that failed."""
 
 
+_running: dict[int, subprocess.Popen[bytes]] = {}
+"""Trainers of this process, by process id."""
+
+
 class TrainingFailed(RuntimeError):
     """A trainer's process ended with an error; the message holds the end of what it said."""
+
+
+@contextmanager
+def side_by_side(model: Ref) -> Iterator[Callable[..., Future[Ref]]]:
+    """Begins trainings, `(function, arguments…) -> its future`: as many at once as this machine does of models of this
+    one's size, in the order given, so that one may wait for what was begun before.
+
+    On GPUs one, which has all of them. On a CPU one for each of the cores that a small model can not make use of
+    (`infra.environment.cores_for`). Where the flow is cancelled, all that run are ended; where one of them fails, the
+    others end and are kept.
+    """
+    pool = ThreadPoolExecutor(1 if device() == "cuda" else cores() // cores_for(_weights(model)))
+    try:
+        yield lambda train, *given: pool.submit(copy_context().run, train, *given)
+    except BaseException as problem:
+        pool.shutdown(wait=False, cancel_futures=True)
+        if not isinstance(problem, Exception):  # Prefect's signal, or Ctrl-C: it reaches this thread alone
+            for process in list(_running.values()):
+                _end(process)
+        raise
+    finally:
+        pool.shutdown()
+
+
+def _weights(model: Ref) -> int:
+    """Bytes of a model's weights."""
+    objects = Store.open(environment()).manifest(model).objects
+    return sum(one.size for one in objects if one.name.endswith(".safetensors"))
 
 
 def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any]) -> None:
@@ -74,19 +109,21 @@ def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any
             cwd=ROOT,
             env=os.environ
             | {"CPL_DEVICE": device()}
-            | ({"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {}),
+            | ({"CUDA_VISIBLE_DEVICES": ",".join(devices)} if devices else {})
+            | threads(config),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
             pass_fds=[workplace.lock.fileno()],  # a trainer whose flow was killed goes on: the retry waits for its end
             start_new_session=True,
         )
+        _running[process.pid] = process
         try:
             _follow(workplace, title, process, output / "progress.jsonl")
         finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)  # accelerate would not end what it launched
+            _end(process)
             process.wait()
+            del _running[process.pid]
     if process.returncode:
         raise TrainingFailed(
             f"trainer {trainer} failed: {reason((workplace.folder / 'trainer.log').read_text(errors='replace'))}"
@@ -97,6 +134,20 @@ def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any
         if path.exists():
             workplace.add(path.name, path)
     workplace.facts |= json.loads((output / "summary.json").read_text())
+
+
+def threads(config: Mapping[str, Any]) -> dict[str, str]:
+    """On a CPU, how many a trainer takes, where the user does not say it: other trainings have the rest."""
+    start = Path(config["model"])
+    if device() == "cuda" or "OMP_NUM_THREADS" in os.environ or not start.is_dir():
+        return {}
+    return {"OMP_NUM_THREADS": str(cores_for(sum(path.stat().st_size for path in start.glob("*.safetensors"))))}
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """With all that it launched, which accelerate would not end."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
 
 
 def python(devices: Sequence[str]) -> list[str]:

@@ -1,6 +1,9 @@
 """What a round trains, from what, on what settings; what it scores, and what the next round searches with."""
 
 import hashlib
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -31,6 +34,12 @@ class Factory:
         self.given: dict[str, tuple[Ref, Ref, Training]] = {}
         self.run = RoundRun()
         monkeypatch.setattr(flows.round, "learn", self.learn)
+        monkeypatch.setattr(flows.round, "side_by_side", self.side_by_side)
+
+    @contextmanager
+    def side_by_side(self, model: Ref) -> Iterator[Any]:
+        with ThreadPoolExecutor(2) as pool:
+            yield pool.submit
 
     def learn(self, start: Ref, lesson: Ref, name: str, training: Training) -> Ref:
         self.given[name] = (start, lesson, training)

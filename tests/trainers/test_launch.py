@@ -3,7 +3,9 @@
 import logging
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,10 @@ from infra.contract.training import Loss
 from infra.engine.server import stop_local_engine
 from infra.engine.tenancy import engines_stopped
 from infra.environment import Environment, gpus
-from infra.store import Store
+from infra.store import Ref, Store
 from tasks.recipe import Recipe
 from tasks.running import trainer as train
-from tasks.running.trainer import python, reason, shared_out
+from tasks.running.trainer import TrainingFailed, python, reason, shared_out
 from tests.tasks.running.local_stage import Silent
 from tests.trainers.conftest import write_config
 from tests.trainers.launched import workplace
@@ -26,6 +28,7 @@ from trainers.learn import Learn
 from trainers.progress import lines
 
 UPDATES = 200
+BASE = Ref(uri="s3://cpl/base/manifest.json", sha256="0" * 64, rows=0)
 
 
 @pytest.fixture
@@ -87,6 +90,56 @@ def test_a_trainer_that_is_silent_for_long_is_told_of(
     told = [record.getMessage() for record in caplog.records if "may hang" in record.getMessage()]
     assert 2 <= len(told) <= 3
     assert f"process {hung.pid}" in told[0]
+
+
+@pytest.mark.parametrize(
+    ("device", "cores", "mebibytes", "expected"),
+    [("cpu", 2, 3, 2), ("cpu", 8, 130, 4), ("cpu", 2, 540, 1), ("cpu", 1, 3, 1), ("cuda", 8, 3, 1)],
+)
+def test_small_models_are_trained_side_by_side_on_the_cores_that_they_leave(
+    device: str, cores: int, mebibytes: int, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "device", lambda: device)
+    monkeypatch.setattr(train, "cores", lambda: cores)
+    monkeypatch.setattr("infra.environment.cores", lambda: cores)
+    monkeypatch.setattr(train, "_weights", lambda model: mebibytes << 20)
+    running: list[int] = []
+    most: list[int] = []
+    lock = threading.Lock()
+
+    def run(number: int, after: Future[int] | None) -> int:
+        assert after is None or after.result() == number - 1
+        with lock:
+            running.append(number)
+            most.append(len(running))
+        time.sleep(0.05)
+        with lock:
+            running.remove(number)
+        return number
+
+    with train.side_by_side(BASE) as begin:
+        futures = [begin(run, number, None) for number in range(8)]
+        last = begin(run, 8, futures[-1])
+    assert [one.result() for one in (*futures, last)] == list(range(9))
+    assert max(most) == expected
+
+
+def test_when_one_training_fails_the_others_are_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train, "_weights", lambda model: 0)
+    monkeypatch.setattr(train, "cores", lambda: 2)
+    finished: list[str] = []
+
+    def fail() -> None:
+        raise TrainingFailed("loss nan")
+
+    def slow() -> None:
+        time.sleep(0.3)
+        finished.append("slow")
+
+    with pytest.raises(TrainingFailed), train.side_by_side(BASE) as begin:
+        begin(slow)
+        begin(fail).result()
+    assert finished == ["slow"]
 
 
 @pytest.mark.parametrize(
