@@ -136,9 +136,13 @@ def test_when_one_training_fails_the_others_are_finished(monkeypatch: pytest.Mon
         time.sleep(0.3)
         finished.append("slow")
 
-    with pytest.raises(TrainingFailed), train.side_by_side(BASE) as begin:
-        begin(slow)
-        begin(fail).result()
+    def both() -> None:
+        with train.side_by_side(BASE) as begin:
+            begin(slow)
+            begin(fail).result()
+
+    with pytest.raises(TrainingFailed):
+        both()
     assert finished == ["slow"]
 
 
