@@ -165,6 +165,26 @@ class RightPaths(StageSettings):
         return "imitations"
 
 
+class ScoredSteps(StageSettings):
+    """Steps by their score beside their siblings, below 0 to be unlearnt: table `imitations`."""
+
+    rule: Literal["scored_steps"] = "scored_steps"
+    evidence: tuple[str, ...] = Field(
+        min_length=1, title="Evidence", description="Stepwise searches by name: no other scores its steps."
+    )
+    alpha: float = Field(
+        gt=0,
+        allow_inf_nan=False,
+        title="alpha",
+        description="Factor on the scores, which grow with the rollouts; it sets them against kl. Process "
+        "supervision: unknown; 4 / simulations makes them at most 1.",
+    )
+
+    @property
+    def gives(self) -> Literal["imitations", "preferences"]:
+        return "imitations"
+
+
 class Siblings(StageSettings):
     """Sibling steps of opposite values: table `preferences`."""
 
@@ -174,6 +194,15 @@ class Siblings(StageSettings):
     )
     solution_value_scale: Share = Field(
         0.3, title="Solution scale", description="Factor on the values of solution pairs. CPL's code: 0.3."
+    )
+    plan_pairs: Literal["all", "best_worst"] = Field(
+        "all",
+        title="Plan pairs",
+        description="Of a parent's plan steps: all pairs of a positive and a negative Q (CPL), or the best against the "
+        "worst (SVPO).",
+    )
+    min_gap: Annotated[float, Field(ge=0, le=2)] = Field(
+        0.0, title="Gap", description="Between both Q at least. CPL: 0. SVPO: unknown, 0.5 assumed."
     )
     min_outcomes: Annotated[int, Field(ge=0)] = Field(
         1,
@@ -187,7 +216,7 @@ class Siblings(StageSettings):
         return "preferences"
 
 
-Rule = Annotated[RightPaths | Siblings, Field(discriminator="rule")]
+Rule = Annotated[RightPaths | ScoredSteps | Siblings, Field(discriminator="rule")]
 """What a lesson is chosen by (tasks.lessons); `gives` is its table."""
 
 

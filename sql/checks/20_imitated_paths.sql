@@ -1,4 +1,4 @@
--- An imitation is its question's prompt and the actions from there to its leaf, those in its tree's prompt included (one more token, the end of sequence, where it has a weight), with one target for each value position.
+-- An imitation is its question's prompt, or its tree's, and the actions from there to its leaf (one more token, the end of sequence, where a solution has a weight), with one target for each value position.
 select
     examples.campaign,
     examples.round,
@@ -38,9 +38,9 @@ left join tree_paths as paths
 where
     (
         examples.origin = leaf.origin
-        and examples.prompt_ids = questions.prompt_ids
+        and (examples.prompt_ids = questions.prompt_ids or examples.prompt_ids = trees.prompt_ids)
         and (examples.prompt_ids || examples.completion_ids)[:len(path_ids)] = path_ids
-        and len(examples.prompt_ids || examples.completion_ids) = len(path_ids) + (examples.weight <> 0)::int
+        and len(examples.prompt_ids || examples.completion_ids) = len(path_ids) + (examples.weight <> 0 and leaf.kind = 'solution')::int
         and len(examples.value_positions) = len(examples.value_targets)
         and coalesce(list_min(examples.value_positions), 0) >= 0
         and coalesce(list_max(examples.value_positions), 0) < len(path_ids) - len(examples.prompt_ids)

@@ -1,4 +1,4 @@
--- A path that is imitated ends in a correct solution; no plan that was told the answer has one.
+-- A path that is imitated ends in a correct solution, and no plan that was told the answer has one; or in a step that its search scored, with a weight of that sign.
 select
     examples.campaign,
     examples.round,
@@ -8,6 +8,7 @@ select
     examples.leaf_id,
     leaf.kind,
     leaf.reward,
+    leaf.score,
 from imitations as examples
 left join nodes as leaf
     on
@@ -15,4 +16,7 @@ left join nodes as leaf
         and examples.round = leaf.round
         and examples.tree_id = leaf.tree_id
         and examples.leaf_id = leaf.node_id
-where examples.weight > 0 and (leaf.kind = 'solution' and leaf.reward > 0) is not true
+where
+    examples.weight <> 0
+    and (examples.weight > 0 and leaf.kind = 'solution' and leaf.reward > 0) is not true
+    and (examples.weight * leaf.score > 0) is not true

@@ -1,9 +1,9 @@
 """The rule *siblings*: preferences between steps that continue the same state (methods.md 1.6).
 
-Plan steps: all pairs of a positive and a negative Q. Solutions: one pair a parent, the best against the worst, if one
-is right and one wrong; their values are scaled (CPL's code: 0.3). A parent with any solution among its children counts
-as a solution parent. Malformed, too deep, undecided and leaked children are left out, and so are solutions directly
-under the root, which follow no plan.
+Plan steps: all pairs of a positive and a negative Q, or the best against the worst (SVPO, 3.3). Solutions: one pair a
+parent, the best against the worst, if one is right and one wrong; their values are scaled (CPL's code: 0.3). A parent
+with any solution among its children counts as a solution parent. Malformed, too deep, undecided and leaked children are
+left out, and so are solutions directly under the root, which follow no plan.
 
 From round 2 on Q holds V, so a preference may be V's opinion alone: a step needs `min_outcomes` trajectories that ended
 below it. The released code asks for none (0).
@@ -26,7 +26,9 @@ def siblings(found: Found, rule: Siblings) -> tuple[list[Row], int]:
     dropped = 0
     for name in reversed(rule.evidence):
         for tree in found.get(name, ()):
-            for pair in step_pairs(tree, rule.solution_value_scale):
+            for pair in step_pairs(tree, rule):
+                if pair["chosen_q"] - pair["rejected_q"] < rule.min_gap:
+                    continue
                 if is_known(tree, pair, rule.min_outcomes):
                     compared[pair["prompt"], frozenset((pair["chosen"], pair["rejected"]))] = pair
                 else:
@@ -34,8 +36,8 @@ def siblings(found: Found, rule: Siblings) -> tuple[list[Row], int]:
     return list(compared.values()), dropped
 
 
-def step_pairs(tree: SearchedTree, solution_value_scale: float) -> Iterator[Row]:
-    """The preference pairs of a tree (methods.md 1.6)."""
+def step_pairs(tree: SearchedTree, rule: Siblings) -> Iterator[Row]:
+    """The preference pairs of a tree, however near (methods.md 1.6, 3.3)."""
     for parent_id, siblings in tree.children.items():
         candidates = [node for node in siblings if node["kind"] in LEARNABLE and node["visits"]]
         plans = [node for node in candidates if node["kind"] == Kind.PLAN]
@@ -43,8 +45,10 @@ def step_pairs(tree: SearchedTree, solution_value_scale: float) -> Iterator[Row]
         if solutions:
             best, worst = max(solutions, key=_q), min(solutions, key=_q)
             if best["q"] > 0 > worst["q"]:
-                yield _pair(tree, parent_id, best, worst, scale=solution_value_scale)
+                yield _pair(tree, parent_id, best, worst, scale=rule.solution_value_scale)
             continue
+        if rule.plan_pairs == "best_worst" and plans:
+            plans = [max(plans, key=_q), min(plans, key=_q)]
         for chosen in (node for node in plans if node["q"] > 0):
             for rejected in (node for node in plans if node["q"] < 0):
                 yield _pair(tree, parent_id, chosen, rejected, scale=1.0)

@@ -52,7 +52,7 @@ class TrainingFailed(RuntimeError):
 
 
 @contextmanager
-def side_by_side(model: Ref) -> Iterator[Callable[..., Future[Ref]]]:
+def side_by_side(model: Ref) -> Iterator[Callable[..., Future[Any]]]:
     """Begins trainings, `(function, arguments…) -> its future`: as many at once as this machine does of models of this
     one's size, in the order given, so that one may wait for what was begun before.
 

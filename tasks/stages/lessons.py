@@ -9,12 +9,13 @@ from infra.engine import ModelFolder
 from infra.store import Ref
 from tasks.language.format import Kind, Origin
 from tasks.lessons.right_paths import right_paths
+from tasks.lessons.scored_steps import scored_steps
 from tasks.lessons.searched import Row, by_question
 from tasks.lessons.siblings import siblings
 from tasks.records import frame
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
-from tasks.settings import RightPaths, Rule, Siblings
+from tasks.settings import RightPaths, Rule, ScoredSteps, Siblings
 
 
 @stage("lessons", version=2, task_run_name="lessons-{name}")
@@ -29,6 +30,10 @@ def choose(workplace: Workplace, name: str, trees: dict[str, Ref], policy: Ref, 
             eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
             chosen = [right_paths(question, rule, eos) for question in found]
             unknown = "steps_without_outcome"
+        case ScoredSteps():
+            eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
+            chosen = [scored_steps(question, rule, eos) for question in found]
+            unknown = "scored_steps_not_learnt"
         case Siblings():
             chosen = [siblings(question, rule) for question in found]
             unknown = "pairs_without_outcomes"
@@ -43,7 +48,7 @@ def counted(rule: Rule, rows: Sequence[Row]) -> dict[str, int]:
     if rule.gives == "preferences":
         kinds = Counter(row["kind"] for row in rows)
         return {"plan_pairs": kinds[Kind.PLAN], "solution_pairs": kinds[Kind.SOLUTION]}
-    imitated = [row for row in rows if row["weight"] > 0]
+    imitated = [row for row in rows if row["weight"]]
     return {
         "imitated": len(imitated),
         "hinted": sum(row["origin"] == Origin.HINT for row in imitated),

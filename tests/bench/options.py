@@ -33,7 +33,7 @@ from tasks.search.grow import Grown, Task
 from tasks.search.library import Library
 from tasks.search.puct import Puct
 from tasks.search.tree import Node, Tree
-from tasks.settings import RightPaths, Search
+from tasks.settings import RightPaths, Search, Siblings
 from tests.bench.models import prepared
 from tests.bench.product import make_tasks, search
 
@@ -66,7 +66,7 @@ def yields(trees: Sequence[Tree]) -> dict[str, float]:
     for number, tree in enumerate(trees):
         about = {"tree_id": str(number), "question_id": "", "method": "puct", "steps": 0, "state": "finished"}
         searched = SearchedTree(about, tree.rows(str(number)))
-        pairs += step_pairs(searched, 1.0)
+        pairs += step_pairs(searched, Siblings(evidence=("search",)))
     return {
         "solved": sum(tree.right > 0 for tree in trees) / len(trees),
         "plan_pairs": sum(pair["kind"] == "plan" for pair in pairs),

@@ -14,7 +14,8 @@ from tasks.recipe import Recipe
 @pytest.mark.parametrize("name", NAMES)
 def test_every_recipe_loads_and_says_what_it_is(name: str) -> None:
     path = RECIPES / f"{name}.toml"
-    assert Recipe.read(path).arms
+    recipe = Recipe.read(path)
+    assert recipe.arms or not recipe.evidence, "what is tried is learnt from"
     assert path.read_text().startswith("# ")
 
 

@@ -135,7 +135,7 @@ OTHER_BREAKS = {
             completion_ids = [30, 31, 40, 41, 99], value_positions = [], example_id = 't4/4' where tree_id = 't5';
         delete from imitations where tree_id = 't1'
         """,
-        {"21_imitated_paths_correct"},
+        {"20_imitated_paths", "21_imitated_paths_correct"},
     ),
     "a target on a plan step under a hint": (
         f"insert into imitations {HINTED}; delete from imitations where tree_id = 't1'; "

@@ -21,6 +21,7 @@ def node(
     visits: int = 1,
     reward: float | None = None,
     origin: str = "policy",
+    score: float | None = None,
 ) -> Row:
     return {
         "node_id": node_id,
@@ -32,6 +33,7 @@ def node(
         "visits": visits,
         "q": q,
         "reward": reward,
+        "score": score,
     }
 
 

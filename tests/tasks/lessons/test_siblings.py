@@ -1,5 +1,7 @@
 """The rule *siblings*: which steps are preferred to which, and what a preference is worth."""
 
+from typing import Any
+
 import pytest
 
 from tasks.lessons.searched import Found
@@ -9,7 +11,7 @@ from tests.tasks.lessons.grown import FOREST, HINTED, OPINION, node, right, tree
 
 
 def test_all_positive_negative_plan_siblings_and_one_solution_pair_a_parent() -> None:
-    pairs = list(step_pairs(FOREST, solution_value_scale=0.3))
+    pairs = list(step_pairs(FOREST, given()))
     assert [(pair["chosen_id"], pair["rejected_id"], pair["kind"]) for pair in pairs] == [
         (1, 2, "plan"),
         (3, 2, "plan"),
@@ -19,7 +21,7 @@ def test_all_positive_negative_plan_siblings_and_one_solution_pair_a_parent() ->
 
 
 def test_a_pairs_prefix_is_its_parents_path() -> None:
-    pair = list(step_pairs(FOREST, 0.3))[-1]
+    pair = list(step_pairs(FOREST, given()))[-1]
     assert (pair["pair_id"], pair["tree_id"], pair["question_id"], pair["parent_id"]) == ("t/6-7", "t", "t", 1)
     assert pair["prompt"] == "<0><1>"
     assert pair["prompt_ids"] == [1, 2, 11, 12]
@@ -36,7 +38,7 @@ def test_a_solution_among_the_siblings_leaves_only_the_solution_pair() -> None:
         right(4, 1),
         wrong(5, 1),
     )
-    assert [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(mixed, 0.3)] == [(4, 5)]
+    assert [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(mixed, given())] == [(4, 5)]
 
 
 def test_every_parent_is_compared_whatever_is_below_the_one_before() -> None:
@@ -49,19 +51,23 @@ def test_every_parent_is_compared_whatever_is_below_the_one_before() -> None:
         node(5, 2, "plan", 0.1),
         node(6, 2, "plan", -0.9),
     )
-    assert [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(searched, 0.3)] == [(1, 2), (3, 4), (5, 6)]
+    assert [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(searched, given())] == [
+        (1, 2),
+        (3, 4),
+        (5, 6),
+    ]
 
 
 @pytest.mark.parametrize("kind", ["plan", "solution"])
 @pytest.mark.parametrize("q", [0.5, -0.5])
 def test_a_step_of_q_0_is_neither_chosen_nor_rejected(kind: str, q: float) -> None:
     even = tree(node(0, None, "root", 0.0), node(1, 0, "plan", 0.1), node(2, 1, kind, q), node(3, 1, kind, 0.0))
-    assert list(step_pairs(even, 0.3)) == []
+    assert list(step_pairs(even, given())) == []
 
 
 def test_solutions_without_a_plan_make_no_pair() -> None:
     planless = tree(node(0, None, "root", 0.0), right(1, 0), wrong(2, 0))
-    assert list(step_pairs(planless, 0.3)) == []
+    assert list(step_pairs(planless, given())) == []
 
 
 def test_solutions_at_the_root_follow_no_plan_and_leave_its_plan_pairs_alone() -> None:
@@ -74,13 +80,13 @@ def test_solutions_at_the_root_follow_no_plan_and_leave_its_plan_pairs_alone() -
         wrong(4, 0),
         right(5, 0),
     )
-    pairs = [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(answered_at_once, 0.3)]
+    pairs = [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(answered_at_once, given())]
     assert pairs == [(1, 2), (1, 3)]
 
 
 def test_solutions_right_below_a_later_trees_root_follow_the_plan_in_its_prompt() -> None:
     later = tree(node(0, None, "root", 0.0), right(1, 0), wrong(2, 0), steps=1)
-    assert [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(later, 0.3)] == [(1, 2)]
+    assert [(pair["chosen_id"], pair["rejected_id"]) for pair in step_pairs(later, given())] == [(1, 2)]
 
 
 @pytest.mark.parametrize("unlearnable", ["malformed", "too_deep", "undecided", "leaked"])
@@ -92,11 +98,31 @@ def test_a_step_that_nobody_can_learn_from_is_in_no_pair(unlearnable: str) -> No
         node(2, 0, unlearnable, reward, visits=int(reward is not None), reward=reward),
         right(3, 1),
     )
-    assert list(step_pairs(searched, 0.3)) == []
+    assert list(step_pairs(searched, given())) == []
 
 
-def given(*trees: str, **settings: float) -> Siblings:
+def given(*trees: str, **settings: Any) -> Siblings:
     return Siblings.model_validate({"evidence": trees or ("trees",), **settings})
+
+
+def test_the_best_against_the_worst_is_one_pair_a_parent() -> None:
+    """SVPO's, of plan steps too (methods.md 3.3)."""
+    pairs = step_pairs(FOREST, given(plan_pairs="best_worst"))
+    assert [(pair["chosen_id"], pair["rejected_id"]) for pair in pairs] == [(1, 2), (6, 7)]
+
+
+def test_values_that_are_nearer_than_the_gap_make_no_pair() -> None:
+    """1: +.5, 2: -.5, 3: +.2; 6 is right and 7 wrong."""
+    found: Found = {"trees": [FOREST]}
+
+    def chosen(gap: float) -> tuple[list[int], int]:
+        pairs, dropped = siblings(found, given(min_gap=gap))
+        return [pair["chosen_id"] for pair in pairs], dropped
+
+    assert chosen(0.7) == ([1, 3, 6], 0)
+    assert chosen(0.71) == ([1, 6], 0)
+    assert chosen(1.0) == ([1, 6], 0)
+    assert chosen(1.5) == ([6], 0)
 
 
 def test_a_pair_needs_as_many_outcomes_as_it_is_asked_for() -> None:
@@ -108,11 +134,11 @@ def test_a_pair_needs_as_many_outcomes_as_it_is_asked_for() -> None:
 
 
 def test_both_steps_of_a_pair_need_their_outcomes() -> None:
-    pairs = list(step_pairs(FOREST, 0.3))
+    pairs = list(step_pairs(FOREST, given()))
     assert [is_known(FOREST, pair, 1) for pair in pairs] == [True, True, True]
     assert [is_known(FOREST, pair, 2) for pair in pairs] == [False, False, False]
     twice = tree(*(one | {"visits": 2} if one["node_id"] in (6, 10) else one for one in FOREST.nodes.values()))
-    assert [is_known(twice, pair, 2) for pair in step_pairs(twice, 0.3)] == [True, False, False]
+    assert [is_known(twice, pair, 2) for pair in step_pairs(twice, given())] == [True, False, False]
 
 
 def test_a_plan_step_under_a_hint_is_not_preferred_for_what_followed_it() -> None:

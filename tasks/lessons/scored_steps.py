@@ -1,0 +1,37 @@
+"""The rule *scored_steps*: every step by what it was worth beside its siblings (2501.01478, methods.md 5.1, 5.2).
+
+A stepwise search scores the children of each root: alpha * N_k * (Q_k/N_k - sum Q / sum N). The scores of siblings add
+up to 0. Each is the weight with which the step is learnt from the state before it: below 0, it becomes less likely. A
+score of 0 is left out, and so are siblings that are all right or all wrong.
+"""
+
+from tasks.language.format import Kind
+from tasks.lessons.searched import LEARNABLE, Found, Row, SearchedTree
+from tasks.settings import ScoredSteps
+
+
+def scored_steps(found: Found, rule: ScoredSteps, eos: int) -> tuple[list[Row], int]:
+    """Rows of `imitations` that one question gives; and how many scored steps are none, for they cannot be learnt."""
+    trees = [tree for name in rule.evidence for tree in found.get(name, ())]
+    scored = [(tree, node) for tree in trees for node in tree.children.get(0, ()) if node["score"]]
+    rows = [_row(tree, node, rule.alpha, eos) for tree, node in scored if node["kind"] in LEARNABLE]
+    return rows, len(scored) - len(rows)
+
+
+def _row(tree: SearchedTree, step: Row, alpha: float, eos: int) -> Row:
+    root = tree.nodes[0]
+    ending = [eos] if step["kind"] == Kind.SOLUTION else []
+    return {
+        "example_id": f"{tree.tree_id}/{step['node_id']}",
+        "tree_id": tree.tree_id,
+        "question_id": tree.question_id,
+        "leaf_id": step["node_id"],
+        "origin": step["origin"],
+        "weight": alpha * step["score"],
+        "prompt_ids": root["token_ids"],
+        "completion_ids": step["token_ids"] + ending,
+        "prompt": root["text"],
+        "completion": step["text"],
+        "value_positions": [],
+        "value_targets": [],
+    }
