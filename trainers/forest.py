@@ -1,4 +1,4 @@
-"""Token sequences laid out so that the model computes what several of them begin with once (docs/design.md D12).
+"""Token sequences laid out so that the model computes what several of them begin with once (docs/design.md D8b).
 
     a b c d                                         a b c d e f g
     a b c e     one row of 7 tokens instead of 12:  e sees a b c, not d;  f and g see a b, not c d e
