@@ -120,6 +120,8 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
             batch = self._prepare_inputs(collate(rows[: self.args.per_device_train_batch_size]))
             try:
                 scores.append(torch.cat(self.scores(model, batch)))
+            except torch.OutOfMemoryError:
+                raise
             except (TypeError, ValueError, RuntimeError):
                 scores.append(torch.full((1,), torch.nan))
         model.train()
