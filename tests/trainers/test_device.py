@@ -53,9 +53,15 @@ def test_a_trainer_is_told_the_factorys_decision_and_asks_nobody(
     monkeypatch.setattr(tasks.running.trainer, "gpus", lambda: ["0"])
     monkeypatch.setattr(tasks.running.trainer, "engines_stopped", lambda settings, say: nullcontext())
     monkeypatch.setattr(subprocess, "Popen", popen)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "model.safetensors").write_bytes(bytes(1000))
     with (tmp_path / "lock").open("wb") as lock:
         stage: Any = SimpleNamespace(log=SimpleNamespace(info=print), folder=tmp_path, lock=lock)
         with pytest.raises(Started):
-            tasks.running.trainer.launch(stage, "prepare", "base model", {})
+            tasks.running.trainer.launch(stage, "prepare", "base model", {"model": str(model)})
     assert started["env"]["CPL_DEVICE"] == here
+    threads = {"cpu": {"OMP_NUM_THREADS": "1"}, "cuda": {}}[here]
+    assert {name: text for name, text in started["env"].items() if name == "OMP_NUM_THREADS"} == threads
     assert started["stdin"] == subprocess.DEVNULL
