@@ -1,7 +1,8 @@
 """What a user can set of each stage, with unit, range, default and source.
 
 Every stage is cached by the settings that it reads, so a field belongs to the one stage it changes. The defaults
-are those of the CPL paper (methods.md 1.3, 1.6, 1.8); a recipe under `flows/recipes/` states its own.
+are those of the CPL paper (methods.md 1.3, 1.6, 1.8); a recipe under `flows/recipes/` states its own. Long, for all
+that a recipe can say of search, lessons and evaluation is read in one place.
 """
 
 from typing import Annotated, Literal
