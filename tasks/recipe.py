@@ -124,7 +124,7 @@ class Recipe(BaseModel):
 
     def ranks(self, arm: str) -> bool:
         """Whether an arm has a V that was trained, by itself or by the arm that it starts from."""
-        return arm in self.arms and (self.arms[arm].loss.value > 0 or self.ranks(self.arms[arm].start))
+        return arm in self.arms and (self.arms[arm].loss.needs_values or self.ranks(self.arms[arm].start))
 
 
 def merged(whole: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -174,6 +174,8 @@ def _faults(recipe: Recipe) -> Iterable[str]:
         for one in rule.evidence:
             if one not in recipe.evidence:
                 yield f"lessons.{name}.evidence: there is no evidence {one!r}{_there(recipe.evidence)}"
+            elif rule.rule == "scored_steps" and recipe.evidence[one].method != "stepwise":
+                yield f"lessons.{name}.evidence: {one} scores no steps: only a stepwise search does"
     models = ["base", "policy"]
     for name, arm in recipe.arms.items():
         if arm.start not in models:
@@ -183,6 +185,8 @@ def _faults(recipe: Recipe) -> Iterable[str]:
             yield f"arms.{name}.lesson: there is no lesson {arm.lesson!r}{_there(recipe.lessons)}"
         elif lesson.gives != arm.loss.learns_from:
             yield f"arms.{name}.loss: it learns from {arm.loss.learns_from}, and {arm.lesson} gives {lesson.gives}"
+        elif lesson.rule == "scored_steps" and not arm.loss.nll:
+            yield f"arms.{name}.loss: {arm.lesson} gives scored steps, which have a weight for nll and no value"
         if arm.like is not None and (arm.like not in recipe.arms or arm.like == name or recipe.arms[arm.like].like):
             yield f"arms.{name}.like: {arm.like!r} is no arm that says itself how much it learns{_there(recipe.arms)}"
         if arm.like is not None and "epochs" in arm.model_fields_set:

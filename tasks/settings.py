@@ -178,7 +178,7 @@ class ScoredSteps(StageSettings):
         allow_inf_nan=False,
         title="alpha",
         description="Factor on the scores, which grow with the rollouts; it sets them against kl. Process "
-        "supervision: unknown; 4 / simulations makes them at most 1.",
+        "supervision: unknown; 4 / simulations makes them at most 1. kl holds back nothing below -0.37.",
     )
 
     @property
@@ -200,7 +200,7 @@ class Siblings(StageSettings):
         "all",
         title="Plan pairs",
         description="Of a parent's plan steps: all pairs of a positive and a negative Q (CPL), or the best against the "
-        "worst (SVPO).",
+        "worst of them (SVPO).",
     )
     min_gap: Annotated[float, Field(ge=0, le=2)] = Field(
         0.0, title="Gap", description="Between both Q at least. CPL: 0. SVPO: unknown, 0.5 assumed."

@@ -50,7 +50,13 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         self.model.base_model.register_forward_hook(self._gather)
 
     def _get_train_sampler(self, *_: Any) -> Together:
-        return Together(self.train_dataset["question_id"], self.learning.seed)
+        self.order = Together(self.train_dataset["question_id"], self.learning.seed)
+        return self.order
+
+    def _run_epoch(self, *, epoch: int, **given: Any) -> Any:
+        """On several devices accelerate wraps what is left of a resumed epoch so often that its number gets lost."""
+        self.order.set_epoch(epoch)
+        return super()._run_epoch(epoch=epoch, **given)
 
     def create_optimizer(self, model: torch.nn.Module | None = None) -> torch.optim.Optimizer:
         is_new = self.optimizer is None
@@ -109,15 +115,17 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
     def prove_sharing(self) -> bool:
         """Whether this model computes the same for sequences that share a beginning as for each alone, on the longest
         rows. One that does not (its attention takes no mask, or no positions) is trained with a row for each."""
-        questions = self.train_dataset["question_id"]
+        groups = Together(self.train_dataset["question_id"], 0).groups.values()
         lengths = [sum(len(path.ids) for path in paths(row)) for row in self.train_dataset]
-        longest = questions[lengths.index(max(lengths))]
-        rows = [self.train_dataset[row] for row, one in enumerate(questions) if one == longest]
         model = self.model.to(self.accelerator.device).eval()
+        for group in sorted(groups, key=lambda group: -max(lengths[row] for row in group)):
+            rows = [self.train_dataset[row] for row in group[: self.args.per_device_train_batch_size]]
+            batch = self.data_collator(rows)
+            if len(batch["predicted"]) + len(batch["value_places"]):  # of a row that is cut there may be nothing left
+                break
         scores = []
         for share in (True, False):
-            collate = replace(self.data_collator, share=share)
-            batch = self._prepare_inputs(collate(rows[: self.args.per_device_train_batch_size]))
+            batch = self._prepare_inputs(replace(self.data_collator, share=share)(rows))
             try:
                 scores.append(torch.cat(self.scores(model, batch)))
             except torch.OutOfMemoryError:
@@ -126,7 +134,7 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
                 scores.append(torch.full((1,), torch.nan))
         model.train()
         packed, alone = scores
-        return packed.shape == alone.shape and bool((packed - alone).abs().max() < TOLERANCE)
+        return packed.shape == alone.shape and bool(((packed - alone).abs() < TOLERANCE).all())
 
     def prepare(self, references: Path) -> None:
         """Before the first update: how rows are laid out, and what the reference says of them."""

@@ -114,7 +114,7 @@ def run(trainer: "LessonTrainer", config: "Learn", words: ValueWords) -> None:
             "examples": len(trainer.train_dataset),
             "rows_seen": round(trainer.state.epoch * len(trainer.train_dataset)),
             "unchanged": start == end,
-            "token_ratio": trainer.seen["row_tokens"] / max(trainer.seen["tokens"], 1),
+            "token_ratio": trainer.seen["row_tokens"] / trainer.seen["tokens"] if trainer.seen["tokens"] else None,
             **progress.last,
         }
         disk.write(config.output / "summary.json", json.dumps(summary, indent=1) + "\n")

@@ -19,4 +19,4 @@ left join nodes as leaf
 where
     examples.weight <> 0
     and (examples.weight > 0 and leaf.kind = 'solution' and leaf.reward > 0) is not true
-    and (examples.weight * leaf.score > 0) is not true
+    and (examples.weight * leaf.score > 0 and len(examples.value_positions) = 0) is not true

@@ -97,8 +97,12 @@ async def each_part(
     async def keep() -> None:
         nonlocal fresh
         taken, fresh = fresh, {}
-        if taken:
-            await asyncio.to_thread(workplace.keep_parts, taken)
+        try:
+            if taken:
+                await asyncio.to_thread(workplace.keep_parts, taken)
+        except BaseException:
+            fresh = taken | fresh
+            raise
 
     async def all_of(names: Iterable[str]) -> None:
         try:

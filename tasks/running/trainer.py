@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -45,6 +46,8 @@ ADVICE = {
 
 _running: dict[int, subprocess.Popen[bytes]] = {}
 """Trainers of this process, by process id."""
+_cancelled = threading.Event()
+"""The flow is: a trainer that begins now is ended, too."""
 
 
 class TrainingFailed(RuntimeError):
@@ -61,16 +64,22 @@ def side_by_side(model: Ref) -> Iterator[Callable[..., Future[Any]]]:
     others end and are kept.
     """
     pool = ThreadPoolExecutor(1 if device() == "cuda" else cores() // cores_for(_weights(model)))
+    _cancelled.clear()
     try:
-        yield lambda train, *given: pool.submit(copy_context().run, train, *given)
+        try:
+            yield lambda train, *given: pool.submit(copy_context().run, train, *given)
+        except Exception:
+            pool.shutdown(cancel_futures=True)
+            raise
+        pool.shutdown()
     except BaseException as problem:
-        pool.shutdown(wait=False, cancel_futures=True)
         if not isinstance(problem, Exception):  # Prefect's signal, or Ctrl-C: it reaches this thread alone
+            _cancelled.set()
+            pool.shutdown(wait=False, cancel_futures=True)
             for process in list(_running.values()):
                 _end(process)
+            pool.shutdown()
         raise
-    finally:
-        pool.shutdown()
 
 
 def _weights(model: Ref) -> int:
@@ -119,6 +128,8 @@ def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any
         )
         _running[process.pid] = process
         try:
+            if _cancelled.is_set():
+                _end(process)
             _follow(workplace, title, process, output / "progress.jsonl")
         finally:
             _end(process)

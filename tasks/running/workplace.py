@@ -7,6 +7,7 @@ import itertools
 import logging
 import shutil
 import subprocess
+import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from pydantic_core import to_jsonable_python
 
 from infra.environment import environment
 from infra.file_locks import locked, remote_kind
-from infra.store import Manifest, Ref, Store, StoredObject
+from infra.store import Damaged, Manifest, Ref, Store, StoredObject
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -102,13 +103,19 @@ class Workplace:
         """Keeps finished parts of unfinished work, name and content, where a retry on any machine finds them."""
         bundle = io.BytesIO()
         pl.DataFrame([*parts.items()], schema=BUNDLE, orient="row").write_ipc(bundle)
-        self.store.put(f"{self.prefix}/parts/{uuid.uuid4().hex}", bundle.getvalue())
+        # By time: of a part that was made again, the later one is read.
+        self.store.put(f"{self.prefix}/parts/{time.time_ns():020}-{uuid.uuid4().hex}", bundle.getvalue())
 
     def parts(self) -> Iterator[tuple[str, bytes]]:
         """The parts that an earlier attempt kept: name and content. Damaged ones are left out, and so done again."""
         for name in self.store.names(f"{self.prefix}/parts/"):
             try:
-                bundle = pl.read_ipc(io.BytesIO(self.store.get(name)))
+                data = self.store.get(name)
+            except Damaged as problem:
+                self.log.warning("parts are done again: %s", problem)
+                continue
+            try:
+                bundle = pl.read_ipc(io.BytesIO(data))
                 if bundle.schema != BUNDLE:
                     raise ValueError(f"{name} holds no parts")
             except (Exception, pl.exceptions.PanicException) as problem:

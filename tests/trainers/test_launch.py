@@ -5,7 +5,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +144,40 @@ def test_when_one_training_fails_the_others_are_finished(monkeypatch: pytest.Mon
     with pytest.raises(TrainingFailed):
         both()
     assert finished == ["slow"]
+
+
+class Signal(BaseException):
+    """As Prefect raises in the main thread where a run is cancelled."""
+
+
+def test_a_cancel_ends_the_trainers_that_run_and_those_that_begin_after_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also while a failed training waits for the others to end."""
+    monkeypatch.setattr(train, "_weights", lambda model: 0)
+    monkeypatch.setattr(train, "cores", lambda: 3)
+    ended: list[int] = []
+    monkeypatch.setattr(train, "_end", lambda process: ended.append(process))
+    monkeypatch.setattr(train, "_running", {1: 1})
+
+    def late() -> None:
+        time.sleep(0.5)
+        if train._cancelled.is_set():
+            train._end(2)  # type: ignore[arg-type]
+
+    def cancelled() -> None:
+        with train.side_by_side(BASE) as begin:
+            begin(late)
+            shutdown = ThreadPoolExecutor.shutdown
+
+            def interrupted(pool: ThreadPoolExecutor, wait: bool = True, **options: Any) -> None:
+                monkeypatch.setattr(ThreadPoolExecutor, "shutdown", shutdown)
+                raise Signal
+
+            monkeypatch.setattr(ThreadPoolExecutor, "shutdown", interrupted)
+            raise TrainingFailed("loss nan")
+
+    with pytest.raises(Signal):
+        cancelled()
+    assert ended == [1, 2]
 
 
 @pytest.mark.parametrize(

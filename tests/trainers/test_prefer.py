@@ -297,3 +297,34 @@ def test_a_model_that_can_not_share_beginnings_is_trained_without(
         tokens, _ = apo.scores(apo.model.eval(), batch)
         expected = step_logprob(bloom.eval(), row["prompt_ids"], row["chosen_ids"])
     assert tokens[: len(row["chosen_ids"])].sum().item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_longest_row_of_which_the_cut_leaves_nothing_stops_no_training(config: Learn, tmp_path: Path) -> None:
+    """Its prompt fits, and the end of its first step, where its value is, does not."""
+    rows = pl.read_parquet(config.lesson).with_columns(
+        pl.lit(0.0).alias("weight"),
+        pl.col("chosen_ids").alias("completion_ids"),
+        pl.lit([0], dtype=pl.List(pl.Int32)).alias("value_positions"),
+        pl.lit([0.5], dtype=pl.List(pl.Float32)).alias("value_targets"),
+    )
+    long = rows.head(1).with_columns(
+        pl.lit("long").alias("question_id"),
+        pl.lit([5] * 60, dtype=pl.List(pl.Int32)).alias("prompt_ids"),
+        pl.lit([5] * 9, dtype=pl.List(pl.Int32)).alias("completion_ids"),
+        pl.lit([8], dtype=pl.List(pl.Int32)).alias("value_positions"),
+    )
+    pl.concat([rows, long]).write_parquet(tmp_path / "rows.parquet")
+    made = trainer(changed(config, lesson=tmp_path / "rows.parquet", loss=Loss(value=1.0)))
+    assert made.data_collator.share
+    assert len(made.train_dataset) == 17
+
+
+def test_a_resumed_epoch_has_its_own_order_however_its_rows_are_wrapped(config: Learn) -> None:
+    apo = trainer(changed(config, epochs=3))
+    epochs: list[int] = []
+    apo._get_train_sampler()
+    apo.order.set_epoch = epochs.append  # type: ignore[method-assign, assignment]
+    kept = apo.order
+    apo._get_train_sampler = lambda *_: kept  # type: ignore[method-assign]
+    apo.train()
+    assert sorted(set(epochs)) == [0, 1, 2]

@@ -353,3 +353,28 @@ def test_parts_that_are_finished_together_are_kept_together_and_none_for_long(
 
     asyncio.run(each_part(Counting(tmp_path), {name: name for name in "abcdefz"}, work, what="Work"))
     assert bundles == [list("abcdef"), ["z"]]
+
+
+def test_parts_that_a_store_did_not_take_are_given_to_it_once_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The stage that goes on from them in a minute reads the store alone."""
+    monkeypatch.setattr(parts, "KEEP_SECONDS", 0.02)
+
+    class DownOnce(LocalStage):
+        is_up = False
+
+        def keep_parts(self, parts: Mapping[str, bytes]) -> None:
+            if not self.is_up:
+                self.is_up = True
+                raise StoreError("the server failed")
+            super().keep_parts(parts)
+
+    async def work(name: str, place: int) -> Part:
+        await asyncio.sleep(60 if name == "z" else 0)
+        return Part({"artifacts": [row(name)]})
+
+    workplace = DownOnce(tmp_path)
+    with pytest.raises(StoreError, match="the server failed"):
+        asyncio.run(each_part(workplace, {name: name for name in "abz"}, work, what="Work"))
+    assert {name for name, _ in workplace.parts()} == {"a", "b"}
