@@ -100,7 +100,7 @@ async def each_part(
         try:
             if taken:
                 await asyncio.to_thread(workplace.keep_parts, taken)
-        except BaseException:
+        except Exception:
             fresh = taken | fresh
             raise
 
@@ -111,7 +111,7 @@ async def each_part(
             with suppress(Exception):  # a store that failed was the reason, or is asked once more
                 workplace.keep_parts(fresh)
             raise
-        await keep()
+        await keep()  # what came while the last bundle was on its way
 
     await all_of(name for name in items if name not in made)
     strangers = _strangers(made, workplace.code)
@@ -120,6 +120,7 @@ async def each_part(
         lost.clear()
         await all_of(again)
 
+    lost = {name: lost[name] for name in items if name in lost}
     workplace.facts["failed_parts"] = len(lost)
     if len(lost) > MAX_FAILED_SHARE * len(items):
         name, why = next(reversed(lost.items()))
@@ -149,17 +150,20 @@ class Kept:
 async def _together(work: Sequence[Coroutine[Any, Any, None]], keep: Callable[[], Awaitable[None]]) -> None:
     """All of the work at once, and `keep` now and then."""
 
+    done = asyncio.Event()
+
     async def keep_on() -> None:
-        while True:
-            await asyncio.sleep(KEEP_SECONDS)
+        while not done.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(done.wait(), KEEP_SECONDS)
             await keep()
 
     try:
         async with asyncio.TaskGroup() as group:
-            keeping = group.create_task(keep_on())
+            group.create_task(keep_on())
             if tasks := [group.create_task(one) for one in work]:
                 await asyncio.wait(tasks)
-            keeping.cancel()
+            done.set()  # what is on its way to the store is waited for
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None  # a user reads why, not "unhandled errors in a TaskGroup"
 
