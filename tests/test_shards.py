@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from infra.stack import api
 from infra.stack.local import Stack
 from infra.stack.process import Daemon
 from infra.store import Store
+from infra.store.s3 import StoreError
 from tasks.stages.search_in_shards import share
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(600)]
@@ -92,8 +94,11 @@ class Site:
     def parts(self, asked: set[str]) -> dict[str, bytes]:
         """The finished trees of these questions that are kept for a retry, by question."""
         names = [name for name in self.store.names("stages/search/") if "/parts/" in name]
-        kept = [row for name in names for row in pl.read_ipc(self.store.get(name)).iter_rows()]
-        return {question: part for question, part in kept if question in asked}
+        kept: dict[str, bytes] = {}
+        for name in names:
+            with suppress(StoreError):  # a shard that was finished meanwhile needs its parts no more
+                kept |= dict(pl.read_ipc(self.store.get(name)).iter_rows())
+        return {question: part for question, part in kept.items() if question in asked}
 
     def table(self, stage: str, table: str) -> pl.DataFrame:
         """A table of the stage of that name that was committed last."""
