@@ -19,7 +19,8 @@ def nll(logprobs: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
 
 
 def kl(logprobs: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
-    """KL(pi || pi_ref) by what pi_ref sampled, [T] and [T]: with rho = pi / pi_ref the mean of rho log rho - rho + 1.
+    """KL(pi || pi_ref) as if pi_ref had sampled the tokens, [T] and [T]: with rho = pi / pi_ref the sum of
+    rho log rho - rho + 1.
 
     Each summand is at least 0, and 0 where both agree.
     """

@@ -33,7 +33,7 @@ BATCH = 256
 """Parts whose rows are in memory at once while a table is written: one row group of its Parquet file."""
 
 KEEP_SECONDS = 1.0
-"""At most so long after it is finished a part is in the store; what a kill takes on another machine's retry."""
+"""So long a finished part waits for others on the way to the store; a kill takes what waits."""
 
 CODE = "code"
 """The column of a part that is no table: the version of the code that made it."""
@@ -109,7 +109,8 @@ async def each_part(
             await _together([one(name) for name in names], keep)
         except BaseException:
             with suppress(Exception):  # a store that failed was the reason, or is asked once more
-                workplace.keep_parts(fresh)
+                if fresh:
+                    workplace.keep_parts(fresh)
             raise
         await keep()  # what came while the last bundle was on its way
 

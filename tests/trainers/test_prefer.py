@@ -328,3 +328,11 @@ def test_a_resumed_epoch_has_its_own_order_however_its_rows_are_wrapped(config: 
     apo._get_train_sampler = lambda *_: kept  # type: ignore[method-assign]
     apo.train()
     assert sorted(set(epochs)) == [0, 1, 2]
+
+
+def test_the_squared_form_is_the_recipes_to_choose(config: Learn) -> None:
+    """(beta * Delta - alpha * gap)^2; at the start Delta = 0, and every gap is 0.5."""
+    for squared, expected in ((True, 0.25), (False, math.log1p(math.exp(0.5)))):
+        apo = trainer(changed(config, squared=squared, output=config.output / str(squared)))
+        with torch.no_grad():
+            assert loss_of(apo, list(apo.train_dataset)).item() == pytest.approx(expected, abs=1e-4)
