@@ -198,3 +198,36 @@ def test_a_search_that_is_repeated_by_its_recipe_is_so_in_every_repeat(tmp_path:
 
 def test_the_example_is_what_toml_says() -> None:
     assert tomllib.loads(TEXT)["arms"]["apo"]["start"] == "sft"
+
+
+def test_scored_steps_need_a_search_that_scores_and_a_loss_that_weighs(tmp_path: Path) -> None:
+    steps = """
+[evidence.steps]
+method = "METHOD"
+[lessons.scored]
+rule = "scored_steps"
+evidence = ["steps"]
+alpha = 0.25
+[arms.process]
+lesson = "scored"
+loss = LOSS
+learning_rate = 1e-4
+batch_size = 8
+"""
+
+    def written(method: str, loss: str) -> Recipe:
+        return read(tmp_path, steps.replace("METHOD", method).replace("LOSS", loss))
+
+    assert written("stepwise", "{ nll = 1.0, kl = 1.0 }").arms
+    with pytest.raises(RecipeRefused, match=r"line 6: lessons\.scored\.evidence: steps scores no steps"):
+        written("puct", "{ nll = 1.0 }")
+    with pytest.raises(RecipeRefused, match=r"line 10: arms\.process\.loss: scored gives scored steps"):
+        written("stepwise", "{ value = 1.0 }")
+
+
+def test_a_margin_trains_the_value_too(tmp_path: Path) -> None:
+    ranked = TEXT.replace("{ prefer = 1.0 }", "{ rank = 0.1, prefer = 1.0 }").replace(
+        "{ nll = 1.0, value = 0.1 }", "{ nll = 1.0 }"
+    )
+    assert read(tmp_path, ranked).ranks("apo")
+    assert not read(tmp_path, ranked).ranks("sft")

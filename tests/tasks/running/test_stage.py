@@ -108,6 +108,30 @@ def test_a_damaged_part_is_done_again(store: Store, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.integration
+def test_a_store_that_is_down_is_not_one_without_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage is tried again when it is back; it must not begin from nothing."""
+    workplace = Workplace("make_squares", "down", store, LOG)
+    workplace.keep_parts({"q/1": b"rows"})
+
+    def down(name: str) -> bytes:
+        raise StoreDown("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "get", down)
+        with pytest.raises(StoreDown):
+            list(workplace.parts())
+    assert dict(workplace.parts()) == {"q/1": b"rows"}
+
+
+@pytest.mark.integration
+def test_of_a_part_that_was_made_again_the_later_one_is_read(store: Store) -> None:
+    workplace = Workplace("make_squares", "twice", store, LOG)
+    for number in range(8):
+        workplace.keep_parts({"q/1": str(number).encode()})
+    assert dict(workplace.parts()) == {"q/1": b"7"}
+
+
+@pytest.mark.integration
 def test_a_stage_whose_payload_was_lost_is_made_again(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     ref, _ = make_squares.run({"count": 6}, store, LOG)
     store.delete(store.names("objects/"))
