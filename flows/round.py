@@ -43,7 +43,7 @@ def cpl(
     shards: Annotated[int, Field(ge=1, le=100)] = 1,
     recipe: AnyRecipe = BY_MODEL,
 ) -> Ref:
-    """One round: search over plans, learn from their steps, score what was learnt, publish it.
+    """One round: search over steps, learn from them, score what was learnt, publish it.
 
     Every stage is cached by what it depends on. Retry a failed run and it goes on where it stopped; run it again
     unchanged and it ends in seconds; change a setting and only what depends on it is done again.
@@ -102,7 +102,7 @@ def cpl(
             run.keep(f"evaluate_{name}", evaluate(models.made[name], name, benchmarks, method.evaluation, guide))
         held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
         for name in filter(method.ranks, models.made if held_out else ()):
-            run.keep(f"rank_values_{name}", rank_values(models.made[name], name, held_out))
+            run.keep(f"rank_values_{name}", rank_values(models.made[name], name, held_out, method.evaluation.steps))
 
         before = previous.manifest if previous else None
         run.keep("warehouse", build_warehouse(title, method, dict(run.stages), models.next_policy, before))

@@ -169,6 +169,12 @@ def _faults(recipe: Recipe) -> Iterable[str]:
     for name, search in recipe.evidence.items():
         if search.budget_by and search.budget_by not in seen:
             yield f"evidence.{name}.budget_by: {search.budget_by!r} is no evidence above it{_there(seen)}"
+        if search.steps != (asked := recipe.evaluation.steps):
+            yield f"evidence.{name}.steps: {search.steps}, and evaluation.steps is {asked}: a policy learns one of them"
+        if search.steps == "solution" and search.method == "reflect":
+            yield f"evidence.{name}.method: reflect speaks of the plan that failed, and without plans there is none"
+        if search.steps == "solution" and search.library:
+            yield f"evidence.{name}.library: it offers steps of plans; those of solutions hold their question's numbers"
         seen.append(name)
     for name, rule in recipe.lessons.items():
         for one in rule.evidence:

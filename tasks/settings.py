@@ -11,6 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Steps = Annotated[
+    Literal["plan", "solution"],
+    Field(
+        title="Steps",
+        description="plan: steps of a plan, the last action is the whole solution (CPL). solution: steps of the "
+        "solution, without a plan. The same in every part of a recipe.",
+    ),
+]
 Repeat = Annotated[
     int,
     Field(
@@ -50,8 +58,9 @@ class Questions(StageSettings):
 
 
 class Search(StageSettings):
-    """How plans are searched: plan MCTS (CPL), or another method of the papers."""
+    """How steps are searched: plan MCTS (CPL), or another method of the papers."""
 
+    steps: Steps = "plan"
     method: Literal["puct", "stepwise", "beam", "sampling", "reflect"] = Field(
         "puct",
         title="Method",
@@ -222,8 +231,9 @@ Rule = Annotated[RightPaths | ScoredSteps | Siblings, Field(discriminator="rule"
 
 
 class Evaluation(StageSettings):
-    """Accuracy on held-out questions. An answer counts in a solution that is ended, after a well-formed plan."""
+    """Accuracy on held-out questions. An answer counts in a solution that is ended, after well-formed steps."""
 
+    steps: Steps = "plan"
     benchmarks: tuple[str, ...] = Field(
         ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations"),
         title="Benchmarks",
@@ -238,7 +248,7 @@ class Evaluation(StageSettings):
     out_of_domain_count: Positive = Field(250, title="OOD count", description="Of an out-of-domain one at most.")
     seed: int = Field(7, title="Seed", description="Chooses the questions.")
     max_tokens: Positive = Field(
-        2048, title="Tokens", description="greedy: limit of plan and solution together. Else: of each action."
+        2048, title="Tokens", description="greedy: limit of steps and solution together. Else: of each action."
     )
     repeat: Repeat = 0
     decoding: Literal["greedy", "beam", "best_of_n", "majority", "majority_by_value"] = Field(

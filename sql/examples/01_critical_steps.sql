@@ -1,4 +1,4 @@
--- Where do the critical steps sit? Advantage gap of the preferences by position in the plan.
+-- Where do the critical steps sit? Advantage gap of the preferences by position.
 select
     round,
     kind,

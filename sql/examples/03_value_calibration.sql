@@ -1,4 +1,4 @@
--- Does V mean what it says? What became of plan steps (mean reward of the terminals below; not Q, in which V itself is) by the value that the policy gave them.
+-- Does V mean what it says? What became of steps (mean reward of the terminals below; not Q, in which V itself is) by the value that the policy gave them.
 with ends as (
     select
         paths.campaign,
@@ -30,6 +30,6 @@ select
 from nodes
 inner join trees using (campaign, round, tree_id)
 inner join outcomes using (campaign, round, tree_id, node_id)
-where nodes.kind = 'plan' and nodes.value is not null
+where nodes.kind in ('plan', 'step') and nodes.value is not null
 group by all
 order by all

@@ -1,4 +1,4 @@
--- What does a critical step look like? The pairs with the widest gap among well-visited plan steps.
+-- What does a critical step look like? The pairs with the widest gap among well-visited steps.
 select
     round,
     depth,
@@ -9,6 +9,6 @@ select
     chosen,
     rejected,
 from step_preferences
-where kind = 'plan'
+where kind in ('plan', 'step')
 order by least(chosen_visits, rejected_visits) >= 5 desc, gap desc, pair_id
 limit 5

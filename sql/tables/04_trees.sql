@@ -35,7 +35,7 @@ comment on column trees.question_id is 'Question at the root (questions).';
 comment on column trees.evidence is 'Name of the search in the round''s recipe.';
 comment on column trees.method is 'puct (plan MCTS), stepwise (MCTS process supervision), beam (step-level beam search by V), sampling (whole trajectories) or reflect (the same and, while none is right, others after a reflection; LEPA).';
 comment on column trees.state is 'puct: exhausted (every branch closed), budget (simulations used up), solved or hopeless (stopped early). Other methods: finished. All: skipped (pass rate too high to search), failed (see error).';
-comment on column trees.steps is 'Plan steps that its prompt holds already: 0, but for the later trees of a stepwise search, one for every step.';
+comment on column trees.steps is 'Steps that its prompt holds already: 0, but for the later trees of a stepwise search, one for every step.';
 comment on column trees.simulations is 'Simulations asked for: the budget that the pass rate gave. stepwise: rollouts a tree.';
 comment on column trees.expansions is 'Expansions that happened; fewer than simulations where the tree was exhausted.';
 comment on column trees.nodes is 'Nodes, the root included.';

@@ -31,7 +31,7 @@ comment on column preferences.question_id is 'Question of the tree (questions).'
 comment on column preferences.parent_id is 'Node that both steps continue (nodes).';
 comment on column preferences.chosen_id is 'Node of the chosen step; its Q is positive.';
 comment on column preferences.rejected_id is 'Node of the rejected step; its Q is negative.';
-comment on column preferences.kind is 'plan: two plan steps; solution: the best and the worst solution below the parent.';
+comment on column preferences.kind is 'plan: two plan steps; step: two of a solution without a plan; solution: the best and the worst solution below the parent.';
 comment on column preferences.prompt_ids is 'Token ids of the state before the step: the root state and all actions down to the parent.';
 comment on column preferences.chosen_ids is 'Token ids of the chosen step.';
 comment on column preferences.rejected_ids is 'Token ids of the rejected step.';
@@ -40,5 +40,5 @@ comment on column preferences.chosen is 'Text of the chosen step.';
 comment on column preferences.rejected is 'Text of the rejected step.';
 comment on column preferences.chosen_q is 'Q of the chosen node in the tree, in [-1, 1].';
 comment on column preferences.rejected_q is 'Q of the rejected node in the tree, in [-1, 1].';
-comment on column preferences.chosen_value is 'V_w of the loss: chosen_q times the value scale of its kind (CPL: plan 1.0, solution 0.3).';
+comment on column preferences.chosen_value is 'V_w of the loss: chosen_q times the value scale of its kind (CPL: steps 1.0, solution 0.3).';
 comment on column preferences.rejected_value is 'V_l of the loss: rejected_q times the value scale of its kind.';

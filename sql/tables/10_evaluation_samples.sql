@@ -25,7 +25,7 @@ comment on column evaluation_samples.question_id is 'Key of the question within 
 comment on column evaluation_samples.question is 'Text of the question.';
 comment on column evaluation_samples.kinds is 'Kinds of operation or subjects that the question needs.';
 comment on column evaluation_samples.output is 'Whole output of the model; of several, the one whose answer counts.';
-comment on column evaluation_samples.answer is 'Content of the last \boxed{} of a solution that is ended, after a well-formed plan; null where there is none.';
+comment on column evaluation_samples.answer is 'Content of the last \boxed{} of a solution that is ended, after well-formed steps; null where there is none.';
 comment on column evaluation_samples.is_correct is 'The answer equals the gold answer (answer checker); null where the question is lost: it counts in no accuracy.';
 comment on column evaluation_samples.is_undecided is 'The answer check could not decide; it counts as not solved.';
 comment on column evaluation_samples.generated_tokens is 'Tokens generated.';

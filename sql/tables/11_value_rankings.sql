@@ -18,7 +18,7 @@ comment on table value_rankings is 'One row per model and kind of step: how well
 comment on column value_rankings.campaign is 'Campaign of the round.';
 comment on column value_rankings.round is 'Number of the round in its campaign, from 1.';
 comment on column value_rankings.model is 'Model whose V is ranked (models).';
-comment on column value_rankings.kind is 'plan (steps) or solution.';
+comment on column value_rankings.kind is 'plan (its steps), step (of solutions without a plan) or solution.';
 comment on column value_rankings.trees is 'Held-out trees that were searched.';
 comment on column value_rankings.nodes is 'Steps of the kind in them with a terminal below: those whose V was read.';
 comment on column value_rankings.value_mean is 'Mean of V over these steps, in [-1, 1]; null without any.';

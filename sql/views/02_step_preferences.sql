@@ -46,7 +46,7 @@ comment on column step_preferences.question_id is 'Question of the tree (questio
 comment on column step_preferences.kinds is 'Kinds of operation or subjects of the question.';
 comment on column step_preferences.level is 'Difficulty of the question as its source states it.';
 comment on column step_preferences.question is 'Text of the question.';
-comment on column step_preferences.kind is 'plan or solution.';
+comment on column step_preferences.kind is 'plan, step (of a solution without a plan) or solution.';
 comment on column step_preferences.depth is 'Position of both steps: 1 is the first action after the question.';
 comment on column step_preferences.chosen is 'Text of the chosen step.';
 comment on column step_preferences.rejected is 'Text of the rejected step.';

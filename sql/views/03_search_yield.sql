@@ -26,6 +26,7 @@ paired as (
         round,
         evidence,
         count(distinct pair_id) filter (where kind = 'plan') as plan_pairs,
+        count(distinct pair_id) filter (where kind = 'step') as step_pairs,
         count(distinct pair_id) filter (where kind = 'solution') as solution_pairs,
         count(distinct tree_id) as trees_with_pairs,
     from preferences
@@ -36,6 +37,7 @@ paired as (
 select
     searched.*,
     coalesce(paired.plan_pairs, 0) as plan_pairs,
+    coalesce(paired.step_pairs, 0) as step_pairs,
     coalesce(paired.solution_pairs, 0) as solution_pairs,
     coalesce(paired.trees_with_pairs, 0) as trees_with_pairs,
 from searched
@@ -58,5 +60,6 @@ comment on column search_yield.failed_requests is 'Requests that failed.';
 comment on column search_yield.generated_tokens is 'Tokens generated.';
 comment on column search_yield.cache_hit_share is 'Share of prompt tokens that the prefix cache held, in [0, 1]; null without requests.';
 comment on column search_yield.plan_pairs is 'Pairs of plan steps.';
+comment on column search_yield.step_pairs is 'Pairs of steps of solutions without a plan.';
 comment on column search_yield.solution_pairs is 'Pairs of solutions.';
 comment on column search_yield.trees_with_pairs is 'Trees that gave at least one pair.';

@@ -23,7 +23,7 @@ with ends as (
     where
         trees.method in ('sampling', 'reflect')
         and trees.state not in ('failed', 'skipped')
-        and nodes.kind not in ('root', 'plan')
+        and nodes.kind not in ('root', 'plan', 'step')
 ),
 
 told as (
@@ -83,8 +83,8 @@ comment on column rollouts.question_id is 'Question that was attempted (question
 comment on column rollouts.question is 'Its text.';
 comment on column rollouts.trial is '0: a first attempt; from 1: one after a reflection on a failed one, in their order (LEPA: at most 4). An attempt that filled the context has no row.';
 comment on column rollouts.times is 'How often these very words were sampled; 1 where that is not known, for nothing was decided.';
-comment on column rollouts.plan is 'Its plan steps as text.';
-comment on column rollouts.solution is 'The plan''s end and the solution as text; null where the trajectory broke off, or its plan was too long or leaked.';
+comment on column rollouts.plan is 'Its steps as text, those of the plan or, without one, of the solution.';
+comment on column rollouts.solution is 'What follows the steps, as text: the plan''s end and the solution, or the end with the answer; null where the trajectory broke off, or its plan was too long or leaked.';
 comment on column rollouts.answer is 'Content of the last \boxed{} of the solution; null where there is none.';
 comment on column rollouts.is_correct is 'The answer equals the gold answer; null where the check could not decide, and where the plan leaked.';
 comment on column rollouts.is_leaked is 'The plan states the gold answer that the reflection was told, in whatever notation, which LEPA forbids: no solution is asked for.';

@@ -1,1 +1,1 @@
-"""The text format of questions, plans and solutions, the worked examples of it, and what a plan may not say."""
+"""The text formats of questions, plans and solutions, the worked examples of them, and what a plan may not say."""

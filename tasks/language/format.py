@@ -1,4 +1,4 @@
-r"""The one text format: how a question, its plan and its solution are written, and how a step is read back.
+r"""The text formats: how a question, its plan and its solution are written, and how a step is read back.
 
     <question>
     {question}
@@ -15,10 +15,21 @@ r"""The one text format: how a question, its plan and its solution are written, 
 
 This is the XML format of CPL's second round and of all its training data (methods.md 1.2), used here from
 round 1 on, without the released code's mismatches (methods.md 1.10). One action of the search is one plan
-step, or the plan's end with the whole solution. Search, training and evaluation all speak it.
+step, or the plan's end with the whole solution. The same without a plan is ours (methods.md 6.5): an action is one
+step of the solution, or its end with the answer.
+
+    <solution>
+    <step>
+    Step 1: …
+    </step>
+    The final answer is \boxed{…}.
+    </solution>
+
+Search, training and evaluation of a round all speak one of the two.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -30,14 +41,11 @@ PLAN_OPEN, PLAN_CLOSE = "<plan>\n", "</plan>\n"
 SOLUTION_OPEN, SOLUTION_CLOSE = "<solution>\n", "</solution>"
 REFLECTION_CLOSE = "</reflection>\n"
 
-_SOLUTION_START = PLAN_CLOSE + SOLUTION_OPEN
-
 ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
 """An action is complete at the first of these; the model's own end of sequence ends it unfinished."""
 
-_PLAN_STEP = re.compile(r"<step>\nPlan (\d{1,6}): *(\S.*?)\n?</step>\n", re.DOTALL)
+_STEP = re.compile(r"<step>\n(Plan|Step) (\d{1,6}): *(\S.*?)\n?</step>\n", re.DOTALL)
 _TAG = re.compile(r"</?(?:question|plan|step|solution|verdict|reflection)>")
-_BACK_REFERENCE = re.compile(r"Plan (\d+)")
 
 
 class Kind(StrEnum):
@@ -45,7 +53,10 @@ class Kind(StrEnum):
 
     ROOT = "root"
     PLAN = "plan"
+    STEP = "step"
+    """Of a solution that follows no plan."""
     SOLUTION = "solution"
+    """The whole solution below a plan; the end of one that is written in steps."""
     MALFORMED = "malformed"
     TOO_DEEP = "too_deep"
     UNDECIDED = "undecided"
@@ -54,6 +65,10 @@ class Kind(StrEnum):
     """The end of a plan that states the answer which its hint gave away: the same, and no solution is asked for."""
     REFLECTION = "reflection"
     """Why an attempt failed: no node, for no state holds it."""
+
+
+STEPS = (Kind.PLAN, Kind.STEP)
+"""What a trajectory goes on from."""
 
 
 class Origin(StrEnum):
@@ -75,30 +90,85 @@ class Action:
     answer: str | None = None
 
 
-def question_prompt(question: str) -> str:
-    """The text of the root state: everything up to where the first plan step begins.
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What follows a question: the steps of a plan and then a whole solution, or the steps of a solution.
 
-    Tags of the format in the question are taken apart ("< step>"): a question cannot end itself and begin a plan.
+    `step`: the kind of its steps. `word`: what they are numbered by. `opening`: stands between the question and the
+    first step. `closing`: between the last step and the end with the answer.
     """
-    return f"{QUESTION_OPEN}\n{_tagless(question.strip())}\n</question>\n{PLAN_OPEN}"
+
+    step: Kind
+    word: str
+    opening: str
+    closing: str
+
+    def prompt(self, question: str) -> str:
+        """The text of the root state: everything up to where the first step begins.
+
+        Tags of the format in the question are taken apart ("< step>"): a question cannot end itself and begin a plan.
+        """
+        return f"{QUESTION_OPEN}\n{_tagless(question.strip())}\n</question>\n{self.opening}"
+
+    def parse_action(self, text: str, position: int) -> Action:
+        """Reads the action that follows `position` earlier steps.
+
+        A step is "Plan k: …" (without a plan "Step k: …") between step tags; k must be the next number, and it may
+        refer back to earlier steps only (CPL's `step_unwrap`, methods.md 1.2). It holds no tag of the format; other
+        uses of "<" are mathematics. An end without a boxed answer is malformed. Never raises: any text is an action.
+        """
+        if match := _STEP.fullmatch(text):
+            word, number, body = match[1], int(match[2]), match[3]
+            refers_back = all(_is_earlier(k, number) for k in re.findall(rf"{self.word} (\d+)", body))
+            is_next = word == self.word and number == position + 1
+            well_formed = is_next and refers_back and not _TAG.search(body)
+            return Action(self.step if well_formed else Kind.MALFORMED)
+        if text.startswith(self.closing) and text.endswith(SOLUTION_CLOSE):
+            told = text[len(self.closing) : -len(SOLUTION_CLOSE)]
+            # Where no tag begins the end, a step that was never closed would pass for one.
+            is_end = bool(self.closing) or not _TAG.search(told)
+            if is_end and (answer := extract_answer(told)):
+                return Action(Kind.SOLUTION, answer)
+        return Action(Kind.MALFORMED)
+
+    def parse_ending(self, text: str, position: int, max_depth: int) -> Action:
+        """Reads the rest of a trajectory that follows `position` steps: further steps, if any, and the end.
+
+        Malformed or too deep where one of its actions is, or where it does not end in a solution.
+        """
+        *steps, last = text.split(STEP_CLOSE)
+        for text_of_step in steps:
+            if position >= max_depth:
+                return Action(Kind.TOO_DEEP)
+            if self.parse_action(text_of_step + STEP_CLOSE, position).kind is not self.step:
+                return Action(Kind.MALFORMED)
+            position += 1
+        return Action(Kind.TOO_DEEP) if position >= max_depth else self.parse_action(last, position)
+
+    def reading_start(self, position: int) -> str:
+        """The beginning of a step that says in other words what is asked."""
+        return self.offered_step(position, "In other words, the question is")
+
+    def correction_start(self, position: int) -> str:
+        """The beginning of a step that takes back the one before it."""
+        return self.offered_step(position, f"Step {position} was a wrong turn. Instead,")
+
+    def offered_step(self, position: int, body: str) -> str:
+        """A whole step but for its end, which the policy writes (or goes on before it).
+
+        The line's end is left to the policy: it may be one token with the closing tag.
+        """
+        return f"{STEP_OPEN}{self.word} {position + 1}: {body}"
 
 
-def parse_action(text: str, position: int) -> Action:
-    """Reads the action that follows `position` earlier plan steps.
+PLANS = Format(Kind.PLAN, "Plan", opening=PLAN_OPEN, closing=PLAN_CLOSE + SOLUTION_OPEN)
+"""Steps of a plan; the last action is the whole solution (CPL)."""
 
-    A plan step is "Plan k: …" between step tags; k must be the next number, and it may refer back to earlier
-    steps only (CPL's `step_unwrap`, methods.md 1.2). It holds no tag of the format; other uses of "<" are
-    mathematics. A solution without a boxed answer is malformed. Never raises: any text is an action.
-    """
-    if match := _PLAN_STEP.fullmatch(text):
-        number, body = int(match[1]), match[2]
-        refers_back = all(_is_earlier(k, number) for k in _BACK_REFERENCE.findall(body))
-        well_formed = number == position + 1 and refers_back and not _TAG.search(body)
-        return Action(Kind.PLAN if well_formed else Kind.MALFORMED)
-    if text.startswith(_SOLUTION_START) and text.endswith(SOLUTION_CLOSE):
-        answer = extract_answer(text[len(_SOLUTION_START) : -len(SOLUTION_CLOSE)])
-        return Action(Kind.SOLUTION, answer) if answer else Action(Kind.MALFORMED)
-    return Action(Kind.MALFORMED)
+SOLUTIONS = Format(Kind.STEP, "Step", opening=SOLUTION_OPEN, closing="")
+"""Steps of the solution, without a plan; the last action is its end with the answer."""
+
+FORMATS: Mapping[str, Format] = {"plan": PLANS, "solution": SOLUTIONS}
+"""By what the settings call them (`steps` of Search and Evaluation)."""
 
 
 def _is_earlier(digits: str, number: int) -> bool:
@@ -107,44 +177,11 @@ def _is_earlier(digits: str, number: int) -> bool:
     return len(digits) <= len(str(number)) and int(digits or "0") < number
 
 
-def parse_ending(text: str, position: int, max_depth: int) -> Action:
-    """Reads the rest of a trajectory that follows `position` plan steps: further steps, if any, and the solution.
-
-    Malformed or too deep where one of its actions is, or where it does not end in a solution.
-    """
-    *steps, last = text.split(STEP_CLOSE)
-    for text_of_step in steps:
-        if position >= max_depth:
-            return Action(Kind.TOO_DEEP)
-        if parse_action(text_of_step + STEP_CLOSE, position).kind is not Kind.PLAN:
-            return Action(Kind.MALFORMED)
-        position += 1
-    return Action(Kind.TOO_DEEP) if position >= max_depth else parse_action(last, position)
-
-
-def reading_start(position: int) -> str:
-    """The beginning of a step that says in other words what is asked."""
-    return f"{STEP_OPEN}Plan {position + 1}: In other words, the question is"
-
-
-def correction_start(position: int) -> str:
-    """The beginning of a step that takes back the one before it."""
-    return f"{STEP_OPEN}Plan {position + 1}: Step {position} was a wrong turn. Instead,"
-
-
-def offered_step(position: int, body: str) -> str:
-    """A whole plan step but for its end, which the policy writes (or goes on before it).
-
-    The line's end is left to the policy: it may be one token with the closing tag.
-    """
-    return f"{STEP_OPEN}Plan {position + 1}: {body}"
-
-
 def step_body(text: str) -> str:
-    """The words of a well-formed plan step, without its number."""
-    match = _PLAN_STEP.fullmatch(text)
-    assert match is not None, f"not a plan step: {text!r}"
-    return match[2]
+    """The words of a well-formed step, without its number."""
+    match = _STEP.fullmatch(text)
+    assert match is not None, f"not a step: {text!r}"
+    return match[3]
 
 
 def verdict(gold: str) -> str:

@@ -13,7 +13,7 @@ are those of the first evidence that searched the question; a path that is imita
 import random
 from collections.abc import Sequence
 
-from tasks.language.format import Kind
+from tasks.language.format import STEPS
 from tasks.lessons.searched import Found, Row, SearchedTree, ids_of, text_of
 from tasks.settings import RightPaths
 
@@ -52,7 +52,7 @@ def _is_right(tree: SearchedTree, path: list[Row]) -> bool:
     return (
         tree.steps + len(steps) > 1
         and steps[-1]["reward"] == 1.0
-        and all(node["kind"] == Kind.PLAN and node["q"] != -1.0 for node in steps[:-1])
+        and all(node["kind"] in STEPS and node["q"] != -1.0 for node in steps[:-1])
     )
 
 

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from tasks.language.format import Kind, Origin
+from tasks.language.format import STEPS, Kind, Origin
 
 Row = dict[str, Any]
 
-LEARNABLE = (Kind.PLAN, Kind.SOLUTION)
+LEARNABLE = (*STEPS, Kind.SOLUTION)
 """Steps that are well-formed and decided: what a policy or a value can learn from."""
 
 
@@ -44,7 +44,7 @@ class SearchedTree:
 
     @cached_property
     def outcomes(self) -> dict[int, Outcome]:
-        """What became of its plan steps and solutions, by node id; a step without a terminal below it has no outcome.
+        """What became of its steps and solutions, by node id; a step without a terminal below it has no outcome.
 
         Not Q: from round 2 on an expanded node backs up its own V, so that even a V of noise agrees with Q, and the Q
         of a step without a terminal below is V's opinion alone. Stepwise search backs up nothing but rewards, of which

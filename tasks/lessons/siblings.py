@@ -3,7 +3,8 @@
 Plan steps: all pairs of a positive and a negative Q, or the best against the worst (SVPO, 3.3). Solutions: one pair a
 parent, the best against the worst, if one is right and one wrong; their values are scaled (CPL's code: 0.3). A parent
 with any solution among its children counts as a solution parent. Malformed, too deep, undecided and leaked children are
-left out, and so are solutions directly under the root, which follow no plan.
+left out, and so are solutions directly under the root, which follow no plan. Steps of a solution that follows no plan
+are paired as plan steps are.
 
 From round 2 on Q holds V, so a preference may be V's opinion alone: a step needs `min_outcomes` trajectories that ended
 below it. The released code asks for none (0).
@@ -11,7 +12,7 @@ below it. The released code asks for none (0).
 
 from collections.abc import Iterator
 
-from tasks.language.format import Kind
+from tasks.language.format import STEPS, Kind
 from tasks.lessons.searched import LEARNABLE, Found, Row, SearchedTree, ids_of, text_of
 from tasks.settings import Siblings
 
@@ -40,7 +41,7 @@ def step_pairs(tree: SearchedTree, rule: Siblings) -> Iterator[Row]:
     """The preference pairs of a tree, however near (methods.md 1.6, 3.3)."""
     for parent_id, siblings in tree.children.items():
         candidates = [node for node in siblings if node["kind"] in LEARNABLE and node["visits"]]
-        plans = [node for node in candidates if node["kind"] == Kind.PLAN]
+        plans = [node for node in candidates if node["kind"] in STEPS]
         solutions = [node for node in candidates if node["kind"] == Kind.SOLUTION and follows_plan(tree, parent_id)]
         if solutions:
             best, worst = max(solutions, key=_q), min(solutions, key=_q)
@@ -55,7 +56,7 @@ def step_pairs(tree: SearchedTree, rule: Siblings) -> Iterator[Row]:
 
 
 def follows_plan(tree: SearchedTree, parent_id: int) -> bool:
-    """Whether a solution below this node has plan steps before it, in its tree or in the tree's prompt."""
+    """Whether a solution below this node has steps before it, in its tree or in the tree's prompt."""
     return parent_id != 0 or tree.steps > 0
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 from tasks.language.format import (
     PLAN_CLOSE,
     PLAN_OPEN,
+    PLANS,
     REFLECTION_CLOSE,
     SOLUTION_CLOSE,
     SOLUTION_OPEN,
     STEP_CLOSE,
     STEP_OPEN,
-    question_prompt,
     verdict,
 )
 from tasks.micro.world import Move, Problem, Step, calculate, generate
@@ -44,7 +44,7 @@ def texts(count: int, seed: int, right_step: float = RIGHT_STEP) -> Iterator[str
 
 def render_attempt(question: str, moves: list[Move], lines: list[str], result: int) -> str:
     solution = "\n".join([*lines, rf"The final answer is \boxed{{{result}}}."])
-    return f"{question_prompt(question)}{_render_steps(moves)}{SOLUTION_OPEN}{solution}\n{SOLUTION_CLOSE}"
+    return f"{PLANS.prompt(question)}{_render_steps(moves)}{SOLUTION_OPEN}{solution}\n{SOLUTION_CLOSE}"
 
 
 def _render_steps(moves: list[Move]) -> str:

@@ -17,7 +17,7 @@ from infra.environment import Environment, device, environment
 from infra.store import Ref
 from tasks.check import Checker, Verdict
 from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
-from tasks.language.format import PLAN_OPEN, question_prompt
+from tasks.language.format import PLAN_OPEN, Format
 from tasks.records import frame
 from tasks.running.workplace import Workplace
 from tasks.search.method import Draw
@@ -35,22 +35,25 @@ class Written:
 
 
 class ServedPolicy:
-    """The policy of a model folder, behind one engine or several, on `gpus` GPUs in all."""
+    """The policy of a model folder, asked in one text format, behind one engine or several, on `gpus` GPUs in all."""
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, *, knows_format: bool, gpus: int = 0) -> None:
+    def __init__(
+        self, engine: Engine, tokenizer: Tokenizer, format: Format, *, knows_format: bool, gpus: int = 0
+    ) -> None:
         self.engine = engine
+        self.format = format
         self.gpus = gpus
         self.tokenizer = tokenizer
         # "<s>" or "<|good|>" in a question is text like any other. What the model itself samples may be special.
         tokenizer.encode_special_tokens = True
         self.start: list[int] = list(tokenizer.encode("").ids)
-        self.prefix = self.start + ([] if knows_format else self.encode(DEMONSTRATIONS))
+        self.prefix = self.start + ([] if knows_format else self.encode(DEMONSTRATIONS[format]))
         self.reflection_prefix = self.start + ([] if knows_format else self.encode(REFLECTION_DEMONSTRATION))
 
     def question(self, question: str) -> list[int]:
         """Token ids of a question's prompt as it is stored and trained on. They begin with the model's BOS, if it has
         one."""
-        return self.start + self.encode(question_prompt(question))
+        return self.start + self.encode(self.format.prompt(question))
 
     def encode(self, text: str) -> list[int]:
         """Token ids of a text that goes on; special tokens in it are no special tokens."""
@@ -188,21 +191,28 @@ def judge(checker: Checker, question: dict[str, Any]) -> Judge:
 
 @asynccontextmanager
 async def serve_both(
-    workplace: Workplace, policy: Ref, value: Ref | None
+    workplace: Workplace, policy: Ref, value: Ref | None, format: Format
 ) -> AsyncIterator[tuple[ServedPolicy, ServedPolicy | None]]:
     """A policy, and beside it the separate value model that judges its steps, if there is one, on a second engine."""
     if value is None:
-        async with serve(workplace, policy) as served:
+        async with serve(workplace, policy, format) as served:
             yield served, None
         return
     first, second = side_by_side(environment())
-    async with serve(workplace, policy, first) as served, serve(workplace, value, second) as judging:
+    async with (
+        serve(workplace, policy, format, first) as served,
+        serve(workplace, value, format, second) as judging,
+    ):
         yield served, judging
 
 
 @asynccontextmanager
-async def serve(workplace: Workplace, model: Ref, here: Environment | None = None) -> AsyncIterator[ServedPolicy]:
-    """The engine with this model's weights, proven by its probe (design D1b); `here`: which engine, if not the first.
+async def serve(
+    workplace: Workplace, model: Ref, format: Format, here: Environment | None = None
+) -> AsyncIterator[ServedPolicy]:
+    """The engine with this model's weights, proven by its probe (design D1b), asked in a text format.
+
+    `here`: which engine, if not the first.
 
     Parts that were made with weights of another model are dropped.
     """
@@ -214,6 +224,7 @@ async def serve(workplace: Workplace, model: Ref, here: Environment | None = Non
             yield ServedPolicy(
                 engine,
                 Tokenizer.from_file(str(folder / "tokenizer.json")),
+                format,
                 knows_format=words.knows_format,
                 gpus=len(engine.addresses) if device() == "cuda" or here.engine_urls else 0,
             )

@@ -45,10 +45,15 @@ def steps_of(tree: SearchedTree) -> Iterator[Ranked]:
         yield Ranked(tree.question_id, tree.tree_id, parent_id, kind, outcome.mean, prior, ids_of(path))
 
 
-def rankings(model: str, trees: int, ranked: Sequence[Ranked], values: Sequence[float]) -> list[dict[str, Any]]:
-    """Rows of `value_rankings`: one for plan steps, one for solutions. What is undefined is None."""
+def rankings(
+    model: str, step: Kind, trees: int, ranked: Sequence[Ranked], values: Sequence[float]
+) -> list[dict[str, Any]]:
+    """Rows of `value_rankings`: one for steps, all of which are of the kind `step`, one for solutions.
+
+    What is undefined is None.
+    """
     rows = []
-    for kind in (Kind.PLAN, Kind.SOLUTION):
+    for kind in (step, Kind.SOLUTION):
         of_kind = [(one, value) for one, value in zip(ranked, values, strict=True) if one.kind == kind]
         steps, v = [one for one, _ in of_kind], np.array([value for _, value in of_kind])
         about = {

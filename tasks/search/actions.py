@@ -8,13 +8,13 @@ so every action ends as the policy ends it, carries its V, and is judged and tra
 
 from collections.abc import Callable, Sequence
 
-from tasks.language.format import Origin, correction_start, offered_step, reading_start
+from tasks.language.format import FORMATS, Origin
 from tasks.search.method import Draw
 from tasks.search.tree import Node
 from tasks.settings import Search
 
 Offers = Callable[[int], Sequence[str]]
-"""Bodies of library steps for the plan step that follows so many others."""
+"""Bodies of library steps for the step that follows so many others."""
 
 
 def no_offers(position: int) -> Sequence[str]:
@@ -24,16 +24,17 @@ def no_offers(position: int) -> Sequence[str]:
 
 def draws(settings: Search, offers: Offers) -> Callable[[Node], tuple[Draw, ...]]:
     """What to sample at a leaf, by the search's settings."""
+    format = FORMATS[settings.steps]
 
     def at(leaf: Node) -> tuple[Draw, ...]:
         is_root = leaf.parent is None
         asked = [Draw(settings.root_children if is_root else settings.children)]
         if is_root and settings.readings:
-            asked.append(Draw(settings.readings, Origin.READING, reading_start(leaf.depth)))
+            asked.append(Draw(settings.readings, Origin.READING, format.reading_start(leaf.depth)))
         if settings.corrections and is_suspect(leaf):
-            asked.append(Draw(settings.corrections, Origin.CORRECTION, correction_start(leaf.depth)))
+            asked.append(Draw(settings.corrections, Origin.CORRECTION, format.correction_start(leaf.depth)))
         if settings.library:
-            asked += [Draw(1, Origin.LIBRARY, offered_step(leaf.depth, body)) for body in offers(leaf.depth)]
+            asked += [Draw(1, Origin.LIBRARY, format.offered_step(leaf.depth, body)) for body in offers(leaf.depth)]
         return tuple(asked)
 
     return at

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from tasks.check.equivalence import is_equal_at_sight
-from tasks.language.format import Kind
+from tasks.language.format import STEPS, Kind
 from tasks.search.method import Ask, Draw
 from tasks.search.tree import Child, Node, Tree, back_up
 
@@ -63,7 +63,7 @@ class Beam:
         """Once all paths are a step longer: the next beam is the best of this depth, less those that are finished."""
         if self.out or self.to_ask:
             return
-        valid = [node for node in self.candidates if node.action.kind in (Kind.PLAN, Kind.SOLUTION)]
+        valid = [node for node in self.candidates if node.action.kind in (*STEPS, Kind.SOLUTION)]
         kept = sorted(valid, key=lambda node: (-node.value, node.node_id))[: self.width]
         self.to_ask = [node for node in kept if not node.is_terminal]
         self.finished += [node for node in kept if node.is_terminal]

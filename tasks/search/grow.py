@@ -10,10 +10,9 @@ import asyncio
 import dataclasses
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
-from tasks.language.format import PLAN_CLOSE, Action, Kind, Origin, parse_action, parse_ending, question_prompt
+from tasks.language.format import FORMATS, PLAN_CLOSE, STEPS, Action, Kind, Origin
 from tasks.search.actions import Offers, draws, no_offers
 from tasks.search.beam import Beam
 from tasks.search.method import Ask, Draw, Method
@@ -101,7 +100,7 @@ async def grow(task: Task, policy: Policy, settings: Search) -> Grown:
 
 def method(task: Task, settings: Search) -> Method:
     """The search that the settings name, at the start of a question."""
-    tree = Tree(question_prompt(task.question), task.prompt_ids)
+    tree = Tree(FORMATS[settings.steps].prompt(task.question), task.prompt_ids)
     match settings.method:
         case "puct":
             return Puct(
@@ -149,7 +148,7 @@ async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tup
             ask.tree.cost.add(problem.spent)
             raise
         ask.tree.cost.add(reply.cost)
-        children = [await judged(sample, draw, position, task.judge, settings.max_depth) for sample in reply.samples]
+        children = [await judged(sample, draw, position, task.judge, settings) for sample in reply.samples]
         if draw.hint is not None and children[0].text == PLAN_CLOSE:
             if not await task.leaks(ask.tree.plan(ask.node)):
                 return await one(Draw(1, draw.origin, start=PLAN_CLOSE))
@@ -174,15 +173,20 @@ def too_deep(samples: int, origin: Origin = Origin.POLICY) -> Child:
     return Child(Kind.TOO_DEEP, "", (), logprob=0.0, prior=1.0, reward=-1.0, origin=origin, times=samples)
 
 
-async def judged(sample: Sample, draw: Draw, position: int, judge: Judge, max_depth: int) -> Child:
-    """The child that a sampled action becomes after `position` plan steps: parsed, and rewarded if it ends there.
+async def judged(sample: Sample, draw: Draw, position: int, judge: Judge, settings: Search) -> Child:
+    """The child that a sampled action becomes after `position` steps: parsed, and rewarded if it ends there.
 
     `position` is below `max_depth`: a right solution at depth `max_depth + 1` would get -1, so the deepest rewarded
-    trajectory has `max_depth - 1` plan steps and the solution, as in the released code (methods.md 1.3).
+    trajectory has `max_depth - 1` steps and the solution, as in the released code (methods.md 1.3).
     """
-    parse = partial(parse_ending, max_depth=max_depth) if draw.to_the_end else parse_action
-    action = Action(Kind.REFLECTION) if draw.reflects else parse(sample.text, position)
-    reward = None if action.kind in (Kind.PLAN, Kind.REFLECTION) else -1.0
+    format = FORMATS[settings.steps]
+    if draw.reflects:
+        action = Action(Kind.REFLECTION)
+    elif draw.to_the_end:
+        action = format.parse_ending(sample.text, position, settings.max_depth)
+    else:
+        action = format.parse_action(sample.text, position)
+    reward = None if action.kind in (*STEPS, Kind.REFLECTION) else -1.0
     if action.answer is not None:
         try:
             reward = 1.0 if await judge(action.answer) else -1.0

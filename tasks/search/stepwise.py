@@ -25,7 +25,7 @@ from tasks.search.tree import Child, Node, Tree, back_up
 
 class Stepwise:
     """`rollouts`: simulations a step. `root_children`, `children`: samples of a node before UCB goes on below it.
-    `max_steps`: plan steps at most. c: 1.41 where the paper is silent."""
+    `max_steps`: steps at most. c: 1.41 where the paper is silent."""
 
     def __init__(
         self, tree: Tree, *, rollouts: int, root_children: int, children: int, c: float, max_steps: int

@@ -1,7 +1,8 @@
 """The search tree of one question: states, actions, visit counts and running means. Pure and synchronous.
 
-State: the question and the plan steps so far. Action: one plan step, or the complete solution. As r = 0 on plan
-steps, Q(s, a) of an action is the value of the state it leads to, and is kept in the child (CPL, methods.md 1.3):
+State: the question and the steps so far, of its plan or, without one, of its solution. Action: one step, or the end
+with the answer. As r = 0 on steps, Q(s, a) of an action is the value of the state it leads to, and is kept in the child
+(CPL, methods.md 1.3):
 
     prior:   P(a|s) = exp(mean log-prob of the sampled tokens), not normalised over siblings;
              log-probs before temperature (vLLM's raw_logprobs)
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.engine.usage import Usage
-from tasks.language.format import Kind, Origin
+from tasks.language.format import STEPS, Kind, Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +24,8 @@ class Child:
     """What an expansion adds: a sampled action, already parsed and judged.
 
     `logprob`: sum over the sampled tokens under the policy. `prior`: their geometric mean probability, in [0, 1].
-    `value`: V of the state the action leads to, in [-1, 1]. `reward`: +1 or -1 for terminals, None for plan steps and
-    for what can not be decided. `times`: how many samples it stands for, each of which backs up the reward. `hint`:
+    `value`: V of the state the action leads to, in [-1, 1]. `reward`: +1 or -1 for terminals, None for steps and for
+    what can not be decided. `times`: how many samples it stands for, each of which backs up the reward. `hint`:
     the reflection under which it was written.
     """
 
@@ -75,7 +76,7 @@ class Node:
     @property
     def is_terminal(self) -> bool:
         """Whether it ends a trajectory, with a reward or undecided."""
-        return self.action.kind not in (Kind.ROOT, Kind.PLAN)
+        return self.action.kind not in (Kind.ROOT, *STEPS)
 
     def lineage(self) -> Iterator["Node"]:
         """The node and its ancestors, up to the root."""
@@ -86,7 +87,7 @@ class Node:
 
 
 class Tree:
-    """Nodes below a root, which holds the text and the token ids of a prompt with `steps` plan steps in it.
+    """Nodes below a root, which holds the text and the token ids of a prompt with `steps` steps in it.
 
     `kept`: the solutions that a search which prunes did not prune; None where nothing is pruned. `right_rollouts`,
     `undecided_rollouts`: what became of simulations that are no nodes.
@@ -136,7 +137,7 @@ class Tree:
         return "".join(above.action.text for above in [*node.lineage()][-2::-1])
 
     def position(self, node: Node) -> int:
-        """Plan steps in the state of `node`, those of the root included."""
+        """Steps in the state of `node`, those of the root included."""
         return self.steps + node.depth
 
     @property

@@ -1,7 +1,8 @@
 """The stage *evaluate*: every model answers every benchmark question in the same way, and every sample is stored.
 
-What counts, whatever the decoding: the answer in the \\boxed{} of a solution that is ended, after a well-formed plan of
-at most `max_depth - 1` steps. So a box in a plan that was cut off counts no more than one in an invented next question.
+What counts, whatever the decoding: the answer in the \\boxed{} of a solution that is ended, after at most
+`max_depth - 1` well-formed steps. So a box in a plan that was cut off counts no more than one in an invented next
+question.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 from infra.store import Ref
 from tasks.check import Checker, Verdict
-from tasks.language.format import QUESTION_OPEN, SOLUTION_CLOSE, parse_ending
+from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE
 from tasks.lessons.searched import Row
 from tasks.running.parts import Part, each_part
 from tasks.running.served import SearchPolicy, ServedPolicy, serve_both, verdict_on
@@ -33,7 +34,8 @@ def evaluate(
     asked = {question["question_id"]: question for question in workplace.read(benchmarks, "benchmarks").to_dicts()}
 
     async def run() -> None:
-        async with serve_both(workplace, model, value) as (served, judging), Checker() as checker:
+        format = FORMATS[settings.steps]
+        async with serve_both(workplace, model, value, format) as (served, judging), Checker() as checker:
 
             async def work(question: Row, place: int) -> Part:
                 return await sample(question, place, name, served, checker, settings, judging)
@@ -50,7 +52,7 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model says to a question: plan and solution, the answer in it, and the tokens that it took to find it."""
+    """What a model says to a question: its steps and their end, the answer, and the tokens that it took to find it."""
 
     output: str
     answer: str | None
@@ -99,7 +101,7 @@ async def sample(
 
 
 async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
-    """Plan and solution in one greedy completion, which ends where it would invent the next question."""
+    """Steps and solution in one greedy completion, which ends where it would invent the next question."""
     written = await policy.write(
         policy.question(question["question"]),
         stop=(SOLUTION_CLOSE, QUESTION_OPEN),
@@ -108,7 +110,7 @@ async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Eval
         session=question["question_id"],
         priority=place,
     )
-    answer = parse_ending(written.text, 0, settings.max_depth).answer
+    answer = FORMATS[settings.steps].parse_ending(written.text, 0, settings.max_depth).answer
     return Answer(written.text, answer, len(written.token_ids))
 
 
@@ -117,6 +119,7 @@ async def searched(
 ) -> Answer:
     """The solution that a search without rewards settles on: by V, or by a vote (AlphaMath and SVPO at inference)."""
     search = Search(
+        steps=settings.steps,
         method="beam" if settings.decoding == "beam" else "sampling",
         beams=settings.beams,
         children=settings.samples,

@@ -7,10 +7,10 @@ import polars as pl
 
 from infra.engine import ModelFolder
 from infra.store import Ref
-from tasks.language.format import Kind, Origin
+from tasks.language.format import Origin
 from tasks.lessons.right_paths import right_paths
 from tasks.lessons.scored_steps import scored_steps
-from tasks.lessons.searched import Row, by_question
+from tasks.lessons.searched import LEARNABLE, Row, by_question
 from tasks.lessons.siblings import siblings
 from tasks.records import frame
 from tasks.running.stage import stage
@@ -18,7 +18,7 @@ from tasks.running.workplace import Workplace
 from tasks.settings import RightPaths, Rule, ScoredSteps, Siblings
 
 
-@stage("lessons", version=2, task_run_name="lessons-{name}")
+@stage("lessons", version=3, task_run_name="lessons-{name}")
 def choose(workplace: Workplace, name: str, trees: dict[str, Ref], policy: Ref, rule: Rule) -> int:
     """The lesson `name`: table `imitations` or `preferences`, whichever the rule gives.
 
@@ -47,7 +47,7 @@ def counted(rule: Rule, rows: Sequence[Row]) -> dict[str, int]:
     """How much there is to learn from."""
     if rule.gives == "preferences":
         kinds = Counter(row["kind"] for row in rows)
-        return {"plan_pairs": kinds[Kind.PLAN], "solution_pairs": kinds[Kind.SOLUTION]}
+        return {f"{kind}_pairs": kinds[kind] for kind in LEARNABLE}
     imitated = [row for row in rows if row["weight"]]
     return {
         "imitated": len(imitated),

@@ -9,7 +9,7 @@ import polars as pl
 
 from infra.store import Ref
 from tasks.check import Checker
-from tasks.language.format import Kind, Origin
+from tasks.language.format import FORMATS, Kind, Origin
 from tasks.language.leak import leaks_answer
 from tasks.records import frame
 from tasks.running.parts import Part, each_part
@@ -54,7 +54,8 @@ def search(
     worked = _library(workplace, library) if library and settings.library else None
 
     async def run() -> None:
-        async with serve_both(workplace, policy, value) as (served, judging), Checker() as checker:
+        format = FORMATS[settings.steps]
+        async with serve_both(workplace, policy, value, format) as (served, judging), Checker() as checker:
             searcher = SearchPolicy(served, settings, judging)
 
             async def work(question: Row, place: int) -> Part:

@@ -42,10 +42,7 @@ async def search_in_lockstep(served: ServedPolicy, tasks: Sequence[Task], settin
                 continue
             search.take(
                 ask,
-                [
-                    await judged(sample, ask.draws[0], position, task.judge, settings.max_depth)
-                    for sample in reply.samples
-                ],
+                [await judged(sample, ask.draws[0], position, task.judge, settings) for sample in reply.samples],
             )
         expansions += len(asks)
     return expansions

@@ -24,7 +24,7 @@ from tokenizers import Tokenizer
 from infra.engine import ModelFolder, serving, stop_local_engine
 from infra.environment import environment
 from tasks.check import Checker
-from tasks.language.format import Origin
+from tasks.language.format import PLANS, Origin
 from tasks.lessons.searched import SearchedTree
 from tasks.lessons.siblings import step_pairs
 from tasks.records import frame
@@ -119,7 +119,7 @@ async def run(seed: int, count: int, simulations: int) -> dict[str, Any]:
     plain = Search(simulations=simulations, max_step_tokens=96, leaves=1)
     async with serving(folder, environment(), print) as engine, Checker() as checker:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        served = ServedPolicy(engine, tokenizer, knows_format=ModelFolder.read(folder).words.knows_format)
+        served = ServedPolicy(engine, tokenizer, PLANS, knows_format=ModelFolder.read(folder).words.knows_format)
 
         def tasks(of: int, number: int) -> list[Task]:
             return make_tasks(served, checker, plain, count=number, seed=of)

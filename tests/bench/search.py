@@ -34,6 +34,7 @@ from infra.engine.launch import seats
 from infra.engine.server import local_engine
 from infra.environment import Environment, device, environment
 from tasks.check import Checker
+from tasks.language.format import PLANS
 from tasks.running.served import ServedPolicy
 from tasks.running.workplace import code_version
 from tasks.settings import Search
@@ -69,7 +70,7 @@ async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: C
     pid = local.pid if local and local.url in engine.addresses else None
 
     def served(by: Engine) -> ServedPolicy:
-        return ServedPolicy(by, tokenizer, knows_format=knows_format)
+        return ServedPolicy(by, tokenizer, PLANS, knows_format=knows_format)
 
     async def measured(by: Engine, work: Awaitable[Any]) -> tuple[Any, Cost]:
         await forget_prefixes(engine)

@@ -80,7 +80,7 @@ async def _children(script: Script, states: int = 2_000) -> list[list[list[Child
     async def ready(depth: int, state: int) -> list[Child]:
         draw = Draw(SETTINGS.children if depth else SETTINGS.root_children)
         samples = script.actions((state,) * (1 + depth * STEP_TOKENS), draw.n)
-        return [await judged(sample, draw, depth, _never, SETTINGS.max_depth) for sample in samples]
+        return [await judged(sample, draw, depth, _never, SETTINGS) for sample in samples]
 
     return [[await ready(depth, state) for state in range(states)] for depth in range(SETTINGS.max_depth + 1)]
 

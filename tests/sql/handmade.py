@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.warehouse import ParquetSource
-from tasks.language.format import question_prompt
+from tasks.language.format import PLANS
 from tasks.records import frame
 
 Row = dict[str, Any]
@@ -121,7 +121,7 @@ def expanded(q: float | None, visits: int, value: float | None = None) -> Row:
 HINTED = {"origin": "hint", "hint": "The sum was wrong.\n"}
 
 NODES = [
-    node("t1", 0, None, 0, "root", question_prompt(QUESTIONS["q1"]), **expanded(-2 / 7, 7)),
+    node("t1", 0, None, 0, "root", PLANS.prompt(QUESTIONS["q1"]), **expanded(-2 / 7, 7)),
     node("t1", 1, 0, 1, "plan", plan(1, "Add them."), **expanded(1 / 6, 3, value=0.5)),
     node("t1", 2, 0, 1, "plan", plan(1, "Subtract."), **expanded(-5 / 6, 3, value=-0.5), prior=0.7),
     node("t1", 3, 1, 2, "solution", solution("5"), reward=1.0),
@@ -129,18 +129,18 @@ NODES = [
     node("t1", 5, 2, 2, "solution", solution("1"), reward=-1.0),
     node("t1", 6, 2, 2, "malformed", "<step>\nWell", reward=-1.0),
     node("t1", 7, 0, 1, "plan", plan(1, "Multiply."), value=0.1),
-    node("t2", 0, None, 0, "root", question_prompt(QUESTIONS["q2"]), **expanded(0.5, 3)),
+    node("t2", 0, None, 0, "root", PLANS.prompt(QUESTIONS["q2"]), **expanded(0.5, 3)),
     node("t2", 1, 0, 1, "plan", plan(1, "Take away."), **expanded(0.75, 2, value=0.5)),
     node("t2", 2, 1, 2, "solution", solution("5"), reward=1.0),
-    node("t3", 0, None, 0, "root", question_prompt(QUESTIONS["q3"]), visits=0),
-    node("t4", 0, None, 0, "root", question_prompt(QUESTIONS["q1"]), **expanded(0.0, 2)),
+    node("t3", 0, None, 0, "root", PLANS.prompt(QUESTIONS["q3"]), visits=0),
+    node("t4", 0, None, 0, "root", PLANS.prompt(QUESTIONS["q1"]), **expanded(0.0, 2)),
     node("t4", 1, 0, 1, "plan", plan(1, "Subtract."), **expanded(-1.0, 1, value=0.5)),
     node("t4", 2, 1, 2, "solution", solution("1"), reward=-1.0, answer="1"),
     node("t4", 3, 0, 1, "plan", plan(1, "It is 5."), **expanded(None, 0), **HINTED),
     node("t4", 4, 3, 2, "leaked", "</plan>\n", **HINTED, is_closed=True),
     node("t4", 5, 0, 1, "plan", plan(1, "Add them."), **expanded(1.0, 1), **HINTED),
     node("t4", 6, 5, 2, "solution", solution("5"), reward=1.0, origin="hint"),
-    node("t5", 0, None, 0, "root", question_prompt(QUESTIONS["q3"]), **expanded(1.0, 2)),
+    node("t5", 0, None, 0, "root", PLANS.prompt(QUESTIONS["q3"]), **expanded(1.0, 2)),
     node("t5", 1, 0, 1, "plan", plan(1, "Add them."), **expanded(1.0, 2, value=0.5)),
     node("t5", 2, 1, 2, "solution", solution("2"), reward=1.0, visits=2, answer="2"),
 ]

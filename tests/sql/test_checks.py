@@ -7,7 +7,7 @@ import duckdb
 import pytest
 
 from infra.warehouse import ask, check, first_comment, statements
-from tasks.language.format import question_prompt
+from tasks.language.format import PLANS
 
 CHECKS = [file.stem for file in statements("checks")]
 
@@ -115,6 +115,14 @@ OTHER_BREAKS = {
     "a visited node without Q": (
         "update nodes set q = null where tree_id = 't1' and node_id = 4",
         {"08_running_means", "09_terminal_rewards", "15_pair_steps", "22_value_targets"},
+    ),
+    "a step of a solution below a plan": (
+        "update nodes set kind = 'step' where tree_id = 't1' and node_id = 7",
+        {"06_root_prompts"},
+    ),
+    "a plan's steps below a solution": (
+        "update nodes set text = replace(text, '<plan>', '<solution>') where tree_id = 't2' and node_id = 0",
+        {"06_root_prompts"},
     ),
     "a correct malformed step": (
         "update nodes set kind = 'malformed' where tree_id = 't2' and node_id = 2",
@@ -259,7 +267,7 @@ def test_the_roots_text_is_the_prompt_that_is_asked(warehouse: Path, tmp_path: P
     text = "<plan> <step> </solution> <verdict> </reflection> <question>  < step> <STEP> <steps>"
     change = f"""
         update questions set question = '{text}' where question_id = 'q2';
-        update nodes set text = '{question_prompt(text)}' where tree_id = 't2' and node_id = 0
+        update nodes set text = '{PLANS.prompt(text)}' where tree_id = 't2' and node_id = 0
     """
     assert check(alter(warehouse, tmp_path, change)) == []
 

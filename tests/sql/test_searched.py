@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 
 from infra.warehouse import build, check
+from tasks.language.format import FORMATS
 from tasks.lessons.right_paths import right_paths
+from tasks.lessons.scored_steps import scored_steps
 from tasks.lessons.searched import by_question
 from tasks.lessons.siblings import siblings
 from tasks.records import frame
 from tasks.search.grow import Task, grow
-from tasks.settings import RightPaths, Search, Siblings
+from tasks.settings import RightPaths, ScoredSteps, Search, Siblings
 from tests.sql.handmade import EOS, QUESTIONS, ROUND, Row, parquet
 from tests.sql.handmade import question as question_row
 from tests.tasks.search.scripted import ScriptedPolicy
@@ -52,7 +54,7 @@ def searched(name: str, settings: Search, skipped: str = "", lost: str = "") -> 
     """The tables of one evidence. Of q4, nothing is right that the policy begins itself."""
     trees, nodes = [], []
     for number, (question_id, text) in enumerate(ASKED.items()):
-        policy = ScriptedPolicy(seed=3, fails_at=1 if question_id == lost else None)
+        policy = ScriptedPolicy(seed=3, fails_at=1 if question_id == lost else None, format=FORMATS[settings.steps])
         task = Task(
             question_id,
             text,
@@ -99,5 +101,34 @@ def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
         "preferences": [{"lesson": "steps"} | row for row in pairs],
         "imitations": [{"lesson": "paths"} | row for row in imitations],
     }
+    build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | learnt))
+    assert check(path) == []
+
+
+@pytest.mark.parametrize("method", [method for method in METHODS if method != "reflect"])
+def test_a_round_without_plans_teaches_its_steps_and_breaks_no_rule(method: str, tmp_path: Path) -> None:
+    """Steps of solutions are searched, paired, imitated and scored as plan steps are; no plan is anywhere."""
+    found = searched("trees", Search(method=method, steps="solution", **METHODS[method]))
+    assert {"step", "solution"} <= {row["kind"] for row in found["nodes"]}
+    assert not [row["text"] for row in found["nodes"] if row["kind"] == "plan" or "plan>" in row["text"]]
+    learnt: dict[str, list[Row]] = {"preferences": [], "imitations": []}
+    for question in by_question(frame("trees", found["trees"]), frame("nodes", found["nodes"])):
+        imitated = right_paths(question, RightPaths(evidence=("trees",)), EOS)[0]
+        learnt["imitations"] += [{"lesson": "paths"} | row for row in imitated]
+        if method == "stepwise":
+            scored = scored_steps(question, ScoredSteps(evidence=("trees",), alpha=0.1), EOS)[0]
+            learnt["imitations"] += [{"lesson": "scores"} | row for row in scored]
+        pairs = siblings(question, Siblings(evidence=("trees",)))[0]
+        learnt["preferences"] += [{"lesson": "steps"} | row for row in pairs]
+    assert "step" in {row["kind"] for row in learnt["preferences"]}
+    whole = [
+        row["prompt"] + row["completion"] for row in learnt["imitations"] if row["lesson"] == "paths" and row["weight"]
+    ]
+    assert whole
+    for text in whole:
+        assert "\n</question>\n<solution>\n<step>\nStep 1: " in text
+    path = tmp_path / "warehouse.duckdb"
+    questions = [question_row("q1", ["add"]) | {"question_id": name, "question": text} for name, text in ASKED.items()]
+    questions[1]["is_held_out"] = True
     build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | learnt))
     assert check(path) == []

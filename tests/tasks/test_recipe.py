@@ -68,6 +68,7 @@ WRONG = [
     ('budget_by = "tries"', 'budget_by = "trials"', 8, "evidence.trees.budget_by: 'trials' is no evidence above it"),
     ('budget_by = "tries"', 'budget_by = "trees"', 8, "evidence.trees.budget_by"),
     ('["trees", "tries"]', '["trees", "tree"]', 12, "lessons.paths.evidence: there is no evidence 'tree'"),
+    ("simulations = 24", 'steps = "solution"', 7, "evidence.trees.steps: solution, and evaluation.steps is plan"),
     ('rule = "siblings"', 'rule = "cousins"', 14, "lessons.pairs"),
     (
         'start = "sft"\nlesson = "pairs"',
@@ -108,6 +109,18 @@ def test_a_graph_that_cannot_be_is_refused_by_line(
     (fault,) = [fault for fault in str(refused.value).splitlines() if told in fault]
     if "name is taken" not in told:
         assert fault.startswith(f"mine.toml, line {line}: ")
+
+
+def test_what_speaks_of_plans_is_refused_where_there_is_none(tmp_path: Path) -> None:
+    """All parts of a recipe take the same steps; the evaluation alone may, where nothing is searched."""
+    text = TEXT.replace("[evidence.tries]", '[evaluation]\nsteps = "solution"\n\n[evidence.tries]\nsteps = "solution"')
+    text = text.replace("[evidence.trees]", '[evidence.trees]\nsteps = "solution"')
+    assert {one.steps for one in read(tmp_path, text).evidence.values()} == {"solution"}
+    with pytest.raises(RecipeRefused, match=r"line 7: evidence\.tries\.method: reflect speaks of the plan"):
+        read(tmp_path, text.replace('"sampling"', '"reflect"'))
+    with pytest.raises(RecipeRefused, match=r"line 12: evidence\.trees\.library: it offers steps of plans"):
+        read(tmp_path, text.replace("simulations = 24", "library = 2"))
+    assert read(tmp_path, 'evaluation.steps = "solution"').evaluation.steps == "solution"
 
 
 def test_what_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:

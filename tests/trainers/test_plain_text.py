@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 
 from infra.contract.model_folder import ValueWords
 from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
-from tasks.language.format import _TAG, question_prompt, verdict
+from tasks.language.format import _TAG, PLANS, verdict
 from tasks.running.served import ServedPolicy
 from tests.trainers.families import FAMILIES, save
 from trainers.config import ConfigError
@@ -71,7 +71,7 @@ def folder(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def served(folder: Path) -> ServedPolicy:
     words = ValueWords.read(folder)
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    return ServedPolicy(None, tokenizer, knows_format=words.knows_format)  # type: ignore[arg-type]
+    return ServedPolicy(None, tokenizer, PLANS, knows_format=words.knows_format)  # type: ignore[arg-type]
 
 
 @settings(max_examples=150, deadline=None)
@@ -89,7 +89,7 @@ def test_joined_ids_are_the_joined_text(parts: list[str], folder: Path, served: 
 @given(question=texts.map("".join), gold=texts.map("".join))
 def test_what_a_user_writes_is_read_as_text(question: str, gold: str, served: ServedPolicy) -> None:
     ids = served.question(question)
-    text = question_prompt(question)
+    text = PLANS.prompt(question)
     assert ids[: len(served.start)] == served.start
     assert served.tokenizer.decode(ids[len(served.start) :], skip_special_tokens=False) == text
     assert _TAG.findall(text) == ["<question>", "</question>", "<plan>"]
@@ -113,7 +113,7 @@ def test_a_sequence_begins_as_the_model_knows_it_and_is_never_ended(
 def test_value_words_are_one_token_and_worked_examples_stay_as_they_are(folder: Path, served: ServedPolicy) -> None:
     policy, trainers = ValueWords.read(folder), load_tokenizer(folder)
     assert [trainers.encode(word, add_special_tokens=False) for word in (GOOD, BAD)] == [[policy.good], [policy.bad]]
-    for text in (DEMONSTRATIONS, REFLECTION_DEMONSTRATION):
+    for text in (*DEMONSTRATIONS.values(), REFLECTION_DEMONSTRATION):
         assert served.tokenizer.decode(served.encode(text), skip_special_tokens=False) == text
 
 
@@ -157,6 +157,6 @@ def test_settings_that_lose_text_are_put_right_or_refused(spoil: str, tmp_path: 
 
 
 def test_trainers_and_factory_mean_the_same_tags() -> None:
-    for tag in _TAG.findall(question_prompt("Q?") + verdict("1") + DEMONSTRATIONS + REFLECTION_DEMONSTRATION):
+    for tag in _TAG.findall("".join([verdict("1"), *DEMONSTRATIONS.values(), REFLECTION_DEMONSTRATION])):
         assert TAGS.fullmatch(f"\n{tag}\n")
     assert not TAGS.fullmatch("<s>")

@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 
 from infra.engine import Engine
 from tasks.check import Checker
-from tasks.language.format import Kind, parse_action
+from tasks.language.format import PLANS, Kind
 from tasks.micro.world import Problem, generate
 from tasks.running.served import SearchPolicy, ServedPolicy, judge
 from tasks.search.grow import Grown, Task, grow
@@ -55,7 +55,7 @@ def tokenizer(folder: Path) -> Tokenizer:
 
 
 def served_policy(engine: Engine, folder: Path) -> ServedPolicy:
-    return ServedPolicy(engine, tokenizer(folder), knows_format=True)
+    return ServedPolicy(engine, tokenizer(folder), PLANS, knows_format=True)
 
 
 def question(problem: Problem) -> dict[str, Any]:
@@ -91,7 +91,7 @@ async def check_rewards(forest: list[Grown], folder: Path) -> None:
                 assert text.decode(node["token_ids"], skip_special_tokens=False) == node["text"]
                 assert -math.inf < node["logprob"] <= 0.0
                 position = node["depth"] - 1
-                action = parse_action(node["text"], position)
+                action = PLANS.parse_action(node["text"], position)
                 kind = Kind.TOO_DEEP if position >= SETTINGS.max_depth else action.kind
                 assert node["kind"] == kind
                 if kind is Kind.PLAN:

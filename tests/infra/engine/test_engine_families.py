@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from infra.contract.model_folder import ValueWords
 from infra.engine import Completion, serving, stop_local_engine
 from infra.environment import Environment
-from tasks.language.format import ACTION_STOP
+from tasks.language.format import ACTION_STOP, PLANS
 from tasks.running.served import ServedPolicy
 from tests.trainers.families import FAMILIES, save
 from trainers import model_folder
@@ -34,7 +34,8 @@ def taught(folder: Path, base: Path) -> ServedPolicy:
     """Writes the family's policy after it has learnt one step by heart, value included; its head is its own by now."""
     prepare(Prepare(model=str(base), output=folder.parent, knows_format=True))
     words, model = ValueWords.read(folder), model_folder.load_model(folder)
-    served = ServedPolicy(None, Tokenizer.from_file(str(folder / "tokenizer.json")), knows_format=True)  # type: ignore[arg-type]
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    served = ServedPolicy(None, tokenizer, PLANS, knows_format=True)  # type: ignore[arg-type]
     ids = torch.tensor([[*served.question(QUESTION), *served.encode(STEP), words.eos]])
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for _ in range(80):

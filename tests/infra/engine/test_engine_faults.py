@@ -20,7 +20,7 @@ from infra.engine.connections import bearer
 from infra.engine.server import LocalEngine, local_engine
 from infra.engine.supervision import RESTARTS
 from infra.environment import Environment
-from tasks.language.format import question_prompt
+from tasks.language.format import PLANS
 from tasks.search.grow import Grown
 from tests.infra.conftest import KV_BLOCKS
 from tests.infra.engine.engine_proxy import FAULTS, Fault, proxy
@@ -112,7 +112,7 @@ def test_a_fault_that_stays_fails_its_trees_and_no_others(name: str, micro: Path
     """Of two questions, nothing but the root's actions is ever answered."""
     hit = {1, 4}
     encode = tokenizer(micro).encode
-    roots = [encode(question_prompt(PROBLEMS[place].question)).ids for place in hit]
+    roots = [encode(PLANS.prompt(PROBLEMS[place].question)).ids for place in hit]
 
     def script(request: dict[str, Any]) -> Fault | None:
         prompt = request["prompt"]

@@ -16,7 +16,7 @@ from torch.nn import Module
 from infra.contract.model_folder import ValueWords
 from infra.engine import serving
 from infra.environment import Environment
-from tasks.language.format import PLAN_OPEN, STEP_CLOSE, Kind, Origin, correction_start, reading_start, verdict
+from tasks.language.format import PLAN_OPEN, PLANS, STEP_CLOSE, Kind, Origin, verdict
 from tasks.running.served import SearchPolicy
 from tasks.search.grow import judged
 from tasks.search.method import Draw, Hint
@@ -27,7 +27,7 @@ from trainers.model_folder import load_model
 pytestmark = pytest.mark.integration
 
 TOLERANCE = 1e-4
-AT_ROOT = (Draw(3, Origin.READING, reading_start(0)), Draw(2, to_the_end=True))
+AT_ROOT = (Draw(3, Origin.READING, PLANS.reading_start(0)), Draw(2, to_the_end=True))
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ async def check(
     values = []
     for sample in reply.samples:
         value, prior = forward(model, words, state_ids, sample)
-        child = await judged(sample, draw, position, never, SETTINGS.max_depth)
+        child = await judged(sample, draw, position, never, SETTINGS)
         assert sample.value == pytest.approx(value, abs=TOLERANCE)
         assert child.prior == pytest.approx(prior, abs=TOLERANCE)
         assert child.value == (sample.value if child.kind in (Kind.PLAN, Kind.SOLUTION) else None)
@@ -78,7 +78,7 @@ def test_values_and_priors_are_those_of_the_trainers_forward_pass(
     async def walk(policy: SearchPolicy, place: int) -> None:
         state_ids = policy.served.question(PROBLEMS[place].question)
         for position in range(3):
-            below = Draw(2, Origin.CORRECTION, correction_start(position))
+            below = Draw(2, Origin.CORRECTION, PLANS.correction_start(position))
             draws = [Draw(1), Draw(4), *((below,) if position else AT_ROOT)]
             first = await policy.sample(state_ids, draws[0], session=str(place), priority=place)
             others = [policy.sample(state_ids, draw, session=str(place), priority=place) for draw in draws[1:]]
@@ -136,7 +136,7 @@ def test_a_step_under_a_hint_is_drawn_from_all_that_the_engine_sees(
         hint = Hint(reflection.text, (*failed, *reflection.token_ids))
         draw = Draw(1, Origin.HINT, hint=hint)
         step = await one(hint.prompt_ids, draw)
-        child = await judged(step, draw, 0, never, SETTINGS.max_depth)
+        child = await judged(step, draw, 0, never, SETTINGS)
         _, prior = forward(model, words, list(hint.prompt_ids), step)
         assert child.prior == pytest.approx(prior, abs=TOLERANCE)
         assert (child.value, child.hint) == (None, reflection.text)

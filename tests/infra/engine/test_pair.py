@@ -19,6 +19,7 @@ from infra.engine.server import local_engine
 from infra.environment import Environment
 from infra.store import Ref
 from infra.store.bucket import sha256
+from tasks.language.format import PLANS
 from tasks.running import served as policy
 from tasks.running.served import SearchPolicy, serve_both
 from tasks.running.workplace import Workplace
@@ -83,7 +84,7 @@ def test_a_search_takes_v_from_the_value_model_and_the_rest_from_the_policy(
     monkeypatch.setattr(policy, "environment", lambda: small_engine)
 
     async def run() -> None:
-        async with serve_both(workplace, refs["policy"], refs["value"]) as (served, judging):
+        async with serve_both(workplace, refs["policy"], refs["value"], PLANS) as (served, judging):
             assert judging is not None
             assert served.engine.addresses != judging.engine.addresses
             searcher = SearchPolicy(served, SETTINGS, judging)

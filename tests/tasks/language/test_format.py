@@ -1,4 +1,4 @@
-"""The text format, read back."""
+"""The text formats, read back."""
 
 import pytest
 
@@ -6,19 +6,20 @@ from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
 from tasks.language.format import (
     PLAN_CLOSE,
     PLAN_OPEN,
+    PLANS,
     REFLECTION_CLOSE,
+    SOLUTIONS,
     Action,
+    Format,
     Kind,
-    parse_action,
-    parse_ending,
-    question_prompt,
     verdict,
 )
 from tests.tasks.search.scripted import solution_text, step_text
 
 
-def test_a_question_opens_its_plan() -> None:
-    assert question_prompt("How many? ") == "<question>\nHow many?\n</question>\n<plan>\n"
+def test_a_question_opens_its_plan_or_its_solution() -> None:
+    assert PLANS.prompt("How many? ") == "<question>\nHow many?\n</question>\n<plan>\n"
+    assert SOLUTIONS.prompt("How many? ") == "<question>\nHow many?\n</question>\n<solution>\n"
 
 
 @pytest.mark.parametrize(
@@ -42,12 +43,48 @@ def test_a_question_opens_its_plan() -> None:
     ],
 )
 def test_actions(text: str, position: int, kind: Kind) -> None:
-    assert parse_action(text, position).kind is kind
+    assert PLANS.parse_action(text, position).kind is kind
+
+
+ENDS = "The final answer is \\boxed{16}.\n</solution>"
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "kind"),
+    [
+        ("<step>\nStep 1: 5 + 3 = 8\n</step>\n", 0, Kind.STEP),
+        ("<step>\nStep 2: 8 * 2 of Step 1 = 16\n</step>\n", 1, Kind.STEP),
+        ("<step>\nStep 1: the answer is \\boxed{16}\n</step>\n", 0, Kind.STEP),
+        ("<step>\nStep 1: as in Step 1\n</step>\n", 0, Kind.MALFORMED),
+        ("<step>\nStep 3: skips a number\n</step>\n", 1, Kind.MALFORMED),
+        ("<step>\nPlan 1: add\n</step>\n", 0, Kind.MALFORMED),
+        (ENDS, 2, Kind.SOLUTION),
+        (ENDS, 0, Kind.SOLUTION),
+        (f"5 + 3 = 8, 8 * 2 = 16\n{ENDS}", 0, Kind.SOLUTION),
+        (f"<step>\nStep 1: never closed\n{ENDS}", 0, Kind.MALFORMED),
+        (f"<step>\n{ENDS}", 0, Kind.MALFORMED),
+        (f"</plan>\n<solution>\n{ENDS}", 0, Kind.MALFORMED),
+        (ENDS + ENDS, 0, Kind.MALFORMED),
+        (ENDS + "\n", 2, Kind.MALFORMED),
+        ("The final answer is 16.\n</solution>", 2, Kind.MALFORMED),
+        (ENDS.removesuffix("</solution>"), 2, Kind.MALFORMED),
+        ("", 0, Kind.MALFORMED),
+    ],
+)
+def test_actions_without_a_plan(text: str, position: int, kind: Kind) -> None:
+    assert SOLUTIONS.parse_action(text, position) == Action(kind, "16" if kind is Kind.SOLUTION else None)
+
+
+@pytest.mark.parametrize(("format", "other"), [(PLANS, SOLUTIONS), (SOLUTIONS, PLANS)])
+def test_what_one_format_says_is_malformed_in_the_other(format: Format, other: Format) -> None:
+    text = step_text(1, "add", format) + solution_text("4", format)
+    assert format.parse_ending(text, 0, 6) == Action(Kind.SOLUTION, "4")
+    assert other.parse_ending(text, 0, 6) == Action(Kind.MALFORMED)
 
 
 def test_the_answer_is_the_last_box_with_its_braces() -> None:
     text = solution_text("1").replace("so\n", "\\boxed{9}\n").replace("\\boxed{1}", "\\boxed{\\frac{1}{2}}")
-    assert parse_action(text, 1).answer == "\\frac{1}{2}"
+    assert PLANS.parse_action(text, 1).answer == "\\frac{1}{2}"
 
 
 STEPS = [step_text(number, "count") for number in range(1, 7)]
@@ -57,7 +94,7 @@ STEPS = [step_text(number, "count") for number in range(1, 7)]
     "plan", ["".join(STEPS[:2]), "".join(STEPS[:5]), STEPS[0] + step_text(2, "halve the result of Plan 1")]
 )
 def test_a_plan_is_made_of_the_steps_that_the_search_would_take(plan: str) -> None:
-    assert parse_ending(plan + solution_text("4"), 0, 6) == Action(Kind.SOLUTION, "4")
+    assert PLANS.parse_ending(plan + solution_text("4"), 0, 6) == Action(Kind.SOLUTION, "4")
 
 
 @pytest.mark.parametrize(
@@ -72,21 +109,27 @@ def test_a_plan_is_made_of_the_steps_that_the_search_would_take(plan: str) -> No
     ],
 )
 def test_what_the_search_would_call_malformed_or_too_deep_is_no_plan(plan: str, kind: Kind) -> None:
-    assert parse_ending(plan + solution_text("4"), 0, 6).kind is kind
+    assert PLANS.parse_ending(plan + solution_text("4"), 0, 6).kind is kind
 
 
 def test_the_demonstrations_are_in_the_format_they_teach() -> None:
-    question, rest = DEMONSTRATIONS.split("<plan>\n", 1)
-    assert (
-        question_prompt(question.removeprefix("<question>\n").removesuffix("\n</question>\n")) == question + "<plan>\n"
-    )
-    assert parse_ending(rest.split("</solution>")[0] + "</solution>", 0, 6) == Action(Kind.SOLUTION, "15")
+    """The same questions in both; every one is answered in the steps that the search would take."""
+    for format, text in DEMONSTRATIONS.items():
+        shown = text.removesuffix("\n").split("</solution>\n")
+        answers = []
+        for one in shown:
+            question, _, rest = one.removesuffix("</solution>").partition("\n</question>\n" + format.opening)
+            question = question.removeprefix("<question>\n")
+            assert f"{format.prompt(question)}{rest}</solution>" == one.removesuffix("</solution>") + "</solution>"
+            answers.append((question[:9], format.parse_ending(f"{rest}</solution>", 0, 6).answer))
+        assert answers == [("A bakery ", "15"), ("The line ", "\\frac{3}{4}")]
+        assert ("plan" in text.lower()) == (format is PLANS)
 
 
 def test_the_reflections_demonstration_speaks_as_a_hint_does() -> None:
     """A failed attempt, its verdict and a reflection on it; then the new plan, in the format."""
     failed, rest = REFLECTION_DEMONSTRATION.split(verdict("15"))
-    assert parse_ending(failed.split(PLAN_OPEN)[1], 0, 6) == Action(Kind.SOLUTION, "6")
+    assert PLANS.parse_ending(failed.split(PLAN_OPEN)[1], 0, 6) == Action(Kind.SOLUTION, "6")
     assert rest.count(REFLECTION_CLOSE + PLAN_OPEN) == 1
     plan = rest.split(REFLECTION_CLOSE + PLAN_OPEN)[1].removesuffix(PLAN_CLOSE)
-    assert parse_ending(plan + solution_text("15"), 0, 6) == Action(Kind.SOLUTION, "15")
+    assert PLANS.parse_ending(plan + solution_text("15"), 0, 6) == Action(Kind.SOLUTION, "15")

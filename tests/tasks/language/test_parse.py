@@ -6,17 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.language.format import (
-    Action,
-    Kind,
-    correction_start,
-    offered_step,
-    parse_action,
-    parse_ending,
-    reading_start,
-    step_body,
-    verdict,
-)
+from tasks.language.format import PLANS, SOLUTIONS, Action, Format, Kind, step_body, verdict
 from tests.tasks.search.scripted import solution_text, step_text
 
 LONG = "3" * 5000
@@ -25,23 +15,29 @@ LONG = "3" * 5000
 PIECES = [
     "<step>\n", "</step>\n", "<plan>\n", "</plan>\n", "<solution>\n", "</solution>", "<question>", "Plan ", "Plan 1: ",
     "Plan 2: ", "1", "2", "٣", ": ", "\n", " ", "add", "\\boxed{", "}", "{", "\\boxed{4}", "\ud800", "\x00", LONG,
+    "Step ", "Step 1: ",
 ]
 # fmt: on
 
 TEXTS = st.text() | st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 
 
+FORMATS = st.sampled_from([PLANS, SOLUTIONS])
+
+
 @settings(deadline=None, max_examples=500)
-@given(text=TEXTS, position=st.integers(0, 7), max_depth=st.integers(1, 7))
-@example(text=step_text(1, f"as in Plan {LONG}"), position=0, max_depth=6)
-@example(text=f"<step>\nPlan {LONG}: add\n</step>\n", position=0, max_depth=6)
-@example(text=solution_text("{" * 20_000), position=0, max_depth=6)
-@example(text=solution_text("1") * 3000, position=0, max_depth=6)
-def test_any_text_is_an_action(text: str, position: int, max_depth: int) -> None:
-    action = parse_action(text, position)
-    assert action.kind in (Kind.PLAN, Kind.SOLUTION, Kind.MALFORMED)
+@given(format=FORMATS, text=TEXTS, position=st.integers(0, 7), max_depth=st.integers(1, 7))
+@example(format=PLANS, text=step_text(1, f"as in Plan {LONG}"), position=0, max_depth=6)
+@example(format=SOLUTIONS, text=step_text(1, f"as in Step {LONG}", SOLUTIONS), position=0, max_depth=6)
+@example(format=PLANS, text=f"<step>\nPlan {LONG}: add\n</step>\n", position=0, max_depth=6)
+@example(format=SOLUTIONS, text=solution_text("{" * 20_000, SOLUTIONS), position=0, max_depth=6)
+@example(format=PLANS, text=solution_text("{" * 20_000), position=0, max_depth=6)
+@example(format=PLANS, text=solution_text("1") * 3000, position=0, max_depth=6)
+def test_any_text_is_an_action(format: Format, text: str, position: int, max_depth: int) -> None:
+    action = format.parse_action(text, position)
+    assert action.kind in (format.step, Kind.SOLUTION, Kind.MALFORMED)
     assert (action.answer is not None) == (action.kind is Kind.SOLUTION)
-    ending = parse_ending(text, position, max_depth)
+    ending = format.parse_ending(text, position, max_depth)
     assert ending.kind in (Kind.SOLUTION, Kind.MALFORMED, Kind.TOO_DEEP)
 
 
@@ -49,13 +45,20 @@ BODIES = st.text("ab <>\n:.", min_size=1, max_size=8).filter(lambda body: body[0
 
 
 @settings(deadline=None)
-@given(number=st.integers(0, 12), position=st.integers(0, 11), body=BODIES, refers=st.none() | st.integers(0, 15))
+@given(
+    format=FORMATS,
+    number=st.integers(0, 12),
+    position=st.integers(0, 11),
+    body=BODIES,
+    refers=st.none() | st.integers(0, 15),
+)
 def test_a_step_has_the_next_number_and_refers_to_earlier_ones(
-    number: int, position: int, body: str, refers: int | None
+    format: Format, number: int, position: int, body: str, refers: int | None
 ) -> None:
-    said = body if refers is None else f"{body} as in Plan {refers}"
+    said = body if refers is None else f"{body} as in {format.word} {refers}"
     is_step = number == position + 1 and (refers is None or refers < number)
-    assert parse_action(step_text(number, said), position).kind is (Kind.PLAN if is_step else Kind.MALFORMED)
+    action = format.parse_action(step_text(number, said, format), position)
+    assert action.kind is (format.step if is_step else Kind.MALFORMED)
 
 
 @pytest.mark.parametrize(
@@ -63,14 +66,14 @@ def test_a_step_has_the_next_number_and_refers_to_earlier_ones(
     [("1", Kind.PLAN), ("01", Kind.PLAN), ("0" * 5000, Kind.PLAN), ("2", Kind.MALFORMED), ("10", Kind.MALFORMED)],
 )
 def test_a_reference_counts_by_its_number(reference: str, kind: Kind) -> None:
-    assert parse_action(step_text(2, f"go on from Plan {reference}."), 1).kind is kind
+    assert PLANS.parse_action(step_text(2, f"go on from Plan {reference}."), 1).kind is kind
 
 
 @pytest.mark.parametrize(
     "tag", ["<question>", "</question>", "<plan>", "</plan>", "<step>", "<solution>", "</solution>"]
 )
 def test_a_step_holds_no_tag(tag: str) -> None:
-    assert parse_action(step_text(1, f"add {tag} them"), 0) == Action(Kind.MALFORMED)
+    assert PLANS.parse_action(step_text(1, f"add {tag} them"), 0) == Action(Kind.MALFORMED)
 
 
 @pytest.mark.parametrize(
@@ -95,22 +98,24 @@ def test_a_step_holds_no_tag(tag: str) -> None:
     ],
 )
 def test_the_format_is_kept_to_the_letter(text: str, kind: Kind) -> None:
-    assert parse_action(text, 0) == Action(kind, "4" if kind is Kind.SOLUTION else None)
+    assert PLANS.parse_action(text, 0) == Action(kind, "4" if kind is Kind.SOLUTION else None)
 
 
-def test_a_solution_that_does_not_end_is_read_in_linear_time() -> None:
+@pytest.mark.parametrize("format", [PLANS, SOLUTIONS])
+def test_a_solution_that_does_not_end_is_read_in_linear_time(format: Format) -> None:
     """Most texts that are cut off by the limit are such: a search may not stand still for them."""
-    text = "</plan>\n<solution>\n" + "so 1 + 1 = 2, " * 20_000
+    text = format.closing + "so 1 + 1 = 2, " * 20_000
     started = time.process_time()
-    assert parse_action(text, 0).kind is Kind.MALFORMED
+    assert format.parse_action(text, 0).kind is Kind.MALFORMED
     assert time.process_time() - started < 0.1
 
 
 STEPS = st.integers(0, 6)
 
 
-@example(position=1, steps=3, max_depth=2, broken=1, answer="4")
+@example(format=PLANS, position=1, steps=3, max_depth=2, broken=1, answer="4")
 @given(
+    format=FORMATS,
     position=STEPS,
     steps=STEPS,
     max_depth=st.integers(1, 8),
@@ -118,36 +123,38 @@ STEPS = st.integers(0, 6)
     answer=st.sampled_from(["4", ""]),
 )
 def test_an_ending_is_what_the_worst_of_its_actions_is(
-    position: int, steps: int, max_depth: int, broken: int | None, answer: str
+    format: Format, position: int, steps: int, max_depth: int, broken: int | None, answer: str
 ) -> None:
-    """Action by action, as the search would have taken them: the first that is no plan step decides."""
-    actions = [step_text(position + 1 + number, "add") for number in range(steps)] + [solution_text(answer)]
+    """Action by action, as the search would have taken them: the first that is no step decides."""
+    actions = [step_text(position + 1 + number, "add", format) for number in range(steps)]
+    actions.append(solution_text(answer, format))
     if broken is not None and broken < steps:
-        actions[broken] = step_text(40, "add")
+        actions[broken] = step_text(40, "add", format)
     expected = Action(Kind.MALFORMED)
     for place, text in enumerate(actions):
         here = position + place
-        expected = Action(Kind.TOO_DEEP) if here >= max_depth else parse_action(text, here)
-        if expected.kind is not Kind.PLAN:
+        expected = Action(Kind.TOO_DEEP) if here >= max_depth else format.parse_action(text, here)
+        if expected.kind is not format.step:
             break
-    assert parse_ending("".join(actions), position, max_depth) == expected
+    assert format.parse_ending("".join(actions), position, max_depth) == expected
 
 
 def test_an_ending_ends_in_a_solution() -> None:
-    assert parse_ending(step_text(1, "add"), 0, 6) == Action(Kind.MALFORMED)
-    assert parse_ending(step_text(1, "add") + "and so on", 0, 6) == Action(Kind.MALFORMED)
-    assert parse_ending("", 0, 6) == Action(Kind.MALFORMED)
-    assert parse_ending(step_text(2, "add") + solution_text("7"), 1, 6) == Action(Kind.SOLUTION, "7")
+    assert PLANS.parse_ending(step_text(1, "add"), 0, 6) == Action(Kind.MALFORMED)
+    assert PLANS.parse_ending(step_text(1, "add") + "and so on", 0, 6) == Action(Kind.MALFORMED)
+    assert PLANS.parse_ending("", 0, 6) == Action(Kind.MALFORMED)
+    assert PLANS.parse_ending(step_text(2, "add") + solution_text("7"), 1, 6) == Action(Kind.SOLUTION, "7")
 
 
-def test_what_the_factory_begins_the_policy_can_end() -> None:
-    assert parse_action(offered_step(1, "halve it") + "\n</step>\n", 1).kind is Kind.PLAN
-    assert parse_action(reading_start(0) + " how many are left?\n</step>\n", 0).kind is Kind.PLAN
-    correction = correction_start(1) + " halve it.\n</step>\n"
-    assert parse_action(correction, 1).kind is Kind.PLAN
+@pytest.mark.parametrize("format", [PLANS, SOLUTIONS])
+def test_what_the_factory_begins_the_policy_can_end(format: Format) -> None:
+    assert format.parse_action(format.offered_step(1, "halve it") + "\n</step>\n", 1).kind is format.step
+    assert format.parse_action(format.reading_start(0) + " how many are left?\n</step>\n", 0).kind is format.step
+    correction = format.correction_start(1) + " halve it.\n</step>\n"
+    assert format.parse_action(correction, 1).kind is format.step
     assert step_body(correction) == "Step 1 was a wrong turn. Instead, halve it."
-    assert step_body(step_text(3, "halve it\nthen add")) == "halve it\nthen add"
-    with pytest.raises(AssertionError, match="not a plan step: 'no'"):
+    assert step_body(step_text(3, "halve it\nthen add", format)) == "halve it\nthen add"
+    with pytest.raises(AssertionError, match="not a step: 'no'"):
         step_body("no")
 
 

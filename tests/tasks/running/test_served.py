@@ -9,7 +9,17 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from infra.engine import Completion, Engine, EngineError, PromptTooLong, Reply, Usage
 from tasks.check import Checker, Verdict
-from tasks.language.format import PLAN_CLOSE, PLAN_OPEN, REFLECTION_CLOSE, SOLUTION_CLOSE, STEP_CLOSE
+from tasks.language.few_shot import DEMONSTRATIONS
+from tasks.language.format import (
+    PLAN_CLOSE,
+    PLAN_OPEN,
+    PLANS,
+    REFLECTION_CLOSE,
+    SOLUTION_CLOSE,
+    SOLUTIONS,
+    STEP_CLOSE,
+    Format,
+)
 from tasks.running.served import SearchPolicy, ServedPolicy, judge
 from tasks.search.method import Draw, Hint
 from tasks.search.policy import ContextFull, PolicyError, Undecided
@@ -42,14 +52,14 @@ class Lost(Asked):
         raise EngineError("it died", Usage(requests=3))
 
 
-def policy(engine: Asked, *, has_bos: bool, knows_format: bool) -> ServedPolicy:
+def policy(engine: Asked, *, has_bos: bool, knows_format: bool, format: Format = PLANS) -> ServedPolicy:
     """One token a byte; the beginning of a sequence is token 0."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE({name: number for number, name in enumerate(["<s>", *letters])}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     if has_bos:
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
-    return ServedPolicy(cast(Engine, engine), tokenizer, knows_format=knows_format)
+    return ServedPolicy(cast(Engine, engine), tokenizer, format, knows_format=knows_format)
 
 
 async def asked(served: ServedPolicy, prompt_ids: list[int]) -> None:
@@ -78,6 +88,12 @@ def test_worked_examples_stand_between_the_start_and_the_question() -> None:
         assert sent.count(0) == 1
         assert sent[-len(prompt_ids) + 1 :] == prompt_ids[1:]
         assert len(sent) > len(prompt_ids) + 100
+
+
+@pytest.mark.parametrize("format", [PLANS, SOLUTIONS])
+def test_a_policy_is_asked_and_shown_examples_in_one_format(format: Format) -> None:
+    served = policy(Asked(), has_bos=False, knows_format=False, format=format)
+    assert served.asked(served.question("Q?")) == served.encode(DEMONSTRATIONS[format] + format.prompt("Q?"))
 
 
 def test_a_state_that_fills_the_context_is_told_apart() -> None:

@@ -1,4 +1,4 @@
-"""A policy without a model: it draws plan steps and solutions from a seed that depends on the state alone."""
+"""A policy without a model: it draws steps and solutions from a seed that depends on the state alone."""
 
 import asyncio
 import itertools
@@ -8,17 +8,17 @@ from collections import Counter
 from collections.abc import Sequence
 
 from infra.engine.usage import Usage
-from tasks.language.format import PLAN_CLOSE
+from tasks.language.format import PLAN_CLOSE, PLANS, SOLUTION_CLOSE, STEP_CLOSE, Format
 from tasks.search.method import Draw
 from tasks.search.policy import ContextFull, Expansion, PolicyError, Sample, Undecided
 
 
-def step_text(number: int, what: str) -> str:
-    return f"<step>\nPlan {number}: {what}\n</step>\n"
+def step_text(number: int, what: str, format: Format = PLANS) -> str:
+    return f"<step>\n{format.word} {number}: {what}\n{STEP_CLOSE}"
 
 
-def solution_text(answer: str) -> str:
-    return f"</plan>\n<solution>\n1. so\nThe final answer is \\boxed{{{answer}}}.\n</solution>"
+def solution_text(answer: str, format: Format = PLANS) -> str:
+    return f"{format.closing}1. so\nThe final answer is \\boxed{{{answer}}}.\n{SOLUTION_CLOSE}"
 
 
 async def is_even(answer: str) -> bool:
@@ -45,7 +45,9 @@ class ScriptedPolicy:
         has_room: bool = False,
         undecided: float = 0.0,
         context: float = math.inf,
+        format: Format = PLANS,
     ) -> None:
+        self.format = format
         self.has_room = has_room
         self.seed = seed
         self.branching = branching
@@ -79,19 +81,20 @@ class ScriptedPolicy:
         elif draw.reflects:
             text = f"{draw.start}It should not be {which}.\n</reflection>\n"
         elif draw.start == PLAN_CLOSE or rng.random() < (0.5 if draw.hint else 0.15) * depth:
-            text = PLAN_CLOSE if draw.hint else solution_text(self._answer(rng, which))
+            text = PLAN_CLOSE if draw.hint else solution_text(self._answer(rng, which), self.format)
         elif rng.random() < 0.05:
             text = "no format at all"
         else:
-            text = draw.start + f" {which}\n</step>\n" if draw.start else step_text(depth + 1, f"choose {which}")
+            step = step_text(depth + 1, f"choose {which}", self.format)
+            text = f"{draw.start} {which}\n{STEP_CLOSE}" if draw.start else step
         return Sample(text, ids, logprob=-rng.random() * 3, value=rng.uniform(-1, 1), sampled=2)
 
     def _ending(self, rng: random.Random, depth: int) -> str:
         more = rng.randrange(4)
-        steps = [step_text(depth + 1 + n, f"choose {rng.randrange(self.branching)}") for n in range(more)]
+        steps = [step_text(depth + 1 + n, f"choose {rng.randrange(self.branching)}", self.format) for n in range(more)]
         if rng.random() < 0.1:
             return "".join(steps) + "and so on"
-        return "".join(steps) + solution_text(self._answer(rng, rng.randrange(self.branching)))
+        return "".join(steps) + solution_text(self._answer(rng, rng.randrange(self.branching)), self.format)
 
     def _answer(self, rng: random.Random, which: int) -> str:
         return "x" if self.undecided and rng.random() < self.undecided else str(which)

@@ -231,7 +231,7 @@ def test_one_child_stands_for_all_samples_that_would_be_too_deep() -> None:
 
 def child_of(text: str, draw: Draw, position: int = 0, max_depth: int = 6) -> Any:
     sample = Sample(text, (4, 5, 6), logprob=-2.0, value=0.5, sampled=2)
-    return asyncio.run(judged(sample, draw, position, is_even, max_depth))
+    return asyncio.run(judged(sample, draw, position, is_even, Search(max_depth=max_depth)))
 
 
 def test_a_sample_becomes_a_child_with_its_prior_over_the_sampled_tokens() -> None:

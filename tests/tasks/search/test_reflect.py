@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.engine.usage import Usage
-from tasks.language.format import PLAN_CLOSE, PLAN_OPEN, Kind, Origin, question_prompt, verdict
+from tasks.language.format import PLAN_CLOSE, PLAN_OPEN, PLANS, Kind, Origin, verdict
 from tasks.search.grow import Grown, Task, grow, method
 from tasks.search.method import Draw
 from tasks.search.policy import ContextFull, Expansion, PolicyError, Sample, Undecided
@@ -18,7 +18,7 @@ from tasks.search.tree import Child, Tree
 from tasks.settings import Search
 from tests.tasks.search.scripted import ScriptedPolicy, is_even, step_text
 
-ASKED = question_prompt("How many?")
+ASKED = PLANS.prompt("How many?")
 COUNT = step_text(1, "Count.")
 REFLECTION = "It was miscounted.\n</reflection>\n"
 

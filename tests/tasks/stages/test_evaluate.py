@@ -12,6 +12,7 @@ import pytest
 
 from infra.engine import Completion, Reply, Usage
 from tasks.check import Checker, Verdict
+from tasks.language.format import SOLUTIONS, Kind
 from tasks.lessons.searched import SearchedTree
 from tasks.records import frame
 from tasks.running.served import ServedPolicy, Written
@@ -161,6 +162,14 @@ PLAN = step_text(1, "add") + step_text(2, "halve")
 def test_only_the_box_of_a_whole_solution_is_an_answer(text: str, answer: str | None) -> None:
     row, error = asked(Greedy(text), Evaluation(decoding="greedy"))
     assert (row["answer"], row["is_correct"], error) == (answer, answer == "5", None)
+
+
+def test_without_plans_the_steps_of_the_solution_end_in_the_answer() -> None:
+    """The other format is no answer: a model that learnt one of them is scored by it."""
+    written = step_text(1, "5 + 3 = 8", SOLUTIONS) + solution_text("5", SOLUTIONS)
+    for steps, answer in (("solution", "5"), ("plan", None)):
+        assert asked(Greedy(written), Evaluation(steps=steps))[0]["answer"] == answer
+        assert asked(Greedy(PLAN + solution_text("5")), Evaluation(steps=steps))[0]["answer"] != answer
 
 
 def test_greedy_output_ends_where_a_next_question_is_invented() -> None:
@@ -453,7 +462,7 @@ def test_steps_of_two_trees_of_a_question_are_no_siblings() -> None:
 def test_plan_steps_and_solutions_are_ranked_apart() -> None:
     ranked = [one._replace(kind=kind) for kind in ("plan", "solution") for one in forest(seed=len(kind))]
     values = [one.outcome if one.kind == "plan" else -one.outcome for one in ranked]
-    plans, solutions = rankings("sft", 80, ranked, values)
+    plans, solutions = rankings("sft", Kind.PLAN, 80, ranked, values)
     assert (plans["model"], plans["kind"], plans["trees"], plans["nodes"]) == ("sft", "plan", 80, 400)
     assert (plans["sibling_auc"], plans["pooled_auc"]) == (1.0, 1.0)
     assert (solutions["kind"], solutions["sibling_auc"], solutions["pooled_auc"]) == ("solution", 0.0, 0.0)
@@ -464,31 +473,38 @@ def test_plan_steps_and_solutions_are_ranked_apart() -> None:
 def test_what_the_prior_knows_of_siblings_stands_beside_what_v_knows() -> None:
     """A policy that likes the worse step better has a prior below chance, whatever V says."""
     misled = [one._replace(prior=0.5 - one.outcome / 4) for one in forest()]
-    assert rankings("value", 40, misled, [one.outcome for one in misled])[0]["prior_auc"] == 0.0
-    assert rankings("value", 40, misled, [one.prior for one in misled])[0]["sibling_auc"] == 0.0
-    assert 0.4 < rankings("value", 40, (blind := forest()), [0.0] * len(blind))[0]["prior_auc"] < 0.6
+    assert rankings("value", Kind.PLAN, 40, misled, [one.outcome for one in misled])[0]["prior_auc"] == 0.0
+    assert rankings("value", Kind.PLAN, 40, misled, [one.prior for one in misled])[0]["sibling_auc"] == 0.0
+    assert 0.4 < rankings("value", Kind.PLAN, 40, (blind := forest()), [0.0] * len(blind))[0]["prior_auc"] < 0.6
 
 
 def test_every_step_has_its_value() -> None:
     with pytest.raises(ValueError, match="shorter"):
-        rankings("sft", 40, ranked := forest(), [0.1] * (len(ranked) - 1))
+        rankings("sft", Kind.PLAN, 40, ranked := forest(), [0.1] * (len(ranked) - 1))
 
 
 def test_a_constant_value_tells_nothing_apart() -> None:
-    plans, _ = rankings("sft", 40, ranked := forest(), [0.1] * len(ranked))
+    plans, _ = rankings("sft", Kind.PLAN, 40, ranked := forest(), [0.1] * len(ranked))
     assert (plans["sibling_auc"], plans["pooled_auc"]) == (0.5, 0.5)
     assert plans["value_sd"] == pytest.approx(0.0)
 
 
 def test_what_is_undefined_is_none() -> None:
     undefined = ("value_mean", "value_sd", "sibling_auc", "sibling_auc_stderr", "pooled_auc", "prior_auc")
-    for row in rankings("sft", 0, [], []):
+    for row in rankings("sft", Kind.PLAN, 0, [], []):
         assert {name: row[name] for name in undefined} == dict.fromkeys(undefined)
         assert (row["nodes"], row["sibling_pairs"]) == (0, 0)
     alike = [one._replace(outcome=abs(one.outcome) + 0.1) for one in forest()]
-    found = rankings("sft", 40, alike, [0.1] * len(alike))[0]
+    found = rankings("sft", Kind.PLAN, 40, alike, [0.1] * len(alike))[0]
     assert [found[name] for name in undefined[2:]] == [None] * 4
     one_question = [one._replace(outcome=place - 4.5) for place, one in enumerate(forest(trees=1))]
     one_question = [one._replace(parent_id=0) for one in one_question]
-    found = rankings("sft", 1, one_question, [one.outcome for one in one_question])[0]
+    found = rankings("sft", Kind.PLAN, 1, one_question, [one.outcome for one in one_question])[0]
     assert (found["sibling_auc"], found["sibling_auc_stderr"]) == (1.0, None)
+
+
+def test_steps_of_solutions_are_ranked_as_those_of_plans_are() -> None:
+    ranked = [one._replace(kind="step") for one in forest()]
+    steps, solutions = rankings("sft", Kind.STEP, 40, ranked, [one.outcome for one in ranked])
+    assert (steps["kind"], steps["nodes"], steps["sibling_auc"]) == ("step", 400, 1.0)
+    assert (solutions["kind"], solutions["nodes"]) == ("solution", 0)

@@ -92,7 +92,7 @@ def test_all_questions_teach_preferences_in_their_order(tmp_path: Path) -> None:
         (f"trees/{name}/{pair}", *values) for name in NAMES for pair, values in pairs.get(name, {}).items()
     ]
     assert table["lesson"].unique().to_list() == ["lesson"]
-    assert facts == {"plan_pairs": 20, "solution_pairs": 20, "pairs_without_outcomes": 10}
+    assert facts == {"plan_pairs": 20, "step_pairs": 0, "solution_pairs": 20, "pairs_without_outcomes": 10}
 
 
 def test_all_questions_are_imitated_in_their_order_and_the_seed_chooses_their_paths(tmp_path: Path) -> None:
