@@ -69,6 +69,12 @@ class Recipe(BaseModel):
         (), description="Base models whose usual recipe it is; *: of any other.", json_schema_extra={"readOnly": True}
     )
     questions: Questions = Questions()
+    tokens: Annotated[int, Field(ge=0)] = Field(
+        0,
+        title="Tokens",
+        description="Lessons are drawn from the first questions whose searches generated so many tokens, all evidence "
+        "together. 0: from all. The same number makes methods comparable.",
+    )
     evidence: dict[Name, Search] = Field(default={}, description="What is tried: searches, by name.")
     lessons: dict[Name, Rule] = Field(default={}, description="What is learnt from it: a rule each, by name.")
     arms: dict[Name, Arm] = Field(default={}, description="The models that learn, by name, each after what it needs.")

@@ -103,6 +103,19 @@ def by_question(trees: pl.DataFrame, nodes: pl.DataFrame) -> Iterator[Found]:
         yield found
 
 
+def affordable(trees: pl.DataFrame, tokens: int) -> tuple[list[str], int]:
+    """Of the questions that are learnt from the first ones, in the order of `trees`, whose searches generated no more
+    than `tokens` tokens in all; and how many they generated.
+
+    `trees`: of all evidence. What a method does to a question counts as a whole, so the budget is met but for the next
+    question.
+    """
+    learnt_from = trees.filter(~pl.col("is_held_out")).group_by("question_id", maintain_order=True)
+    cost = learnt_from.agg(pl.col("generated_tokens").sum()).with_columns(total=pl.col("generated_tokens").cum_sum())
+    paid = cost.filter(pl.col("total") <= tokens)
+    return paid["question_id"].to_list(), int(paid["generated_tokens"].sum())
+
+
 def ids_of(path: list[Row]) -> list[int]:
     """Token ids of the nodes of a path, in one list."""
     return [token for node in path for token in node["token_ids"]]

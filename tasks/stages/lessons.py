@@ -10,7 +10,7 @@ from infra.store import Ref
 from tasks.language.format import Kind, Origin
 from tasks.lessons.right_paths import right_paths
 from tasks.lessons.scored_steps import scored_steps
-from tasks.lessons.searched import Row, by_question
+from tasks.lessons.searched import Row, affordable, by_question
 from tasks.lessons.siblings import siblings
 from tasks.records import frame
 from tasks.running.stage import stage
@@ -19,12 +19,24 @@ from tasks.settings import RightPaths, Rule, ScoredSteps, Siblings
 
 
 @stage("lessons", version=2, task_run_name="lessons-{name}")
-def choose(workplace: Workplace, name: str, trees: dict[str, Ref], policy: Ref, rule: Rule) -> int:
+def choose(
+    workplace: Workplace,
+    name: str,
+    trees: dict[str, Ref],
+    policy: Ref,
+    rule: Rule,
+    tokens: int = 0,
+    paid: dict[str, Ref] | None = None,
+) -> int:
     """The lesson `name`: table `imitations` or `preferences`, whichever the rule gives.
 
     `trees`: the stages of its evidence by name. `policy`: the model that searched, whose end of sequence is imitated.
+    `tokens`: that the searches of all questions together may have generated, those of all evidence (`paid`).
     """
-    found = by_question(*(_read(workplace, trees, rule, table) for table in ("trees", "nodes")))
+    searched = _read(workplace, trees, rule, "trees")
+    if tokens and paid:
+        searched = _within(workplace, tokens, paid, searched)
+    found = by_question(searched, _read(workplace, trees, rule, "nodes"))
     match rule:
         case RightPaths():
             eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
@@ -54,6 +66,19 @@ def counted(rule: Rule, rows: Sequence[Row]) -> dict[str, int]:
         "hinted": sum(row["origin"] == Origin.HINT for row in imitated),
         "value_targets": sum(len(row["value_targets"]) for row in rows),
     }
+
+
+def _within(workplace: Workplace, tokens: int, paid: dict[str, Ref], searched: pl.DataFrame) -> pl.DataFrame:
+    """The trees that a budget pays for. One that pays for all is not spent: the method had less than others."""
+    trees = pl.concat([workplace.read(one, "trees") for one in paid.values()])
+    questions, spent = affordable(trees, tokens)
+    workplace.facts |= {"learnt_from": len(questions), "tokens": spent}
+    if len(questions) == trees.filter(~pl.col("is_held_out"))["question_id"].n_unique():
+        workplace.facts["notes"] = [
+            f"all questions together took {spent:,} tokens, and the budget of {tokens:,} is not spent: ask for more "
+            "questions (questions.count)"
+        ]
+    return searched.filter(pl.col("question_id").is_in(questions))
 
 
 def _read(workplace: Workplace, trees: dict[str, Ref], rule: Rule, table: str) -> pl.DataFrame:
