@@ -17,7 +17,7 @@ from infra.store import Ref, Store, rounds
 from tasks.recipe import Recipe, merged
 from tasks.running.progress import show_page
 from tasks.running.sentence import tell_errors_in_a_sentence
-from tasks.stages.compare import compare, places
+from tasks.stages.compare import compare
 from tasks.study import Changes, Study
 
 STUDIES = Path(__file__).parent / "studies"
@@ -50,7 +50,7 @@ def cpl_study(
     for name in plan.methods:
         best[name], tried[name] = tuned(study, plan, name)
     made: dict[str, Ref] = {}
-    for place in places(plan):
+    for place in plan.places():
         name, seed, number = place.split("/")
         try:
             made[place] = run_round(f"study-{study}-{name}-{seed}", int(number), plan, name, int(seed), best[name])

@@ -121,3 +121,9 @@ class Study(BaseModel):
 
     def seeds_of(self, method: str) -> tuple[int, ...]:
         return self.methods[method].seeds or self.seeds
+
+    def places(self) -> Iterator[str]:
+        """METHOD/SEED/ROUND of every round, in the order in which they are made: all rounds of a seed together."""
+        for method, about in self.methods.items():
+            for seed in self.seeds_of(method):
+                yield from (f"{method}/{seed}/{number}" for number in range(1, about.rounds + 1))

@@ -8,7 +8,6 @@ import pytest
 import flows.study
 from flows.study import NAMES, STUDIES, TUNING, depth_of, of_seed, tuned
 from infra.store import Ref
-from tasks.stages.compare import places
 from tasks.study import Changes, Claim, Method, Study, split
 
 PLAN = Study(
@@ -47,7 +46,7 @@ def test_every_seed_draws_all_anew_but_the_questions_that_models_are_tried_on() 
 
 
 def test_all_rounds_of_a_seed_follow_each_other() -> None:
-    assert [*places(PLAN)] == ["cpl/1/1", "cpl/1/2", "cpl/2/1", "cpl/2/2", "rft/3/1"]
+    assert [*PLAN.places()] == ["cpl/1/1", "cpl/1/2", "cpl/2/1", "cpl/2/2", "rft/3/1"]
 
 
 def test_what_starts_from_another_arm_is_tuned_after_it_from_its_best(monkeypatch: pytest.MonkeyPatch) -> None:
