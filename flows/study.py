@@ -14,7 +14,8 @@ from flows.parameters import Choice, chosen
 from flows.round import cpl
 from infra.environment import environment
 from infra.store import Ref, Store, rounds
-from tasks.recipe import Recipe, merged
+from tasks.recipe import Recipe
+from tasks.recipe_file import merged
 from tasks.running.progress import show_page
 from tasks.running.sentence import tell_errors_in_a_sentence
 from tasks.stages.compare import compare
@@ -57,7 +58,7 @@ def cpl_study(
         except Exception as problem:
             log.error("%s was not made: %s", place, problem)
     found = compare(study, plan, made, tried)
-    report = Store.open(environment()).fetch(found, "report.md").read_text()
+    report = Store.open(environment()).fetch(found, "report.markdown").read_text()
     log.info("%s", report)
     show_page(key="result", text=report, description=f"Study {study}")
     return found

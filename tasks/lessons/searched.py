@@ -27,7 +27,7 @@ class SearchedTree:
     def __init__(self, tree: Row, nodes: list[Row]) -> None:
         self.tree_id: str = tree["tree_id"]
         self.question_id: str = tree["question_id"]
-        self.method: str = tree["method"]
+        self.backup: str = tree["backup"]
         self.steps: int = tree["steps"]
         self.nodes = {node["node_id"]: node for node in nodes}
         self.children: dict[int, list[Row]] = {}
@@ -54,7 +54,7 @@ class SearchedTree:
         solution is always written without.
         """
         visited = [node for node in self.nodes.values() if node["kind"] in LEARNABLE and node["visits"]]
-        if self.method == "stepwise":
+        if self.backup == "rollouts":
             return {node["node_id"]: Outcome(node["q"], node["visits"]) for node in visited}
         totals: dict[int, float] = {}
         counts: dict[int, int] = {}
@@ -70,13 +70,29 @@ class SearchedTree:
     def target(self, step: Row) -> float:
         """What V should say of a step that has an outcome: the tree's Q, less what followed under a hint."""
         q: float = step["q"]
-        return self.outcomes[step["node_id"]].mean if self.method == "reflect" else q
+        return self.outcomes[step["node_id"]].mean if self.backup == "trajectories" else q
 
     @property
     def unknown(self) -> int:
         """Visited steps of which nothing is known: without an outcome."""
         visited = sum(node["kind"] in LEARNABLE and node["visits"] > 0 for node in self.nodes.values())
         return visited - len(self.outcomes)
+
+    def follows_plan(self, parent_id: int) -> bool:
+        """Whether a solution below this node has plan steps before it, in its tree or in the tree's prompt."""
+        return parent_id != 0 or self.steps > 0
+
+    def answers(self, reward: float) -> list[Row]:
+        """Its solutions of that reward that follow a plan which nobody was told, in the order in which they were
+        found."""
+        return [
+            node
+            for node in self.nodes.values()
+            if node["kind"] == Kind.SOLUTION
+            and node["reward"] == reward
+            and node["origin"] != Origin.HINT
+            and self.follows_plan(node["parent_id"])
+        ]
 
     def leaves(self) -> list[Row]:
         """The ends of its known paths."""

@@ -23,7 +23,7 @@ def compare(workplace: Workplace, name: str, study: Study, made: dict[str, Ref],
     workplace.write("claims", pl.DataFrame(claims, schema=CLAIMS))
     lacking = [place for place in study.places() if place not in made]
     lines = report(name, study, scores, claims, _spent(workplace, made), tried, lacking, workplace.code)
-    workplace.add("report.md", "\n".join(lines).encode())
+    workplace.add("report.markdown", "\n".join(lines).encode())
     return len(scores)
 
 

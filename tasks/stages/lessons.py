@@ -8,14 +8,12 @@ import polars as pl
 from infra.engine import ModelFolder
 from infra.store import Ref
 from tasks.language.format import Kind, Origin
-from tasks.lessons.right_paths import right_paths
-from tasks.lessons.scored_steps import scored_steps
+from tasks.lessons.preference import CONTINUATION
+from tasks.lessons.rules import Rule
 from tasks.lessons.searched import Row, affordable, by_question
-from tasks.lessons.siblings import siblings
 from tasks.records import frame
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
-from tasks.settings import RightPaths, Rule, ScoredSteps, Siblings
 
 
 @stage("lessons", version=2, task_run_name="lessons-{name}")
@@ -37,20 +35,10 @@ def choose(
     if tokens and paid:
         searched = _within(workplace, tokens, paid, searched)
     found = by_question(searched, _read(workplace, trees, rule, "nodes"))
-    match rule:
-        case RightPaths():
-            eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
-            chosen = [right_paths(question, rule, eos) for question in found]
-            unknown = "steps_without_outcome"
-        case ScoredSteps():
-            eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
-            chosen = [scored_steps(question, rule, eos) for question in found]
-            unknown = "scored_steps_not_learnt"
-        case Siblings():
-            chosen = [siblings(question, rule) for question in found]
-            unknown = "pairs_without_outcomes"
+    eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
+    chosen = [rule.rows(question, eos) for question in found]
     rows = [row for rows_of_question, _ in chosen for row in rows_of_question]
-    workplace.facts |= counted(rule, rows) | {unknown: sum(dropped for _, dropped in chosen)}
+    workplace.facts |= counted(rule, rows) | {rule.drops: sum(dropped for _, dropped in chosen)}
     workplace.write(rule.gives, frame(rule.gives, [{"lesson": name} | row for row in rows]))
     return len(rows)
 
@@ -59,7 +47,7 @@ def counted(rule: Rule, rows: Sequence[Row]) -> dict[str, int]:
     """How much there is to learn from."""
     if rule.gives == "preferences":
         kinds = Counter(row["kind"] for row in rows)
-        return {"plan_pairs": kinds[Kind.PLAN], "solution_pairs": kinds[Kind.SOLUTION]}
+        return {f"{kind}_pairs": kinds[kind] for kind in (Kind.PLAN, Kind.SOLUTION, CONTINUATION)}
     imitated = [row for row in rows if row["weight"]]
     return {
         "imitated": len(imitated),

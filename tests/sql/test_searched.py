@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from infra.warehouse import build, check
-from tasks.lessons.right_paths import right_paths
+from tasks.lessons.right_paths import RightPaths, right_paths
 from tasks.lessons.searched import by_question
-from tasks.lessons.siblings import siblings
+from tasks.lessons.siblings import Siblings, siblings
 from tasks.records import frame
 from tasks.search.grow import Task, grow
-from tasks.settings import RightPaths, Search, Siblings
+from tasks.settings import Search
 from tests.sql.handmade import EOS, QUESTIONS, ROUND, Row, parquet
 from tests.sql.handmade import question as question_row
 from tests.tasks.search.scripted import ScriptedPolicy
@@ -23,6 +23,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "beam": {"beams": 3},
     "sampling": {"root_children": 12},
     "reflect": {"root_children": 2, "trials": 3},
+    "pits": {"root_children": 12, "children": 3},
 }
 
 ASKED = QUESTIONS | {"q4": "No path is right.", "q5": "The engine was lost."}

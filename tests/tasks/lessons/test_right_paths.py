@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 
-from tasks.lessons.right_paths import right_paths
+from tasks.lessons.right_paths import RightPaths, right_paths
 from tasks.lessons.searched import SearchedTree
-from tasks.settings import RightPaths
 from tests.tasks.lessons.grown import EOS, FOREST, HINTED, OPINION, Row, node, right, tree, wrong
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from tasks.lessons.preference import is_known
 from tasks.lessons.searched import Found
-from tasks.lessons.siblings import is_known, siblings, step_pairs
-from tasks.settings import Siblings
+from tasks.lessons.siblings import Siblings, siblings, step_pairs
 from tests.tasks.lessons.grown import FOREST, HINTED, OPINION, node, right, tree, wrong
 
 
