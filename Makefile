@@ -45,6 +45,10 @@ round: install ## One whole round on the local stack, followed to its end
 	  $(if $(SIMULATIONS),--set "evidence.trees.simulations=$(SIMULATIONS)") $(call option,RECIPE,recipe) $(call option,CAMPAIGN,campaign) \
 	  $(call option,ROUND,round)
 
+.PHONY: study
+study: install ## The default study: methods x seeds on the micro world, compared (two hours; a killed one goes on)
+	.venv/bin/cpl study $(STUDY)
+
 .PHONY: up down status
 up: install ## Start the local stack: Prefect server, worker, S3 server
 	.venv/bin/cpl up

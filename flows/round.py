@@ -92,7 +92,13 @@ def cpl(
             asked = (questions, policy, name, how, rates, library, judge if how.by_value else None)
             trees[name] = run.keep(name, search(*asked) if shards == 1 else search_in_shards(*asked, shards))
         lessons = {
-            name: run.keep(name, choose(name, {one: trees[one] for one in rule.evidence}, policy, rule))
+            name: run.keep(
+                name,
+                choose(
+                    *(name, {one: trees[one] for one in rule.evidence}, policy, rule),
+                    *(method.tokens, trees if method.tokens else None),
+                ),
+            )
             for name, rule in method.lessons.items()
         }
         models = teach(method, run, lessons, base, policy, judge)

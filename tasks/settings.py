@@ -2,7 +2,7 @@
 
 Every stage is cached by the settings that it reads, so a field belongs to the one stage it changes. The defaults
 are those of the CPL paper (methods.md 1.3, 1.6, 1.8); a recipe under `flows/recipes/` states its own. Long, for all
-that a recipe can say of search, lessons and evaluation is read in one place.
+that a recipe can say of search and evaluation is read in one place; a rule of lessons says its own (tasks.lessons).
 """
 
 from typing import Annotated, Literal
@@ -61,12 +61,13 @@ class Search(StageSettings):
     """How steps are searched: plan MCTS (CPL), or another method of the papers."""
 
     steps: Steps = "plan"
-    method: Literal["puct", "stepwise", "beam", "sampling", "reflect"] = Field(
+    method: Literal["puct", "stepwise", "beam", "sampling", "reflect", "pits"] = Field(
         "puct",
         title="Method",
         description="puct: MCTS with prior and value (CPL, AlphaMath, SVPO). stepwise: UCB with real rollouts, a fresh "
         "search for every step (MCTS process supervision). beam: step-level beam search by the value. sampling: whole "
-        "trajectories, unguided. reflect: the same and, while none is right, a reflection and another try (LEPA).",
+        "trajectories, unguided. reflect: the same and, while none is right, a reflection and another try (LEPA). "
+        "pits: the same and, from the steps of wrong ones, others, to find the step that was fatal (Self-Explore).",
     )
     simulations: Positive = Field(
         200,
@@ -74,15 +75,32 @@ class Search(StageSettings):
         description="Expansions a tree at most. CPL: 200 in round 1, 100 in round 2. stepwise: rollouts a step, 16-32.",
     )
     root_children: Positive = Field(
-        5, title="Root children", description="Actions sampled at the root (CPL: 5). sampling, reflect: trajectories."
+        5,
+        title="Root children",
+        description="Actions sampled at the root (CPL: 5). sampling, reflect, pits: trajectories (Self-Explore: 100).",
     )
     children: Positive = Field(
-        3, title="Children", description="Actions sampled at any other node (CPL: 3). beam: B2 (AlphaMath: 5)."
+        3,
+        title="Children",
+        description="Actions sampled at any other node (CPL: 3). beam: B2 (AlphaMath: 5). pits: trajectories from each "
+        "step of a wrong one (Self-Explore: 4).",
+    )
+    wrong: Positive = Field(
+        8,
+        title="Wrong",
+        description="pits: wrong trajectories of a question that are looked into, at most. Self-Explore: 8. Step-DPO: "
+        "one.",
     )
     trials: Annotated[int, Field(ge=1, le=20)] = Field(
         5,
         title="Trials",
         description="reflect: trials in all; while nothing is right, each but the first follows a reflection. LEPA: 5.",
+    )
+    hint: Literal["reflection", "answer"] = Field(
+        "reflection",
+        title="Hint",
+        description="reflect: what a plan after a failure is written under. reflection: on what failed, given the "
+        "right answer (LEPA). answer: the failed attempt and the right answer alone (STaR).",
     )
     beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
     max_depth: Positive = Field(
@@ -94,6 +112,9 @@ class Search(StageSettings):
     )
     temperature: float = Field(0.7, gt=0, le=2, title="Temperature", description="Of sampled actions. CPL: 0.7.")
     max_step_tokens: Positive = Field(1500, title="Step tokens", description="Limit of one action. CPL: 1500.")
+    trees: Positive = Field(
+        1, title="Trees", description="Trees a question, each searched anew. CPL: 1. AlphaMath: 10."
+    )
     seed: int = Field(1234, title="Seed", description="Breaks ties of PUCT. CPL: 1234.")
     repeat: Repeat = 0
     leaves: Annotated[int, Field(ge=1, le=64)] = Field(
@@ -155,79 +176,6 @@ class Search(StageSettings):
         if pass_rate >= self.skip_above:
             return 0
         return round(self.simulations * self.more_factor) if pass_rate < self.more_below else self.simulations
-
-
-class RightPaths(StageSettings):
-    """Paths to right solutions, to imitate, and the targets of V on all that was visited: table `imitations`."""
-
-    rule: Literal["right_paths"] = "right_paths"
-    evidence: tuple[str, ...] = Field(
-        min_length=1,
-        title="Evidence",
-        description="Searches by name: the first that solved a question is imitated, the first that searched it "
-        "judges its steps.",
-    )
-    most: Positive = Field(4, title="Most", description="Right paths a question at most. CPL: 4.")
-    seed: int = Field(42, title="Seed", description="Chooses the paths.")
-
-    @property
-    def gives(self) -> Literal["imitations", "preferences"]:
-        return "imitations"
-
-
-class ScoredSteps(StageSettings):
-    """Steps by their score beside their siblings, below 0 to be unlearnt: table `imitations`."""
-
-    rule: Literal["scored_steps"] = "scored_steps"
-    evidence: tuple[str, ...] = Field(
-        min_length=1, title="Evidence", description="Stepwise searches by name: no other scores its steps."
-    )
-    alpha: float = Field(
-        gt=0,
-        allow_inf_nan=False,
-        title="alpha",
-        description="Factor on the scores, which grow with the rollouts; it sets them against kl. Process "
-        "supervision: unknown; 4 / simulations makes them at most 1. kl holds back nothing below -0.37.",
-    )
-
-    @property
-    def gives(self) -> Literal["imitations", "preferences"]:
-        return "imitations"
-
-
-class Siblings(StageSettings):
-    """Sibling steps of opposite values: table `preferences`."""
-
-    rule: Literal["siblings"] = "siblings"
-    evidence: tuple[str, ...] = Field(
-        min_length=1, title="Evidence", description="Searches by name; of what two of them compare, the first counts."
-    )
-    solution_value_scale: Share = Field(
-        0.3, title="Solution scale", description="Factor on the values of solution pairs. CPL's code: 0.3."
-    )
-    plan_pairs: Literal["all", "best_worst"] = Field(
-        "all",
-        title="Plan pairs",
-        description="Of a parent's plan steps: all pairs of a positive and a negative Q (CPL), or the best against the "
-        "worst of them (SVPO).",
-    )
-    min_gap: Annotated[float, Field(ge=0, le=2)] = Field(
-        0.0, title="Gap", description="Between both Q at least. CPL: 0. SVPO: unknown, 0.5 assumed."
-    )
-    min_outcomes: Annotated[int, Field(ge=0)] = Field(
-        1,
-        title="Outcomes",
-        description="Trajectories that must have ended below each step of a pair. 0, CPL's code: from round 2 on, a "
-        "pair may be V's opinion alone.",
-    )
-
-    @property
-    def gives(self) -> Literal["imitations", "preferences"]:
-        return "preferences"
-
-
-Rule = Annotated[RightPaths | ScoredSteps | Siblings, Field(discriminator="rule")]
-"""What a lesson is chosen by (tasks.lessons); `gives` is its table."""
 
 
 class Evaluation(StageSettings):

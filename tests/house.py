@@ -15,6 +15,7 @@ PACKAGES = ("flows", "tasks", "trainers", "infra")
 FOLDERS = {
     "flows": "which stage follows which",
     "flows/recipes": "a method's numbers, and where they stand in its paper",
+    "flows/studies": "methods side by side, and what papers claim of them",
     "infra": "what is outside of this process",
     "infra/accelerate": "how a training is spread over GPUs",
     "infra/engine/inside": "what runs inside vLLM's server",

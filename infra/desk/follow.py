@@ -11,6 +11,8 @@ from uuid import UUID
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    ArtifactFilterKey,
     ArtifactFilterTaskRunId,
     FlowRunFilter,
     FlowRunFilterId,
@@ -57,6 +59,20 @@ def follow(run: FlowRun, console: Console) -> State[Any]:
             if state is not None and state.is_final():
                 return state
             time.sleep(POLL_SECONDS)
+
+
+def page(run: UUID, key: str) -> str:
+    """The Markdown that a flow run shows on its page under a key.
+
+    Raises:
+        LookupError: where it shows none.
+    """
+    wanted = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run]), key=ArtifactFilterKey(any_=[key]))
+    with get_client(sync_client=True) as client:
+        found = client.read_artifacts(artifact_filter=wanted)
+    if not found:
+        raise LookupError(f"the run shows no page {key!r}")
+    return str(found[-1].data)
 
 
 @dataclass

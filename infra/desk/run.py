@@ -1,8 +1,9 @@
-"""`cpl round`: starts a round as `prefect deployment run cpl/round` does, follows it, and shows its result."""
+"""`cpl round` and `cpl study`: start a run as `prefect deployment run` does, follow it, and show its result."""
 
 import json
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -36,16 +37,32 @@ def round_(
     changes: Setting = None,
 ) -> None:
     """Run one round on the local stack, follow it to its end, and print its results."""
-    from rich.console import Console
-
     from infra.desk.ask import show
-    from infra.desk.display import visible
-    from infra.environment import Environment, environment
-    from infra.stack.local import Stack, StackError
 
     given = {"model": model, "campaign": campaign, "round": round, "repeat": repeat, "shards": shards}
     fields = {"questions.source": questions, "questions.count": count, **dict(_setting(one) for one in changes or [])}
     parameters = _given(given) | {"recipe": {recipe or "by model": nested(_given(fields))}}
+    _followed("cpl/round", parameters)
+    show()
+
+
+def study(name: Annotated[str, typer.Argument(help="A file of flows/studies/.")] = "micro") -> None:
+    """Run a study on the local stack, follow it to its end, and print its report.
+
+    It compares methods over seeds from one base model. Rounds that are made are found again: a study that was ended
+    goes on where it stopped.
+    """
+    typer.echo(_page(_followed("cpl-study/study", {"study": name}), "result"))
+
+
+def _followed(deployment: str, parameters: dict[str, Any]) -> UUID:
+    """Starts the stack where it does not run, and a run of the deployment; prints how it goes on. Its id, when it is
+    completed; else the command ends."""
+    from rich.console import Console
+
+    from infra.desk.display import visible
+    from infra.environment import Environment, environment
+    from infra.stack.local import Stack, StackError
 
     console = Console(soft_wrap=True, highlight=False)
     stack = Stack(Environment().home, Path.cwd())
@@ -61,10 +78,10 @@ def round_(
     from infra.desk.follow import UnknownField, follow, start
 
     try:
-        run = start("cpl/round", parameters)
+        run = start(deployment, parameters)
     except (PrefectHTTPStatusError, UnknownField) as problem:
         why = problem.response.text if isinstance(problem, PrefectHTTPStatusError) else problem
-        console.print(visible(f"The round was not accepted: {why}"), style="red", markup=False)
+        console.print(visible(f"The run was not accepted: {why}"), style="red", markup=False)
         raise typer.Exit(1) from problem
     console.print(f"flow run {run.name}: {stack.ui}/runs/flow-run/{run.id}")
     state = follow(run, console)
@@ -72,7 +89,15 @@ def round_(
         console.print(visible(f"{state.name}: {state.message}"), style="red", markup=False)
         console.print(f"When the cause is gone, retry it where it stopped: prefect flow-run retry {run.id}")
         raise typer.Exit(1)
-    show()
+    return run.id
+
+
+def _page(run: UUID, key: str) -> str:
+    """What a flow run shows on its page under that key."""
+    from infra.desk.display import visible
+    from infra.desk.follow import page
+
+    return visible(page(run, key))
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -1,4 +1,4 @@
--- The Q of an expanded node is the mean of its own value (0 at the root; none in sampled trees) and of all values backed up through its children; Q is null exactly where nothing was (of a stepwise search, whose nodes' own rollouts are no column, that alone is checked).
+-- The Q of an expanded node is the mean of its own value (0 at the root; none where trajectories count) and of all values backed up through its children; Q is null exactly where nothing was (where rollouts count, which are no column, that alone is checked).
 with below as (
     select
         campaign,
@@ -18,7 +18,7 @@ select
     nodes.node_id,
     nodes.visits,
     nodes.q,
-    (trees.method not in ('sampling', 'reflect'))::int as own_visits,
+    (trees.backup <> 'trajectories')::int as own_visits,
     if(nodes.kind = 'root', 0, nodes.value) as own_value,
     (if(own_visits > 0, own_value, 0) + coalesce(below.total, 0)) / (own_visits + coalesce(below.visits, 0)) as mean,
 from nodes
@@ -26,4 +26,4 @@ inner join trees using (campaign, round, tree_id)
 left join below using (campaign, round, tree_id, node_id)
 where
     (nodes.q is null) <> (nodes.visits = 0)
-    or (trees.method <> 'stepwise' and nodes.is_expanded and nodes.visits > 0 and (abs(nodes.q - mean) <= 1e-6) is not true)
+    or (trees.backup <> 'rollouts' and nodes.is_expanded and nodes.visits > 0 and (abs(nodes.q - mean) <= 1e-6) is not true)

@@ -1,4 +1,4 @@
--- A tree's nodes, expansions, visits, value and undecided answers are those of its nodes (of a stepwise search, whose rollouts are no nodes, at least as many).
+-- A tree's nodes, expansions, visits, value and undecided answers are those of its nodes (where rollouts count, which are no nodes, at least as many).
 with totals as (
     select
         campaign,
@@ -34,4 +34,4 @@ where
     or trees.expansions <> expansions_found
     or trees.visits <> root_visits
     or trees.value <> root_q
-    or if(trees.method = 'stepwise', trees.undecided < undecided_found, trees.undecided <> undecided_found)
+    or if(trees.backup = 'rollouts', trees.undecided < undecided_found, trees.undecided <> undecided_found)

@@ -1,4 +1,4 @@
--- A value target sits on the last token of a step of its path, is that step's Q (in trees with hints the mean of what ended below it without), and a trajectory ended below each (those of stepwise search are no nodes); no step has two in a lesson, and a plan step under a hint has none.
+-- A value target sits on the last token of a step of its path, is that step's Q (in trees with hints the mean of what ended below it without), and a trajectory ended below each (rollouts are no nodes); no step has two in a lesson, and a step under a hint has none.
 with targets as (
     select
         campaign,
@@ -14,10 +14,10 @@ with targets as (
     where root.parent_id is null
 ),
 
-reflecting as (
-    select distinct campaign, round, tree_id, method
+sampled as (
+    select distinct campaign, round, tree_id, backup
     from trees
-    where method = 'reflect'
+    where backup = 'trajectories'
 ),
 
 unhinted as (
@@ -25,7 +25,7 @@ unhinted as (
     from (
         select nodes.campaign, nodes.round, nodes.tree_id, unnest(paths.path) as node_id, nodes.visits, nodes.reward
         from nodes
-        semi join reflecting using (campaign, round, tree_id)
+        semi join sampled using (campaign, round, tree_id)
         inner join tree_paths as paths using (campaign, round, tree_id, node_id)
         where nodes.reward is not null and nodes.origin <> 'hint'
     )
@@ -39,11 +39,11 @@ steps as (
         tree_id,
         paths.node_id,
         tokens - 1 as position,
-        if(reflecting.method is not null and nodes.kind = 'plan', unhinted.q, nodes.q) as q,
-        nodes.kind = 'plan' and nodes.origin = 'hint' as is_hinted,
+        if(sampled.backup is not null and nodes.kind in ('plan', 'step'), unhinted.q, nodes.q) as q,
+        nodes.kind in ('plan', 'step') and nodes.origin = 'hint' as is_hinted,
     from tree_paths as paths
     inner join nodes using (campaign, round, tree_id, node_id)
-    left join reflecting using (campaign, round, tree_id)
+    left join sampled using (campaign, round, tree_id)
     left join unhinted using (campaign, round, tree_id, node_id)
 ),
 
@@ -55,7 +55,7 @@ known as (
     union
     select campaign, round, tree_id, node_id
     from nodes
-    semi join (from trees where method = 'stepwise') using (campaign, round, tree_id)
+    semi join (from trees where backup = 'rollouts') using (campaign, round, tree_id)
 ),
 
 placed as (

@@ -5,7 +5,7 @@ select
     questions,
     trees,
     solved,
-    plan_pairs + step_pairs + solution_pairs as pairs,
+    plan_pairs + step_pairs + solution_pairs + continuation_pairs as pairs,
     round(expansions / nullif(pairs, 0), 1) as expansions_per_pair,
     round(generated_tokens / nullif(pairs, 0)) as tokens_per_pair,
     round(expansions / nullif(simulations, 0), 2) as share_of_budget_used,

@@ -5,6 +5,7 @@ create table trees (
     question_id varchar not null,
     evidence varchar not null,
     method varchar not null,
+    backup varchar not null,
     state varchar not null,
     steps integer not null,
     simulations integer not null,
@@ -30,16 +31,17 @@ create table trees (
 comment on table trees is 'One row per search tree: its budget, its outcome and its cost.';
 comment on column trees.campaign is 'Campaign of the round.';
 comment on column trees.round is 'Number of the round in its campaign, from 1.';
-comment on column trees.tree_id is 'Key within the round: evidence and question and, of a later tree of a stepwise search, its step.';
+comment on column trees.tree_id is 'Key within the round: evidence and question and, of a question''s further trees, their number or, of a stepwise search, the step.';
 comment on column trees.question_id is 'Question at the root (questions).';
 comment on column trees.evidence is 'Name of the search in the round''s recipe.';
-comment on column trees.method is 'puct (plan MCTS), stepwise (MCTS process supervision), beam (step-level beam search by V), sampling (whole trajectories) or reflect (the same and, while none is right, others after a reflection; LEPA).';
+comment on column trees.method is 'puct (plan MCTS), stepwise (MCTS process supervision), beam (step-level beam search by V), sampling (whole trajectories), reflect (the same and, while none is right, others after a reflection; LEPA) or pits (the same and others from the steps of wrong ones; Self-Explore).';
+comment on column trees.backup is 'What visits and Q count: values (V of expanded nodes and rewards of their terminals), trajectories (rewards of whole ones, which are all nodes) or rollouts (rewards of simulations that are no nodes).';
 comment on column trees.state is 'puct: exhausted (every branch closed), budget (simulations used up), solved or hopeless (stopped early). Other methods: finished. All: skipped (pass rate too high to search), failed (see error).';
 comment on column trees.steps is 'Steps that its prompt holds already: 0, but for the later trees of a stepwise search, one for every step.';
 comment on column trees.simulations is 'Simulations asked for: the budget that the pass rate gave. stepwise: rollouts a tree.';
 comment on column trees.expansions is 'Expansions that happened; fewer than simulations where the tree was exhausted.';
 comment on column trees.nodes is 'Nodes, the root included.';
-comment on column trees.visits is 'Visit count of the root: values backed up in the tree; sampling, reflect: trajectories that ended, decided.';
+comment on column trees.visits is 'Visit count of the root: what was backed up in the tree; of trajectories: those that ended, decided.';
 comment on column trees.value is 'Q of the root: running mean of all values backed up, in [-1, 1]; 0 where nothing was.';
 comment on column trees.undecided is 'Solutions whose answer the check could not decide, those of stepwise rollouts included: closed, without a reward.';
 comment on column trees.is_solved is 'At least one solution in the tree is correct; stepwise: or a rollout of it was.';

@@ -21,23 +21,23 @@ create table preferences (
     rejected_value double not null,
 );
 
-comment on table preferences is 'One row per lesson and preference between two sibling steps of a tree: what Step-APO trains on.';
+comment on table preferences is 'One row per lesson and preference between two continuations of a state of a tree: what Step-APO and DPO train on.';
 comment on column preferences.campaign is 'Campaign of the round.';
 comment on column preferences.round is 'Number of the round in its campaign, from 1.';
 comment on column preferences.lesson is 'Name of the lesson in the round''s recipe.';
 comment on column preferences.pair_id is 'Key within the lesson.';
-comment on column preferences.tree_id is 'Tree of both steps (trees).';
+comment on column preferences.tree_id is 'Tree of both sides (trees).';
 comment on column preferences.question_id is 'Question of the tree (questions).';
-comment on column preferences.parent_id is 'Node that both steps continue (nodes).';
-comment on column preferences.chosen_id is 'Node of the chosen step; its Q is positive.';
-comment on column preferences.rejected_id is 'Node of the rejected step; its Q is negative.';
-comment on column preferences.kind is 'plan: two plan steps; step: two of a solution without a plan; solution: the best and the worst solution below the parent.';
-comment on column preferences.prompt_ids is 'Token ids of the state before the step: the root state and all actions down to the parent.';
-comment on column preferences.chosen_ids is 'Token ids of the chosen step.';
-comment on column preferences.rejected_ids is 'Token ids of the rejected step.';
-comment on column preferences.prompt is 'Text of the state before the step.';
-comment on column preferences.chosen is 'Text of the chosen step.';
-comment on column preferences.rejected is 'Text of the rejected step.';
+comment on column preferences.parent_id is 'Node that both sides continue, each by one action or several (nodes).';
+comment on column preferences.chosen_id is 'Last node of the chosen side.';
+comment on column preferences.rejected_id is 'Last node of the rejected side; its Q is below the chosen one''s.';
+comment on column preferences.kind is 'plan: two sibling plan steps; step: two sibling steps of a solution without a plan; solution: two sibling solutions; continuation: anything else, as a side of several actions.';
+comment on column preferences.prompt_ids is 'Token ids of the state that both sides continue: the root state and all actions down to the parent.';
+comment on column preferences.chosen_ids is 'Token ids of the actions from the parent to the chosen node; no end of sequence follows.';
+comment on column preferences.rejected_ids is 'Token ids of the actions from the parent to the rejected node.';
+comment on column preferences.prompt is 'Text of that state.';
+comment on column preferences.chosen is 'Text of the chosen side.';
+comment on column preferences.rejected is 'Text of the rejected side.';
 comment on column preferences.chosen_q is 'Q of the chosen node in the tree, in [-1, 1].';
 comment on column preferences.rejected_q is 'Q of the rejected node in the tree, in [-1, 1].';
 comment on column preferences.chosen_value is 'V_w of the loss: chosen_q times the value scale of its kind (CPL: steps 1.0, solution 0.3).';

@@ -24,7 +24,7 @@ comment on column imitations.example_id is 'Key within the lesson.';
 comment on column imitations.tree_id is 'Tree of the path (trees).';
 comment on column imitations.question_id is 'Question of the tree (questions).';
 comment on column imitations.leaf_id is 'Last node of the path (nodes).';
-comment on column imitations.origin is 'Who began its last action (nodes); hint: the plan was written under a reflection on a failed attempt (LEPA).';
+comment on column imitations.origin is 'Who began its last action (nodes); hint: the plan was written under a failed attempt and the right answer (LEPA, STaR).';
 comment on column imitations.weight is 'Of the completion''s log-probability in the loss: 1 is imitated; 0: only the values on it are learnt; a scored step has alpha times its score, below 0 to be unlearnt.';
 comment on column imitations.prompt_ids is 'Token ids of the question (of a scored step: of the state before it), without a few-shot prefix.';
 comment on column imitations.completion_ids is 'Token ids of all actions from the question to the leaf, those in the tree''s prompt included; with a weight, the end of sequence follows a solution.';

@@ -10,7 +10,7 @@ select
     questions.level,
     questions.question,
     pairs.kind,
-    chosen_node.depth,
+    parent_node.depth + 1 as depth,
     pairs.chosen,
     pairs.rejected,
     pairs.chosen_value,
@@ -19,10 +19,16 @@ select
     pairs.chosen_q - pairs.rejected_q as q_gap,
     chosen_node.visits as chosen_visits,
     rejected_node.visits as rejected_visits,
-    chosen_node.prior as chosen_prior,
-    rejected_node.prior as rejected_prior,
+    if(pairs.kind = 'continuation', null, chosen_node.prior) as chosen_prior,
+    if(pairs.kind = 'continuation', null, rejected_node.prior) as rejected_prior,
 from preferences as pairs
 inner join questions using (campaign, round, question_id)
+inner join nodes as parent_node
+    on
+        pairs.campaign = parent_node.campaign
+        and pairs.round = parent_node.round
+        and pairs.tree_id = parent_node.tree_id
+        and pairs.parent_id = parent_node.node_id
 inner join nodes as chosen_node
     on
         pairs.campaign = chosen_node.campaign
@@ -46,15 +52,15 @@ comment on column step_preferences.question_id is 'Question of the tree (questio
 comment on column step_preferences.kinds is 'Kinds of operation or subjects of the question.';
 comment on column step_preferences.level is 'Difficulty of the question as its source states it.';
 comment on column step_preferences.question is 'Text of the question.';
-comment on column step_preferences.kind is 'plan, step (of a solution without a plan) or solution.';
-comment on column step_preferences.depth is 'Position of both steps: 1 is the first action after the question.';
-comment on column step_preferences.chosen is 'Text of the chosen step.';
-comment on column step_preferences.rejected is 'Text of the rejected step.';
+comment on column step_preferences.kind is 'plan, step (of a solution without a plan), solution or continuation (preferences).';
+comment on column step_preferences.depth is 'Position of the first action of both sides: 1 follows the question.';
+comment on column step_preferences.chosen is 'Text of the chosen side.';
+comment on column step_preferences.rejected is 'Text of the rejected side.';
 comment on column step_preferences.chosen_value is 'V_w of the loss.';
 comment on column step_preferences.rejected_value is 'V_l of the loss.';
 comment on column step_preferences.gap is 'Advantage gap V_w - V_l of the loss, in [0, 2]: how critical the step is; 0 only of solutions whose scale is 0.';
 comment on column step_preferences.q_gap is 'The same gap in tree Q, before the value scale, in (0, 2].';
 comment on column step_preferences.chosen_visits is 'Visit count of the chosen node.';
 comment on column step_preferences.rejected_visits is 'Visit count of the rejected node.';
-comment on column step_preferences.chosen_prior is 'Prior of the chosen step, in [0, 1].';
-comment on column step_preferences.rejected_prior is 'Prior of the rejected step, in [0, 1]; above chosen_prior: the policy preferred the wrong step.';
+comment on column step_preferences.chosen_prior is 'Prior of the chosen step, in [0, 1]; null of continuations.';
+comment on column step_preferences.rejected_prior is 'Prior of the rejected step, in [0, 1]; null of continuations; above chosen_prior: the policy preferred the wrong step.';

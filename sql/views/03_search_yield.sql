@@ -28,6 +28,7 @@ paired as (
         count(distinct pair_id) filter (where kind = 'plan') as plan_pairs,
         count(distinct pair_id) filter (where kind = 'step') as step_pairs,
         count(distinct pair_id) filter (where kind = 'solution') as solution_pairs,
+        count(distinct pair_id) filter (where kind = 'continuation') as continuation_pairs,
         count(distinct tree_id) as trees_with_pairs,
     from preferences
     inner join trees using (campaign, round, tree_id)
@@ -39,6 +40,7 @@ select
     coalesce(paired.plan_pairs, 0) as plan_pairs,
     coalesce(paired.step_pairs, 0) as step_pairs,
     coalesce(paired.solution_pairs, 0) as solution_pairs,
+    coalesce(paired.continuation_pairs, 0) as continuation_pairs,
     coalesce(paired.trees_with_pairs, 0) as trees_with_pairs,
 from searched
 left join paired using (campaign, round, evidence);
@@ -48,7 +50,7 @@ comment on column search_yield.campaign is 'Campaign of the round.';
 comment on column search_yield.round is 'Number of the round in its campaign, from 1.';
 comment on column search_yield.evidence is 'Name of the search in the round''s recipe.';
 comment on column search_yield.questions is 'Questions searched.';
-comment on column search_yield.trees is 'Trees searched, failed ones included: one a question, but for stepwise search, which grows one for every step.';
+comment on column search_yield.trees is 'Trees searched, failed ones included: one a question, unless its recipe asks for several; a stepwise search grows one for every step.';
 comment on column search_yield.skipped is 'Questions not searched, because the policy solves them without.';
 comment on column search_yield.failed is 'Trees that failed.';
 comment on column search_yield.solved is 'Questions for which the search found a correct solution.';
@@ -62,4 +64,5 @@ comment on column search_yield.cache_hit_share is 'Share of prompt tokens that t
 comment on column search_yield.plan_pairs is 'Pairs of plan steps.';
 comment on column search_yield.step_pairs is 'Pairs of steps of solutions without a plan.';
 comment on column search_yield.solution_pairs is 'Pairs of solutions.';
+comment on column search_yield.continuation_pairs is 'Pairs of continuations of several actions.';
 comment on column search_yield.trees_with_pairs is 'Trees that gave at least one pair.';

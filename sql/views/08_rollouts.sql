@@ -21,7 +21,7 @@ with ends as (
     from nodes
     inner join trees using (campaign, round, tree_id)
     where
-        trees.method in ('sampling', 'reflect')
+        trees.backup = 'trajectories'
         and trees.state not in ('failed', 'skipped')
         and nodes.kind not in ('root', 'plan', 'step')
 ),
@@ -73,7 +73,7 @@ left join told
         and ends.tree_id = told.tree_id
         and ends.node_id = told.node_id;
 
-comment on view rollouts is 'One row per distinct trajectory of the searches that sample whole ones (sampling, reflect): plan, solution and verdict.';
+comment on view rollouts is 'One row per distinct trajectory of the searches that sample whole ones: plan, solution and verdict.';
 comment on column rollouts.campaign is 'Campaign of the round.';
 comment on column rollouts.round is 'Number of the round in its campaign, from 1.';
 comment on column rollouts.evidence is 'Name of the search in the round''s recipe.';
@@ -81,12 +81,12 @@ comment on column rollouts.tree_id is 'Tree of the trajectory (trees).';
 comment on column rollouts.node_id is 'Its last node (nodes).';
 comment on column rollouts.question_id is 'Question that was attempted (questions).';
 comment on column rollouts.question is 'Its text.';
-comment on column rollouts.trial is '0: a first attempt; from 1: one after a reflection on a failed one, in their order (LEPA: at most 4). An attempt that filled the context has no row.';
+comment on column rollouts.trial is '0: a first attempt; from 1: one under a hint on a failed one, in their order (LEPA: at most 4). An attempt that filled the context has no row.';
 comment on column rollouts.times is 'How often these very words were sampled; 1 where that is not known, for nothing was decided.';
 comment on column rollouts.plan is 'Its steps as text, those of the plan or, without one, of the solution.';
 comment on column rollouts.solution is 'What follows the steps, as text: the plan''s end and the solution, or the end with the answer; null where the trajectory broke off, or its plan was too long or leaked.';
 comment on column rollouts.answer is 'Content of the last \boxed{} of the solution; null where there is none.';
 comment on column rollouts.is_correct is 'The answer equals the gold answer; null where the check could not decide, and where the plan leaked.';
-comment on column rollouts.is_leaked is 'The plan states the gold answer that the reflection was told, in whatever notation, which LEPA forbids: no solution is asked for.';
-comment on column rollouts.reflection is 'Why the attempt before failed, as the model wrote it; null in trial 0 and, rarely, where the same plan was written without.';
+comment on column rollouts.is_leaked is 'The plan states the gold answer that its hint told, in whatever notation, which LEPA forbids: no solution is asked for.';
+comment on column rollouts.reflection is 'Why the attempt before failed, as the model wrote it, or the verdict, where no reflection was asked for; null in trial 0 and, rarely, where the same plan was written without.';
 comment on column rollouts.tokens is 'Tokens of plan and solution, those of the reflection not counted.';

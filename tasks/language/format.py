@@ -39,7 +39,7 @@ QUESTION_OPEN = "<question>"
 STEP_OPEN, STEP_CLOSE = "<step>\n", "</step>\n"
 PLAN_OPEN, PLAN_CLOSE = "<plan>\n", "</plan>\n"
 SOLUTION_OPEN, SOLUTION_CLOSE = "<solution>\n", "</solution>"
-REFLECTION_CLOSE = "</reflection>\n"
+REFLECTION_OPEN, REFLECTION_CLOSE = "<reflection>\n", "</reflection>\n"
 
 ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
 """An action is complete at the first of these; the model's own end of sequence ends it unfinished."""
@@ -84,7 +84,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One parsed action: `answer` is the content of the solution's last \\boxed{}, None for a plan step."""
+    """One parsed action: `answer` is the content of the solution's last \\boxed{}, None for a step."""
 
     kind: Kind
     answer: str | None = None
@@ -184,10 +184,15 @@ def step_body(text: str) -> str:
     return match[3]
 
 
-def verdict(gold: str) -> str:
-    """What follows a failed attempt to ask for LEPA's self-reflection, which is shown the desired answer (4.2)."""
-    desired = f"The answer is wrong. The desired correct final answer is {_tagless(gold)}."
-    return f"\n<verdict>\n{desired}\n</verdict>\n<reflection>\n"
+def verdict(gold: str, then: str = REFLECTION_OPEN) -> str:
+    """What follows a failed attempt: the desired answer (LEPA 4.2), and the beginning of what is asked for `then`, a
+    reflection or, as STaR does (4.4), the next plan at once."""
+    return f"\n<verdict>\n{desired(gold)}\n</verdict>\n{then}"
+
+
+def desired(gold: str) -> str:
+    """The words of a verdict."""
+    return f"The answer is wrong. The desired correct final answer is {_tagless(gold)}."
 
 
 def _tagless(text: str) -> str:

@@ -7,15 +7,47 @@ lost: where one evidence has no right path of a question, for none was found or 
 
 Targets of V are the tree Q, less what followed under a hint, of every visited step that has an outcome. Each is there
 exactly once, while CPL repeats a shared step in every path through it and so weighs it by its number of leaves. They
-are those of the first evidence that searched the question; a path that is imitated from another brings its own.
+are those of the first evidence that searched the question; a path that is imitated from another brings its own. With
+`most_wrong`, steps that are on no chosen path teach nothing (AlphaMath, 2.1).
 """
 
 import random
 from collections.abc import Sequence
+from typing import Annotated, Literal
 
-from tasks.language.format import STEPS
+from pydantic import Field
+
+from tasks.language.format import STEPS, Kind
+from tasks.lessons.rule import LessonRule
 from tasks.lessons.searched import Found, Row, SearchedTree, ids_of, text_of
-from tasks.settings import RightPaths
+from tasks.settings import Positive
+
+
+class RightPaths(LessonRule):
+    """Paths to right solutions, to imitate, and the targets of V on all that was visited: table `imitations`."""
+
+    rule: Literal["right_paths"] = "right_paths"
+    evidence: tuple[str, ...] = Field(
+        min_length=1,
+        title="Evidence",
+        description="Searches by name: the first that solved a question is imitated, the first that searched it "
+        "judges its steps.",
+    )
+    most: Positive = Field(4, title="Most", description="Right paths a question at most. CPL: 4.")
+    most_wrong: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        title="Most wrong",
+        description="V is learnt on the imitated paths and on so many wrong ones of a question at most (AlphaMath: 4). "
+        "Blank: on every step that an outcome is known of.",
+    )
+    seed: int = Field(42, title="Seed", description="Chooses the paths.")
+
+    gives = "imitations"
+    drops = "steps_without_outcome"
+
+    def rows(self, found: Found, eos: int) -> tuple[list[Row], int]:
+        return right_paths(found, self, eos)
+
 
 Path = tuple[SearchedTree, Row]
 """A path by its tree and its last node."""
@@ -29,11 +61,15 @@ def right_paths(found: Found, rule: RightPaths, eos: int) -> tuple[list[Row], in
     searched = [found[name] for name in rule.evidence if name in found]
     judges = searched[0]
     right = next(filter(None, map(_right_paths, searched)), [])
-    seed = f"{rule.seed}/{judges[0].question_id}"
-    imitated = random.Random(seed).sample(right, min(rule.most, len(right)))
+    drawn = random.Random(f"{rule.seed}/{judges[0].question_id}")
+    imitated = drawn.sample(right, min(rule.most, len(right)))
+    judged = [(tree, leaf) for tree in judges for leaf in tree.leaves()]
+    if rule.most_wrong is not None:
+        wrong = [(tree, leaf) for tree, leaf in judged if leaf["kind"] == Kind.SOLUTION and leaf["reward"] == -1.0]
+        judged = drawn.sample(wrong, min(rule.most_wrong, len(wrong)))
     question, targeted = judges[0].nodes[0], set[tuple[str, int]]()
     rows = [_row(question, path, 1.0, [eos], targeted) for path in imitated]
-    known = [_row(question, (tree, leaf), 0.0, [], targeted) for tree in judges for leaf in tree.leaves()]
+    known = [_row(question, path, 0.0, [], targeted) for path in judged]
     return rows + [row for row in known if row["value_targets"]], sum(tree.unknown for tree in judges)
 
 
@@ -50,7 +86,7 @@ def _right_paths(trees: Sequence[SearchedTree]) -> list[Path]:
 def _is_right(tree: SearchedTree, path: list[Row]) -> bool:
     steps = path[1:]
     return (
-        tree.steps + len(steps) > 1
+        tree.follows_steps(steps[-1]["parent_id"])
         and steps[-1]["reward"] == 1.0
         and all(node["kind"] in STEPS and node["q"] != -1.0 for node in steps[:-1])
     )

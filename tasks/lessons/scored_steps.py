@@ -5,9 +5,40 @@ up to 0. Each is the weight with which the step is learnt from the state before 
 score of 0 is left out, and so are siblings that are all right or all wrong.
 """
 
+from typing import Literal
+
+from pydantic import Field
+
 from tasks.language.format import Kind
+from tasks.lessons.rule import LessonRule
 from tasks.lessons.searched import LEARNABLE, Found, Row, SearchedTree
-from tasks.settings import ScoredSteps
+from tasks.settings import Search
+
+
+class ScoredSteps(LessonRule):
+    """Steps by their score beside their siblings, below 0 to be unlearnt: table `imitations`."""
+
+    rule: Literal["scored_steps"] = "scored_steps"
+    evidence: tuple[str, ...] = Field(
+        min_length=1, title="Evidence", description="Stepwise searches by name: no other scores its steps."
+    )
+    alpha: float = Field(
+        gt=0,
+        allow_inf_nan=False,
+        title="alpha",
+        description="Factor on the scores, which grow with the rollouts; it sets them against kl. Process "
+        "supervision: unknown; 4 / simulations makes them at most 1. kl holds back nothing below -0.37.",
+    )
+
+    gives = "imitations"
+    drops = "scored_steps_not_learnt"
+    teaches_values = False
+
+    def rows(self, found: Found, eos: int) -> tuple[list[Row], int]:
+        return scored_steps(found, self, eos)
+
+    def refuses(self, search: Search) -> str | None:
+        return None if search.method == "stepwise" else "scores no steps: only a stepwise search does"
 
 
 def scored_steps(found: Found, rule: ScoredSteps, eos: int) -> tuple[list[Row], int]:

@@ -27,7 +27,7 @@ class SearchedTree:
     def __init__(self, tree: Row, nodes: list[Row]) -> None:
         self.tree_id: str = tree["tree_id"]
         self.question_id: str = tree["question_id"]
-        self.method: str = tree["method"]
+        self.backup: str = tree["backup"]
         self.steps: int = tree["steps"]
         self.nodes = {node["node_id"]: node for node in nodes}
         self.children: dict[int, list[Row]] = {}
@@ -50,11 +50,11 @@ class SearchedTree:
         of a step without a terminal below is V's opinion alone. Stepwise search backs up nothing but rewards, of which
         only some are nodes: there Q is the outcome.
 
-        What followed a plan step under a hint was written by who had been told the answer, and says nothing of it; a
+        What followed a step under a hint was written by who had been told the answer, and says nothing of it; a
         solution is always written without.
         """
         visited = [node for node in self.nodes.values() if node["kind"] in LEARNABLE and node["visits"]]
-        if self.method == "stepwise":
+        if self.backup == "rollouts":
             return {node["node_id"]: Outcome(node["q"], node["visits"]) for node in visited}
         totals: dict[int, float] = {}
         counts: dict[int, int] = {}
@@ -70,13 +70,29 @@ class SearchedTree:
     def target(self, step: Row) -> float:
         """What V should say of a step that has an outcome: the tree's Q, less what followed under a hint."""
         q: float = step["q"]
-        return self.outcomes[step["node_id"]].mean if self.method == "reflect" else q
+        return self.outcomes[step["node_id"]].mean if self.backup == "trajectories" else q
 
     @property
     def unknown(self) -> int:
         """Visited steps of which nothing is known: without an outcome."""
         visited = sum(node["kind"] in LEARNABLE and node["visits"] > 0 for node in self.nodes.values())
         return visited - len(self.outcomes)
+
+    def follows_steps(self, parent_id: int) -> bool:
+        """Whether a solution below this node has steps before it, in its tree or in the tree's prompt."""
+        return parent_id != 0 or self.steps > 0
+
+    def answers(self, reward: float) -> list[Row]:
+        """Its solutions of that reward that follow steps which nobody was told, in the order in which they were
+        found."""
+        return [
+            node
+            for node in self.nodes.values()
+            if node["kind"] == Kind.SOLUTION
+            and node["reward"] == reward
+            and node["origin"] != Origin.HINT
+            and self.follows_steps(node["parent_id"])
+        ]
 
     def leaves(self) -> list[Row]:
         """The ends of its known paths."""
@@ -101,6 +117,19 @@ def by_question(trees: pl.DataFrame, nodes: pl.DataFrame) -> Iterator[Found]:
             grown = SearchedTree(tree, nodes_of[tree["tree_id"],].to_dicts())
             found.setdefault(tree["evidence"], []).append(grown)
         yield found
+
+
+def affordable(trees: pl.DataFrame, tokens: int) -> tuple[list[str], int]:
+    """Of the questions that are learnt from the first ones, in the order of `trees`, whose searches generated no more
+    than `tokens` tokens in all; and how many they generated.
+
+    `trees`: of all evidence. What a method does to a question counts as a whole, so the budget is met but for the next
+    question.
+    """
+    learnt_from = trees.filter(~pl.col("is_held_out")).group_by("question_id", maintain_order=True)
+    cost = learnt_from.agg(pl.col("generated_tokens").sum()).with_columns(total=pl.col("generated_tokens").cum_sum())
+    paid = cost.filter(pl.col("total") <= tokens)
+    return paid["question_id"].to_list(), int(paid["generated_tokens"].sum())
 
 
 def ids_of(path: list[Row]) -> list[int]:

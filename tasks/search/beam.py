@@ -13,7 +13,7 @@ from operator import attrgetter
 
 from tasks.check.equivalence import is_equal_at_sight
 from tasks.language.format import STEPS, Kind
-from tasks.search.method import Ask, Draw
+from tasks.search.method import Ask, Backup, Draw
 from tasks.search.tree import Child, Node, Tree, back_up
 
 BY_VALUE = attrgetter("value")
@@ -23,6 +23,7 @@ class Beam:
     """`width`: B1. `samples`: B2."""
 
     state = "finished"
+    backup: Backup = "values"
 
     def __init__(self, tree: Tree, *, width: int, samples: int) -> None:
         self.trees = [tree]

@@ -15,7 +15,8 @@ from typing import Any
 from tasks.language.format import FORMATS, PLAN_CLOSE, STEPS, Action, Kind, Origin
 from tasks.search.actions import Offers, draws, no_offers
 from tasks.search.beam import Beam
-from tasks.search.method import Ask, Draw, Method
+from tasks.search.method import Ask, Backup, Draw, Method
+from tasks.search.pits import Pits
 from tasks.search.policy import ContextFull, Judge, Leaks, Policy, PolicyError, Sample, Undecided, no_leaks
 from tasks.search.puct import Puct
 from tasks.search.reflect import Reflect
@@ -30,7 +31,8 @@ class Task:
     """A question to be searched, for the evidence of that name.
 
     `simulations`: its budget; `priority`: its place in the queue, the first is 0. `gold`: the right answer, for methods
-    whose hints tell it.
+    whose hints tell it; `told_ids`: token ids of the verdict that tells it, up to where a new plan begins. `copy`: of a
+    question that is searched several times, which one, from 0.
     """
 
     question_id: str
@@ -43,8 +45,15 @@ class Task:
     priority: int = 0
     offers: Offers = no_offers
     gold: str = ""
+    told_ids: tuple[int, ...] = ()
     leaks: Leaks = no_leaks
     evidence: str = "search"
+    copy: int = 0
+
+    @property
+    def tree_id(self) -> str:
+        """Of its first tree."""
+        return f"{self.evidence}/{self.question_id}" + (f"/tree-{self.copy}" if self.copy else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,7 @@ async def grow(task: Task, policy: Policy, settings: Search) -> Grown:
     named = [(_tree_id(task, tree), tree) for tree in search.trees]
     return Grown(
         search.trees,
-        [_row(task, tree, name, state, settings, error) for name, tree in named],
+        [_row(task, tree, name, state, search.backup, settings, error) for name, tree in named],
         [row for name, tree in named for row in tree.rows(name)],
         error,
     )
@@ -108,7 +117,7 @@ def method(task: Task, settings: Search) -> Method:
                 draws(settings, task.offers),
                 simulations=task.simulations,
                 c=settings.c_puct,
-                seed=f"{settings.seed}/{task.question_id}",
+                seed=f"{settings.seed}/{task.question_id}" + (f"/{task.copy}" if task.copy else ""),
                 enough_right=settings.enough_right,
                 hopeless_after=settings.hopeless_after,
             )
@@ -126,7 +135,10 @@ def method(task: Task, settings: Search) -> Method:
         case "sampling":
             return Sampling(tree, n=settings.root_children)
         case "reflect":
-            return Reflect(tree, n=settings.root_children, trials=settings.trials, gold=task.gold)
+            told = task.told_ids if settings.hint == "answer" else None
+            return Reflect(tree, n=settings.root_children, trials=settings.trials, gold=task.gold, told_ids=told)
+        case "pits":
+            return Pits(tree, n=settings.root_children, k=settings.children, wrong=settings.wrong)
 
 
 async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tuple[Ask, list[Child] | None]:
@@ -207,15 +219,18 @@ async def judged(sample: Sample, draw: Draw, position: int, judge: Judge, settin
 
 
 def _tree_id(task: Task, tree: Tree) -> str:
-    return f"{task.evidence}/{task.question_id}" + (f"/step-{tree.steps}" if tree.steps else "")
+    return task.tree_id + (f"/step-{tree.steps}" if tree.steps else "")
 
 
-def _row(task: Task, tree: Tree, tree_id: str, state: str, settings: Search, error: str | None) -> dict[str, Any]:
+def _row(
+    task: Task, tree: Tree, tree_id: str, state: str, backup: Backup, settings: Search, error: str | None
+) -> dict[str, Any]:
     return {
         "tree_id": tree_id,
         "question_id": task.question_id,
         "evidence": task.evidence,
         "method": settings.method,
+        "backup": backup,
         "state": state,
         "steps": tree.steps,
         "simulations": task.simulations,

@@ -6,7 +6,7 @@ told how long anything took.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 from tasks.language.format import ACTION_STOP, PLAN_CLOSE, REFLECTION_CLOSE, SOLUTION_CLOSE, STEP_CLOSE, Origin
 from tasks.search.tree import Child, Node, Tree
@@ -16,7 +16,8 @@ from tasks.search.tree import Child, Node, Tree
 class Hint:
     """What the engine sees in the question's place, and no state holds: a failed attempt, its verdict and a reflection.
 
-    `text`: the reflection alone. `prompt_ids`: all of it, up to where a new plan begins.
+    `text`: the reflection alone; the verdict, where none was asked for. `prompt_ids`: all of it, up to where a new plan
+    begins.
     """
 
     text: str
@@ -59,10 +60,16 @@ class Ask:
     draws: tuple[Draw, ...]
 
 
+Backup = Literal["values", "trajectories", "rollouts"]
+"""What a search backs up: V of an expanded node and the rewards of its terminals; the rewards of whole trajectories,
+which are all nodes; or those of simulations that are no nodes. What the tables mean depends on it."""
+
+
 class Method(Protocol):
-    """One question's search. `trees`: what it has grown; the last one is what it works on."""
+    """One question's search. `trees`: what it has grown; the last one is what it works on. `backup`: of which kind."""
 
     trees: list[Tree]
+    backup: Backup
 
     def ask(self) -> Ask | None:
         """What to ask next; None when it is done, or has to wait for what is out."""

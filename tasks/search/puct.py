@@ -13,7 +13,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 
-from tasks.search.method import Ask, Draw
+from tasks.search.method import Ask, Backup, Draw
 from tasks.search.tree import Child, Node, Tree
 
 Draws = Callable[[Node], tuple[Draw, ...]]
@@ -22,6 +22,8 @@ Draws = Callable[[Node], tuple[Draw, ...]]
 
 class Puct:
     """`simulations`: expansions at most. `enough_right`, `hopeless_after`: the early stops of `settings.Search`."""
+
+    backup: Backup = "values"
 
     def __init__(
         self,

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from tasks.search.method import Ask, Draw
+from tasks.search.method import Ask, Backup, Draw
 from tasks.search.tree import Child, Node, Tree, back_up
 
 
@@ -17,6 +17,7 @@ class Sampling:
     """`n`: trajectories."""
 
     state = "finished"
+    backup: Backup = "trajectories"
 
     def __init__(self, tree: Tree, *, n: int) -> None:
         self.trees = [tree]

@@ -19,13 +19,15 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from tasks.search.method import Ask, Draw
+from tasks.search.method import Ask, Backup, Draw
 from tasks.search.tree import Child, Node, Tree, back_up
 
 
 class Stepwise:
     """`rollouts`: simulations a step. `root_children`, `children`: samples of a node before UCB goes on below it.
     `max_steps`: steps at most. c: 1.41 where the paper is silent."""
+
+    backup: Backup = "rollouts"
 
     def __init__(
         self, tree: Tree, *, rollouts: int, root_children: int, children: int, c: float, max_steps: int

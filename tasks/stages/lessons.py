@@ -8,37 +8,37 @@ import polars as pl
 from infra.engine import ModelFolder
 from infra.store import Ref
 from tasks.language.format import Origin
-from tasks.lessons.right_paths import right_paths
-from tasks.lessons.scored_steps import scored_steps
-from tasks.lessons.searched import LEARNABLE, Row, by_question
-from tasks.lessons.siblings import siblings
+from tasks.lessons.preference import CONTINUATION
+from tasks.lessons.rules import Rule
+from tasks.lessons.searched import LEARNABLE, Row, affordable, by_question
 from tasks.records import frame
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
-from tasks.settings import RightPaths, Rule, ScoredSteps, Siblings
 
 
 @stage("lessons", version=3, task_run_name="lessons-{name}")
-def choose(workplace: Workplace, name: str, trees: dict[str, Ref], policy: Ref, rule: Rule) -> int:
+def choose(
+    workplace: Workplace,
+    name: str,
+    trees: dict[str, Ref],
+    policy: Ref,
+    rule: Rule,
+    tokens: int = 0,
+    paid: dict[str, Ref] | None = None,
+) -> int:
     """The lesson `name`: table `imitations` or `preferences`, whichever the rule gives.
 
     `trees`: the stages of its evidence by name. `policy`: the model that searched, whose end of sequence is imitated.
+    `tokens`: that the searches of all questions together may have generated, those of all evidence (`paid`).
     """
-    found = by_question(*(_read(workplace, trees, rule, table) for table in ("trees", "nodes")))
-    match rule:
-        case RightPaths():
-            eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
-            chosen = [right_paths(question, rule, eos) for question in found]
-            unknown = "steps_without_outcome"
-        case ScoredSteps():
-            eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
-            chosen = [scored_steps(question, rule, eos) for question in found]
-            unknown = "scored_steps_not_learnt"
-        case Siblings():
-            chosen = [siblings(question, rule) for question in found]
-            unknown = "pairs_without_outcomes"
+    searched = _read(workplace, trees, rule, "trees")
+    if tokens and paid:
+        searched = _within(workplace, tokens, paid, searched)
+    found = by_question(searched, _read(workplace, trees, rule, "nodes"))
+    eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
+    chosen = [rule.rows(question, eos) for question in found]
     rows = [row for rows_of_question, _ in chosen for row in rows_of_question]
-    workplace.facts |= counted(rule, rows) | {unknown: sum(dropped for _, dropped in chosen)}
+    workplace.facts |= counted(rule, rows) | {rule.drops: sum(dropped for _, dropped in chosen)}
     workplace.write(rule.gives, frame(rule.gives, [{"lesson": name} | row for row in rows]))
     return len(rows)
 
@@ -47,13 +47,26 @@ def counted(rule: Rule, rows: Sequence[Row]) -> dict[str, int]:
     """How much there is to learn from."""
     if rule.gives == "preferences":
         kinds = Counter(row["kind"] for row in rows)
-        return {f"{kind}_pairs": kinds[kind] for kind in LEARNABLE}
+        return {f"{kind}_pairs": kinds[kind] for kind in (*LEARNABLE, CONTINUATION)}
     imitated = [row for row in rows if row["weight"]]
     return {
         "imitated": len(imitated),
         "hinted": sum(row["origin"] == Origin.HINT for row in imitated),
         "value_targets": sum(len(row["value_targets"]) for row in rows),
     }
+
+
+def _within(workplace: Workplace, tokens: int, paid: dict[str, Ref], searched: pl.DataFrame) -> pl.DataFrame:
+    """The trees that a budget pays for. One that pays for all is not spent: the method had less than others."""
+    trees = pl.concat([workplace.read(one, "trees") for one in paid.values()])
+    questions, spent = affordable(trees, tokens)
+    workplace.facts |= {"learnt_from": len(questions), "tokens": spent}
+    if len(questions) == trees.filter(~pl.col("is_held_out"))["question_id"].n_unique():
+        workplace.facts["notes"] = [
+            f"all questions together took {spent:,} tokens, and the budget of {tokens:,} is not spent: ask for more "
+            "questions (questions.count)"
+        ]
+    return searched.filter(pl.col("question_id").is_in(questions))
 
 
 def _read(workplace: Workplace, trees: dict[str, Ref], rule: Rule, table: str) -> pl.DataFrame:

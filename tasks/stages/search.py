@@ -1,6 +1,7 @@
 """The stage *search*: one evidence of a round, plan MCTS or another method of the papers over every question."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import polars as pl
 
 from infra.store import Ref
 from tasks.check import Checker
-from tasks.language.format import FORMATS, Kind, Origin
+from tasks.language.format import FORMATS, PLAN_OPEN, Kind, Origin, verdict
 from tasks.language.leak import leaks_answer
 from tasks.records import frame
 from tasks.running.parts import Part, each_part
@@ -21,7 +22,7 @@ from tasks.search.grow import Task, grow
 from tasks.search.library import Library
 from tasks.settings import Search
 
-VERSION = 11
+VERSION = 12
 """Of the stage *search*, in one run or in shards (tasks.stages.search_in_shards)."""
 
 ENDS = ["tree_id", "kind", "origin", "visits", "reward"]
@@ -41,7 +42,7 @@ def search(
     library: dict[str, Ref] | None = None,
     value: Ref | None = None,
 ) -> int:
-    """One search a question: tables `trees` and `nodes` of the evidence `name`.
+    """One search a question, or several (settings.trees): tables `trees` and `nodes` of the evidence `name`.
 
     `rates`: the stage of the evidence whose pass rates set the budgets (settings.budget_by).
     `library`: the stages `questions` and `search` of an earlier round, whose steps are offered (settings.library).
@@ -61,7 +62,7 @@ def search(
             async def work(question: Row, place: int) -> Part:
                 text, gold = question["question"], question["answer"]
                 pass_rate = known.get(question["question_id"])
-                task = Task(
+                first = Task(
                     question_id=question["question_id"],
                     question=text,
                     prompt_ids=tuple(served.question(text)),
@@ -73,10 +74,14 @@ def search(
                     priority=place,
                     offers=worked.offers(text, settings.library) if worked else no_offers,
                     gold=gold,
+                    told_ids=tuple(served.encode(verdict(gold, then=PLAN_OPEN))),
                     leaks=partial(leaks_answer, question=text, gold=gold, checker=checker),
                 )
-                grown = await grow(task, searcher, settings)
-                return Part({"trees": grown.tree_rows, "nodes": grown.node_rows}, grown.error)
+                tasks = (replace(first, copy=copy) for copy in range(settings.trees))
+                grown = await asyncio.gather(*(grow(task, searcher, settings) for task in tasks))
+                trees = [row for one in grown for row in one.tree_rows]
+                nodes = [row for one in grown for row in one.node_rows]
+                return Part({"trees": trees, "nodes": nodes}, next((one.error for one in grown if one.error), None))
 
             await each_part(workplace, asked, work, what=f"Search of {name}", note=served.account)
             used = {name: served} | ({f"{name}_value": judging} if judging else {})
@@ -118,7 +123,7 @@ def counted(trees: pl.DataFrame, nodes: pl.DataFrame) -> dict[str, int]:
     """What a search did: questions solved, those of them by a hinted trajectory alone, and skipped; trees failed;
     answers undecided, plans that leaked; the cost.
 
-    A stepwise search has several trees a question.
+    A question may have several trees.
     """
     right = trees.select("tree_id", "question_id").join(nodes.filter(reward=1.0), on="tree_id")
     is_hinted = right.group_by("question_id").agg((pl.col("origin") == Origin.HINT).all())

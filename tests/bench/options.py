@@ -25,15 +25,16 @@ from infra.engine import ModelFolder, serving, stop_local_engine
 from infra.environment import environment
 from tasks.check import Checker
 from tasks.language.format import PLANS, Origin
+from tasks.lessons.right_paths import RightPaths
 from tasks.lessons.searched import SearchedTree
-from tasks.lessons.siblings import step_pairs
+from tasks.lessons.siblings import Siblings, step_pairs
 from tasks.records import frame
 from tasks.running.served import ServedPolicy
 from tasks.search.grow import Grown, Task
 from tasks.search.library import Library
 from tasks.search.puct import Puct
 from tasks.search.tree import Node, Tree
-from tasks.settings import RightPaths, Search, Siblings
+from tasks.settings import Search
 from tests.bench.models import prepared
 from tests.bench.product import make_tasks, search
 

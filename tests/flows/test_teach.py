@@ -56,7 +56,7 @@ def factory(monkeypatch: pytest.MonkeyPatch) -> Factory:
 
 def test_every_arm_learns_its_lesson_from_where_the_recipe_says(factory: Factory) -> None:
     models = factory.teach()
-    assert list(models.made) == ["base", "value", "sft", "sft_more", "step_dpo", "step_apo"]
+    assert list(models.made) == ["base", "value", "sft", "step_apo", "sft_more", "step_dpo"]
     assert {name: given[:2] for name, given in factory.given.items()} == {
         "value": (BASE, PATHS),
         "sft": (BASE, PATHS),
@@ -88,7 +88,7 @@ def test_a_later_round_may_start_from_the_policy_that_searched(factory: Factory)
 
 def test_without_a_right_path_the_policy_of_the_round_before_goes_on(factory: Factory) -> None:
     models = factory.teach(paths=ref("paths", 400, imitated=0, value_targets=300))
-    assert list(models.made) == ["base", "value", "step_dpo", "step_apo"]
+    assert list(models.made) == ["base", "value", "step_apo", "step_dpo"]
     assert factory.given["step_apo"][0] == factory.given["step_dpo"][0] == BEFORE
     assert models.next_policy == ref("step_apo")
     assert [note.split()[0] for note in factory.run.notes] == ["sft", "sft_more"]

@@ -66,6 +66,7 @@ def tree(tree_id: str, question_id: str, state: str, **figures: Any) -> Row:
         "question_id": question_id,
         "evidence": "trees",
         "method": "puct",
+        "backup": "values",
         "state": state,
         "steps": 0,
         "simulations": 4,
@@ -246,7 +247,7 @@ def ranking(name: str, kind: str, **figures: Any) -> Row:
     return {"model": name, "kind": kind, "trees": 1, "value_mean": 0.1, "value_sd": 0.2, "prior_auc": None} | figures
 
 
-TRIES = {"evidence": "tries", "method": "reflect", "pass_rate": None}
+TRIES = {"evidence": "tries", "method": "reflect", "backup": "trajectories", "pass_rate": None}
 
 ROUND: dict[str, list[Row]] = {
     "rounds": [

@@ -42,9 +42,9 @@ BREAKS = {
     "10_tree_totals": "update trees set expansions = 4 where tree_id = 't1'",
     "11_values_in_range": "update nodes set value = 1.5 where tree_id = 't1' and node_id = 7",
     "12_probabilities_in_range": "update nodes set prior = 1.5 where tree_id = 't1' and node_id = 7",
-    "13_pair_siblings": "update preferences set kind = 'solution' where chosen_id = 1",
+    "13_pair_sides": "update preferences set kind = 'solution' where chosen_id = 1",
     "14_pair_order": "update preferences set chosen_value = rejected_value where chosen_id = 1",
-    "15_pair_steps": "update preferences set chosen_ids = [7, 7] where chosen_id = 1",
+    "15_pair_contents": "update preferences set chosen_ids = [7, 7] where chosen_id = 1",
     "16_pair_prefix_text": "update preferences set prompt = prompt || ' ' where chosen_id = 3",
     "17_pair_prefix_ids": "update preferences set prompt_ids = prompt_ids[:-2] where chosen_id = 3",
     "18_pairs_of_trained_trees": "delete from imitations; update trees set is_held_out = true where tree_id = 't1'",
@@ -82,7 +82,7 @@ def test_breaking_a_rule_is_seen_by_its_check_alone(name: str, warehouse: Path, 
 OTHER_BREAKS = {
     "a chosen Q below the rejected one": (
         "update preferences set chosen_q = -1, rejected_q = 1 where chosen_id = 3",
-        {"14_pair_order", "15_pair_steps"},
+        {"14_pair_order", "15_pair_contents"},
     ),
     "a node whose parent is missing": (
         "delete from nodes where tree_id = 't2' and node_id = 1",
@@ -94,11 +94,11 @@ OTHER_BREAKS = {
     ),
     "a pair across two parents": (
         "update preferences set rejected_id = 5, rejected_ids = [50, 51] where chosen_id = 3",
-        {"13_pair_siblings", "15_pair_steps"},
+        {"13_pair_sides", "15_pair_contents"},
     ),
     "a pair of a node that is not there": (
         "update preferences set rejected_id = 77 where chosen_id = 3",
-        {"13_pair_siblings"},
+        {"13_pair_sides"},
     ),
     "the same preference under another key": (
         "insert into preferences select * replace ('other' as pair_id) from preferences where chosen_id = 3",
@@ -114,7 +114,7 @@ OTHER_BREAKS = {
     ),
     "a visited node without Q": (
         "update nodes set q = null where tree_id = 't1' and node_id = 4",
-        {"08_running_means", "09_terminal_rewards", "15_pair_steps", "22_value_targets"},
+        {"08_running_means", "09_terminal_rewards", "15_pair_contents", "22_value_targets"},
     ),
     "a step of a solution below a plan": (
         "update nodes set kind = 'step' where tree_id = 't1' and node_id = 7",

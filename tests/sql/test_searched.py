@@ -1,20 +1,24 @@
 """Scripted searches by every method, and what they and reflections teach: no rule of the warehouse is broken."""
 
 import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.warehouse import build, check
+from infra.warehouse import ask, build, check
 from tasks.language.format import FORMATS
-from tasks.lessons.right_paths import right_paths
-from tasks.lessons.scored_steps import scored_steps
+from tasks.lessons.first_pit import FirstPit
+from tasks.lessons.right_paths import RightPaths, right_paths
+from tasks.lessons.rule import LessonRule
+from tasks.lessons.scored_steps import ScoredSteps, scored_steps
 from tasks.lessons.searched import by_question
-from tasks.lessons.siblings import siblings
+from tasks.lessons.siblings import Siblings, siblings
+from tasks.lessons.whole_answers import WholeAnswers
 from tasks.records import frame
 from tasks.search.grow import Task, grow
-from tasks.settings import RightPaths, ScoredSteps, Search, Siblings
+from tasks.settings import Search
 from tests.sql.handmade import EOS, QUESTIONS, ROUND, Row, parquet
 from tests.sql.handmade import question as question_row
 from tests.tasks.search.scripted import ScriptedPolicy
@@ -25,7 +29,16 @@ METHODS: dict[str, dict[str, Any]] = {
     "beam": {"beams": 3},
     "sampling": {"root_children": 12},
     "reflect": {"root_children": 2, "trials": 3},
+    "pits": {"root_children": 12, "children": 3},
 }
+
+PAIRED: dict[str, LessonRule] = {
+    "steps": Siblings(evidence=("trees",)),
+    "pits": FirstPit(evidence=("trees",), chosen="step", min_outcomes=1),
+    "ways": FirstPit(evidence=("trees",), chosen="continuation", min_outcomes=1),
+    "whole": WholeAnswers(evidence=("trees",)),
+}
+"""All rules of preferences, as lessons by name."""
 
 ASKED = QUESTIONS | {"q4": "No path is right.", "q5": "The engine was lost."}
 
@@ -118,9 +131,11 @@ def test_a_round_without_plans_teaches_its_steps_and_breaks_no_rule(method: str,
         if method == "stepwise":
             scored = scored_steps(question, ScoredSteps(evidence=("trees",), alpha=0.1), EOS)[0]
             learnt["imitations"] += [{"lesson": "scores"} | row for row in scored]
-        pairs = siblings(question, Siblings(evidence=("trees",)))[0]
-        learnt["preferences"] += [{"lesson": "steps"} | row for row in pairs]
-    assert "step" in {row["kind"] for row in learnt["preferences"]}
+        for lesson, rule in PAIRED.items():
+            learnt["preferences"] += [{"lesson": lesson} | row for row in rule.rows(question, EOS)[0]]
+    kinds = {lesson: {row["kind"] for row in learnt["preferences"] if row["lesson"] == lesson} for lesson in PAIRED}
+    assert all("step" in kinds[lesson] for lesson in ("steps", "pits"))
+    assert kinds["whole"] == {"continuation"}
     whole = [
         row["prompt"] + row["completion"] for row in learnt["imitations"] if row["lesson"] == "paths" and row["weight"]
     ]
@@ -132,3 +147,7 @@ def test_a_round_without_plans_teaches_its_steps_and_breaks_no_rule(method: str,
     questions[1]["is_held_out"] = True
     build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | learnt))
     assert check(path) == []
+    [counted] = ask(path, "from search_yield").records()
+    pairs = Counter(kind for kind, _ in {(row["kind"], row["pair_id"]) for row in learnt["preferences"]})
+    for kind in ("plan", "step", "solution", "continuation"):
+        assert counted[f"{kind}_pairs"] == pairs[kind]

@@ -19,6 +19,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "beam": {"beams": 3, "children": 4},
     "sampling": {"root_children": 30},
     "reflect": {"root_children": 3},
+    "pits": {"root_children": 30, "children": 4},
 }
 
 

@@ -11,6 +11,8 @@ EOS = 0
 
 Row = dict[str, Any]
 
+BACKUP = {"puct": "values", "stepwise": "rollouts", "sampling": "trajectories", "reflect": "trajectories"}
+
 
 def node(
     node_id: int,
@@ -45,8 +47,15 @@ def wrong(node_id: int, parent_id: int, **about: Any) -> Row:
     return node(node_id, parent_id, "solution", -1.0, reward=-1.0, **about)
 
 
+def without_plans(searched: SearchedTree) -> SearchedTree:
+    """The same tree, as if its steps were those of solutions."""
+    about = {"tree_id": searched.tree_id, "question_id": "t", "backup": searched.backup, "steps": searched.steps}
+    kinds = {"plan": "step"}
+    return SearchedTree(about, [one | {"kind": kinds.get(one["kind"], one["kind"])} for one in searched.nodes.values()])
+
+
 def tree(*nodes: Row, tree_id: str = "t", steps: int = 0, method: str = "puct") -> SearchedTree:
-    about = {"tree_id": tree_id, "question_id": "t", "method": method, "steps": steps, "state": "budget"}
+    about = {"tree_id": tree_id, "question_id": "t", "backup": BACKUP[method], "steps": steps, "state": "budget"}
     return SearchedTree(about, list(nodes))
 
 
@@ -99,7 +108,7 @@ HINTED = tree(
 
 def tables(*rows: tuple[Row, Sequence[Row]]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Trees, each with its nodes, as the tables `trees` and `nodes`."""
-    about = {"method": "puct", "steps": 0, "state": "budget", "is_held_out": False, "evidence": "trees"}
+    about = {"backup": "values", "steps": 0, "state": "budget", "is_held_out": False, "evidence": "trees"}
     trees = pl.DataFrame([about | tree for tree, _ in rows])
     nodes = [one | {"tree_id": tree["tree_id"]} for tree, grown in rows for one in grown]
     return trees, pl.DataFrame(nodes, infer_schema_length=None)

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from tasks.lessons.right_paths import right_paths
+from tasks.lessons.right_paths import RightPaths, right_paths
 from tasks.lessons.searched import SearchedTree
-from tasks.settings import RightPaths
-from tests.tasks.lessons.grown import EOS, FOREST, HINTED, OPINION, Row, node, right, tree, wrong
+from tests.tasks.lessons.grown import EOS, FOREST, HINTED, OPINION, Row, node, right, tree, without_plans, wrong
 
 
 def taught(*trees: SearchedTree, most: int = 4, seed: int = 42) -> list[Row]:
@@ -125,6 +124,11 @@ def test_a_path_that_a_later_tree_finds_again_is_imitated_once() -> None:
         rows = taught(first, later, seed=seed)
         assert sorted(row["completion"] for row in imitated(rows)) == ["<1><2>", "<1><right>"]
         assert sum(len(row["value_targets"]) for row in rows) == 4, "every tree's steps teach the value"
+
+
+def test_steps_of_solutions_are_imitated_and_judged_as_plan_steps_are() -> None:
+    assert taught(without_plans(FOREST)) == taught(FOREST)
+    assert imitated(taught(without_plans(FOREST)))
 
 
 def test_solutions_right_below_a_later_trees_root_follow_the_plan_in_its_prompt() -> None:

@@ -3,9 +3,8 @@
 import pytest
 
 from tasks.language.format import Kind
-from tasks.lessons.scored_steps import scored_steps
+from tasks.lessons.scored_steps import ScoredSteps, scored_steps
 from tasks.lessons.searched import SearchedTree
-from tasks.settings import ScoredSteps
 from tests.tasks.lessons.grown import EOS, Row, node, right, tree, wrong
 
 

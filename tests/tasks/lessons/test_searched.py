@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.lessons.searched import Outcome, by_question
+from tasks.lessons.searched import Outcome, affordable, by_question
 from tests.tasks.lessons.grown import FOREST, HINTED, OPINION, node, right, tables, tree, wrong
 
 
@@ -61,3 +61,21 @@ def test_what_teaches_nothing(about: dict[str, object]) -> None:
     assert list(by_question(*tables((first, root)))) == []
     (question,) = by_question(*tables((first, root), (second, root)))
     assert list(question) == ["tries"]
+
+
+def test_a_budget_pays_for_the_first_questions_with_all_that_was_searched_of_them() -> None:
+    root = [node(0, None, "root", None, visits=0)]
+    rows = [
+        ({"tree_id": "b", "question_id": "b", "generated_tokens": 30}, root),
+        ({"tree_id": "h", "question_id": "h", "generated_tokens": 900, "is_held_out": True}, root),
+        ({"tree_id": "a", "question_id": "a", "generated_tokens": 20}, root),
+        ({"tree_id": "a/step-1", "question_id": "a", "generated_tokens": 5}, root),
+        ({"tree_id": "c", "question_id": "c", "generated_tokens": 1}, root),
+        ({"tree_id": "tries/a", "question_id": "a", "evidence": "tries", "generated_tokens": 15}, root),
+        ({"tree_id": "tries/b", "question_id": "b", "evidence": "tries", "generated_tokens": 20}, root),
+    ]
+    trees, _ = tables(*rows)
+    assert affordable(trees, 90) == (["b", "a"], 90)
+    assert affordable(trees, 89) == (["b"], 50)
+    assert affordable(trees, 91) == (["b", "a", "c"], 91)
+    assert affordable(trees, 49) == ([], 0)

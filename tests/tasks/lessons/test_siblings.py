@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
+from tasks.lessons.preference import is_known
 from tasks.lessons.searched import Found
-from tasks.lessons.siblings import is_known, siblings, step_pairs
-from tasks.settings import Siblings
-from tests.tasks.lessons.grown import FOREST, HINTED, OPINION, node, right, tree, wrong
+from tasks.lessons.siblings import Siblings, siblings, step_pairs
+from tests.tasks.lessons.grown import FOREST, HINTED, OPINION, node, right, tree, without_plans, wrong
 
 
 def test_all_positive_negative_plan_siblings_and_one_solution_pair_a_parent() -> None:
@@ -18,6 +18,14 @@ def test_all_positive_negative_plan_siblings_and_one_solution_pair_a_parent() ->
         (6, 7, "solution"),
     ]
     assert [(pair["chosen_value"], pair["rejected_value"]) for pair in pairs] == [(0.5, -0.5), (0.2, -0.5), (0.3, -0.3)]
+
+
+@pytest.mark.parametrize("pairs", ["all", "best_worst"])
+def test_steps_of_solutions_are_paired_as_plan_steps_are(pairs: str) -> None:
+    planned = list(step_pairs(FOREST, given(plan_pairs=pairs)))
+    found = list(step_pairs(without_plans(FOREST), given(plan_pairs=pairs)))
+    assert found == [pair | {"kind": pair["kind"].replace("plan", "step")} for pair in planned]
+    assert {pair["kind"] for pair in found} == {"step", "solution"}
 
 
 def test_a_pairs_prefix_is_its_parents_path() -> None:

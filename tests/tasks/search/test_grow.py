@@ -17,7 +17,7 @@ from tasks.search.tree import Child
 from tasks.settings import Search
 from tests.tasks.search.scripted import ScriptedPolicy, is_even, solution_text, step_text
 
-METHODS = ["puct", "stepwise", "beam", "sampling", "reflect"]
+METHODS = ["puct", "stepwise", "beam", "sampling", "reflect", "pits"]
 
 
 class Watched(ScriptedPolicy):
@@ -91,6 +91,7 @@ def test_the_row_of_a_tree_tells_its_budget_its_outcome_and_its_cost() -> None:
         "question_id": "q1",
         "evidence": "trees",
         "method": "puct",
+        "backup": "values",
         "state": "budget",
         "steps": 0,
         "simulations": 25,

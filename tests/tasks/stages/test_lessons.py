@@ -9,8 +9,10 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from infra.store import Ref
+from tasks.lessons.right_paths import RightPaths
+from tasks.lessons.rules import Rule
+from tasks.lessons.siblings import Siblings
 from tasks.records import TABLES
-from tasks.settings import RightPaths, Rule, Siblings
 from tasks.stages import lessons
 from tests.tasks.lessons.grown import EOS, HINTED, Row, node, right, tables, wrong
 from tests.tasks.running.local_stage import LocalStage
@@ -40,12 +42,12 @@ def searched() -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
     for name in NAMES:
         about = {"question_id": name, "tree_id": f"trees/{name}"}
         if name in STEPWISE:
-            about["method"] = "stepwise"
+            about["backup"] = "rollouts"
             trees += [(about, SEARCHED), (about | {"tree_id": f"trees/{name}/step-1", "steps": 1}, LATER)]
         else:
             trees.append((about, SEARCHED) if name in PUCT else (about | {"state": "skipped"}, (ROOT,)))
     tries = [
-        ({"question_id": name, "tree_id": f"tries/{name}", "evidence": "tries", "method": "sampling"}, SAMPLED)
+        ({"question_id": name, "tree_id": f"tries/{name}", "evidence": "tries", "backup": "trajectories"}, SAMPLED)
         for name in NAMES
     ]
     return {"trees": tables(*trees), "tries": tables(*tries), "none": tables(({"question_id": "", "tree_id": ""}, ()))}
@@ -92,7 +94,13 @@ def test_all_questions_teach_preferences_in_their_order(tmp_path: Path) -> None:
         (f"trees/{name}/{pair}", *values) for name in NAMES for pair, values in pairs.get(name, {}).items()
     ]
     assert table["lesson"].unique().to_list() == ["lesson"]
-    assert facts == {"plan_pairs": 20, "step_pairs": 0, "solution_pairs": 20, "pairs_without_outcomes": 10}
+    assert facts == {
+        "plan_pairs": 20,
+        "step_pairs": 0,
+        "solution_pairs": 20,
+        "continuation_pairs": 0,
+        "pairs_without_outcomes": 10,
+    }
 
 
 def test_all_questions_are_imitated_in_their_order_and_the_seed_chooses_their_paths(tmp_path: Path) -> None:
@@ -118,7 +126,7 @@ def test_all_questions_are_imitated_in_their_order_and_the_seed_chooses_their_pa
 
 
 def test_what_a_hint_led_to_is_counted(tmp_path: Path) -> None:
-    about = {"question_id": "h", "tree_id": "tries/h", "evidence": "tries", "method": "reflect"}
+    about = {"question_id": "h", "tree_id": "tries/h", "evidence": "tries", "backup": "trajectories"}
     table, facts = chosen(
         tmp_path, RightPaths(evidence=("tries",)), {"tries": tables((about, list(HINTED.nodes.values())))}
     )

@@ -1,0 +1,37 @@
+"""What a rule of lessons is: what a recipe says of it, and a pure function of one question's trees.
+
+A file of this folder that defines one is all that a new rule takes: `tasks.lessons.rules` finds it.
+"""
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from tasks.lessons.searched import Found, Row
+from tasks.settings import Search, StageSettings
+
+
+class LessonRule(StageSettings):
+    """`rule` is its name in a recipe. `gives`: the table of its rows. `drops`: what its count of dropped ones is."""
+
+    rule: str
+    evidence: tuple[str, ...] = Field(
+        min_length=1,
+        title="Evidence",
+        description="Searches by name; of what two of them tell alike, the first counts.",
+    )
+
+    gives: ClassVar[Literal["imitations", "preferences"]]
+    drops: ClassVar[str]
+    teaches_values: ClassVar[bool] = True
+
+    def rows(self, found: Found, eos: int) -> tuple[list[Row], int]:
+        """Rows of its table that one question gives, without the column `lesson`; and how many were dropped.
+
+        `eos`: the model's end of sequence, which is imitated.
+        """
+        raise NotImplementedError
+
+    def refuses(self, search: Search) -> str | None:
+        """Why it can learn nothing from this evidence; None if it can."""
+        return None

@@ -1,0 +1,141 @@
+"""A recipe as its file says it, on top of the file that it extends; and where in them a field is given.
+
+    extends = "svpo"
+
+What a file does not say stands in the one that it extends, as that is in the round that is asked for: so what a file
+says holds in every round, but for what its own `from_round.N` says from round N on. `usual_for` is no part of it.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class RecipeRefused(ValueError):
+    """A recipe that cannot be: the message names the file, the line, the field and what is wrong."""
+
+
+@dataclass(frozen=True)
+class RecipeFile:
+    """One file. `fields`: what it says of round 1; `later`: what is other from a round on, by its number."""
+
+    name: str
+    text: str
+    fields: Mapping[str, Any]
+    later: Mapping[int, Mapping[str, Any]]
+
+
+def read_files(path: Path) -> list[RecipeFile]:
+    """A recipe's file, and behind it those that it extends, one after the other.
+
+    Raises:
+        RecipeRefused: for what is no TOML, and where a file extends itself or one that is not there.
+    """
+    files: list[RecipeFile] = []
+    while True:
+        text = path.read_text()
+        try:
+            fields = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as problem:
+            raise RecipeRefused(f"{path.name}: {problem}") from None
+        later, extended = fields.pop("from_round", {}), fields.pop("extends", None)
+        if files:
+            fields.pop("usual_for", None)
+        if not isinstance(later, Mapping) or not all(number.isdecimal() for number in later):
+            raise RecipeRefused(f"{path.name}: from_round: the number of a round follows, as in [from_round.2]")
+        numbered = {int(number): change for number, change in sorted(later.items(), key=lambda one: int(one[0]))}
+        files.append(RecipeFile(path.name, text, fields, numbered))
+        if extended is None:
+            return files
+        path = _extended(path, extended, files)
+
+
+def _extended(path: Path, name: object, files: Sequence[RecipeFile]) -> Path:
+    line = line_of(files[-1].text, "extends")
+    others = sorted(other.stem for other in path.parent.glob("*.toml") if other.stem != path.stem)
+    seen = [file.name.removesuffix(".toml") for file in files]
+    if name in seen:
+        circle = " extends ".join([*seen[seen.index(str(name)) :], str(name)])
+        raise RecipeRefused(f"{path.name}, line {line}: extends: a recipe cannot extend itself: {circle}")
+    if name not in others:
+        raise RecipeRefused(f"{path.name}, line {line}: extends: there is no recipe {name!r}{there(others)}")
+    return path.with_name(f"{name}.toml")
+
+
+def in_round(files: Sequence[RecipeFile], round: int) -> dict[str, Any]:
+    """All that the files say of a round of a campaign, the last of them first."""
+    whole: dict[str, Any] = {}
+    for file in reversed(files):
+        for change in (file.fields, *(change for number, change in file.later.items() if number <= round)):
+            whole = merged(whole, change)
+    return whole
+
+
+def place_of(files: Sequence[RecipeFile], field: str, round: int) -> str:
+    """Where a dotted field has the value that it has in a round, or the nearest part that is given: the file's name,
+    and the line."""
+    best = (0, files[0].name)
+    for file in files:
+        rounds = sorted((number for number in file.later if number <= round), reverse=True)
+        for prefix in (*(f"from_round.{number}." for number in rounds), ""):
+            line, depth = _nearest(file.text, prefix + field)
+            depth -= prefix.count(".")
+            if line and depth > best[0]:
+                best = depth, f"{file.name}, line {line}"
+    return best[1]
+
+
+def line_of(text: str, field: str) -> int | None:
+    """The line of a file on which a dotted field is given, or the table that it is missing from."""
+    return _nearest(text, field)[0]
+
+
+def _nearest(text: str, field: str) -> tuple[int | None, int]:
+    """The line on which a field or what it is a part of is given, and how many parts of its name that is."""
+    table = ""
+    found: tuple[int | None, int] = (None, 0)
+    for number, line in enumerate(text.splitlines(), 1):
+        if header := re.match(r"\s*\[([\w.]+)\]", line):
+            table = header[1]
+            key = table
+        elif given := re.match(r"\s*([\w.]+)\s*=", line):
+            key = f"{table}.{given[1]}".strip(".")
+        else:
+            continue
+        if key == field:
+            return number, len(key.split("."))
+        if field.startswith(f"{key}."):
+            found = number, len(key.split("."))
+    return found
+
+
+def merged(whole: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`whole` with the changed fields in their places; a field that is None stays as it is."""
+    result = dict(whole)
+    for name, change in changes.items():
+        if isinstance(change, Mapping) and isinstance(old := result.get(name, {}), Mapping):
+            result[name] = merged(old, change)
+        elif change is not None:
+            result[name] = change
+    return result
+
+
+def changed(given: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any]:
+    """What of the given fields is not as usual: a form sends all of them."""
+    result: dict[str, Any] = {}
+    for name, value in given.items():
+        old = usual.get(name)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            if inner := changed(value, old):
+                result[name] = inner
+        elif value != old:
+            result[name] = value
+    return result
+
+
+def there(names: Iterable[str]) -> str:
+    """The names that would have done, for the end of a message."""
+    return f" (there are {', '.join(names)})" if list(names) else " (there is none)"

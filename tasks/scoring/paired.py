@@ -1,0 +1,68 @@
+"""A mean over seeds and questions, and how far it may be off, where every seed was asked the same questions.
+
+Both are drawn: another seed would train another model, another test set ask other questions. In R[s, q] (1, 0, or a
+difference of two) a seed, a question and what is left of both are three sources of variance (two-way random effects):
+
+    var(mean) = (MS_seeds + MS_questions - MS_rest) / (S Q)         MS: mean squares of the crossed layout
+
+with Satterthwaite's degrees of freedom. The errors over seeds and over questions alone are given beside it.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+Scores = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`stderr_seeds`: None with one seed, of which `low` and `high` (95 %) then know nothing."""
+
+    mean: float
+    low: float
+    high: float
+    stderr_seeds: float | None
+    stderr_questions: float
+    seeds: int
+    questions: int
+
+    @property
+    def verdict(self) -> str:
+        """Of a difference."""
+        return "holds" if self.low > 0 else "the opposite" if self.high < 0 else "cannot be told at this n"
+
+
+def estimate(scores: Scores) -> Estimate:
+    """Of scores [seeds, questions], two questions at least."""
+    from scipy.stats import t  # a second that every process of a flow would wait
+
+    seeds, questions = scores.shape
+    mean = float(scores.mean())
+    by_seed, by_question = scores.mean(axis=1), scores.mean(axis=0)
+    of_questions = seeds * by_question.var(ddof=1)
+    size, freedom = seeds * questions, questions - 1
+    if seeds == 1:
+        variance, degrees = of_questions / size, float(freedom)
+        stderr_seeds = None
+    else:
+        of_seeds = questions * by_seed.var(ddof=1)
+        rest = scores - by_seed[:, None] - by_question[None, :] + mean
+        of_rest = (rest**2).sum() / ((seeds - 1) * freedom)
+        parts = np.array([of_seeds, of_questions, -of_rest]) / size
+        variance = max(
+            parts.sum(), parts[0], parts[1]
+        )  # an estimate of a variance may come out too small, even below 0
+        spread = (parts**2 / np.array([seeds - 1, freedom, (seeds - 1) * freedom])).sum()
+        degrees = variance**2 / spread if spread else float(freedom)
+        stderr_seeds = float(by_seed.std(ddof=1) / seeds**0.5)
+    reach = float(t.ppf(0.975, degrees) * variance**0.5)
+    return Estimate(
+        mean,
+        mean - reach,
+        mean + reach,
+        stderr_seeds,
+        float((of_questions / size) ** 0.5),
+        seeds,
+        questions,
+    )

@@ -1,0 +1,129 @@
+"""What a study is: methods x seeds from one base under one budget of tokens, and what papers say of them.
+
+A study is a TOML file in `flows/studies/`. Its settings are chosen on the validation split, by as many tries for every
+arm; the test questions are asked once, of models that were made with what was chosen. A model is named METHOD.ARM, or
+METHOD.ARM@ROUND where a method has several rounds; without, its last.
+"""
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=30)]
+Model = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*(@[0-9]+)?$")]
+Seed = Annotated[int, Field(ge=1, le=999)]
+Changes = Mapping[str, Any]
+"""Fields of a recipe by their dotted names."""
+
+
+class StudyRefused(ValueError):
+    """A study that cannot be: the message names the file, the field and what is wrong."""
+
+
+class Method(BaseModel):
+    """A recipe as it takes part: how many rounds of it, what is other, and what is tuned."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    recipe: str
+    rounds: Annotated[int, Field(ge=1, le=20)] = 1
+    seeds: tuple[Seed, ...] = ()
+    """Where not the study's."""
+    changes: dict[str, Any] = {}
+    tune: dict[str, tuple[float, ...]] = {}
+    """Fields of arms and what is tried of each, the arm's accuracy on `validation` decides: arms.NAME.FIELD."""
+
+    @property
+    def arms(self) -> list[str]:
+        """The arms that are tuned, one field each."""
+        return [field.split(".")[1] for field in self.tune]
+
+
+class Claim(BaseModel):
+    """What a paper says of two models, and what is looked at here: the difference of their accuracies."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    says: str
+    better: Model
+    worse: Model
+
+
+class Split(NamedTuple):
+    """A model's name in parts; `round` None: its last."""
+
+    method: str
+    arm: str
+    round: int | None
+
+
+def split(model: str) -> Split:
+    method, _, arm = model.partition(".")
+    arm, _, round = arm.partition("@")
+    return Split(method, arm, int(round) if round else None)
+
+
+class Study(BaseModel):
+    """Read from its file; `tokens`: that a method's searches may generate in a round."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str
+    tokens: Annotated[int, Field(ge=1)]
+    seeds: tuple[Seed, ...] = Field(min_length=1)
+    validation: str
+    """The benchmark that settings are chosen on."""
+    changes: dict[str, Any] = {}
+    """What is other in every recipe."""
+    methods: dict[Name, Method] = Field(min_length=1)
+    claims: tuple[Claim, ...] = ()
+
+    @classmethod
+    def read(cls, path: Path) -> "Study":
+        """Raises StudyRefused."""
+        try:
+            return cls.model_validate(tomllib.loads(path.read_text()))
+        except ValidationError as problem:
+            faults = (
+                f"{'.'.join(map(str, error['loc']))}: {error['msg'].removeprefix('Value error, ')}".removeprefix(": ")
+                for error in problem.errors(include_url=False, include_input=False)
+            )
+            raise StudyRefused("\n".join(f"{path.name}: {fault}" for fault in faults)) from None
+        except tomllib.TOMLDecodeError as problem:
+            raise StudyRefused(f"{path.name}: {problem}") from None
+
+    @model_validator(mode="after")
+    def _is_fair(self) -> "Study":
+        if faults := [*self._faults()]:
+            raise ValueError("; ".join(faults))
+        return self
+
+    def _faults(self) -> Iterator[str]:
+        tries = {len(values) for method in self.methods.values() for values in method.tune.values()}
+        if len(tries) > 1:
+            yield f"tune: one arm is tried {min(tries)} times and another {max(tries)} times; that is not fair"
+        for name, method in self.methods.items():
+            for field in method.tune:
+                if field.count(".") != 2 or not field.startswith("arms."):
+                    yield f"methods.{name}.tune: {field!r} is no field of an arm (arms.NAME.FIELD)"
+                elif method.arms.count(field.split(".")[1]) > 1:
+                    yield f"methods.{name}.tune: {field.split('.')[1]} is tuned twice: each arm has as many tries"
+        for claim in self.claims:
+            for one in (claim.better, claim.worse):
+                method_of, _, round = split(one)
+                if method_of not in self.methods:
+                    yield f"claims: there is no method {method_of!r} ({one})"
+                elif round is not None and round > self.methods[method_of].rounds:
+                    yield f"claims: {method_of} has {self.methods[method_of].rounds} rounds ({one})"
+
+    def seeds_of(self, method: str) -> tuple[int, ...]:
+        return self.methods[method].seeds or self.seeds
+
+    def places(self) -> Iterator[str]:
+        """METHOD/SEED/ROUND of every round, in the order in which they are made: all rounds of a seed together."""
+        for method, about in self.methods.items():
+            for seed in self.seeds_of(method):
+                yield from (f"{method}/{seed}/{number}" for number in range(1, about.rounds + 1))

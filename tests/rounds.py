@@ -1,0 +1,100 @@
+"""Rounds on the real stack as a user types them: what the tests of whole rounds share."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from infra.environment import Environment, stack_variables
+from infra.stack import api
+from infra.store import Store
+
+ROOT = Path(__file__).parent.parent
+SMALL = {
+    "questions.count": 40,
+    "evidence.trees.simulations": 8,
+    "evidence.tries.root_children": 2,
+    "evidence.tries.trials": 2,
+    "evaluation.count": 30,
+    "evaluation.out_of_domain_count": 10,
+    "arms.sft.epochs": 1,
+    "arms.value.epochs": 1,
+    "arms.step_dpo.epochs": 1,
+    "arms.step_apo.epochs": 1,
+}
+ONE_ARM = {"without": ["sft_more", "step_dpo"]}
+"""For rounds whose arms are not what is looked at."""
+
+
+class Shell:
+    """`cpl` and `prefect` as a user types them, in the repository and with a home of the test's own."""
+
+    def __init__(self, home: Path) -> None:
+        not_ours = ("PREFECT_", "AWS_", "CPL_STORE")  # a store of the developer's is not written to
+        kept = {name: text for name, text in os.environ.items() if not name.startswith(not_ours)}
+        self.environment = kept | {"CPL_HOME": str(home)}
+        self.home = home
+
+    def run(self, *words: str, succeeds: bool = True) -> str:
+        program = Path(sys.executable).parent / words[0]
+        done = subprocess.run(
+            [str(program), *words[1:]], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def make(self, campaign: str, *words: str, succeeds: bool = True, **fields: Any) -> str:
+        """Round 1 of a campaign with these fields of its recipe."""
+        words += tuple(word for name, value in fields.items() for word in ("--set", f"{name}={json.dumps(value)}"))
+        return self.run("cpl", "round", "--campaign", campaign, "--round", "1", *words, succeeds=succeeds)
+
+    def round(self, campaign: str, succeeds: bool = True, shards: int = 1, **changed: Any) -> str:
+        """A small round of CPL."""
+        fields = SMALL | {name.replace("__", "."): value for name, value in changed.items()}
+        return self.make(campaign, "--shards", str(shards), succeeds=succeeds, **fields)
+
+    def show(self, campaign: str, round: int = 1) -> dict[str, Any]:
+        summary: dict[str, Any] = json.loads(self.run("cpl", "show", str(round), "--campaign", campaign, "--json"))
+        return summary
+
+    def sql(self, query: str, campaign: str, round: int = 1) -> list[dict[str, Any]]:
+        of_round = ("--campaign", campaign, "--round", str(round))
+        rows: list[dict[str, Any]] = json.loads(self.run("cpl", "sql", query, *of_round, "--json"))
+        return rows
+
+    def store(self) -> Store:
+        """The stack's store, without reading this process's environment."""
+        os.environ.update(stack_variables(self.home))
+        return Store.open(Environment(home=self.home, store="s3://cpl"))
+
+    def api(self, path: str, **document: Any) -> Any:
+        return api.ask(self.home, "POST", path, document) if document else api.ask(self.home, "GET", path)
+
+
+@contextmanager
+def running_shell(folder: Path) -> Iterator[Shell]:
+    """A stack of its own with its home in `folder`, which ends with the tests."""
+    if not Environment().engine_python.exists():
+        pytest.fail(f"no engine environment at {Environment().engine_python}: `make install` makes it")
+    shell = Shell(folder / "home")
+    before = dict(os.environ)
+    shell.run("cpl", "up")
+    yield shell
+    shell.run("cpl", "down")
+    os.environ.clear()
+    os.environ.update(before)
+
+
+def cached(summary: dict[str, Any]) -> dict[str, bool]:
+    return {stage["stage"]: stage["cached"] for stage in summary["stages"]}
+
+
+def held_out(shell: Shell, campaign: str) -> int:
+    (count,) = shell.sql("select count(*) as n from questions where is_held_out", campaign)
+    return int(count["n"])

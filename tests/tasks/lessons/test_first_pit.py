@@ -1,0 +1,116 @@
+"""The rule *first_pit*: which step of a wrong answer is rejected, and what is chosen in its place."""
+
+from typing import Any
+
+import pytest
+
+from tasks.lessons.first_pit import FirstPit, first_pit, pits
+from tasks.lessons.searched import SearchedTree
+from tests.tasks.lessons.grown import FOREST, HINTED, OPINION, Row, node, right, tree, without_plans, wrong
+
+#                      root
+#     1: .2                            2: -1 of 4
+#     3: 0             4: -1 of 4      8 wrong of 4
+#     5 right 6 wrong  7 wrong of 4
+SAMPLED = tree(
+    node(0, None, "root", -0.5, visits=10),
+    node(1, 0, "plan", -2 / 3, visits=6),
+    node(2, 0, "plan", -1.0, visits=4),
+    node(3, 1, "plan", 0.0, visits=2),
+    node(4, 1, "plan", -1.0, visits=4),
+    right(5, 3),
+    wrong(6, 3),
+    wrong(7, 4, visits=4),
+    wrong(8, 2, visits=4),
+    method="sampling",
+)
+
+
+def found(*trees: SearchedTree, chosen: str = "step", **settings: Any) -> tuple[list[Row], int]:
+    rule = FirstPit.model_validate({"evidence": ("trees",), "chosen": chosen, **settings})
+    return first_pit({"trees": trees}, rule)
+
+
+def ends(rows: list[Row]) -> list[tuple[int, int, int]]:
+    return [(row["parent_id"], row["chosen_id"], row["rejected_id"]) for row in rows]
+
+
+def test_each_wrong_answers_first_step_that_leads_nowhere_is_rejected() -> None:
+    """6 is wrong though its plan was right: the solution itself is the pit, of one trajectory."""
+    assert [pit["node_id"] for pit in pits(SAMPLED, 4)] == [6, 4, 2]
+    rows, dropped = found(SAMPLED)
+    assert (ends(rows), dropped) == ([(3, 5, 6), (1, 3, 4), (0, 1, 2)], 0)
+    assert [row["kind"] for row in rows] == ["solution", "plan", "plan"]
+    assert [(row["prompt"], row["chosen"], row["rejected"]) for row in rows][1] == ("<0><1>", "<3>", "<4>")
+
+
+def test_steps_of_solutions_have_pits_as_plan_steps_do() -> None:
+    for chosen in ("step", "continuation"):
+        planned, dropped = found(SAMPLED, chosen=chosen)
+        rows, dropped_without = found(without_plans(SAMPLED), chosen=chosen)
+        assert (ends(rows), dropped_without) == (ends(planned), dropped)
+        assert [row["kind"] for row in rows] == [row["kind"].replace("plan", "step") for row in planned]
+
+
+def test_the_shortest_right_continuation_goes_to_its_end() -> None:
+    longer = tree(*SAMPLED.nodes.values(), right(9, 3) | {"token_ids": [1]}, node(10, 1, "plan", 1.0), right(11, 10))
+    rows, _ = found(longer, chosen="continuation")
+    assert ends(rows) == [(3, 9, 6), (1, 9, 4), (0, 9, 2)]
+    assert [row["chosen"] for row in rows] == ["<9>", "<3><9>", "<1><3><9>"]
+    assert [row["rejected"] for row in rows] == ["<6>", "<4>", "<2>"], "one step, not the answer that it led to"
+    assert [row["kind"] for row in rows] == ["solution", "continuation", "continuation"]
+
+
+@pytest.mark.parametrize(("least", "rejected"), [(4, [6, 4, 2]), (5, [6]), (1, [6, 4, 2])])
+def test_a_plan_step_is_a_pit_when_enough_trajectories_failed_below_it(least: int, rejected: list[int]) -> None:
+    assert [row["rejected_id"] for row in found(SAMPLED, min_outcomes=least)[0]] == rejected
+
+
+def test_a_step_that_two_wrong_answers_take_is_rejected_once() -> None:
+    again = tree(*SAMPLED.nodes.values(), wrong(9, 4), method="sampling")
+    assert [row["rejected_id"] for row in found(again)[0]] == [6, 4, 2]
+
+
+def test_where_nothing_is_right_no_step_is_the_first_that_is_wrong() -> None:
+    lost = tree(node(0, None, "root", -1.0, visits=4), node(1, 0, "plan", -1.0, visits=4), wrong(2, 1, visits=4))
+    assert found(lost) == ([], 0)
+    assert found(HINTED, min_outcomes=1) == ([], 0), "what followed a hint leads nowhere"
+    assert found(OPINION, min_outcomes=1) == ([], 0)
+
+
+def test_no_more_than_asked_in_the_order_of_the_answers() -> None:
+    assert [row["rejected_id"] for row in found(SAMPLED, most=2)[0]] == [6, 4]
+
+
+def test_a_pair_that_the_trees_own_q_denies_is_dropped() -> None:
+    """From round 2 on Q holds V: here it says that the pit is better than what led to a right answer."""
+    assert ends(found(FOREST, min_outcomes=1)[0]) == [(1, 6, 7), (1, 6, 8), (0, 1, 2)]
+    denied = tree(*(one | {"q": -0.9} if one["node_id"] in (1, 3) else one for one in FOREST.nodes.values()))
+    rows, dropped = found(denied, min_outcomes=1)
+    assert (ends(rows), dropped) == ([(1, 6, 7), (1, 6, 8)], 1)
+
+
+def test_a_right_solution_without_a_plan_is_not_chosen() -> None:
+    planless = tree(
+        node(0, None, "root", 0.0, visits=5),
+        node(1, 0, "plan", -1.0, visits=4),
+        wrong(2, 1, visits=4),
+        right(3, 0),
+        method="sampling",
+    )
+    for chosen in ("step", "continuation"):
+        assert found(planless, chosen=chosen) == ([], 1)
+
+
+def test_rollouts_that_are_no_nodes_tell_a_pit_but_continue_nowhere() -> None:
+    """Stepwise search: the later tree has tried the same steps more often, and has the word."""
+    first = tree(
+        node(0, None, "root", 0.0, visits=8),
+        node(1, 0, "plan", 0.5, visits=4),
+        node(2, 0, "plan", -1.0, visits=5),
+        wrong(3, 2),
+        method="stepwise",
+    )
+    rows, dropped = found(first)
+    assert (ends(rows), dropped) == ([(0, 1, 2)], 0)
+    assert found(first, chosen="continuation") == ([], 1)

@@ -1,0 +1,59 @@
+"""A mean over seeds and questions that were both drawn: what its interval promises."""
+
+import numpy as np
+import pytest
+
+from tasks.scoring.paired import estimate
+
+
+def drawn(
+    rng: np.random.Generator, seeds: int, questions: int, of_seeds: float, of_questions: float
+) -> "np.ndarray[tuple[int, ...], np.dtype[np.float64]]":
+    """Scores whose mean is 0, with the given deviations of seeds and questions and 1 for the rest."""
+    return (
+        rng.normal(0, of_seeds, (seeds, 1)) + rng.normal(0, of_questions, (1, questions))
+        if of_seeds or of_questions
+        else np.zeros((seeds, questions))
+    ) + rng.normal(0, 1, (seeds, questions))
+
+
+@pytest.mark.parametrize(("of_seeds", "of_questions"), [(0.0, 0.0), (0.5, 0.0), (0.0, 1.0), (0.3, 1.0)])
+def test_its_interval_holds_the_truth_as_often_as_it_says(of_seeds: float, of_questions: float) -> None:
+    """Whichever of both varies most: an interval over questions alone would be far too narrow where seeds do."""
+    rng = np.random.default_rng(0)
+    found = [estimate(drawn(rng, 5, 60, of_seeds, of_questions)) for _ in range(600)]
+    held = np.mean([one.low <= 0 <= one.high for one in found])
+    assert 0.92 <= held <= 1.0
+    if of_seeds == 0.5:
+        narrow = np.mean([abs(one.mean) <= 2 * one.stderr_questions for one in found])
+        assert narrow < 0.75
+
+
+def test_its_errors_are_those_of_the_means() -> None:
+    scores = np.array([[1.0, 0.0, 1.0, 1.0], [1.0, 0.0, 0.0, 1.0]])
+    found = estimate(scores)
+    assert found.mean == 0.625
+    assert found.stderr_seeds == pytest.approx(0.125)  # of .75 and .5
+    assert found.stderr_questions == pytest.approx(np.std([1.0, 0.0, 0.5, 1.0], ddof=1) / 2)
+    assert (found.seeds, found.questions) == (2, 4)
+    assert found.low < found.mean < found.high
+    assert found.high - found.mean == pytest.approx(found.mean - found.low)
+
+
+def test_one_seed_tells_nothing_of_seeds() -> None:
+    rng = np.random.default_rng(1)
+    found = estimate(rng.normal(0, 1, (1, 400)))
+    assert found.stderr_seeds is None
+    assert found.high - found.low == pytest.approx(2 * 1.966 * found.stderr_questions, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("scores", "verdict"),
+    [
+        ([[1, 1, 1, 0, 1, 1], [1, 1, 1, 1, 1, 1], [1, 0, 1, 1, 1, 1]], "holds"),
+        ([[-1, -1, -1, 0, -1, -1], [-1, -1, -1, -1, -1, -1], [-1, -1, 0, -1, -1, -1]], "the opposite"),
+        ([[1, -1, 0, 0, 1, -1], [0, 0, 1, 0, -1, 0], [1, 0, 1, 0, 0, 0]], "cannot be told at this n"),
+    ],
+)
+def test_a_difference_is_told_only_where_its_interval_is_on_one_side(scores: list[list[int]], verdict: str) -> None:
+    assert estimate(np.array(scores, dtype=float)).verdict == verdict

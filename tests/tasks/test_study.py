@@ -1,0 +1,65 @@
+"""What a study may ask for."""
+
+from pathlib import Path
+
+import pytest
+
+from tasks.study import Study, StudyRefused, split
+
+STUDY = """
+model = "micro"
+tokens = 1000
+seeds = [1, 2]
+validation = "micro/validation"
+
+[methods.cpl]
+recipe = "cpl-micro"
+rounds = 2
+tune = { "arms.sft.learning_rate" = [1e-4, 2e-4], "arms.step_apo.learning_rate" = [1e-5, 1e-4] }
+
+[methods.rft]
+recipe = "rft-micro"
+seeds = [1]
+
+[[claims]]
+says = "one"
+better = "cpl.step_apo"
+worse = "cpl.sft@1"
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mine.toml"
+
+
+def test_a_study_is_read(path: Path) -> None:
+    path.write_text(STUDY)
+    study = Study.read(path)
+    assert study.seeds_of("cpl") == (1, 2)
+    assert study.seeds_of("rft") == (1,)
+    assert study.methods["cpl"].arms == ["sft", "step_apo"]
+    assert split("cpl.sft@1") == ("cpl", "sft", 1)
+    assert split("cpl.sft") == ("cpl", "sft", None)
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "why"),
+    [
+        ("[1e-5, 1e-4]", "[1e-5, 1e-4, 1e-3]", "mine.toml: tune: one arm is tried 2 times and another 3 times"),
+        ('"arms.step_apo.learning_rate"', '"arms.sft.epochs"', "sft is tuned twice"),
+        ('"arms.step_apo.learning_rate"', '"evidence.trees.c_puct"', "is no field of an arm"),
+        ('"cpl.step_apo"', '"dpo.step_apo"', "there is no method 'dpo'"),
+        ('"cpl.sft@1"', '"cpl.sft@3"', "cpl has 2 rounds"),
+        ('"cpl.sft@1"', '"sft"', "mine.toml: claims.0.worse: "),
+        ("seeds = [1, 2]", "seeds = []", "mine.toml: seeds: "),
+        ("tokens = 1000", "token = 1000", "mine.toml: token: "),
+        ("tokens = 1000", "tokens = ", "mine.toml: Invalid value"),
+    ],
+)
+def test_one_that_is_not_fair_or_not_whole_is_refused(path: Path, was: str, becomes: str, why: str) -> None:
+    assert was in STUDY
+    path.write_text(STUDY.replace(was, becomes, 1))
+    with pytest.raises(StudyRefused, match=r"mine\.toml") as problem:
+        Study.read(path)
+    assert why in str(problem.value)

@@ -1,0 +1,147 @@
+"""What goes wrong in a round on the real stack: a kill, a model that stays what it was, nothing right, bad input."""
+
+import json
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+import polars as pl
+import psutil
+import pytest
+
+from infra.desk.run import nested
+from tasks.micro.world import generate
+from tests.rounds import ONE_ARM, SMALL, Shell, held_out, running_shell
+
+pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
+
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
+    with running_shell(tmp_path_factory.mktemp("round")) as shell:
+        yield shell
+
+
+def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
+    """SIGKILL of the flow's process in the middle of the search, then the UI's retry of the same flow run."""
+    store = shell.store()
+    before = set(store.names("stages/search/"))
+    (run,) = re.findall(r"flow-run/([0-9a-f-]{36})", _started(shell, "killed"))
+    (process,) = _wait_for(_worker(shell).children, bool)
+    kept = _wait_for(lambda: [name for name in store.names("stages/search/") if "/parts/" in name], bool)
+    process.kill()
+    bundles = [pl.read_ipc(store.get(name)) for name in kept]
+    finished = pl.concat([pl.read_ipc(part, columns=["trees"]) for bundle in bundles for part in bundle["part"]])
+    crashed = _ended(shell, run)
+    assert crashed.startswith("CRASHED")
+    assert (
+        not set(store.names("stages/search/")) - before - {n for n in store.names("stages/search/") if "/parts/" in n}
+    )
+
+    ended = _retried(shell, run)
+    if ended.startswith("CRASHED: Flow run infrastructure exited"):
+        # The worker's second report of the same crash, seconds after the first, came after the retry and undid it.
+        # A process that the retry had begun by then goes on, and takes turns with this one's.
+        ended = _retried(shell, run)
+    assert ended.startswith("COMPLETED")
+
+    running = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}}
+    # A killed process's tasks do not run for ever; those of one that goes on beside the retry end with it.
+    _wait_for(lambda: shell.api("/task_runs/filter", **running), lambda found: not found, seconds=120)
+
+    trees = pl.DataFrame(shell.sql("select tree_id, expansions, service_seconds from trees", "killed"))
+    assert trees.height == trees["tree_id"].n_unique() == 80 - held_out(shell, "killed")
+    before_the_kill = finished.explode("trees").unnest("trees").select(trees.columns)
+    searched = {row["tree_id"]: row["service_seconds"] for row in trees.to_dicts()}
+    assert {row["tree_id"]: row["service_seconds"] for row in before_the_kill.to_dicts()}.items() <= searched.items()
+    duplicates = shell.sql("select pair_id from preferences group by all having count(*) > 1", "killed")
+    assert duplicates == []
+
+
+def _started(shell: Shell, campaign: str) -> str:
+    """Starts a round without following it; what `prefect deployment run` printed.
+
+    Its trees are wide and deep and none is skipped, so that there is a middle.
+    """
+    deep = {"simulations": 60, "root_children": 10, "children": 8, "budget_by": ""}
+    recipe = nested(SMALL | ONE_ARM | {f"evidence.trees.{name}": value for name, value in deep.items()})
+    parameters = {"campaign": campaign, "recipe": {"by model": recipe}}
+    words = [word for name, value in parameters.items() for word in ("-p", f"{name}={json.dumps(value)}")]
+    return shell.run("prefect", "deployment", "run", "cpl/round", *words)
+
+
+def _wait_for(look: Callable[[], T], is_enough: Callable[[T], bool], seconds: float = 400) -> T:
+    deadline = time.monotonic() + seconds
+    while not is_enough(found := look()):
+        assert time.monotonic() < deadline, f"waited {seconds} s in vain, saw {found} last"
+        time.sleep(0.1)
+    return found
+
+
+def _ended(shell: Shell, run: str) -> str:
+    """The final state of a flow run, once it has one, and its message."""
+
+    def state() -> str:
+        now = shell.api(f"/flow_runs/{run}")["state"]
+        return f"{now['type']}: {now['message']}"
+
+    return _wait_for(state, lambda state: state.startswith(("COMPLETED", "FAILED", "CRASHED", "CANCELLED")))
+
+
+def _retried(shell: Shell, run: str) -> str:
+    retry = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}
+    shell.api(f"/flow_runs/{run}/set_state", state=retry, force=True)
+    return _ended(shell, run)
+
+
+def _worker(shell: Shell) -> psutil.Process:
+    """The stack's own worker: its child is the process of the flow."""
+    parts = json.loads(shell.run("cpl", "status", "--json"))["parts"]
+    (pid,) = [part["pid"] for part in parts if part["name"] == "worker"]
+    return psutil.Process(pid)
+
+
+def test_a_model_that_training_did_not_change_is_said_to_be_so_and_not_evaluated(shell: Shell) -> None:
+    """At a rate below what float32 can add to a weight, beside arms that are trained."""
+    shell.round("still", arms__step_dpo__learning_rate=1e-30)
+    summary = shell.show("still")
+    assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "sft_more", "step_apo"}
+    assert [note for note in summary["notes"] if note.startswith("step_dpo: ") and "same as sft" in note]
+
+
+def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: Shell, tmp_path: Path) -> None:
+    rows = [{"question": one.question, "answer": "no number at all"} for one in generate("train", 6, seed=1)]
+    mine = tmp_path / "unanswerable.jsonl"
+    mine.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shell.round("unsolved", questions__source=str(mine), questions__count=6)
+    summary = shell.show("unsolved")
+    assert any(note.startswith("sft was not trained: paths") for note in summary["notes"])
+    assert any(note.startswith("step_apo was not trained: pairs") for note in summary["notes"])
+    assert {row["model"] for row in summary["evaluations"]} == {"base"}
+    models = shell.sql("select model, uri from models", "unsolved")
+    assert {row["model"] for row in models} == {"base", "value"}
+    assert summary["counts"]["trees"] == 12 - held_out(shell, "unsolved")
+    assert summary["counts"]["preferences"] == 0
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"questions__source": "no/such/file.jsonl"}, "no/such/file.jsonl"),
+        ({"evaluation__benchmarks": ["nowhere.jsonl"]}, "nowhere.jsonl"),
+        ({"evidence__trees__simulations": 0}, "evidence.trees.simulations"),
+        ({"arms__step_apo__start": "sftt"}, "'sftt' is no model above it"),
+        ({"reapeat": 1}, "reapeat"),
+    ],
+)
+def test_bad_input_is_named_before_anything_is_spent(shell: Shell, wrong: dict[str, Any], named: str) -> None:
+    assert named in shell.round("wrong", succeeds=False, **wrong)
+
+
+def test_an_unknown_recipe_and_a_model_that_is_none_are_named(shell: Shell) -> None:
+    assert "no-such-recipe" in shell.run("cpl", "round", "--recipe", "no-such-recipe", succeeds=False)
+    assert "no-such-model" in shell.run("cpl", "round", "--model", "no-such-model", succeeds=False)
