@@ -10,7 +10,7 @@ import polars as pl
 
 from infra.store import Ref
 from tasks.check import Checker
-from tasks.language.format import PLAN_OPEN, Kind, Origin, verdict
+from tasks.language.format import PLAN_OPEN, REFLECTION_CLOSE, REFLECTION_OPEN, Kind, Origin, verdict
 from tasks.language.leak import leaks_answer
 from tasks.records import frame
 from tasks.running.parts import Part, each_part
@@ -73,7 +73,7 @@ def search(
                     priority=place,
                     offers=worked.offers(text, settings.library) if worked else no_offers,
                     gold=gold,
-                    told_ids=tuple(served.encode(verdict(gold, then=PLAN_OPEN))),
+                    told_ids=tuple(served.encode(verdict(gold, then=REFLECTION_OPEN + REFLECTION_CLOSE + PLAN_OPEN))),
                     leaks=partial(leaks_answer, question=text, gold=gold, checker=checker),
                 )
                 tasks = (replace(first, copy=copy) for copy in range(settings.trees))
