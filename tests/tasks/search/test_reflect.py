@@ -13,8 +13,6 @@ from infra.engine.usage import Usage
 from tasks.language.format import (
     PLAN_CLOSE,
     PLAN_OPEN,
-    REFLECTION_CLOSE,
-    REFLECTION_OPEN,
     Kind,
     Origin,
     question_prompt,
@@ -140,7 +138,7 @@ def test_what_the_engine_sees_and_what_the_tree_holds() -> None:
     assert tree["generated_tokens"] == sum(map(len, said)), "the reflection is paid for, though no node holds it"
 
 
-TOLD = verdict("7", then=REFLECTION_OPEN + REFLECTION_CLOSE + PLAN_OPEN)
+TOLD = verdict("7", then=PLAN_OPEN)
 
 
 def test_under_the_answer_alone_no_reflection_is_asked_for() -> None:
