@@ -7,23 +7,34 @@ from typing import Any
 import pytest
 
 from infra.warehouse import build, check
+from tasks.lessons.first_pit import FirstPit
 from tasks.lessons.right_paths import RightPaths, right_paths
+from tasks.lessons.rule import LessonRule
 from tasks.lessons.searched import by_question
 from tasks.lessons.siblings import Siblings, siblings
+from tasks.lessons.whole_answers import WholeAnswers
 from tasks.records import frame
-from tasks.search.grow import Task, grow
+from tasks.search.grow import Task
 from tasks.settings import Search
+from tasks.stages.search import trees_of
 from tests.sql.handmade import EOS, QUESTIONS, ROUND, Row, parquet
 from tests.sql.handmade import question as question_row
 from tests.tasks.search.scripted import ScriptedPolicy
 
 METHODS: dict[str, dict[str, Any]] = {
-    "puct": {"simulations": 24, "readings": 1, "corrections": 1},
+    "puct": {"simulations": 24, "readings": 1, "corrections": 1, "trees": 2},
     "stepwise": {"simulations": 16},
     "beam": {"beams": 3},
     "sampling": {"root_children": 12},
     "reflect": {"root_children": 2, "trials": 3},
     "pits": {"root_children": 12, "children": 3},
+}
+
+BOTH = ("trees", "tries")
+OTHERS: dict[str, LessonRule] = {
+    "answers": WholeAnswers(evidence=BOTH),
+    "pits": FirstPit(evidence=BOTH, chosen="continuation", min_outcomes=1),
+    "first_steps": FirstPit(evidence=BOTH, chosen="step", min_outcomes=1),
 }
 
 ASKED = QUESTIONS | {"q4": "No path is right.", "q5": "The engine was lost."}
@@ -51,7 +62,8 @@ class Late:
 
 def searched(name: str, settings: Search, skipped: str = "", lost: str = "") -> dict[str, list[Row]]:
     """The tables of one evidence. Of q4, nothing is right that the policy begins itself."""
-    trees, nodes = [], []
+    trees: list[Any] = []
+    nodes: list[Any] = []
     for number, (question_id, text) in enumerate(ASKED.items()):
         policy = ScriptedPolicy(seed=3, fails_at=1 if question_id == lost else None)
         task = Task(
@@ -65,9 +77,9 @@ def searched(name: str, settings: Search, skipped: str = "", lost: str = "") -> 
             leaks=is_first,
             evidence=name,
         )
-        grown = asyncio.run(grow(task, policy, settings))
-        trees += grown.tree_rows
-        nodes += grown.node_rows
+        part = asyncio.run(trees_of(task, policy, settings))
+        trees += part.rows["trees"]
+        nodes += part.rows["nodes"]
     return {"trees": trees, "nodes": nodes}
 
 
@@ -78,10 +90,15 @@ def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
     found = {table: trees[table] + tries[table] for table in trees}
     assert {"solution", "leaked"} <= {row["kind"] for row in tries["nodes"] if row["origin"] == "hint"}
     pairs, imitations = [], []
+    others: dict[str, list[Row]] = {lesson: [] for lesson in OTHERS}
     for question in by_question(frame("trees", found["trees"]), frame("nodes", found["nodes"])):
         imitations += right_paths(question, RightPaths(evidence=("trees", "tries")), EOS)[0]
         pairs += siblings(question, Siblings(evidence=("trees", "tries")))[0]
+        for lesson, rule in OTHERS.items():
+            others[lesson] += rule.rows(question, EOS)[0]
     assert {pair["tree_id"].partition("/")[0] for pair in pairs} == {"trees", "tries"}
+    assert all(others.values())
+    assert "continuation" in {pair["kind"] for rows in others.values() for pair in rows}
     imitated = {
         row["question_id"]: (row["tree_id"].partition("/")[0], row["origin"]) for row in imitations if row["weight"]
     }
@@ -89,7 +106,7 @@ def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
         "q1": ("trees", "policy"),
         "q3": ("tries", "policy"),
         "q4": ("tries", "hint"),
-        "q5": ("tries", "policy"),
+        "q5": ("trees" if method == "puct" else "tries", "policy"),  # one of whose two trees was not lost
     }
     path = tmp_path / "warehouse.duckdb"
     questions = [
@@ -97,7 +114,8 @@ def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
         *(question_row("q1", ["add"]) | {"question_id": name, "question": ASKED[name]} for name in ("q4", "q5")),
     ]
     learnt = {
-        "preferences": [{"lesson": "steps"} | row for row in pairs],
+        "preferences": [{"lesson": "steps"} | row for row in pairs]
+        + [{"lesson": lesson} | row for lesson, rows in others.items() for row in rows],
         "imitations": [{"lesson": "paths"} | row for row in imitations],
     }
     build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | learnt))
