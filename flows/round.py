@@ -13,6 +13,7 @@ from pydantic import Field
 
 from flows.parameters import BY_MODEL, AnyRecipe, chosen, usual_recipe
 from infra.contract.training import Loss, Training
+from infra.engine import refuse_without_value_engine
 from infra.environment import environment
 from infra.store import Ref, Store
 from tasks.questions import content_of, source_of
@@ -76,6 +77,9 @@ def cpl(
     method = wanted.read(round=title.round).repeated(repeat)
     with recorded(title) as run:
         previous = round_before(title)
+        judge = previous.value if previous else None
+        if method.is_guided and (judge or method.next.value):
+            refuse_without_value_engine(environment())
         source = method.questions.source
         contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
         benchmarks = run.keep("benchmarks", load_benchmarks(source, contents, method.evaluation))
@@ -83,7 +87,6 @@ def cpl(
         refuse_overlaps(questions, benchmarks)
         base = run.keep("base", prepare_model(*base_source))
         policy = previous.policy if previous else base
-        judge = previous.value if previous else None
 
         trees: dict[str, Ref] = {}
         for name, how in method.evidence.items():

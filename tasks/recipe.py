@@ -132,6 +132,11 @@ class Recipe(BaseModel):
         evidence = {name: again(search) for name, search in self.evidence.items()}
         return self.model_copy(update={"evidence": evidence, "evaluation": again(self.evaluation)})
 
+    @property
+    def is_guided(self) -> bool:
+        """Whether V decides anything, in a search or in an answer."""
+        return self.evaluation.decoding != "greedy" or any(search.by_value for search in self.evidence.values())
+
     def ranks(self, arm: str) -> bool:
         """Whether an arm has a V that was trained, by itself or by the arm that it starts from."""
         return arm in self.arms and (self.arms[arm].loss.needs_values or self.ranks(self.arms[arm].start))

@@ -77,26 +77,25 @@ def in_round(files: Sequence[RecipeFile], round: int) -> dict[str, Any]:
 def place_of(files: Sequence[RecipeFile], field: str, round: int) -> str:
     """Where a dotted field has the value that it has in a round, or the nearest part that is given: the file's name,
     and the line."""
-    best = (0, files[0].name)
+    best, place = 0, files[0].name
     for file in files:
-        rounds = sorted((number for number in file.later if number <= round), reverse=True)
-        for prefix in (*(f"from_round.{number}." for number in rounds), ""):
-            line, depth = _nearest(file.text, prefix + field)
-            depth -= prefix.count(".")
-            if line and depth > best[0]:
-                best = depth, f"{file.name}, line {line}"
-    return best[1]
+        said = {f"from_round.{number}.": change for number, change in file.later.items() if number <= round}
+        for prefix, change in [*reversed(said.items()), ("", file.fields)]:
+            if (depth := _depth(change, field.split("."))) > best:
+                best, place = depth, f"{file.name}, line {line_of(file.text, prefix + field)}"
+    return place
+
+
+def _depth(said: Any, parts: Sequence[str]) -> int:
+    """How many parts of a field's name are given."""
+    if not parts or not isinstance(said, Mapping) or parts[0] not in said:
+        return 0
+    return 1 + _depth(said[parts[0]], parts[1:])
 
 
 def line_of(text: str, field: str) -> int | None:
-    """The line of a file on which a dotted field is given, or the table that it is missing from."""
-    return _nearest(text, field)[0]
-
-
-def _nearest(text: str, field: str) -> tuple[int | None, int]:
-    """The line on which a field or what it is a part of is given, and how many parts of its name that is."""
-    table = ""
-    found: tuple[int | None, int] = (None, 0)
+    """The line of a file on which a dotted field is given, or what it is a part of."""
+    table, found = "", None
     for number, line in enumerate(text.splitlines(), 1):
         if header := re.match(r"\s*\[([\w.]+)\]", line):
             table = header[1]
@@ -106,9 +105,9 @@ def _nearest(text: str, field: str) -> tuple[int | None, int]:
         else:
             continue
         if key == field:
-            return number, len(key.split("."))
+            return number
         if field.startswith(f"{key}."):
-            found = number, len(key.split("."))
+            found = number
     return found
 
 

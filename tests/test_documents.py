@@ -177,8 +177,13 @@ def test_readmes_queries_run(warehouse: Path) -> None:
 def test_readmes_deployments_and_their_parameters_exist() -> None:
     from flows.campaign import cpl_campaign
     from flows.round import cpl
+    from flows.study import cpl_study
 
-    flows: dict[str, Any] = {"cpl/round": cpl, "cpl-campaign/campaign": cpl_campaign}
+    flows: dict[str, Any] = {
+        "cpl/round": cpl,
+        "cpl-campaign/campaign": cpl_campaign,
+        "cpl-study/study": cpl_study,
+    }
     calls = re.findall(r"(?m)^prefect deployment run (\S+)(.*?)(?:  #.*)?$", blocks(README))
     assert calls
     for deployment, rest in calls:

@@ -3,7 +3,7 @@
 from infra.engine.client import Engine
 from infra.engine.load import Load
 from infra.engine.model_folder import ModelFolder
-from infra.engine.pair import side_by_side
+from infra.engine.pair import NoValueEngine, refuse_without_value_engine, side_by_side
 from infra.engine.proof import WrongModel
 from infra.engine.reply import Completion, EngineError, PromptTooLong, Reply
 from infra.engine.server import stop_local_engine
@@ -18,11 +18,13 @@ __all__ = [
     "Load",
     "ModelChanged",
     "ModelFolder",
+    "NoValueEngine",
     "PromptTooLong",
     "Reply",
     "Usage",
     "WrongModel",
     "engines_stopped",
+    "refuse_without_value_engine",
     "serving",
     "side_by_side",
     "stop_local_engine",

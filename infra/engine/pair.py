@@ -3,6 +3,25 @@
 from infra.environment import Environment, device
 
 
+class NoValueEngine(ValueError):
+    """A value model of its own has no engine: the policy's are somebody else's, and nobody named the other's."""
+
+
+def refuse_without_value_engine(here: Environment) -> None:
+    """Where the engines are the user's own, those of a separate value model are, too: none is started beside them.
+
+    Raises:
+        NoValueEngine
+    """
+    if here.engine_urls and not here.value_engine_urls:
+        raise NoValueEngine(
+            "this recipe has a value model of its own (next.value), which needs an engine beside the policy's. "
+            "CPL_ENGINE_URLS names engines that you run yourself, and CPL_VALUE_ENGINE_URLS names none: set it to the "
+            "addresses of engines for the value model, or do without that model in another campaign: "
+            '--set "next.value=[]".'
+        )
+
+
 def value_engine(here: Environment) -> Environment:
     """The same settings for the value model's engine: addresses, lock, log and state of its own."""
     own = {"home": here.home / "value", "engine_urls": here.value_engine_urls}

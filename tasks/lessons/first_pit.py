@@ -3,7 +3,7 @@
 
 A step leads to a right answer where one is known below it, whoever asked for it. Along a wrong trajectory the pit is
 the first step that does not, under one that does. A step needs `min_outcomes` trajectories below it to be called a
-pit; a wrong solution is its own outcome. What is chosen continues the state before the pit:
+pit, the wrong one among them; a wrong solution is its own outcome. What is chosen continues the state before the pit:
 
     step            the first step that was found there and leads to a right answer        Step-DPO
     continuation    the shortest continuation to a right answer, in tokens                 Self-Explore
@@ -34,10 +34,10 @@ class FirstPit(LessonRule):
         "(Self-Explore).",
     )
     min_outcomes: Annotated[int, Field(ge=1)] = Field(
-        4,
+        5,
         title="Outcomes",
         description="Trajectories that must have ended below a step, none of them right, before it is a pit. "
-        "Self-Explore: 4.",
+        "Self-Explore: 5, four samples and the wrong answer.",
     )
     most: Positive = Field(
         8, title="Most", description="Pits of a question at most, in the order in which its wrong answers were found."

@@ -20,6 +20,7 @@ from tasks.running.workplace import Workplace
 from tasks.search.actions import no_offers
 from tasks.search.grow import Task, grow
 from tasks.search.library import Library
+from tasks.search.policy import Policy
 from tasks.settings import Search
 
 VERSION = 12
@@ -62,7 +63,7 @@ def search(
             async def work(question: Row, place: int) -> Part:
                 text, gold = question["question"], question["answer"]
                 pass_rate = known.get(question["question_id"])
-                first = Task(
+                task = Task(
                     question_id=question["question_id"],
                     question=text,
                     prompt_ids=tuple(served.question(text)),
@@ -77,11 +78,7 @@ def search(
                     told_ids=tuple(served.encode(verdict(gold, then=PLAN_OPEN))),
                     leaks=partial(leaks_answer, question=text, gold=gold, checker=checker),
                 )
-                tasks = (replace(first, copy=copy) for copy in range(settings.trees))
-                grown = await asyncio.gather(*(grow(task, searcher, settings) for task in tasks))
-                trees = [row for one in grown for row in one.tree_rows]
-                nodes = [row for one in grown for row in one.node_rows]
-                return Part({"trees": trees, "nodes": nodes}, next((one.error for one in grown if one.error), None))
+                return await trees_of(task, searcher, settings)
 
             await each_part(workplace, asked, work, what=f"Search of {name}", note=served.account)
             used = {name: served} | ({f"{name}_value": judging} if judging else {})
@@ -95,6 +92,15 @@ def search(
     trees = workplace.written("trees")
     workplace.facts |= counted(trees, _ends(workplace.folder / "nodes.parquet"))
     return trees.height
+
+
+async def trees_of(task: Task, policy: Policy, settings: Search) -> Part:
+    """All trees of a question, searched at once; it fails where one of them does."""
+    tasks = (replace(task, copy=copy) for copy in range(settings.trees))
+    grown = await asyncio.gather(*(grow(one, policy, settings) for one in tasks))
+    trees = [row for one in grown for row in one.tree_rows]
+    nodes = [row for one in grown for row in one.node_rows]
+    return Part({"trees": trees, "nodes": nodes}, next((one.error for one in grown if one.error), None))
 
 
 def to_search(questions: pl.DataFrame, settings: Search) -> dict[str, Row]:

@@ -65,7 +65,7 @@ def yields(trees: Sequence[Tree]) -> dict[str, float]:
     paths = RightPaths(evidence=("search",)).most
     pairs: list[dict[str, Any]] = []
     for number, tree in enumerate(trees):
-        about = {"tree_id": str(number), "question_id": "", "method": "puct", "steps": 0, "state": "finished"}
+        about = {"tree_id": str(number), "question_id": "", "backup": "values", "steps": 0, "state": "finished"}
         searched = SearchedTree(about, tree.rows(str(number)))
         pairs += step_pairs(searched, Siblings(evidence=("search",)))
     return {

@@ -23,6 +23,13 @@ HINTED = """
 
 DOUBLE = "create temp table copy as from {table} where {rows}; insert into {table} from copy;"
 
+CONTINUED = """
+    update preferences set chosen_id = 3, chosen_ids = [10, 11, 30, 31], kind = 'continuation', chosen_q = 1,
+        chosen_value = 1, chosen = chosen || (select text from nodes where tree_id = 't1' and node_id = 3)
+    where chosen_id = 1
+"""
+"""A step and the right solution after it, preferred to another step."""
+
 BREAKS = {
     "01_duplicate_keys": DOUBLE.format(table="models", rows="model = 'sft'"),
     "02_trees_once": DOUBLE.format(table="trees", rows="tree_id = 't1'"),
@@ -95,6 +102,32 @@ OTHER_BREAKS = {
     "a pair across two parents": (
         "update preferences set rejected_id = 5, rejected_ids = [50, 51] where chosen_id = 3",
         {"13_pair_sides", "15_pair_contents"},
+    ),
+    "a pair whose one side is on the way to the other": (
+        """
+        update preferences set chosen_id = 3, chosen_q = 1, chosen_value = 1, rejected_id = 1, kind = 'continuation',
+            rejected_q = 1 / 6, rejected_value = 1 / 6, chosen = (select text from nodes where tree_id = 't1'
+            and node_id = 1) || (select text from nodes where tree_id = 't1' and node_id = 3),
+            chosen_ids = [10, 11, 30, 31], rejected = (select text from nodes where tree_id = 't1' and node_id = 1),
+            rejected_ids = [10, 11] where chosen_id = 1
+        """,
+        {"13_pair_sides"},
+    ),
+    "a side that leaves out a step of its path": (
+        CONTINUED + "; update preferences set chosen_ids = [30, 31] where kind = 'continuation'",
+        {"15_pair_contents"},
+    ),
+    "a continuation that says it is a solution": (
+        CONTINUED + "; update preferences set kind = 'solution' where kind = 'continuation'",
+        {"13_pair_sides"},
+    ),
+    "a side that ends in what nobody can learn from": (
+        """
+        update preferences set rejected_id = 6, rejected_ids = [20, 21, 60, 61], kind = 'continuation', rejected_q = -1,
+            rejected_value = -1, rejected = rejected || (select text from nodes where tree_id = 't1' and node_id = 6)
+        where chosen_id = 1
+        """,
+        {"13_pair_sides"},
     ),
     "a pair of a node that is not there": (
         "update preferences set rejected_id = 77 where chosen_id = 3",
@@ -230,6 +263,14 @@ OTHER_BREAKS = {
 def test_the_other_ways_to_break_a_rule(case: str, warehouse: Path, tmp_path: Path) -> None:
     change, expected = OTHER_BREAKS[case]
     assert {violation.query for violation in check(alter(warehouse, tmp_path, change))} == expected
+
+
+def test_a_continuation_may_be_preferred_to_a_step(warehouse: Path, tmp_path: Path) -> None:
+    """Self-Explore. In the view its place is that of its first action, and it has no prior of its own."""
+    broken = alter(warehouse, tmp_path, CONTINUED)
+    assert check(broken) == []
+    rows = ask(broken, "select kind, depth, chosen_prior from step_preferences order by kind").rows
+    assert rows[0] == ("continuation", 1, None)
 
 
 def test_solutions_may_be_preferred_without_a_margin(warehouse: Path, tmp_path: Path) -> None:

@@ -17,14 +17,15 @@ from tasks.lessons.searched import by_question
 from tasks.lessons.siblings import Siblings, siblings
 from tasks.lessons.whole_answers import WholeAnswers
 from tasks.records import frame
-from tasks.search.grow import Task, grow
+from tasks.search.grow import Task
 from tasks.settings import Search
+from tasks.stages.search import trees_of
 from tests.sql.handmade import EOS, QUESTIONS, ROUND, Row, parquet
 from tests.sql.handmade import question as question_row
 from tests.tasks.search.scripted import ScriptedPolicy
 
 METHODS: dict[str, dict[str, Any]] = {
-    "puct": {"simulations": 24, "readings": 1, "corrections": 1},
+    "puct": {"simulations": 24, "readings": 1, "corrections": 1, "trees": 2},
     "stepwise": {"simulations": 16},
     "beam": {"beams": 3},
     "sampling": {"root_children": 12},
@@ -32,13 +33,12 @@ METHODS: dict[str, dict[str, Any]] = {
     "pits": {"root_children": 12, "children": 3},
 }
 
-PAIRED: dict[str, LessonRule] = {
-    "steps": Siblings(evidence=("trees",)),
-    "pits": FirstPit(evidence=("trees",), chosen="step", min_outcomes=1),
-    "ways": FirstPit(evidence=("trees",), chosen="continuation", min_outcomes=1),
-    "whole": WholeAnswers(evidence=("trees",)),
+BOTH = ("trees", "tries")
+OTHERS: dict[str, LessonRule] = {
+    "answers": WholeAnswers(evidence=BOTH),
+    "pits": FirstPit(evidence=BOTH, chosen="continuation", min_outcomes=1),
+    "first_steps": FirstPit(evidence=BOTH, chosen="step", min_outcomes=1),
 }
-"""All rules of preferences, as lessons by name."""
 
 ASKED = QUESTIONS | {"q4": "No path is right.", "q5": "The engine was lost."}
 
@@ -65,7 +65,8 @@ class Late:
 
 def searched(name: str, settings: Search, skipped: str = "", lost: str = "") -> dict[str, list[Row]]:
     """The tables of one evidence. Of q4, nothing is right that the policy begins itself."""
-    trees, nodes = [], []
+    trees: list[Any] = []
+    nodes: list[Any] = []
     for number, (question_id, text) in enumerate(ASKED.items()):
         policy = ScriptedPolicy(seed=3, fails_at=1 if question_id == lost else None, format=FORMATS[settings.steps])
         task = Task(
@@ -79,9 +80,9 @@ def searched(name: str, settings: Search, skipped: str = "", lost: str = "") -> 
             leaks=is_first,
             evidence=name,
         )
-        grown = asyncio.run(grow(task, policy, settings))
-        trees += grown.tree_rows
-        nodes += grown.node_rows
+        part = asyncio.run(trees_of(task, policy, settings))
+        trees += part.rows["trees"]
+        nodes += part.rows["nodes"]
     return {"trees": trees, "nodes": nodes}
 
 
@@ -92,10 +93,15 @@ def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
     found = {table: trees[table] + tries[table] for table in trees}
     assert {"solution", "leaked"} <= {row["kind"] for row in tries["nodes"] if row["origin"] == "hint"}
     pairs, imitations = [], []
+    others: dict[str, list[Row]] = {lesson: [] for lesson in OTHERS}
     for question in by_question(frame("trees", found["trees"]), frame("nodes", found["nodes"])):
         imitations += right_paths(question, RightPaths(evidence=("trees", "tries")), EOS)[0]
         pairs += siblings(question, Siblings(evidence=("trees", "tries")))[0]
+        for lesson, rule in OTHERS.items():
+            others[lesson] += rule.rows(question, EOS)[0]
     assert {pair["tree_id"].partition("/")[0] for pair in pairs} == {"trees", "tries"}
+    assert all(others.values())
+    assert "continuation" in {pair["kind"] for rows in others.values() for pair in rows}
     imitated = {
         row["question_id"]: (row["tree_id"].partition("/")[0], row["origin"]) for row in imitations if row["weight"]
     }
@@ -103,7 +109,7 @@ def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
         "q1": ("trees", "policy"),
         "q3": ("tries", "policy"),
         "q4": ("tries", "hint"),
-        "q5": ("tries", "policy"),
+        "q5": ("trees" if method == "puct" else "tries", "policy"),  # one of whose two trees was not lost
     }
     path = tmp_path / "warehouse.duckdb"
     questions = [
@@ -111,7 +117,8 @@ def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
         *(question_row("q1", ["add"]) | {"question_id": name, "question": ASKED[name]} for name in ("q4", "q5")),
     ]
     learnt = {
-        "preferences": [{"lesson": "steps"} | row for row in pairs],
+        "preferences": [{"lesson": "steps"} | row for row in pairs]
+        + [{"lesson": lesson} | row for lesson, rows in others.items() for row in rows],
         "imitations": [{"lesson": "paths"} | row for row in imitations],
     }
     build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | learnt))
@@ -131,11 +138,10 @@ def test_a_round_without_plans_teaches_its_steps_and_breaks_no_rule(method: str,
         if method == "stepwise":
             scored = scored_steps(question, ScoredSteps(evidence=("trees",), alpha=0.1), EOS)[0]
             learnt["imitations"] += [{"lesson": "scores"} | row for row in scored]
-        for lesson, rule in PAIRED.items():
+        for lesson, rule in ({"steps": Siblings(evidence=BOTH)} | OTHERS).items():
             learnt["preferences"] += [{"lesson": lesson} | row for row in rule.rows(question, EOS)[0]]
-    kinds = {lesson: {row["kind"] for row in learnt["preferences"] if row["lesson"] == lesson} for lesson in PAIRED}
-    assert all("step" in kinds[lesson] for lesson in ("steps", "pits"))
-    assert kinds["whole"] == {"continuation"}
+    kinds = {(row["lesson"], row["kind"]) for row in learnt["preferences"]}
+    assert {("steps", "step"), ("first_steps", "step"), ("answers", "continuation")} <= kinds
     whole = [
         row["prompt"] + row["completion"] for row in learnt["imitations"] if row["lesson"] == "paths" and row["weight"]
     ]

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+import tasks.lessons
+from tasks.lessons.rule import LessonRule
 from tasks.recipe import Recipe
 from tasks.recipe_file import RecipeRefused, changed, line_of, merged
 
@@ -250,3 +252,115 @@ def test_a_margin_trains_the_value_too(tmp_path: Path) -> None:
     )
     assert read(tmp_path, ranked).ranks("apo")
     assert not read(tmp_path, ranked).ranks("sft")
+
+
+BASE = """\
+# What is extended.
+usual_for = ["any"]
+
+[evidence.trees]
+method = "puct"
+simulations = 40
+c_puct = 1.25
+
+[lessons.paths]
+rule = "right_paths"
+evidence = ["trees"]
+
+[arms.sft]
+lesson = "paths"
+loss = { nll = 1.0, value = 0.1 }
+learning_rate = 1e-5
+batch_size = 8
+
+[from_round.2]
+evidence.trees = { simulations = 20, temperature = 1.0 }
+"""
+
+SMALL = """\
+extends = "base"
+
+[evidence.trees]
+simulations = 8
+
+[arms.more]
+start = "sft"
+lesson = "paths"
+loss = { nll = 1.0 }
+learning_rate = 1e-4
+batch_size = 4
+"""
+
+
+def extending(tmp_path: Path, text: str = SMALL, base: str = BASE, round: int = 1) -> Recipe:
+    (tmp_path / "base.toml").write_text(base)
+    return read(tmp_path, text, round=round)
+
+
+def test_what_a_file_does_not_say_stands_in_the_one_that_it_extends(tmp_path: Path) -> None:
+    small = extending(tmp_path)
+    assert (small.evidence["trees"].simulations, small.evidence["trees"].c_puct) == (8, 1.25)
+    assert list(small.arms) == ["sft", "more"]
+    assert small.usual_for == (), "of the file that says it alone"
+    whole = tomllib.loads(BASE)
+    whole |= {"usual_for": [], "evidence": {"trees": whole["evidence"]["trees"] | {"simulations": 8}}}
+    whole["arms"]["more"] = tomllib.loads(SMALL)["arms"]["more"]
+    del whole["from_round"]
+    assert small == Recipe.model_validate(whole), "a recipe is what it is when it is merged"
+
+
+def test_what_an_extending_file_says_holds_in_every_round_but_for_its_own_later_ones(tmp_path: Path) -> None:
+    later = SMALL + "[from_round.3]\nevidence.trees = { simulations = 4 }\n"
+    made = [extending(tmp_path, later, round=round).evidence["trees"] for round in (1, 2, 3)]
+    assert [(trees.simulations, trees.temperature) for trees in made] == [(8, 0.7), (8, 1.0), (4, 1.0)]
+
+
+def test_an_extending_file_may_leave_parts_out(tmp_path: Path) -> None:
+    small = extending(tmp_path, 'extends = "base"\nwithout = ["sft", "paths"]\n')
+    assert (list(small.evidence), small.lessons, small.arms) == (["trees"], {}, {})
+
+
+@pytest.mark.parametrize(
+    ("small", "base", "told"),
+    [
+        ((), ("simulations = 40", "simulation = 40"), "base.toml, line 6: evidence.trees.simulation: Extra inputs"),
+        (("simulations = 8", "simulations = 0"), (), "mine.toml, line 4: evidence.trees.simulations: Input should be"),
+        ((), ("c_puct = 1.25", "c_puct = -1"), "base.toml, line 7: evidence.trees.c_puct: Input should be"),
+        (('start = "sft"', 'start = "stf"'), (), "mine.toml, line 7: arms.more.start: 'stf' is no model above it"),
+        (("batch_size = 4", ""), (), "mine.toml, line 6: arms.more.batch_size: Field required"),
+        ((), ('lesson = "paths"', 'lesson = "path"'), "base.toml, line 14: arms.sft.lesson: there is no lesson 'path'"),
+        ((), ("temperature = 1.0", "temperature = 9"), "base.toml, line 20: evidence.trees.temperature: Input should"),
+        ((), ('method = "puct"', "method = puct"), "base.toml: Invalid value (at line 5"),
+    ],
+)
+def test_what_is_wrong_is_told_with_the_file_and_line_that_say_it(
+    small: tuple[str, str] | tuple[()], base: tuple[str, str] | tuple[()], told: str, tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeRefused) as refused:
+        extending(tmp_path, SMALL.replace(*small) if small else SMALL, BASE.replace(*base) if base else BASE)
+    assert [fault for fault in str(refused.value).splitlines() if fault.startswith(told)], str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["bas", "../base", "base.toml", "", 3, ["base"]])
+def test_a_recipe_that_is_not_there_is_not_extended(name: object, tmp_path: Path) -> None:
+    with pytest.raises(RecipeRefused, match=r"^mine\.toml, line 2: extends: there is no recipe .* \(there are base\)"):
+        extending(tmp_path, f"# A method.\nextends = {name!r}\n")
+
+
+def test_a_circle_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeRefused, match=r"^base\.toml, line 1: extends: .*: mine extends base extends mine$"):
+        extending(tmp_path, base='extends = "mine"\n')
+    with pytest.raises(RecipeRefused, match=r"^mine\.toml, line 1: extends: .* itself: mine extends mine$"):
+        read(tmp_path, 'extends = "mine"\n')
+
+
+def test_a_round_is_a_number(tmp_path: Path) -> None:
+    with pytest.raises(RecipeRefused, match=r"mine\.toml: from_round: the number of a round"):
+        read(tmp_path, TEXT + "[from_round.last]\n")
+
+
+def test_a_rule_is_found_where_its_file_is() -> None:
+    """No list names it: its file in tasks/lessons is all that it takes."""
+    folder = Path(tasks.lessons.__file__).parent
+    named = {rule.model_fields["rule"].default for rule in LessonRule.__subclasses__()}
+    assert named == {path.stem for path in folder.glob("*.py") if "(LessonRule)" in path.read_text()}

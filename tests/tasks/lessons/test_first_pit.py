@@ -27,7 +27,7 @@ SAMPLED = tree(
 
 
 def found(*trees: SearchedTree, chosen: str = "step", **settings: Any) -> tuple[list[Row], int]:
-    rule = FirstPit.model_validate({"evidence": ("trees",), "chosen": chosen, **settings})
+    rule = FirstPit.model_validate({"evidence": ("trees",), "chosen": chosen, "min_outcomes": 4, **settings})
     return first_pit({"trees": trees}, rule)
 
 

@@ -236,3 +236,19 @@ def test_a_question_that_was_not_searched_is_learnt_from_what_was_sampled() -> N
 def test_where_no_evidence_has_a_right_path_the_first_still_teaches_the_value() -> None:
     assert chosen(UNSOLVED, UNSOLVED) == chosen(UNSOLVED, None)
     assert imitated(chosen(UNSOLVED, None)) == []
+
+
+def test_values_may_be_learnt_of_the_imitated_and_of_so_many_wrong_paths_alone() -> None:
+    """AlphaMath: up to four right and four wrong ones (methods.md 2.1)."""
+
+    def learnt(most_wrong: int | None, seed: int = 42) -> list[tuple[float, str]]:
+        rule = RightPaths(evidence=("trees",), most=1, most_wrong=most_wrong, seed=seed)
+        return [(row["weight"], row["completion"]) for row in right_paths({"trees": [FOREST]}, rule, EOS)[0]]
+
+    wrong_ones = {"<1><7>", "<1><8>", "<2><9><10>"}
+    (imitated_one,) = learnt(0)
+    assert imitated_one[0] == 1.0
+    drawn = {learnt(1, seed)[1] for seed in range(20)}
+    assert drawn == {(0.0, path) for path in wrong_ones}
+    assert {path for weight, path in learnt(9) if not weight} == wrong_ones
+    assert len(learnt(None)) == 5, "the other right path, too"

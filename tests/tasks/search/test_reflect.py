@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -87,6 +88,7 @@ async def says_seven(plan: str) -> bool:
 
 def tried(policy: Any, n: int = 1, trials: int = 4, **settings: Any) -> Grown:
     task = Task("q", "How many?", tuple(map(ord, ASKED)), is_seven, 1, priority=3, gold="7", leaks=says_seven)
+    task = replace(task, told_ids=tuple(map(ord, TOLD)))
     return asyncio.run(grow(task, policy, Search(method="reflect", root_children=n, trials=trials, **settings)))
 
 
@@ -127,6 +129,28 @@ def test_what_the_engine_sees_and_what_the_tree_holds() -> None:
     assert tree["prompt_tokens"] == sum(len(seen) for seen, _ in policy.seen)
     said = [COUNT, PLAN_CLOSE + solution("5"), REFLECTION, add, PLAN_CLOSE, solution("7")]
     assert tree["generated_tokens"] == sum(map(len, said)), "the reflection is paid for, though no node holds it"
+
+
+TOLD = verdict("7", then=PLAN_OPEN)
+
+
+def test_under_the_answer_alone_no_reflection_is_asked_for() -> None:
+    """STaR (methods.md 4.4): the next plan follows the failed attempt and its verdict; the solution sees neither."""
+    policy = Lepa("5", "6", "7")
+    found = tried(policy, hint="answer")
+    add = step_text(1, "Add.")
+    first = ASKED + COUNT + PLAN_CLOSE + solution("5") + TOLD
+    second = ASKED + add + PLAN_CLOSE + solution("6") + TOLD
+    assert [seen for seen, _ in policy.seen[2:]] == [first, first + add, ASKED + add, second, second + add, ASKED + add]
+    assert reflected_on(policy) == []
+    assert [answer for _, _, answer, _ in ends(found)] == ["5", "6", "7"]
+    (hint,) = {row["hint"] for row in found.node_rows if row["origin"] == "hint" and row["kind"] == "plan"}
+    assert hint == "The answer is wrong. The desired correct final answer is 7."
+
+
+def test_a_plan_that_states_the_answer_which_it_was_shown_is_dropped_too() -> None:
+    policy = Lepa("5", plan=[step_text(1, "It is 7.")])
+    assert ends(tried(policy, trials=3, hint="answer"))[1:] == [("leaked", "hint", None, None)]
 
 
 def test_a_right_first_attempt_asks_for_no_reflection() -> None:

@@ -1,5 +1,7 @@
 """What one evidence decides of the next, pass rates and budgets, and what a search says of itself."""
 
+import asyncio
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -7,10 +9,14 @@ import pytest
 
 from infra.store import Ref
 from tasks.records import TABLES, frame
+from tasks.running.parts import Part
+from tasks.search.grow import Task, method
+from tasks.search.puct import Puct
 from tasks.settings import Search
-from tasks.stages.search import budget, counted, pass_rates, search, to_search
+from tasks.stages.search import budget, counted, pass_rates, search, to_search, trees_of
 from tests.sql.handmade import HINTED, Row, node, question, tree
 from tests.tasks.running.local_stage import LocalStage
+from tests.tasks.search.scripted import ScriptedPolicy, is_even
 
 BUDGETED = Search(simulations=20, budget_by="tries", skip_above=1.0, more_below=0.25, more_factor=2.0)
 FIGURES = {"expansions": 3, "nodes": 8, "visits": 7, "value": 0.0}
@@ -121,3 +127,31 @@ def test_a_question_is_solved_by_a_hint_where_nothing_else_was_right() -> None:
     ]
     told = counted(frame("trees", [sampled(name) for name in "abcde"]), frame("nodes", nodes))
     assert (told["hinted"], told["leaked"]) == (3, 2)
+
+
+def test_a_question_may_have_several_trees_that_are_searched_anew() -> None:
+    """AlphaMath: ten (methods.md 2.1)."""
+    task = Task("q1", "How many?", (5, 6), is_even, 12, evidence="trees")
+
+    def searched(trees: int, policy: ScriptedPolicy) -> Part:
+        return asyncio.run(trees_of(task, policy, Search(trees=trees, temperature=1.0)))
+
+    several = searched(3, ScriptedPolicy(1))
+    assert [row["tree_id"] for row in several.rows["trees"]] == ["trees/q1", "trees/q1/tree-1", "trees/q1/tree-2"]
+    assert {row["question_id"] for row in several.rows["trees"]} == {"q1"}
+    texts = [
+        [row["text"] for row in several.rows["nodes"] if row["tree_id"] == tree["tree_id"]]
+        for tree in several.rows["trees"]
+    ]
+    assert len({tuple(one) for one in texts}) == 3
+    assert len(searched(1, ScriptedPolicy(1)).rows["trees"]) == 1
+    lost = searched(3, ScriptedPolicy(1, fails_at=9))
+    assert lost.error == "the engine is gone"
+    assert sorted(row["state"] for row in lost.rows["trees"]).count("failed") == 1
+
+
+def test_the_ties_of_each_tree_are_broken_by_a_seed_of_its_own() -> None:
+    task = Task("q1", "How many?", (5, 6), is_even, 12)
+    made = [method(replace(task, copy=copy), Search()) for copy in (0, 0, 1)]
+    drawn = [one.random.random() for one in made if isinstance(one, Puct)]
+    assert drawn[0] == drawn[1] != drawn[2]
