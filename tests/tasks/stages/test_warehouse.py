@@ -58,8 +58,8 @@ def test_a_model_comes_from_what_its_training_was_given() -> None:
         ("base", 0, None),
         ("value", 1, "base"),
         ("sft", 2, "base"),
-        ("sft_more", 3, "sft"),
-        ("step_apo", 4, "sft"),
+        ("step_apo", 3, "sft"),
+        ("sft_more", 4, "sft"),
     ]
     assert all(row["same_as"] is None for row in made)
     assert [row["model"] for row in made if not row["is_policy"]] == ["value"]
@@ -100,7 +100,7 @@ def test_a_model_whose_weights_another_has_is_said_to_be_the_same() -> None:
     assert {row["model"]: row["same_as"] for row in made} == {
         "base": None,
         "sft": "base",
+        "step_apo": None,
         "sft_more": "base",
-        "step_dpo": None,
-        "step_apo": "step_dpo",
+        "step_dpo": "step_apo",
     }
