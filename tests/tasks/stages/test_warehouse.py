@@ -100,7 +100,7 @@ def test_a_model_whose_weights_another_has_is_said_to_be_the_same() -> None:
     assert {row["model"]: row["same_as"] for row in made} == {
         "base": None,
         "sft": "base",
-        "sft_more": "base",
         "step_apo": None,
+        "sft_more": "base",
         "step_dpo": "step_apo",
     }
