@@ -101,12 +101,13 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         return output.log_probs[0][batch["token"]], self._values
 
     @torch.no_grad()
-    def hidden_before(self, model: torch.nn.Module, batch: Batch) -> torch.Tensor:
+    def hidden_before(self, model: Any, batch: Batch) -> torch.Tensor:
         """Where learnt tokens are predicted, the last hidden states [U, width] of the model that training starts from:
         a copy of it, or this one without its adapter."""
         if self.start is not None:
-            backbone = self.start.to(self.accelerator.device).base_model
-            return backbone(**_layout(batch), use_cache=False).last_hidden_state.flatten(0, 1)[batch["predicting"]]
+            start = self.start.to(self.accelerator.device)
+            output = start.base_model(**_layout(batch), use_cache=False)
+            return output.last_hidden_state.flatten(0, 1)[batch["predicting"]]
         with model.disable_adapter():
             self._asked = batch
             model(**_layout(batch), use_cache=False, logits_to_keep=1)
