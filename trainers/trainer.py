@@ -70,7 +70,7 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         return whole
 
     def _get_train_sampler(self, *_: Any) -> Together:
-        self.order = Together(self.train_dataset["question_id"], self.learning.seed)
+        self.order = Together(self.train_dataset, self.learning.seed)
         return self.order
 
     def _run_epoch(self, *, epoch: int, **given: Any) -> Any:
@@ -153,7 +153,7 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
     def prove_sharing(self) -> bool:
         """Whether this model computes the same for sequences that share a beginning as for each alone, on the longest
         rows. One that does not (its attention takes no mask, or no positions) is trained with a row for each."""
-        groups = Together(self.train_dataset["question_id"], 0).groups.values()
+        groups = Together(self.train_dataset, self.learning.seed).groups
         lengths = [sum(len(path.ids) for path in paths(row)) for row in self.train_dataset]
         model = self.model.to(self.accelerator.device).eval()
         for group in sorted(groups, key=lambda group: -max(lengths[row] for row in group)):
@@ -201,7 +201,7 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
     @torch.no_grad()
     def _references(self, model: torch.nn.Module) -> list[tuple[int, list[list[float]]]]:
         """Of this process's share of the rows: the row, and for each of its sequences log pi of the learnt tokens."""
-        order = list(Together(self.train_dataset["question_id"], self.learning.seed))
+        order = list(Together(self.train_dataset, self.learning.seed))
         share, at = len(order) / self.accelerator.num_processes, self.accelerator.process_index
         mine = order[round(at * share) : round((at + 1) * share)]
         found = []
