@@ -184,15 +184,14 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
 
     def refer(self, artifact: Path) -> None:
         """Adds log pi_ref of every learnt token to the rows: the model before its first update. `artifact`: where they
-        are kept, for whoever asks, and for a training that goes on."""
+        are kept by the row of the lesson, for whoever asks, and for a training that goes on."""
         if not artifact.is_file():
             whole = gather_object(self._references(self.model.to(self.accelerator.device).eval()))
             self.model.train()
             if self.is_world_process_zero():
-                numbers, references = zip(*sorted(whole), strict=True)
-                by_sequence = pa.array(references, type=pa.list_(pa.list_(pa.float32())))
+                by_sequence = pa.array([found for _, found in sorted(whole)], type=pa.list_(pa.list_(pa.float32())))
                 part = artifact.with_suffix(".part")
-                pq.write_table(pa.table({"row": pa.array(numbers), "reference": by_sequence}), part)
+                pq.write_table(pa.table({"row": list(self.train_dataset["row"]), "reference": by_sequence}), part)
                 part.replace(artifact)
         self.accelerator.wait_for_everyone()
         reference = pq.read_table(artifact)["reference"].to_pylist()

@@ -47,7 +47,8 @@ def rows(
     columns: Sequence[str],
     wanted: Callable[[dict[str, Any]], bool] = lambda row: True,
 ) -> Dataset:
-    """The wanted rows of the lesson, memory-mapped, whose prompt leaves room for at least one token."""
+    """The wanted rows of the lesson, memory-mapped, whose prompt leaves room for at least one token. `row`: their place
+    in its file, from 0."""
     path = config.lesson
     if lacking := set(columns) - set(read_schema(path).names):
         raise ConfigError(
@@ -56,6 +57,7 @@ def rows(
         )
     with args.main_process_first():
         table = Dataset.from_parquet(str(path), columns=list(columns), cache_dir=f"{args.output_dir}/rows")
+        table = table.add_column("row", range(len(table)))
         kept = table.filter(lambda row: len(row["prompt_ids"]) < config.max_length and wanted(row))
     if not len(kept):
         raise ConfigError(

@@ -1,4 +1,6 @@
-"""What `make bench-training` compares: this project's preference training and TRL's own. Run as a program it is one of them.
+"""What `make bench-training` compares: this project's preference training and TRL's own.
+
+Run as a program it is one of them, and writes what it found beside its config.
 
 The stock trainer gets the very token ids, so that it tokenises nothing. Both save no checkpoints.
 """
@@ -94,7 +96,8 @@ def difference(told: Told, output: Path) -> dict[str, float]:
         for batch in batches:
             with torch.no_grad():
                 logprobs.append(made.scores(made.model, batch)[0])
-            made.compute_loss(made.model, batch).backward()
+            loss: Any = made.compute_loss(made.model, batch)
+            loss.backward()
         return [torch.cat(logprobs), *(weight.grad.clone() for weight in made.model.parameters())]
 
     shared, alone = computed(True), computed(False)
@@ -130,7 +133,7 @@ RIVALS: dict[str, Callable[[Told, Path], dict[str, Any]]] = {
 }
 
 
-if __name__ == "__main__":  # what is found is written beside the config
+if __name__ == "__main__":
     name, config = sys.argv[1], Path(sys.argv[2])
     told = json.loads(config.read_text())
     paths = {field: Path(told[field]) for field in ("model", "lesson")}

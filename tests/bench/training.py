@@ -57,7 +57,7 @@ class Size:
 
 SIZES = {
     "micro": Size({"paper": 512, "round": 512}, {"paper": 1.0, "round": 3.0}, 32, 32, 3, 1e-4),
-    "smollm2": Size({"paper": 32, "round": 32}, {"paper": 1.0, "round": 1.0}, 16, 16, 2, 1e-6),
+    "smollm2": Size({"paper": 16, "round": 16}, {"paper": 1.0, "round": 1.0}, 16, 8, 2, 1e-6),
 }
 AIMS = {
     "paper": {"pairs_per_s_vs_dpo": 4.0, "peak_memory_vs_dpo": 0.5, "max_relative_difference": EXACT},
