@@ -1,8 +1,6 @@
 """LoRA: what trains, what is published, and that a killed training goes on as if it had not been."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,13 @@ from transformers import AutoModelForCausalLM
 
 from infra.contract.model_folder import Probe, ValueWords
 from infra.contract.training import Loss
+from infra.store import Store
+from tasks.recipe import Recipe
+from tasks.running import trainer as launching
+from tests.tasks.running.local_stage import Silent
 from tests.trainers.conftest import changed, learn
 from tests.trainers.families import FAMILIES
+from tests.trainers.launched import workplace
 from tests.trainers.test_resume import assert_ended_alike, killed
 from trainers import adapter, training
 from trainers.learn import Learn, train, trainer
@@ -178,11 +181,40 @@ def test_every_familys_merged_state_has_the_names_and_shapes_of_its_own(name: st
     torch.testing.assert_close(plain(ids).logits, expected, atol=1e-4, rtol=1e-4)
 
 
-def test_an_arm_with_an_adapter_trains_as_a_process_of_its_own(config: Learn) -> None:
-    path = config.output.with_suffix(".json")
-    path.write_text(config.model_dump_json())
-    done = subprocess.run(
-        [sys.executable, "-m", "trainers.learn", str(path)], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert (config.output / "model" / "probe.json").is_file()
+ARM = """
+[evidence.trees]
+method = "puct"
+simulations = 4
+[lessons.paths]
+rule = "right_paths"
+evidence = ["trees"]
+[arms.sft]
+lesson = "paths"
+loss = { nll = 1.0, value = 0.1, kl = 0.1 }
+exact_kl = true
+lora = 8
+learning_rate = 1e-3
+batch_size = 8
+max_length = 64
+[next]
+policy = ["sft"]
+"""
+
+
+def test_a_recipes_arm_with_an_adapter_is_trained_by_the_launch_of_every_arm(
+    config: Learn, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process of its own; what it leaves is the stage's: the merged model, and the reference of every row."""
+    monkeypatch.setattr(launching, "Progress", Silent)
+    monkeypatch.setattr(launching, "show_curve", lambda name, progress: None)
+    (tmp_path / "arm.toml").write_text(ARM)
+    arm = Recipe.read(tmp_path / "arm.toml").arms["sft"]
+    assert arm.lora == 8
+    working = workplace()
+    with working.alone():
+        files = {"model": str(config.model), "lesson": str(config.lesson)}
+        launching.launch(working, "learn", "sft", files | arm.training.model_dump())
+    kept = {item.name: item.rows for item in working.objects}
+    assert {"model/model.safetensors", "model/probe.json", "summary.json"} <= kept.keys()
+    assert kept["references.parquet"] == working.facts["examples"] == 24
+    assert not working.facts["unchanged"]
