@@ -84,7 +84,7 @@ house: install ## Draw the house in CONTRIBUTING.md and list the files in README
 mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.lessons"
 	.venv/bin/python -m tests.mutants $(ARGS)
 
-.PHONY: bench-search bench-options bench-seeds bench-tree
+.PHONY: bench-search bench-options bench-seeds bench-training bench-tree
 bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (15 minutes)
 	.venv/bin/python -m tests.bench.search $(ARGS)
 
@@ -93,6 +93,9 @@ bench-options: install ## What the options of the search change on the micro wor
 
 bench-seeds: install ## The micro round at three seeds, arms compared question by question: build/bench/seeds.json (15 minutes)
 	.venv/bin/python -m tests.bench.seeds $(ARGS)
+
+bench-training: install ## Preference training against TRL's DPOTrainer, on the same pairs: build/bench/training.json (15 minutes)
+	.venv/bin/python -m tests.bench.training $(ARGS)
 
 bench-tree: install ## Tree code, memory of 10,000 trees, a million nodes to Parquet: build/bench/tree.json (10 minutes)
 	.venv/bin/python -m tests.bench.tree $(ARGS)

@@ -84,9 +84,10 @@ def trainer(config: Learn) -> "LessonTrainer":
     proportion. A search leaves many times more of the latter. Counted as equals they would leave the policy a batch of
     a few.
     """
+    from transformers import set_seed
     from trl import SFTConfig
 
-    from trainers import lesson, model_folder, training
+    from trainers import adapter, lesson, model_folder, training
     from trainers.trainer import LessonTrainer
 
     args = SFTConfig(**training.arguments(config))
@@ -97,10 +98,13 @@ def trainer(config: Learn) -> "LessonTrainer":
         share = config.batch_size * len(rows) / imitated / processes()  # rows of an update on each device
         args.gradient_accumulation_steps = ceil(share / config.micro_batch_size)
         args.per_device_train_batch_size = round(share / args.gradient_accumulation_steps)
+    model = model_folder.load_model(config.model)
+    set_seed(config.seed)
     made = LessonTrainer(
         learning=config,
         words=ValueWords.read(config.model),
-        model=model_folder.load_model(config.model),
+        model=model,
+        peft_config=adapter.of_rank(config.lora, model) if config.lora else None,
         args=args,
         train_dataset=rows,
         processing_class=model_folder.load_tokenizer(config.model),

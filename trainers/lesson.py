@@ -5,7 +5,7 @@ sequence, the tokens after its prompt are learnt, and V at the ends of steps: V 
 *predicts* its last token (design D2).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,14 +131,16 @@ class Collator:
 
 
 class Together(Sampler[int]):
-    """Rows of one question stand together, so that a batch holds what shares a beginning; the questions are shuffled
-    anew in every epoch, and the same in every process."""
+    """Rows of one question stand together, in the order in which one walks its tree, so that a batch holds what shares
+    a beginning; the questions are shuffled anew in every epoch, and the same in every process."""
 
-    def __init__(self, questions: Sequence[str], seed: int) -> None:
-        self.groups: dict[str, list[int]] = {}
-        for row, question in enumerate(questions):
-            self.groups.setdefault(question, []).append(row)
-        self.count, self.seed, self.epoch = len(questions), seed, 0
+    def __init__(self, rows: Iterable[Row], seed: int) -> None:
+        groups: dict[str, list[tuple[bytes, int]]] = {}
+        for number, row in enumerate(rows):
+            first = np.asarray(paths(row)[0].ids, dtype=">u4").tobytes()
+            groups.setdefault(row["question_id"], []).append((first, number))
+        self.groups = [[number for _, number in sorted(group)] for group in groups.values()]
+        self.count, self.seed, self.epoch = sum(map(len, self.groups)), seed, 0
 
     def set_epoch(self, epoch: int) -> None:
         self.epoch = epoch
@@ -148,6 +150,5 @@ class Together(Sampler[int]):
 
     def __iter__(self) -> Iterator[int]:
         generator = torch.Generator().manual_seed(self.seed + self.epoch)
-        groups = list(self.groups.values())
-        for place in torch.randperm(len(groups), generator=generator).tolist():
-            yield from groups[place]
+        for place in torch.randperm(len(self.groups), generator=generator).tolist():
+            yield from self.groups[place]

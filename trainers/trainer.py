@@ -6,6 +6,7 @@ Every mean is taken over the whole update (of tokens, of values, of pairs): how 
 changes nothing. TRL's fused head makes log-probs of the learnt tokens alone, and never all logits of a row.
 """
 
+import copy
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import pyarrow.parquet as pq
 import torch
 from accelerate.utils import gather_object
 from datasets import Dataset
+from transformers import PreTrainedModel
 from trl import SFTTrainer
 
 from infra.contract.model_folder import ValueWords
@@ -24,12 +26,21 @@ from trainers import terms
 from trainers.forest import mask
 from trainers.lesson import Collator, Together, paths
 from trainers.scheduled import ScheduledTrainer
-from trainers.value_rows import hasten, read_values
+from trainers.value_rows import hasten, read_values, spare_others
+from trainers.vocabulary import divergence
 
 Batch = dict[str, torch.Tensor]
 
 TOLERANCE = 1e-3
 """Of a log-prob or a value in float32: what the order of sums may change. A wrong mask or position changes more."""
+
+
+def _layout(batch: Batch) -> Batch:
+    """What a model is told of a batch: its tokens, and what each of them sees."""
+    if "ends" not in batch:
+        return {"input_ids": batch["input_ids"], "attention_mask": batch["filled"].long()}
+    shared = {name: batch[name] for name in ("input_ids", "position_ids")}
+    return shared | {"attention_mask": mask(batch["ends"])}
 
 
 class LessonTrainer(ScheduledTrainer, SFTTrainer):
@@ -42,15 +53,24 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         self.learning, self.terms = learning, learning.loss
         self.words = words.good, words.bad
         self._asked: Batch | None = None
+        self.start: Any = None
+        if learning.loss.kl and learning.exact_kl and not learning.lora:
+            self.start = copy.deepcopy(kwargs["model"]).eval().requires_grad_(False)
         # Attention costs by a row's length, all else by the width: up to twice the width, longer rows cost no more.
         row_length = min(learning.max_length, 2 * kwargs["model"].config.get_text_config().hidden_size)
         super().__init__(data_collator=Collator(words.eos, learning.max_length, row_length, learning.loss), **kwargs)
         self.model_accepts_loss_kwargs = True  # the loss is divided here, by what the update holds
         self.seen = Counter[str]()
-        self.model.base_model.register_forward_hook(self._gather)
+        self.causal.base_model.register_forward_hook(self._gather)
+
+    @property
+    def causal(self) -> PreTrainedModel:
+        """The language model, inside of its adapter where it has one."""
+        whole: PreTrainedModel = self.model.get_base_model() if self.learning.lora else self.model
+        return whole
 
     def _get_train_sampler(self, *_: Any) -> Together:
-        self.order = Together(self.train_dataset["question_id"], self.learning.seed)
+        self.order = Together(self.train_dataset, self.learning.seed)
         return self.order
 
     def _run_epoch(self, *, epoch: int, **given: Any) -> Any:
@@ -62,24 +82,40 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         is_new = self.optimizer is None
         optimizer = super().create_optimizer(model)
         if is_new and self.terms.needs_values:
-            hasten(optimizer, self.model.get_output_embeddings(), self.words, self.learning.value_rate)
+            hasten(optimizer, self.causal.get_output_embeddings(), self.words, self.learning.value_rate)
         return optimizer
+
+    def training_step(self, *args: Any, **given: Any) -> torch.Tensor:
+        loss = super().training_step(*args, **given)
+        if self.learning.lora:
+            spare_others(self.causal.get_output_embeddings(), self.words)
+        return loss
 
     def scores(self, model: torch.nn.Module, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """One forward pass: log-probs [T] of the learnt tokens of all sequences, and values [M]."""
         self._asked = batch
-        seen = {"input_ids": batch["input_ids"]}
-        if "ends" in batch:
-            seen |= {"position_ids": batch["position_ids"], "attention_mask": mask(batch["ends"])}
-        else:
-            seen["attention_mask"] = batch["filled"].long()
         if not len(batch["predicted"]):
-            model(**seen, use_cache=False, logits_to_keep=1)
+            model(**_layout(batch), use_cache=False, logits_to_keep=1)
             return torch.zeros(0, device=self._values.device), self._values
-        output = model(**seen, shift_labels=batch["predicted"][None], fused_lm_head=True)
+        output = model(**_layout(batch), shift_labels=batch["predicted"][None], fused_lm_head=True)
         return output.log_probs[0][batch["token"]], self._values
 
+    @torch.no_grad()
+    def hidden_before(self, model: Any, batch: Batch) -> torch.Tensor:
+        """Where learnt tokens are predicted, the last hidden states [U, width] of the model that training starts from:
+        a copy of it, or this one without its adapter."""
+        if self.start is not None:
+            start = self.start.to(self.accelerator.device)
+            output = start.base_model(**_layout(batch), use_cache=False)
+            return output.last_hidden_state.flatten(0, 1)[batch["predicting"]]
+        with model.disable_adapter():
+            self._asked = batch
+            model(**_layout(batch), use_cache=False, logits_to_keep=1)
+        return self._hidden
+
     def compute_loss(self, model: torch.nn.Module, inputs: Batch, *_: Any, **__: Any) -> torch.Tensor:
+        if self.terms.kl and self.learning.exact_kl:
+            inputs["before"] = self.hidden_before(model, inputs)
         tokens, values = self.scores(model, inputs)
         count, of = self.update_holds, self.terms
         logprobs = terms.per_sequence(tokens, inputs["sequence"], len(inputs["weight"]))
@@ -87,7 +123,9 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         if of.nll:
             parts["nll"] = terms.nll(logprobs, inputs["weight"]) / count["tokens"]
         if of.kl:
-            parts["kl"] = terms.kl(tokens, inputs["reference"]) / count["tokens"]
+            exact = "before" in inputs
+            kl = self._divergence[inputs["token"]].sum() if exact else terms.kl(tokens, inputs["reference"])
+            parts["kl"] = kl / count["tokens"]
         if of.value:
             parts["value"] = terms.value(values, inputs["value_targets"]) / count["values"]
         if of.rank:
@@ -115,7 +153,7 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
     def prove_sharing(self) -> bool:
         """Whether this model computes the same for sequences that share a beginning as for each alone, on the longest
         rows. One that does not (its attention takes no mask, or no positions) is trained with a row for each."""
-        groups = Together(self.train_dataset["question_id"], 0).groups.values()
+        groups = Together(self.train_dataset, self.learning.seed).groups
         lengths = [sum(len(path.ids) for path in paths(row)) for row in self.train_dataset]
         model = self.model.to(self.accelerator.device).eval()
         for group in sorted(groups, key=lambda group: -max(lengths[row] for row in group)):
@@ -146,15 +184,14 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
 
     def refer(self, artifact: Path) -> None:
         """Adds log pi_ref of every learnt token to the rows: the model before its first update. `artifact`: where they
-        are kept, for whoever asks, and for a training that goes on."""
+        are kept by the row of the lesson, for whoever asks, and for a training that goes on."""
         if not artifact.is_file():
             whole = gather_object(self._references(self.model.to(self.accelerator.device).eval()))
             self.model.train()
             if self.is_world_process_zero():
-                numbers, references = zip(*sorted(whole), strict=True)
-                by_sequence = pa.array(references, type=pa.list_(pa.list_(pa.float32())))
+                by_sequence = pa.array([found for _, found in sorted(whole)], type=pa.list_(pa.list_(pa.float32())))
                 part = artifact.with_suffix(".part")
-                pq.write_table(pa.table({"row": pa.array(numbers), "reference": by_sequence}), part)
+                pq.write_table(pa.table({"row": list(self.train_dataset["row"]), "reference": by_sequence}), part)
                 part.replace(artifact)
         self.accelerator.wait_for_everyone()
         reference = pq.read_table(artifact)["reference"].to_pylist()
@@ -163,7 +200,7 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
     @torch.no_grad()
     def _references(self, model: torch.nn.Module) -> list[tuple[int, list[list[float]]]]:
         """Of this process's share of the rows: the row, and for each of its sequences log pi of the learnt tokens."""
-        order = list(Together(self.train_dataset["question_id"], self.learning.seed))
+        order = list(Together(self.train_dataset, self.learning.seed))
         share, at = len(order) / self.accelerator.num_processes, self.accelerator.process_index
         mine = order[round(at * share) : round((at + 1) * share)]
         found = []
@@ -188,13 +225,22 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         super().log(logs)
 
     def _gather(self, backbone: torch.nn.Module, inputs: Any, output: Any) -> Any:
-        """Only the hidden states that predict a learnt token go on to the head; V needs two of its rows."""
+        """Only the hidden states that predict a learnt token go on to the head; V needs two of its rows.
+
+        What else is made with the head is made here: of shards, its weights are whole in the model's forward pass.
+        """
         if self._asked is None:
             return output
-        hidden = output.last_hidden_state.flatten(0, 1)
+        hidden, head = output.last_hidden_state.flatten(0, 1), self.causal.get_output_embeddings()
         asked, self._asked = self._asked, None
-        self._values = read_values(self.model.get_output_embeddings(), hidden[asked["value_places"]], *self.words)
-        output.last_hidden_state = hidden[asked["predicting"]][None]
+        self._values = read_values(head, hidden[asked["value_places"]], *self.words)
+        self._hidden = hidden[asked["predicting"]]
+        if "before" in asked:
+            old = head.original_module if self.start is None else self.start.get_output_embeddings()
+            self._divergence = divergence(
+                self._hidden, (head.weight, head.bias), asked["before"], (old.weight, old.bias)
+            )
+        output.last_hidden_state = self._hidden[None]
         return output
 
     def _get_num_items_in_batch(self, batch_samples: list[Batch], device: torch.device) -> torch.Tensor:

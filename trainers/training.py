@@ -16,11 +16,11 @@ import torch
 from datasets import Dataset
 from pyarrow.parquet import read_schema
 from safetensors import safe_open
-from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers import PrinterCallback, TrainingArguments
 
 from infra.contract import disk
 from infra.contract.model_folder import ValueWords
-from trainers import model_folder
+from trainers import adapter, model_folder
 from trainers.config import ConfigError
 from trainers.device import device
 from trainers.progress import Progress, last_checkpoint
@@ -47,7 +47,8 @@ def rows(
     columns: Sequence[str],
     wanted: Callable[[dict[str, Any]], bool] = lambda row: True,
 ) -> Dataset:
-    """The wanted rows of the lesson, memory-mapped, whose prompt leaves room for at least one token."""
+    """The wanted rows of the lesson, memory-mapped, whose prompt leaves room for at least one token. `row`: their place
+    in its file, from 0."""
     path = config.lesson
     if lacking := set(columns) - set(read_schema(path).names):
         raise ConfigError(
@@ -56,6 +57,7 @@ def rows(
         )
     with args.main_process_first():
         table = Dataset.from_parquet(str(path), columns=list(columns), cache_dir=f"{args.output_dir}/rows")
+        table = table.add_column("row", range(len(table)))
         kept = table.filter(lambda row: len(row["prompt_ids"]) < config.max_length and wanted(row))
     if not len(kept):
         raise ConfigError(
@@ -135,11 +137,13 @@ def weights_digest(folder: Path) -> str:
     return hashlib.sha256(b"".join(tensors[name] for name in sorted(tensors))).hexdigest()
 
 
-def save_trained(trainer: Trainer, config: "Learn", words: ValueWords) -> None:
+def save_trained(trainer: "LessonTrainer", config: "Learn", words: ValueWords) -> None:
     """Every process takes part: a sharded model runs the probe and gathers its weights together."""
     accelerator = trainer.accelerator
     dtype = torch.bfloat16 if accelerator.device.type == "cuda" else torch.float32
     model = trainer.model_wrapped.eval()
+    if config.lora:
+        model.merge_adapter()
     with accelerator.autocast():
         probe = model_folder.make_probe(
             lambda ids: model(input_ids=ids).logits,
@@ -149,10 +153,12 @@ def save_trained(trainer: Trainer, config: "Learn", words: ValueWords) -> None:
             accelerator.device,
         )
     weights = accelerator.get_state_dict(model)
+    if config.lora:
+        weights = adapter.merged(weights)
     if trainer.is_world_process_zero():
         model_folder.save(
             config.output / "model",
-            accelerator.unwrap_model(model),
+            trainer.causal,
             weights,
             dtype,
             words,

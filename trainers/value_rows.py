@@ -1,6 +1,6 @@
-"""The two rows of the output head that hold the value (design D2): V read off them, and their own learning rate."""
+"""The two rows of the output head that hold the value (design D2): V read off them, and how they alone are trained."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -29,22 +29,36 @@ def hasten(optimizer: Optimizer, head: torch.nn.Linear, rows: Sequence[int], rat
     before: list[torch.Tensor] = []
 
     def remember(*_: Any) -> None:
-        before[:] = [shard[mine].clone() for shard, mine in _held(head, rows)]
+        before[:] = [shard[mine].clone() for shard, mine in _held(_trained(head), rows)]
 
     @torch.no_grad()
     def stretch(*_: Any) -> None:
-        for (shard, mine), start in zip(_held(head, rows), before, strict=True):
+        for (shard, mine), start in zip(_held(_trained(head), rows), before, strict=True):
             shard[mine] = start + rate * (shard[mine] - start)
 
     optimizer.register_step_pre_hook(remember)
     optimizer.register_step_post_hook(stretch)
 
 
-def _held(head: torch.nn.Linear, rows: Sequence[int]) -> list[tuple[torch.Tensor, list[int]]]:
-    """Weight and bias of the head, as far as this process holds them, and the places of the rows in them."""
+def spare_others(head: torch.nn.Module, rows: Sequence[int]) -> None:
+    """No other row of the head has a gradient. Adam without weight decay then leaves it what it was, to the bit."""
+    gradients = [parameter.grad for parameter in _trained(head) if parameter.grad is not None]
+    for shard, mine in _held(gradients, rows):
+        kept = shard[mine].clone()
+        shard.zero_()
+        shard[mine] = kept
+
+
+def _trained(head: torch.nn.Module) -> list[torch.nn.Parameter]:
+    """Weight and bias; where PEFT keeps a copy to train, its own."""
+    return [parameter for parameter in head.parameters() if parameter.requires_grad]
+
+
+def _held(tensors: Iterable[torch.Tensor], rows: Sequence[int]) -> list[tuple[torch.Tensor, list[int]]]:
+    """Of tensors of a row for each word what this process holds, and the places of the rows in it."""
     held = []
-    for parameter in head.parameters():
-        shard, first = parameter.detach(), 0
+    for tensor in tensors:
+        shard, first = tensor.detach(), 0
         if isinstance(shard, DTensor):
             from torch.distributed.tensor._utils import compute_local_shape_and_global_offset
 

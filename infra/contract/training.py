@@ -2,7 +2,7 @@
 
     nll       - log pi(completion), rows by their weight, which may be negative        imitations
     value     (V - target)^2                                                           either
-    kl        KL(pi || pi_ref) on the lesson's tokens                                  either
+    kl        KL(pi || pi_ref) on the lesson's tokens, or over the vocabulary          either
     prefer    - log sigmoid(margin - alpha * (V_w - V_l)),  or (margin - alpha * (V_w - V_l))^2       preferences
     rank      max(0, gamma - (V(w) - V(l)))                                            preferences
 
@@ -93,5 +93,17 @@ class Training(BaseModel):
     squared: bool = Field(
         False, title="Squared", description="prefer: (margin - alpha * gap)^2 in the place of - log sigmoid of it."
     )
+    exact_kl: bool = Field(
+        False,
+        title="Exact KL",
+        description="kl: over the whole vocabulary at every learnt token, in the place of that token alone. A forward "
+        "pass more for each, and without lora a second model in memory.",
+    )
     gamma: float = Field(0.5, gt=0, title="gamma", description="rank: by how much V of the chosen step is to be above.")
-    seed: int = Field(42, title="Seed", description="Order of the rows.")
+    lora: Annotated[int, Field(ge=0)] = Field(
+        0,
+        title="LoRA",
+        description="Rank of an adapter on every linear layer of the body (alpha: twice the rank), which trains in the "
+        "place of the weights, beside the value words' rows of the head. It is merged into the model. 0: none.",
+    )
+    seed: int = Field(42, title="Seed", description="Order of the rows, and where an adapter starts.")

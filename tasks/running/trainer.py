@@ -20,6 +20,8 @@ from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from infra.engine import engines_stopped
 from infra.environment import ROOT, cores, cores_for, device, environment, gpus
 from infra.store import Ref, Store
@@ -143,7 +145,7 @@ def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any
         workplace.add(f"model/{path.name}", path)
     for path in (output / "progress.jsonl", output / "summary.json", output / "references.parquet"):
         if path.exists():
-            workplace.add(path.name, path)
+            workplace.add(path.name, path, rows=pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None)
     workplace.facts |= json.loads((output / "summary.json").read_text())
 
 

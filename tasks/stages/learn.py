@@ -10,7 +10,7 @@ from tasks.running.trainer import launch
 from tasks.running.workplace import Workplace
 
 
-@stage("learn", version=2, layout=("name",), task_run_name="learn-{name}")
+@stage("learn", version=3, layout=("name",), task_run_name="learn-{name}")
 def learn(workplace: Workplace, start: Ref, lesson: Ref, name: str, training: Training) -> int:
     """Trains the model `start`, which is also the reference of a preference, on the lesson's table.
 

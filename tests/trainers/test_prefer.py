@@ -179,6 +179,16 @@ def test_the_reference_is_the_model_it_starts_from_kept_beside_the_rows(config: 
             torch.testing.assert_close(torch.tensor(found), expected, atol=1e-5, rtol=1e-5)
 
 
+def test_a_reference_is_kept_by_the_row_of_the_lesson_also_where_rows_are_left_out(
+    config: Learn, tmp_path: Path
+) -> None:
+    rows = pl.read_parquet(config.lesson)
+    long = rows.head(1).with_columns(prompt_ids=pl.Series([[5] * 64], dtype=pl.List(pl.Int32)))
+    pl.concat([long, rows.head(2), long, rows.tail(1)]).write_parquet(tmp_path / "rows.parquet")
+    trainer(changed(config, lesson=tmp_path / "rows.parquet"))
+    assert pl.read_parquet(config.output / "references.parquet")["row"].to_list() == [1, 2, 4]
+
+
 def test_training_widens_the_margin_and_changes_every_parameter(config: Learn, tmp_path: Path) -> None:
     """In three and a half passes over the pairs; of the text format it teaches nothing."""
     foreign = shutil.copytree(config.model, tmp_path / "foreign")
