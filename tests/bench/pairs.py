@@ -22,15 +22,15 @@ import polars as pl
 from tokenizers import Tokenizer
 
 from infra.engine.usage import Usage
-from tasks.language.format import PLAN_CLOSE, SOLUTION_CLOSE, SOLUTION_OPEN, STEP_CLOSE, offered_step, question_prompt
+from tasks.language.format import PLAN_CLOSE, PLANS, SOLUTION_CLOSE, SOLUTION_OPEN, STEP_CLOSE
 from tasks.lessons.searched import by_question
-from tasks.lessons.siblings import siblings
+from tasks.lessons.siblings import Siblings, siblings
 from tasks.micro.world import generate
 from tasks.records import frame
 from tasks.search.grow import Grown, Task, grow
 from tasks.search.method import Draw
 from tasks.search.policy import Expansion, Sample
-from tasks.settings import Search, Siblings
+from tasks.settings import Search
 
 CPL = Path(sys.executable).parent / "cpl"
 SETTINGS = Search(simulations=200)
@@ -66,7 +66,7 @@ class Writer:
         rng = random.Random(zlib.crc32(repr((self._seed, list(state_ids))).encode()))
         bodies = rng.sample(self._moves, draw.n)
         texts = [
-            self._solution(rng) if depth and rng.random() < SOLVED else offered_step(depth, body) + STEP_CLOSE
+            self._solution(rng) if depth and rng.random() < SOLVED else PLANS.offered_step(depth, body) + STEP_CLOSE
             for body in bodies
         ]
         return Expansion([self._sampled(rng, text) for text in texts], Usage(requests=1))
@@ -90,7 +90,7 @@ def of_paper(tokenizer: Tokenizer, count: int, seed: int) -> list[Row]:
 
     def searched(number: int) -> Grown:
         question = policy.questions[number]
-        task = Task(str(number), question, policy.encode(question_prompt(question)), _is_even, SETTINGS.simulations)
+        task = Task(str(number), question, policy.encode(PLANS.prompt(question)), _is_even, SETTINGS.simulations)
         return asyncio.run(grow(task, policy, SETTINGS))
 
     rows: list[Row] = []
