@@ -43,6 +43,15 @@ class Learn(Training, Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _adapts_on_one_device(self) -> Self:
+        if self.lora and processes() > 1:
+            raise ValueError(
+                f"lora trains on one device, not on {processes()}: PEFT's copy of the head is sharded apart from the "
+                "pass that reads it; start one process, or set lora to 0"
+            )
+        return self
+
     @property
     def rows_at_once(self) -> int:
         """Rows of one forward pass: of a device's share of the batch the largest divisor up to micro_batch_size."""

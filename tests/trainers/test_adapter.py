@@ -142,6 +142,13 @@ def test_a_killed_training_ends_like_one_that_was_not(config: Learn, tmp_path: P
     assert_ended_alike(whole.output, parted.output)
 
 
+def test_several_processes_with_an_adapter_are_refused(config: Learn, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="lora trains on one device, not on 2"):
+        changed(config)
+    assert changed(config, lora=0).lora == 0
+
+
 def test_an_adapter_starts_by_the_seed_alone(config: Learn, tmp_path: Path) -> None:
     """Else a training that was killed before its first checkpoint would begin as another."""
     torch.manual_seed(1)

@@ -37,14 +37,19 @@ def on_two(precision: str, config: Learn) -> str:
 def test_two_devices_train_as_one_also_the_values_rows(
     settings: dict[str, Any], imitations: Path, tmp_path: Path
 ) -> None:
-    """The rows of the value words lie on one device only, and have their own learning rate there."""
+    """The rows of the value words lie on one device only, and have their own learning rate there. The KL over the whole
+    vocabulary is taken with a head that is whole only while the model computes."""
     small = settings | {"learning_rate": 1e-3, "batch_size": 16, "micro_batch_size": 4}  # an update: all 24 rows
-    alone = Learn(**small, lesson=imitations, epochs=6.0, loss=Loss(nll=1.0, value=0.5), value_rate=7.0)
+    alone = Learn(
+        **small, lesson=imitations, epochs=6.0, loss=Loss(nll=1.0, value=0.5, kl=0.5), exact_kl=True, value_rate=7.0
+    )
     both = changed(alone, output=tmp_path / "both")
     train(alone)
     on_two("no", both)
     one, two = (lines(config.output / "progress.jsonl") for config in (alone, both))
     assert len(one) == len(two) == 6
+    assert two[-1]["kl_loss"] == pytest.approx(one[-1]["kl_loss"], rel=2e-2)
+    assert one[-1]["kl_loss"] > 1e-4
     for name in ("loss", "value_loss", "value_deviation", "grad_norm"):
         told, expected = [line[name] for line in two], [line[name] for line in one]
         assert told[0] == pytest.approx(expected[0], rel=1e-4), name
