@@ -3,12 +3,11 @@
 from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Any
 
 import polars as pl
 from prefect import flow
 from prefect.logging import get_run_logger
-from pydantic import Field
 
 from flows.parameters import Choice, chosen
 from flows.round import cpl
@@ -28,21 +27,19 @@ TUNING = 999
 
 
 @flow(name="cpl-study", persist_result=False)
-def cpl_study(
-    study: Annotated[str, Field(json_schema_extra={"enum": NAMES})] = NAMES[0],
-) -> Ref:
+def cpl_study(study: str = NAMES[0]) -> Ref:
     """Tunes every arm by as many tries on the validation split, then makes all rounds and compares their models.
 
     Rounds that are published already are found, so a study that was killed goes on where it stopped. A round that fails
     is told in the report, and the others go on.
 
     Args:
-        study: A file of flows/studies/: base model, seeds, budget of tokens, methods, and what papers say of them.
+        study: A file of flows/studies/ by its name, or the path of one: base model, seeds, budget of tokens, methods, and
+            what papers say of them. Its rounds are campaigns study-NAME-METHOD-SEED.
     """
     tell_errors_in_a_sentence()
-    if study not in NAMES:
-        raise LookupError(f"there is no study {study!r} in flows/studies/; there are {', '.join(NAMES)}")
-    plan = Study.read(STUDIES / f"{study}.toml")
+    path = file_of(study)
+    study, plan = path.stem, Study.read(path)
     log = get_run_logger()
     for name in plan.methods:
         of_seed(plan, name, TUNING).read()  # what cannot be is told before anything is spent
@@ -62,6 +59,20 @@ def cpl_study(
     log.info("%s", report)
     show_page(key="result", text=report, description=f"Study {study}")
     return found
+
+
+def file_of(study: str) -> Path:
+    """The file of a study.
+
+    Raises:
+        LookupError: with those that there are.
+    """
+    path = Path(study) if study.endswith(".toml") else STUDIES / f"{study}.toml"
+    if not path.is_file():
+        raise LookupError(
+            f"there is no study {study!r}; there are {', '.join(NAMES)}, or give the path of a .toml file"
+        )
+    return path
 
 
 def tuned(study: str, plan: Study, name: str) -> tuple[Changes, dict[str, list[float]]]:

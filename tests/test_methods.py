@@ -1,19 +1,44 @@
-"""Every method by its name: a whole round of each small form, tiny, on the real stack."""
+"""Every method by its name: a whole round of each small form, tiny, on the real stack, as one study."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
+import duckdb
 import pytest
 
 from flows.parameters import NAMES, RECIPES
+from infra.desk.published import published, warehouse_of
 from tasks.recipe import Recipe
 from tests.rounds import Shell, running_shell
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
 
-METHODS = [name for name in NAMES if name.endswith("-micro")]
+METHODS = {name: Recipe.read(RECIPES / f"{name}.toml") for name in NAMES if name.endswith("-micro")}
 QUESTIONS, ASKED = 24, 4
-TINY = {"simulations": 6, "trials": 2}
+SMALL = {"simulations": 6, "trials": 2, "root_children": 6, "trees": 2}
+
+
+def tiny(recipe: Recipe) -> dict[str, Any]:
+    """The method as it is, of little: few questions, searches and test questions, each lesson learnt once."""
+    searches = {
+        f"evidence.{name}.{field}": min(value, getattr(how, field))
+        for name, how in recipe.evidence.items()
+        for field, value in SMALL.items()
+    }
+    arms = {f"arms.{name}.epochs": 1 for name, arm in recipe.arms.items() if arm.like is None}
+    asked = {"evaluation.benchmarks": ["micro/test"], "evaluation.count": ASKED}
+    return {"questions.count": min(QUESTIONS, recipe.questions.count), **searches, **arms, **asked}
+
+
+def study_of_all() -> str:
+    lines = ['model = "micro"', "tokens = 1000000", "seeds = [1]", 'validation = "micro/validation"']
+    for name, recipe in METHODS.items():
+        lines += [f"[methods.{name}]", f'recipe = "{name}"', f"[methods.{name}.changes]"]
+        lines += [f"{json.dumps(field)} = {json.dumps(value)}" for field, value in tiny(recipe).items()]
+    arm = next(iter(METHODS["rft-micro"].arms))
+    lines += ["[[claims]]", 'says = "it learns"', f'better = "rft-micro.{arm}"', 'worse = "rft-micro.base"']
+    return "\n".join(lines)
 
 
 @pytest.fixture(scope="module")
@@ -22,32 +47,38 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         yield shell
 
 
-def tiny(recipe: Recipe) -> dict[str, Any]:
-    """The method as it is, of little: few questions, searches and test questions, each lesson learnt once."""
-    searches = {
-        f"evidence.{name}.{field}": min(value, getattr(how, field))
-        for name, how in recipe.evidence.items()
-        for field, value in TINY.items()
-    }
-    arms = {f"arms.{name}.epochs": 1 for name, arm in recipe.arms.items() if arm.like is None}
-    asked = {"evaluation.benchmarks": ["micro/test"], "evaluation.count": ASKED}
-    return {"questions.count": min(QUESTIONS, recipe.questions.count), **searches, **arms, **asked}
+@pytest.fixture(scope="module")
+def report(shell: Shell, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("study") / "all.toml"
+    path.write_text(study_of_all())
+    return shell.run("cpl", "study", str(path))
+
+
+def test_a_study_makes_all_rounds_and_compares_their_models(report: str) -> None:
+    assert "Not made" not in report
+    for name, recipe in METHODS.items():
+        policies = [arm for arm, settings in recipe.arms.items() if settings.loss.makes_policy]
+        assert all(f"| {name}.{model} | 1 |" in report for model in ("base", *policies)), report
+    assert "| it learns | rft-micro.rft − rft-micro.base |" in report
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_searches_learns_and_is_scored(shell: Shell, name: str) -> None:
-    """The tables are checked when the warehouse is built. Every arm learnt something, or the round says why not."""
-    recipe = Recipe.read(RECIPES / f"{name}.toml")
-    shell.make(name, "--recipe", name, **tiny(recipe))
-    summary = shell.show(name)
-    assert summary["state"] == "completed"
-    searched = shell.sql("select evidence, sum(generated_tokens) as tokens from trees group by all", name)
-    assert {row["evidence"] for row in searched if row["tokens"]} == set(recipe.evidence)
-    models = {row["model"]: row for row in shell.sql("select * from models", name)}
-    assert models.keys() == {"base", *recipe.arms}, summary["notes"]
-    assert [row["model"] for row in models.values() if row["same_as"]] == []
-    policies = {arm for arm, settings in recipe.arms.items() if settings.loss.makes_policy}
-    assert {row["model"] for row in summary["evaluations"]} == {"base", *policies}
-    assert all(row["n"] == ASKED for row in summary["evaluations"])
-    next_models = {row["model"] for row in models.values() if row["is_next"]}
-    assert next_models == ({recipe.next.policy[0]} if recipe.next.policy else {"base"})
+def test_a_method_searches_learns_and_is_scored(shell: Shell, report: str, name: str) -> None:
+    """The tables are checked when the warehouse is built. Every arm learnt something that changed it."""
+    recipe, store = METHODS[name], shell.store()
+    found = published(store, f"study-all-{name}-1", 1)
+    with duckdb.connect(str(warehouse_of(store, found)), read_only=True) as warehouse:
+
+        def column(query: str) -> set[Any]:
+            return {value for (value,) in warehouse.execute(query).fetchall()}
+
+        tokens = "select evidence from trees group by evidence having sum(generated_tokens) > 0"
+        assert column(tokens) == set(recipe.evidence)
+        lessons = column("select lesson from imitations") | column("select lesson from preferences")
+        assert lessons == set(recipe.lessons)
+        assert column("select model from models where same_as is null") == {"base", *recipe.arms}
+        policies = {arm for arm, settings in recipe.arms.items() if settings.loss.makes_policy}
+        assert column("select model from evaluations where kind = 'all'") == {"base", *policies}
+        assert column("select n from evaluations where kind = 'all'") == {ASKED}
+        next_policy = recipe.next.policy[0] if recipe.next.policy else "base"
+        assert column("select model from models where is_next") == {next_policy}

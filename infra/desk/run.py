@@ -46,7 +46,7 @@ def round_(
     show()
 
 
-def study(name: Annotated[str, typer.Argument(help="A file of flows/studies/.")] = "micro") -> None:
+def study(name: Annotated[str, typer.Argument(help="A file of flows/studies/, or the path of one.")] = "micro") -> None:
     """Run a study on the local stack, follow it to its end, and print its report.
 
     It compares methods over seeds from one base model. Rounds that are made are found again: a study that was ended
