@@ -34,8 +34,8 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
     is told in the report, and the others go on.
 
     Args:
-        study: A file of flows/studies/ by its name, or the path of one: base model, seeds, budget of tokens, methods, and
-            what papers say of them. Its rounds are campaigns study-NAME-METHOD-SEED.
+        study: A file of flows/studies/ by its name, or the path of one: base model, seeds, budget of tokens, methods,
+            and what papers say of them. Its rounds are campaigns study-NAME-METHOD-SEED.
     """
     tell_errors_in_a_sentence()
     path = file_of(study)
