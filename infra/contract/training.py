@@ -104,6 +104,6 @@ class Training(BaseModel):
         0,
         title="LoRA",
         description="Rank of an adapter on every linear layer of the body (alpha: twice the rank), which trains in the "
-        "place of the weights, beside the value words' rows of the head. Merged in the end. On one device. 0: none.",
+        "place of the weights, beside the value words' rows of the head. Merged into the model. One device. 0: none.",
     )
     seed: int = Field(42, title="Seed", description="Order of the rows, and where an adapter starts.")
