@@ -1,7 +1,10 @@
 """The S3 server that tests share, each with a prefix of its own; and the order in which tests run."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is there: of a tiny model a second thread is all overhead
 
 import pytest
 
