@@ -8,6 +8,7 @@ says holds in every round, but for what its own `from_round.N` says from round N
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,10 +37,10 @@ def read_files(path: Path) -> list[RecipeFile]:
     """
     files: list[RecipeFile] = []
     while True:
-        text = path.read_text()
         try:
+            text = path.read_text()
             fields = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as problem:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
             raise RecipeRefused(f"{path.name}: {problem}") from None
         later, extended = fields.pop("from_round", {}), fields.pop("extends", None)
         if files:
@@ -94,14 +95,18 @@ def _depth(said: Any, parts: Sequence[str]) -> int:
 
 
 def line_of(text: str, field: str) -> int | None:
-    """The line of a file on which a dotted field is given, or what it is a part of."""
-    table, found = "", None
+    """The line of a file on which a dotted field is given, or what it is a part of. Tables of one name ([[claims]])
+    have their number behind it, from 0 on."""
+    table, found, numbers = "", None, Counter[str]()
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[([\w.]+)\]", line):
-            table = header[1]
+        if header := re.match(r"\s*(\[\[?)([\w.\"-]+)\]", line):
+            table = header[2].replace('"', "")
+            if header[1] == "[[":
+                numbers[table] += 1
+                table += f".{numbers[table] - 1}"
             key = table
-        elif given := re.match(r"\s*([\w.]+)\s*=", line):
-            key = f"{table}.{given[1]}".strip(".")
+        elif given := re.match(r"\s*([\w.\"-]+)\s*=", line):
+            key = f"{table}.{given[1]}".replace('"', "").strip(".")
         else:
             continue
         if key == field:
