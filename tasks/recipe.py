@@ -6,7 +6,7 @@ loss suits its lesson.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -109,14 +109,17 @@ class Recipe(BaseModel):
             faults = [f"{place_of(files, field, at)}: {fault}" for field, fault in _told(problem)]
             raise RecipeRefused("\n".join(faults)) from None
         except ValueError as problem:
-            raise RecipeRefused(f"{path.name}: {problem}") from None
+            field, _, _ = str(problem).partition(": ")
+            raise RecipeRefused(f"{place_of(files, field, at)}: {problem}") from None
 
     @classmethod
     def _without(cls, whole: Mapping[str, Any]) -> "Recipe":
-        """The recipe less the parts that are left out."""
-        without = whole.get("without", ())
-        parts = {group: whole.get(group, {}) for group in ("evidence", "lessons", "arms")}
+        """The recipe less the parts that are left out. What is of a wrong type stays, and is told when it is read."""
+        groups = {group: whole.get(group) for group in ("evidence", "lessons", "arms")}
+        parts = {group: part for group, part in groups.items() if isinstance(part, Mapping)}
         names = [name for part in parts.values() for name in part]
+        without = whole.get("without")
+        without = without if isinstance(without, Sequence) and not isinstance(without, str) else ()
         for name in without:
             if name not in names:
                 raise ValueError(f"without: there is no part {name!r}{there(names)}")
