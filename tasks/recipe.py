@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from infra.contract.training import Training
 from tasks.lessons.rules import Rule
-from tasks.recipe_file import RecipeRefused, changed, in_round, merged, place_of, read_files, there
+from tasks.recipe_file import RecipeRefused, changed, in_round, merged, place_of, read_files, taken_for_numbers, there
 from tasks.settings import Evaluation, Questions, Search
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
@@ -124,7 +124,10 @@ class Recipe(BaseModel):
             if name not in names:
                 raise ValueError(f"without: there is no part {name!r}{there(names)}")
         left = {group: {n: one for n, one in part.items() if n not in without} for group, part in parts.items()}
-        return cls.model_validate({**whole, **left})
+        recipe = cls.model_validate({**whole, **left})
+        for field in taken_for_numbers({**whole, **left}, recipe.model_dump()):
+            raise ValueError(f"{field}: Input should be a number, not true or false")
+        return recipe
 
     def repeated(self, repeat: int) -> "Recipe":
         """The same with other samples, of all that samples: so many more repeats of each than the recipe says."""

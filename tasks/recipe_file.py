@@ -9,7 +9,7 @@ says holds in every round, but for what its own `from_round.N` says from round N
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,6 +149,15 @@ def changed(given: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any
         elif value != old:
             result[name] = value
     return result
+
+
+def taken_for_numbers(given: Any, read: Any, at: str = "") -> Iterator[str]:
+    """Dotted fields that are given as true or false and read as a number: pydantic takes true for 1."""
+    if isinstance(given, Mapping) and isinstance(read, Mapping):
+        for name, value in given.items():
+            yield from taken_for_numbers(value, read.get(name), f"{at}.{name}".lstrip("."))
+    elif isinstance(given, bool) and not isinstance(read, bool):
+        yield at
 
 
 def there(names: Iterable[str]) -> str:

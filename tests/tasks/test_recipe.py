@@ -374,6 +374,8 @@ def test_a_round_is_a_number_from_two_on(later: str, tmp_path: Path) -> None:
         ('without = ["stf"]', "without: there is no part 'stf' (there are trees, paths, sft)"),
         ("arms = 3", "arms: Input should be a valid dictionary"),
         ('evidence = ["trees"]', "evidence: Input should be a valid dictionary"),
+        ("arms.sft.lora = true", "arms.sft.lora: Input should be a number, not true or false"),
+        ("tokens = true", "tokens: Input should be a number, not true or false"),
         ("evidence.trees = 3", "evidence.trees: Input should be a valid dictionary"),
         ('[evidences.more]\nmethod = "puct"', "evidences: Extra inputs are not permitted"),
         ('[arms.s-f-t]\nstart = "sft"', "arms.s-f-t.[key]: String should match"),
@@ -386,7 +388,11 @@ def test_what_is_of_a_wrong_type_or_name_is_told_by_line(text: str, told: str, t
 
 
 def test_a_change_of_a_wrong_type_is_refused(tmp_path: Path) -> None:
-    for changes, told in (({"evidence": 3}, "evidence: Input should be"), ({"without": 3}, "without: Input should be")):
+    for changes, told in (
+        ({"tokens": True}, "tokens: Input should be"),
+        ({"evidence": 3}, "evidence: Input should be"),
+        ({"without": 3}, "without: Input should be"),
+    ):
         with pytest.raises(RecipeRefused, match=told):
             read(tmp_path, changes=changes)
 
