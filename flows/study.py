@@ -1,5 +1,7 @@
 """The flow `cpl-study`: methods x seeds from one base under one budget of tokens, compared (flows/studies/)."""
 
+import re
+from collections.abc import Iterator
 from functools import reduce
 from pathlib import Path
 from types import MappingProxyType
@@ -14,16 +16,15 @@ from flows.round import cpl
 from infra.environment import environment
 from infra.store import Ref, Store, rounds
 from tasks.recipe import Recipe
-from tasks.recipe_file import merged
+from tasks.recipe_file import RecipeRefused, merged, there
 from tasks.running.progress import show_page
 from tasks.running.sentence import tell_errors_in_a_sentence
 from tasks.stages.compare import compare
-from tasks.study import Changes, Study
+from tasks.stages.model import ModelNotFound, locate
+from tasks.study import TUNING, Changes, Study, StudyRefused
 
 STUDIES = Path(__file__).parent / "studies"
 NAMES = [path.stem for path in sorted(STUDIES.glob("*.toml"))]
-TUNING = 999
-"""The seed of the rounds that settings are chosen by: none of a study's."""
 
 
 @flow(name="cpl-study", persist_result=False)
@@ -40,9 +41,9 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
     tell_errors_in_a_sentence()
     path = file_of(study)
     study, plan = path.stem, Study.read(path)
+    if wrong := [*faults(plan)]:
+        raise StudyRefused.of(path, dict.fromkeys(wrong))
     log = get_run_logger()
-    for name in plan.methods:
-        of_seed(plan, name, TUNING).read()  # what cannot be is told before anything is spent
     best: dict[str, Changes] = {}
     tried: dict[str, dict[str, list[float]]] = {}
     for name in plan.methods:
@@ -54,6 +55,8 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
             made[place] = run_round(f"study-{study}-{name}-{seed}", int(number), plan, name, int(seed), best[name])
         except Exception as problem:
             log.error("%s was not made: %s", place, problem)
+    if not made:
+        raise StudyRefused(f"{path.name}: no round was made; the log says why of each")
     found = compare(study, plan, made, tried)
     report = Store.open(environment()).fetch(found, "report.markdown").read_text()
     log.info("%s", report)
@@ -65,33 +68,92 @@ def file_of(study: str) -> Path:
     """The file of a study.
 
     Raises:
-        LookupError: with those that there are.
+        StudyRefused: there is none, with those that there are; or its name is none of a campaign.
     """
     path = Path(study) if study.endswith(".toml") else STUDIES / f"{study}.toml"
     if not path.is_file():
-        raise LookupError(
+        raise StudyRefused(
             f"there is no study {study!r}; there are {', '.join(NAMES)}, or give the path of a .toml file"
         )
+    if not re.fullmatch("[a-z0-9-]+", path.stem):
+        raise StudyRefused(f"{path.name}: campaigns bear its name: use lower-case letters, digits and hyphens alone")
     return path
+
+
+def faults(plan: Study) -> Iterator[str]:
+    """What would be found out when hours are spent, behind the dotted name of its field: the recipes of all rounds and
+    trials are read, and the models that claims speak of are looked for in them."""
+    try:
+        locate(plan.model)
+    except ModelNotFound as problem:
+        yield f"model: {problem}"
+    recipes: dict[str, list[Recipe]] = {}
+    for name, method in plan.methods.items():
+        seed, numbers = plan.seeds_of(name)[0], range(1, method.rounds + 1)
+        try:
+            recipes[name] = [of_seed(plan, name, seed).read(number) for number in numbers]
+        except LookupError as problem:
+            yield f"methods.{name}.recipe: {problem}"
+        except RecipeRefused as problem:
+            yield f"methods.{name}.changes: {problem}"
+        else:
+            yield from (f"methods.{name}.{fault}" for fault in _faults_of(plan, name, seed, recipes[name][0]))
+    for at, model in plan.claimed():
+        if made := recipes.get(model.method):
+            scored = policies(made[(model.round or len(made)) - 1])
+            if model.arm not in scored:
+                yield f"{at}: {model.method} scores no model {model.arm!r}{there(scored)}"
+
+
+def _faults_of(plan: Study, name: str, seed: int, recipe: Recipe) -> Iterator[str]:
+    parts = [*recipe.evidence.values(), *recipe.lessons.values(), *recipe.arms.values()]
+    if {recipe.questions.seed, *(vars(part).get("seed", seed) for part in parts)} != {seed}:
+        yield "changes: a seed is given, and the seeds are the study's (seeds)"
+    if recipe.tokens != plan.tokens:
+        yield "changes: tokens are given, and the budget is the study's (tokens)"
+    method = plan.methods[name]
+    if method.tune and plan.validation in recipe.evaluation.benchmarks:
+        yield f"tune: {plan.validation} is the validation split, and models are compared on it: evaluation.benchmarks"
+    _, *trained = policies(recipe)
+    if absent := [arm for arm in method.arms if arm not in trained]:
+        yield f"tune: no arm {absent[0]!r} is scored{there(trained)}"
+        return
+    for _, settings, others in trials(plan, name):
+        try:
+            of_seed(plan, name, TUNING, {**settings, **others}).read()
+        except RecipeRefused as problem:
+            yield f"tune.{next(iter(settings))}: {problem}"
+
+
+def policies(recipe: Recipe) -> list[str]:
+    """The models that a round scores, if there is something to learn."""
+    return ["base", *(name for name, arm in recipe.arms.items() if arm.loss.makes_policy)]
+
+
+def trials(plan: Study, name: str) -> Iterator[tuple[str, Changes, Changes]]:
+    """Of a method: a name, the settings that are tried, and what else is other meanwhile. Arms that stand on as many
+    others are tried together, those that stand on more are left out."""
+    method, recipe = plan.methods[name], of_seed(plan, name, TUNING).read()
+    depths = {field: depth_of(recipe, arm) for field, arm in zip(method.tune, method.arms, strict=True)}
+    for depth in sorted({*depths.values()}):
+        fields = [field for field in depths if depths[field] == depth]
+        later = [arm for arm in recipe.arms if depth_of(recipe, arm) > depth]
+        others = {"without": [*recipe.without, *later], "evaluation.benchmarks": [plan.validation]}
+        for number in range(len(method.tune[fields[0]])):
+            yield f"{depth}-{number}", {field: method.tune[field][number] for field in fields}, others
 
 
 def tuned(study: str, plan: Study, name: str) -> tuple[Changes, dict[str, list[float]]]:
     """The best of what is tried of every tuned field, and the accuracies. Arms that start from others are tuned after
     these, from the best of them."""
-    method, recipe = plan.methods[name], of_seed(plan, name, TUNING).read()
+    tune = plan.methods[name].tune
     best: dict[str, Any] = {}
-    tried: dict[str, list[float]] = {field: [] for field in method.tune}
-    arm_of = dict(zip(method.tune, method.arms, strict=True))
-    for depth in sorted({depth_of(recipe, arm) for arm in method.arms}):
-        fields = [field for field, arm in arm_of.items() if depth_of(recipe, arm) == depth]
-        later = [arm for arm in recipe.arms if depth_of(recipe, arm) > depth]
-        for trial in range(len(method.tune[fields[0]])):
-            changes = best | {field: method.tune[field][trial] for field in fields}
-            changes |= {"without": later, "evaluation.benchmarks": [plan.validation]}
-            round = run_round(f"study-{study}-{name}-tune-{depth}-{trial}", 1, plan, name, TUNING, changes)
-            for field in fields:
-                tried[field].append(accuracy(round, arm_of[field]))
-        best |= {field: method.tune[field][tried[field].index(max(tried[field]))] for field in fields}
+    tried: dict[str, list[float]] = {field: [] for field in tune}
+    for place, settings, others in trials(plan, name):
+        round = run_round(f"study-{study}-{name}-tune-{place}", 1, plan, name, TUNING, {**best, **settings, **others})
+        for field in settings:
+            tried[field].append(accuracy(round, field.split(".")[1]))
+            best[field] = tune[field][tried[field].index(max(tried[field]))]
     return best, tried
 
 

@@ -6,7 +6,7 @@ loss suits its lesson.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from infra.contract.training import Training
 from tasks.lessons.rules import Rule
-from tasks.recipe_file import RecipeRefused, changed, in_round, merged, place_of, read_files, there
+from tasks.recipe_file import RecipeRefused, changed, in_round, merged, place_of, read_files, taken_for_numbers, there
 from tasks.settings import Evaluation, Questions, Search
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
@@ -109,19 +109,25 @@ class Recipe(BaseModel):
             faults = [f"{place_of(files, field, at)}: {fault}" for field, fault in _told(problem)]
             raise RecipeRefused("\n".join(faults)) from None
         except ValueError as problem:
-            raise RecipeRefused(f"{path.name}: {problem}") from None
+            field, _, _ = str(problem).partition(": ")
+            raise RecipeRefused(f"{place_of(files, field, at)}: {problem}") from None
 
     @classmethod
     def _without(cls, whole: Mapping[str, Any]) -> "Recipe":
-        """The recipe less the parts that are left out."""
-        without = whole.get("without", ())
-        parts = {group: whole.get(group, {}) for group in ("evidence", "lessons", "arms")}
+        """The recipe less the parts that are left out. What is of a wrong type stays, and is told when it is read."""
+        groups = {group: whole.get(group) for group in ("evidence", "lessons", "arms")}
+        parts = {group: part for group, part in groups.items() if isinstance(part, Mapping)}
         names = [name for part in parts.values() for name in part]
+        without = whole.get("without")
+        without = without if isinstance(without, Sequence) and not isinstance(without, str) else ()
         for name in without:
             if name not in names:
                 raise ValueError(f"without: there is no part {name!r}{there(names)}")
         left = {group: {n: one for n, one in part.items() if n not in without} for group, part in parts.items()}
-        return cls.model_validate({**whole, **left})
+        recipe = cls.model_validate({**whole, **left})
+        for field in taken_for_numbers({**whole, **left}, recipe.model_dump()):
+            raise ValueError(f"{field}: Input should be a number, not true or false")
+        return recipe
 
     def repeated(self, repeat: int) -> "Recipe":
         """The same with other samples, of all that samples: so many more repeats of each than the recipe says."""

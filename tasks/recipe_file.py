@@ -8,7 +8,8 @@ says holds in every round, but for what its own `from_round.N` says from round N
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,16 +37,21 @@ def read_files(path: Path) -> list[RecipeFile]:
     """
     files: list[RecipeFile] = []
     while True:
-        text = path.read_text()
         try:
+            text = path.read_text()
             fields = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as problem:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
             raise RecipeRefused(f"{path.name}: {problem}") from None
         later, extended = fields.pop("from_round", {}), fields.pop("extends", None)
         if files:
             fields.pop("usual_for", None)
-        if not isinstance(later, Mapping) or not all(number.isdecimal() for number in later):
-            raise RecipeRefused(f"{path.name}: from_round: the number of a round follows, as in [from_round.2]")
+        if not isinstance(later, Mapping) or not all(
+            number.isdecimal() and int(number) > 1 and isinstance(change, Mapping) for number, change in later.items()
+        ):
+            raise RecipeRefused(
+                f"{_place(path.name, text, 'from_round')}: from_round: the number of a round from 2 on follows, "
+                "and what is other in it, as in [from_round.2]"
+            )
         numbered = {int(number): change for number, change in sorted(later.items(), key=lambda one: int(one[0]))}
         files.append(RecipeFile(path.name, text, fields, numbered))
         if extended is None:
@@ -54,14 +60,14 @@ def read_files(path: Path) -> list[RecipeFile]:
 
 
 def _extended(path: Path, name: object, files: Sequence[RecipeFile]) -> Path:
-    line = line_of(files[-1].text, "extends")
+    place = _place(path.name, files[-1].text, "extends")
     others = sorted(other.stem for other in path.parent.glob("*.toml") if other.stem != path.stem)
     seen = [file.name.removesuffix(".toml") for file in files]
     if name in seen:
         circle = " extends ".join([*seen[seen.index(str(name)) :], str(name)])
-        raise RecipeRefused(f"{path.name}, line {line}: extends: a recipe cannot extend itself: {circle}")
+        raise RecipeRefused(f"{place}: extends: a recipe cannot extend itself: {circle}")
     if name not in others:
-        raise RecipeRefused(f"{path.name}, line {line}: extends: there is no recipe {name!r}{there(others)}")
+        raise RecipeRefused(f"{place}: extends: there is no recipe {name!r}{there(others)}")
     return path.with_name(f"{name}.toml")
 
 
@@ -82,8 +88,12 @@ def place_of(files: Sequence[RecipeFile], field: str, round: int) -> str:
         said = {f"from_round.{number}.": change for number, change in file.later.items() if number <= round}
         for prefix, change in [*reversed(said.items()), ("", file.fields)]:
             if (depth := _depth(change, field.split("."))) > best:
-                best, place = depth, f"{file.name}, line {line_of(file.text, prefix + field)}"
+                best, place = depth, _place(file.name, file.text, prefix + field)
     return place
+
+
+def _place(name: str, text: str, field: str) -> str:
+    return f"{name}, line {line}" if (line := line_of(text, field)) else name
 
 
 def _depth(said: Any, parts: Sequence[str]) -> int:
@@ -94,17 +104,23 @@ def _depth(said: Any, parts: Sequence[str]) -> int:
 
 
 def line_of(text: str, field: str) -> int | None:
-    """The line of a file on which a dotted field is given, or what it is a part of."""
-    table, found = "", None
+    """The line of a file on which a dotted field or a part of it is given, or else what it is a part of.
+
+    Tables of one name, as [[claims]], have their number behind it: claims.0.
+    """
+    table, found, numbers = "", None, Counter[str]()
     for number, line in enumerate(text.splitlines(), 1):
-        if header := re.match(r"\s*\[([\w.]+)\]", line):
-            table = header[1]
+        if header := re.match(r"\s*(\[\[?)([\w.\"-]+)\]", line):
+            table = header[2].replace('"', "")
+            if header[1] == "[[":
+                numbers[table] += 1
+                table += f".{numbers[table] - 1}"
             key = table
-        elif given := re.match(r"\s*([\w.]+)\s*=", line):
-            key = f"{table}.{given[1]}".strip(".")
+        elif given := re.match(r"\s*([\w.\"-]+)\s*=", line):
+            key = f"{table}.{given[1]}".replace('"', "").strip(".")
         else:
             continue
-        if key == field:
+        if key == field or key.startswith(f"{field}."):
             return number
         if field.startswith(f"{key}."):
             found = number
@@ -133,6 +149,15 @@ def changed(given: Mapping[str, Any], usual: Mapping[str, Any]) -> dict[str, Any
         elif value != old:
             result[name] = value
     return result
+
+
+def taken_for_numbers(given: Any, read: Any, at: str = "") -> Iterator[str]:
+    """Dotted fields that are given as true or false and read as a number: pydantic takes true for 1."""
+    if isinstance(given, Mapping) and isinstance(read, Mapping):
+        for name, value in given.items():
+            yield from taken_for_numbers(value, read.get(name), f"{at}.{name}".lstrip("."))
+    elif isinstance(given, bool) and not isinstance(read, bool):
+        yield at
 
 
 def there(names: Iterable[str]) -> str:

@@ -6,21 +6,34 @@ METHOD.ARM@ROUND where a method has several rounds; without, its last.
 """
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from tasks.recipe_file import line_of, there
+
+TUNING = 999
+"""The seed of the rounds that settings are chosen by: none of a study's."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=30)]
-Model = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*(@[0-9]+)?$")]
-Seed = Annotated[int, Field(ge=1, le=999)]
+Model = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*(@[1-9][0-9]*)?$")]
+Tries = Annotated[tuple[float, ...], Field(min_length=1)]
+Seed = Annotated[int, Field(ge=1, lt=TUNING)]
 Changes = Mapping[str, Any]
 """Fields of a recipe by their dotted names."""
 
 
 class StudyRefused(ValueError):
-    """A study that cannot be: the message names the file, the field and what is wrong."""
+    """A study that cannot be: the message names the file, the line, the field and what is wrong."""
+
+    @classmethod
+    def of(cls, path: Path, faults: Iterable[str]) -> "StudyRefused":
+        """`faults`: what is wrong, behind the dotted name of the field that says it and a colon."""
+        text = path.read_text()
+        lines = [(line_of(text, fault.partition(": ")[0]), fault) for fault in faults]
+        return cls("\n".join(f"{path.name}{f', line {line}' if line else ''}: {fault}" for line, fault in lines))
 
 
 class Method(BaseModel):
@@ -33,7 +46,7 @@ class Method(BaseModel):
     seeds: tuple[Seed, ...] = ()
     """Where not the study's."""
     changes: dict[str, Any] = {}
-    tune: dict[str, tuple[float, ...]] = {}
+    tune: dict[str, Tries] = {}
     """Fields of arms and what is tried of each, the arm's accuracy on `validation` decides: arms.NAME.FIELD."""
 
     @property
@@ -87,12 +100,8 @@ class Study(BaseModel):
         try:
             return cls.model_validate(tomllib.loads(path.read_text()))
         except ValidationError as problem:
-            faults = (
-                f"{'.'.join(map(str, error['loc']))}: {error['msg'].removeprefix('Value error, ')}".removeprefix(": ")
-                for error in problem.errors(include_url=False, include_input=False)
-            )
-            raise StudyRefused("\n".join(f"{path.name}: {fault}" for fault in faults)) from None
-        except tomllib.TOMLDecodeError as problem:
+            raise StudyRefused.of(path, _told(problem)) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
             raise StudyRefused(f"{path.name}: {problem}") from None
 
     @model_validator(mode="after")
@@ -102,22 +111,38 @@ class Study(BaseModel):
         return self
 
     def _faults(self) -> Iterator[str]:
-        tries = {len(values) for method in self.methods.values() for values in method.tune.values()}
+        for at, seeds in {
+            "seeds": self.seeds,
+            **{f"methods.{name}.seeds": one.seeds for name, one in self.methods.items()},
+        }.items():
+            if len(set(seeds)) < len(seeds):
+                yield f"{at}: a seed stands there twice, and its rounds would be the same"
+        tries = {len(set(values)) for method in self.methods.values() for values in method.tune.values()}
         if len(tries) > 1:
-            yield f"tune: one arm is tried {min(tries)} times and another {max(tries)} times; that is not fair"
+            yield f"tune: one arm is tried {min(tries)} times and another {max(tries)} times, which is not fair"
         for name, method in self.methods.items():
             for field in method.tune:
                 if field.count(".") != 2 or not field.startswith("arms."):
                     yield f"methods.{name}.tune: {field!r} is no field of an arm (arms.NAME.FIELD)"
                 elif method.arms.count(field.split(".")[1]) > 1:
                     yield f"methods.{name}.tune: {field.split('.')[1]} is tuned twice: each arm has as many tries"
-        for claim in self.claims:
-            for one in (claim.better, claim.worse):
-                method_of, _, round = split(one)
-                if method_of not in self.methods:
-                    yield f"claims: there is no method {method_of!r} ({one})"
-                elif round is not None and round > self.methods[method_of].rounds:
-                    yield f"claims: {method_of} has {self.methods[method_of].rounds} rounds ({one})"
+        for at, model in self.claimed():
+            if model.method not in self.methods:
+                yield f"{at}: there is no method {model.method!r}{there(self.methods)}"
+            elif model.round is not None and model.round > (rounds := self.methods[model.method].rounds):
+                yield f"{at}: {model.method} has {rounds} rounds here, and no round {model.round}"
+        for number, claim in enumerate(self.claims):
+            methods = [split(claim.better).method, split(claim.worse).method]
+            if claim.better == claim.worse:
+                yield f"claims.{number}: {claim.better} is compared with itself"
+            elif self.methods.keys() >= {*methods} and set.isdisjoint(*({*self.seeds_of(one)} for one in methods)):
+                yield f"claims.{number}: {' and '.join(methods)} have no seed in common to be compared by"
+
+    def claimed(self) -> Iterator[tuple[str, Split]]:
+        """The models that claims speak of, each with the field that names it."""
+        for number, claim in enumerate(self.claims):
+            yield f"claims.{number}.better", split(claim.better)
+            yield f"claims.{number}.worse", split(claim.worse)
 
     def seeds_of(self, method: str) -> tuple[int, ...]:
         return self.methods[method].seeds or self.seeds
@@ -127,3 +152,9 @@ class Study(BaseModel):
         for method, about in self.methods.items():
             for seed in self.seeds_of(method):
                 yield from (f"{method}/{seed}/{number}" for number in range(1, about.rounds + 1))
+
+
+def _told(problem: ValidationError) -> Iterator[str]:
+    for error in problem.errors(include_url=False, include_input=False):
+        field, why = ".".join(map(str, error["loc"])), error["msg"].removeprefix("Value error, ")
+        yield from [f"{field}: {why}"] if field else why.split("; ")

@@ -52,7 +52,8 @@ def study(name: Annotated[str, typer.Argument(help="A file of flows/studies/, or
     It compares methods over seeds from one base model. Rounds that are made are found again: a study that was ended
     goes on where it stopped.
     """
-    typer.echo(_page(_followed("cpl-study/study", {"study": name}), "result"))
+    where = str(Path(name).absolute()) if name.endswith(".toml") else name  # the worker stands elsewhere
+    typer.echo(_page(_followed("cpl-study/study", {"study": where}), "result"))
 
 
 def _followed(deployment: str, parameters: dict[str, Any]) -> UUID:

@@ -115,12 +115,12 @@ def report(
     yield "Differences of accuracy, paired by seed and question, with 95 % intervals, each by itself.\n"
     yield "| claim | models | in domain | | out of domain | |"
     yield "| --- | --- | --- | --- | --- | --- |"
-    for says, better, worse in dict.fromkeys((row["claim"], row["better"], row["worse"]) for row in claims):
-        of_claim = {
-            row["split"]: row for row in claims if (row["claim"], row["better"], row["worse"]) == (says, better, worse)
-        }
-        parts = [_difference(of_claim[part]) if part in of_claim else " | " for part in SPLITS]
-        yield f"| {says} | {better} − {worse} | {' | '.join(parts)} |"
+    for claim in study.claims:
+        better, worse = (_last(study, one) for one in (claim.better, claim.worse))
+        asked = (claim.says, better, worse)
+        of_claim = {row["split"]: row for row in claims if (row["claim"], row["better"], row["worse"]) == asked}
+        parts = [_difference(of_claim[part]) if part in of_claim else " | no answers" for part in SPLITS]
+        yield f"| {claim.says} | {better} − {worse} | {' | '.join(parts)} |"
     yield "\n## What was chosen\n"
     yield "| field | tried: validation accuracy |"
     yield "| --- | --- |"

@@ -11,7 +11,7 @@ from tasks.scoring.comparison import CLAIMS, SCORES, Tried, accuracies_of, repor
 from tasks.study import Study
 
 
-@stage("study", version=1)
+@stage("study", version=2)
 def compare(workplace: Workplace, name: str, study: Study, made: dict[str, Ref], tried: Tried) -> int:
     """`made`: the published rounds by their places; one that failed is not there, and the report says so."""
     answered = pl.concat([_answers(workplace, study, place, round) for place, round in made.items()])

@@ -1,14 +1,15 @@
 """What a study makes of its file: rounds of every seed, and settings that the validation split chose."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import flows.study
-from flows.study import NAMES, STUDIES, TUNING, depth_of, of_seed, tuned
+from flows.study import NAMES, STUDIES, cpl_study, faults, file_of, of_seed, trials, tuned
 from infra.store import Ref
-from tasks.study import Changes, Claim, Method, Study, split
+from tasks.study import TUNING, Changes, Method, Study, StudyRefused
 
 PLAN = Study(
     model="micro",
@@ -75,13 +76,77 @@ def test_what_starts_from_another_arm_is_tuned_after_it_from_its_best(monkeypatc
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_studies_that_are_there_can_be_run(name: str) -> None:
-    plan = Study.read(STUDIES / f"{name}.toml")
-    for method, about in plan.methods.items():
-        recipe = of_seed(plan, method, plan.seeds[0]).read()
-        assert all(arm in recipe.arms and depth_of(recipe, arm) >= 0 for arm in about.arms)
-        assert TUNING not in plan.seeds_of(method)
-    for claim in plan.claims:
-        assert isinstance(claim, Claim)
-        for model in (claim.better, claim.worse):
-            of, arm, _ = split(model)
-            assert arm in {"base", *of_seed(plan, of, plan.seeds[0]).read().arms}, model
+    assert not [*faults(Study.read(STUDIES / f"{name}.toml"))]
+
+
+def test_what_a_method_leaves_out_stays_out_while_it_is_tuned() -> None:
+    method = Method(recipe="cpl-micro", changes={"without": ["value"]}, tune={"arms.sft.learning_rate": (1e-4, 2e-4)})
+    for _, settings, others in trials(PLAN.model_copy(update={"methods": {"cpl": method}}), "cpl"):
+        recipe = of_seed(PLAN, "cpl", TUNING, {**method.changes, **settings, **others}).read()
+        assert list(recipe.arms) == ["sft"]
+
+
+WRONG = """
+model = "micro"
+tokens = 5000
+seeds = [1]
+validation = "micro/validation"
+[methods.cpl]
+recipe = "cpl-micro"
+rounds = 2
+[methods.cpl.changes]
+"questions.count" = 50
+[methods.cpl.tune]
+"arms.sft.learning_rate" = [1e-4, 2e-4]
+[[claims]]
+says = "one"
+better = "cpl.step_apo"
+worse = "cpl.base@1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("was", "becomes", "told"),
+    [
+        ('"micro"', '"/no/model"', "line 2: model: model '/no/model' does not load"),
+        ("cpl-micro", "cpl-macro", "line 7: methods.cpl.recipe: there is no recipe 'cpl-macro'"),
+        (
+            "questions.count",
+            "questions.counts",
+            "line 9: methods.cpl.changes: cpl-micro.toml, line 7: questions.counts:",
+        ),
+        ('"questions.count" = 50', '"tokens" = 50', "line 9: methods.cpl.changes: tokens are given"),
+        ('"questions.count"', '"arms.sft.seed"', "line 9: methods.cpl.changes: a seed is given"),
+        ('"questions.count"', "questions.seed", "line 9: methods.cpl.changes: a seed is given"),
+        ("arms.sft.", "arms.stf.", "line 11: methods.cpl.tune: no arm 'stf' is scored (there are sft, step_apo"),
+        ("arms.sft.", "arms.value.", "line 11: methods.cpl.tune: no arm 'value' is scored"),
+        ("arms.sft.", "arms.base.", "line 11: methods.cpl.tune: no arm 'base' is scored"),
+        ("learning_rate", "lesson", "line 12: methods.cpl.tune.arms.sft.lesson: cpl.toml, line"),
+        ("2e-4", "-1", "line 12: methods.cpl.tune.arms.sft.learning_rate: cpl-micro.toml, line"),
+        ("micro/validation", "micro/test", "line 11: methods.cpl.tune: micro/test is the validation split"),
+        ("cpl.step_apo", "cpl.value", "line 15: claims.0.better: cpl scores no model 'value' (there are base, sft,"),
+        ("cpl.base@1", "cpl.nobody", "line 16: claims.0.worse: cpl scores no model 'nobody'"),
+    ],
+)
+def test_what_cannot_be_is_told_by_line_before_a_round_is_made(
+    was: str, becomes: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(WRONG)
+    assert WRONG.count(was) == 1 or was == "cpl-micro"
+    assert not [*faults(Study.read(path))]
+    monkeypatch.setattr(flows.study, "run_round", lambda *_: pytest.fail("a round is made"))
+    path.write_text(WRONG.replace(was, becomes))
+    with pytest.raises(StudyRefused) as refused:
+        cpl_study.fn(str(path))
+    assert f"mine.toml, {told}" in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_file_whose_name_no_campaign_can_bear_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "My study.toml"
+    path.write_text(WRONG)
+    with pytest.raises(StudyRefused, match=r"My study\.toml: campaigns bear its name"):
+        file_of(str(path))
+    with pytest.raises(StudyRefused, match=r"there is no study 'no-such'; there are micro"):
+        file_of("no-such")

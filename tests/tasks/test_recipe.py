@@ -137,6 +137,10 @@ def test_a_field_has_the_line_on_which_it_stands_or_that_of_its_table() -> None:
     assert line_of(TEXT, "arms.apo.learning_rat") == 24
     assert line_of(TEXT, "arms.apo.loss.prefer") == 27
     assert line_of(TEXT, "weather") is None
+    assert line_of(TEXT, "arms") == 18
+    rows = '[[claims]]\nbetter = 1\n[[claims]]\nbetter = 2\n["a-b".c]\n"d.e" = 3\n'
+    given = ("claims.0", "claims.1.better", "claims.1.worse", "a-b.c.d.e", "a-b")
+    assert [line_of(rows, field) for field in given] == [1, 4, 3, 6, 5]
 
 
 def test_rounds_of_a_campaign_may_differ(tmp_path: Path) -> None:
@@ -354,9 +358,43 @@ def test_a_circle_is_refused(tmp_path: Path) -> None:
         read(tmp_path, 'extends = "mine"\n')
 
 
-def test_a_round_is_a_number(tmp_path: Path) -> None:
-    with pytest.raises(RecipeRefused, match=r"mine\.toml: from_round: the number of a round"):
-        read(tmp_path, TEXT + "[from_round.last]\n")
+@pytest.mark.parametrize("later", ["[from_round.last]", "[from_round.1]", "[from_round]\n2 = 3", "from_round = 2"])
+def test_a_round_is_a_number_from_two_on(later: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        RecipeRefused, match=r"^mine\.toml, line 2: from_round: the number of a round from 2 on follows"
+    ):
+        extending(tmp_path, f'extends = "base"\n{later}\n')
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("without = 3", "without: Input should be a valid tuple"),
+        ('without = "sft"', "without: Input should be a valid tuple"),
+        ('without = ["stf"]', "without: there is no part 'stf' (there are trees, paths, sft)"),
+        ("arms = 3", "arms: Input should be a valid dictionary"),
+        ('evidence = ["trees"]', "evidence: Input should be a valid dictionary"),
+        ("arms.sft.lora = true", "arms.sft.lora: Input should be a number, not true or false"),
+        ("tokens = true", "tokens: Input should be a number, not true or false"),
+        ("evidence.trees = 3", "evidence.trees: Input should be a valid dictionary"),
+        ('[evidences.more]\nmethod = "puct"', "evidences: Extra inputs are not permitted"),
+        ('[arms.s-f-t]\nstart = "sft"', "arms.s-f-t.[key]: String should match"),
+    ],
+)
+def test_what_is_of_a_wrong_type_or_name_is_told_by_line(text: str, told: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeRefused) as refused:
+        extending(tmp_path, f'extends = "base"\n{text}\n')
+    assert f"mine.toml, line 2: {told}" in str(refused.value)
+
+
+def test_a_change_of_a_wrong_type_is_refused(tmp_path: Path) -> None:
+    for changes, told in (
+        ({"tokens": True}, "tokens: Input should be"),
+        ({"evidence": 3}, "evidence: Input should be"),
+        ({"without": 3}, "without: Input should be"),
+    ):
+        with pytest.raises(RecipeRefused, match=told):
+            read(tmp_path, changes=changes)
 
 
 def test_a_rule_is_found_where_its_file_is() -> None:

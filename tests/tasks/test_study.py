@@ -49,11 +49,24 @@ def test_a_study_is_read(path: Path) -> None:
         ("[1e-5, 1e-4]", "[1e-5, 1e-4, 1e-3]", "mine.toml: tune: one arm is tried 2 times and another 3 times"),
         ('"arms.step_apo.learning_rate"', '"arms.sft.epochs"', "sft is tuned twice"),
         ('"arms.step_apo.learning_rate"', '"evidence.trees.c_puct"', "is no field of an arm"),
-        ('"cpl.step_apo"', '"dpo.step_apo"', "there is no method 'dpo'"),
-        ('"cpl.sft@1"', '"cpl.sft@3"', "cpl has 2 rounds"),
-        ('"cpl.sft@1"', '"sft"', "mine.toml: claims.0.worse: "),
-        ("seeds = [1, 2]", "seeds = []", "mine.toml: seeds: "),
-        ("tokens = 1000", "token = 1000", "mine.toml: token: "),
+        ("[1e-5, 1e-4]", "[1e-5, 1e-5]", "mine.toml: tune: one arm is tried 1 times and another 2 times, which is not"),
+        ("[1e-5, 1e-4]", "[]", "mine.toml, line 10: methods.cpl.tune.arms.step_apo.learning_rate: Tuple"),
+        (
+            '"cpl.step_apo"',
+            '"dpo.step_apo"',
+            "mine.toml, line 18: claims.0.better: there is no method 'dpo' (there are",
+        ),
+        ('"cpl.sft@1"', '"cpl.sft@3"', "mine.toml, line 19: claims.0.worse: cpl has 2 rounds here, and no round 3"),
+        ('"cpl.sft@1"', '"cpl.sft@0"', "mine.toml, line 19: claims.0.worse: "),
+        ('"cpl.sft@1"', '"sft"', "mine.toml, line 19: claims.0.worse: "),
+        ('"cpl.sft@1"', '"cpl.step_apo"', "mine.toml, line 16: claims.0: cpl.step_apo is compared with itself"),
+        ("seeds = [1]", 'seeds = [3]\n[[claims]]\nsays = ""\nbetter = "cpl.a"\nworse = "rft.a"', "no seed in common"),
+        ("seeds = [1]", "seeds = [1, 1]", "mine.toml, line 14: methods.rft.seeds: a seed stands there twice"),
+        ("seeds = [1, 2]", "seeds = [2, 2]", "mine.toml, line 4: seeds: a seed stands there twice"),
+        ("seeds = [1, 2]", "seeds = [1, 999]", "mine.toml, line 4: seeds.1: Input should be less than 999"),
+        ("seeds = [1, 2]", "seeds = []", "mine.toml, line 4: seeds: "),
+        ("seeds = [1]", "seed = [1]", "mine.toml, line 14: methods.rft.seed: Extra"),
+        ("tokens = 1000", "token = 1000", "mine.toml, line 3: token: "),
         ("tokens = 1000", "tokens = ", "mine.toml: Invalid value"),
     ],
 )
@@ -63,3 +76,9 @@ def test_one_that_is_not_fair_or_not_whole_is_refused(path: Path, was: str, beco
     with pytest.raises(StudyRefused, match=r"mine\.toml") as problem:
         Study.read(path)
     assert why in str(problem.value)
+
+
+def test_what_is_no_text_is_refused(path: Path) -> None:
+    path.write_bytes(b"\xff")
+    with pytest.raises(StudyRefused, match=r"^mine\.toml: .*codec can't decode"):
+        Study.read(path)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import yaml
 
 from infra.stack.local import WORKER, Stack
 
@@ -40,9 +41,10 @@ def make_repository(root: Path) -> Path:
     (root / "flows").mkdir()
     (root / "flows/__init__.py").touch()
     (root / "flows/words.py").write_text('WORD = "sibling"\n')
-    (root / "flows/round.py").write_text(ROUND)
-    (root / "flows/search.py").write_text(ROUND.replace("cpl(", "cpl_search(").replace('"cpl"', '"cpl-search"'))
-    (root / "flows/campaign.py").write_text(ROUND.replace("cpl(", "cpl_campaign(").replace('"cpl"', '"cpl-campaign"'))
+    for deployment in yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]:
+        file, flow = deployment["entrypoint"].split(":")
+        text = ROUND.replace("cpl(", f"{flow}(").replace('"cpl"', f'"{flow.replace("_", "-")}"')
+        (root / file).write_text(text)
     return root
 
 

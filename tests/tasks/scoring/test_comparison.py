@@ -86,6 +86,7 @@ def test_the_report_says_what_was_found_chosen_and_not_made() -> None:
     text = "\n".join(report("mine", STUDY, scores, claims, spent, tried, ["cpl/2/2"], "1.0"))
     assert "| cpl.sft@2 | 2 | 950 | 0.875 ± 0.125 ± 0.125 |" in text
     assert "| CPL beats RFT | cpl.sft@2 − rft.rft | +0.625 [" in text
+    assert "| nobody was asked | cpl.value@2 − rft.rft |  | no answers |  | no answers |" in text
     assert "| cpl: arms.sft.learning_rate | 0.0001: 0.250, **0.0002: 0.500** |" in text
     assert "**Not made:** cpl/2/2" in text
     assert "code 1.0" in text
