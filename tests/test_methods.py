@@ -12,7 +12,7 @@ from infra.desk.published import published, warehouse_of
 from tasks.recipe import Recipe
 from tests.rounds import Shell, running_shell
 
-pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.round, pytest.mark.timeout(1800)]
 
 METHODS = {name: Recipe.read(RECIPES / f"{name}.toml") for name in NAMES if name.endswith("-micro")}
 QUESTIONS, ASKED = 24, 4
