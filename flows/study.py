@@ -18,12 +18,10 @@ from tasks.recipe_file import merged
 from tasks.running.progress import show_page
 from tasks.running.sentence import tell_errors_in_a_sentence
 from tasks.stages.compare import compare
-from tasks.study import Changes, Study
+from tasks.study import MOST_ROUNDS, TUNING, Changes, Study
 
 STUDIES = Path(__file__).parent / "studies"
 NAMES = [path.stem for path in sorted(STUDIES.glob("*.toml"))]
-TUNING = 999
-"""The seed of the rounds that settings are chosen by: none of a study's."""
 
 
 @flow(name="cpl-study", persist_result=False)
@@ -87,7 +85,7 @@ def tuned(study: str, plan: Study, name: str) -> tuple[Changes, dict[str, list[f
         later = [arm for arm in recipe.arms if depth_of(recipe, arm) > depth]
         for trial in range(len(method.tune[fields[0]])):
             changes = best | {field: method.tune[field][trial] for field in fields}
-            changes |= {"without": later, "evaluation.benchmarks": [plan.validation]}
+            changes |= {"without": [*recipe.without, *later], "evaluation.benchmarks": [plan.validation]}
             round = run_round(f"study-{study}-{name}-tune-{depth}-{trial}", 1, plan, name, TUNING, changes)
             for field in fields:
                 tried[field].append(accuracy(round, arm_of[field]))
@@ -125,7 +123,7 @@ def run_round(campaign: str, number: int, plan: Study, name: str, seed: int, cha
 
 def of_seed(plan: Study, name: str, seed: int, changes: Changes = MappingProxyType({})) -> Choice:
     """A method's recipe where everything that is drawn is drawn by this seed, but for the questions that it is tried
-    on."""
+    on. A round draws by its number, too: no round of a seed has the questions of another seed's."""
     method = plan.methods[name]
     recipe = chosen(method.recipe, plan.model).plain()
     drawn = {
@@ -134,7 +132,14 @@ def of_seed(plan: Study, name: str, seed: int, changes: Changes = MappingProxyTy
         for part, settings in getattr(recipe, group).items()
         if "seed" in type(settings).model_fields
     }
-    fields = {"tokens": plan.tokens, "questions.seed": seed, **drawn, **plan.changes, **method.changes, **changes}
+    fields = {
+        "tokens": plan.tokens,
+        "questions.seed": seed * MOST_ROUNDS,
+        **drawn,
+        **plan.changes,
+        **method.changes,
+        **changes,
+    }
     whole: dict[str, Any] = {}
     for field, value in fields.items():
         whole = merged(whole, nested(field, value))

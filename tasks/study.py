@@ -14,7 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=30)]
 Model = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*(@[0-9]+)?$")]
-Seed = Annotated[int, Field(ge=1, le=999)]
+TUNING = 999
+"""The seed of the rounds that settings are chosen by: none of a study's."""
+MOST_ROUNDS = 20
+Seed = Annotated[int, Field(ge=1, lt=TUNING)]
 Changes = Mapping[str, Any]
 """Fields of a recipe by their dotted names."""
 
@@ -29,7 +32,7 @@ class Method(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: str
-    rounds: Annotated[int, Field(ge=1, le=20)] = 1
+    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] = 1
     seeds: tuple[Seed, ...] = ()
     """Where not the study's."""
     changes: dict[str, Any] = {}
@@ -113,11 +116,13 @@ class Study(BaseModel):
                     yield f"methods.{name}.tune: {field.split('.')[1]} is tuned twice: each arm has as many tries"
         for claim in self.claims:
             for one in (claim.better, claim.worse):
-                method_of, _, round = split(one)
+                method_of, arm, round = split(one)
                 if method_of not in self.methods:
                     yield f"claims: there is no method {method_of!r} ({one})"
                 elif round is not None and round > self.methods[method_of].rounds:
                     yield f"claims: {method_of} has {self.methods[method_of].rounds} rounds ({one})"
+                elif tries and arm not in ("base", *self.methods[method_of].arms):
+                    yield f"claims: {one} is not tuned, and other arms are; that is not fair (methods.{method_of}.tune)"
 
     def seeds_of(self, method: str) -> tuple[int, ...]:
         return self.methods[method].seeds or self.seeds

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 import flows.study
-from flows.study import NAMES, STUDIES, TUNING, depth_of, of_seed, tuned
+from flows.study import NAMES, STUDIES, depth_of, of_seed, tuned
 from infra.store import Ref
-from tasks.study import Changes, Claim, Method, Study, split
+from tasks.study import MOST_ROUNDS, TUNING, Changes, Claim, Method, Study, split
 
 PLAN = Study(
     model="micro",
@@ -37,12 +37,40 @@ def test_every_seed_draws_all_anew_but_the_questions_that_models_are_tried_on() 
     assert (one.tokens, one.questions.count, one.evidence["trees"].simulations) == (5000, 50, 7)
     assert one.evaluation == two.evaluation
     drawn = [
-        *((one.questions.seed, two.questions.seed),),
         *((vars(one.lessons[name])["seed"], vars(two.lessons[name])["seed"]) for name in ("paths",)),
         *((one.evidence[name].seed, two.evidence[name].seed) for name in one.evidence),
         *((one.arms[name].seed, two.arms[name].seed) for name in one.arms),
     ]
     assert set(drawn) == {(1, 2)}
+
+
+def test_no_round_of_a_seed_draws_the_questions_of_another_seed() -> None:
+    """Round n draws by the recipe's seed + n - 1; seeds that share questions would not be independent."""
+    drawn = [
+        of_seed(PLAN, "cpl", seed).read(round=number).questions.seed + number - 1
+        for seed in (1, 2, 3, TUNING)
+        for number in range(1, MOST_ROUNDS + 1)
+    ]
+    assert len({*drawn}) == len(drawn)
+
+
+def test_what_a_recipe_leaves_out_is_left_out_where_it_is_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the method that is tuned searches, and pays for, what the one that is compared does not."""
+    tune = {"arms.sft.learning_rate": (1e-4, 2e-4), "arms.instance_dpo.learning_rate": (1e-5, 2e-5)}
+    plan = PLAN.model_copy(update={"methods": {"dpo": Method(recipe="instance-dpo-micro", tune=tune)}})
+    whole = of_seed(plan, "dpo", TUNING).read()
+    made: list[tuple[set[str], set[str]]] = []
+
+    def run_round(campaign: str, number: int, plan: Study, name: str, seed: int, changes: Changes) -> Ref:
+        recipe = of_seed(plan, name, seed, changes).read()
+        made.append(({*recipe.evidence}, {*recipe.arms}))
+        return Ref(uri="s3://cpl/a/manifest.json", sha256="0" * 64, rows=0)
+
+    monkeypatch.setattr(flows.study, "run_round", run_round)
+    monkeypatch.setattr(flows.study, "accuracy", lambda round, arm: 0.5)
+    tuned("mine", plan, "dpo")
+    assert "tries" not in whole.evidence
+    assert made == [({*whole.evidence}, {"sft"})] * 2 + [({*whole.evidence}, {*whole.arms})] * 2
 
 
 def test_all_rounds_of_a_seed_follow_each_other() -> None:
