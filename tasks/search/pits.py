@@ -8,6 +8,8 @@ Self-Explore: n = 100, k = 4, up to 8 wrong answers. Step-DPO looks into one ans
 pit; rollouts do so here. All of it is one tree, so what another wrong answer passes through is sampled once, and
 trajectories that are there already count towards k.
 
+An answer without a step before it has no step to look into, and takes no other's place.
+
 Where none of the n is right the question itself is the pit by the same rule: no step can be told from the state
 before it, and there would be nothing to choose. So nothing more is sampled; both papers use solved questions alone.
 """
@@ -51,7 +53,8 @@ class Pits(Sampling):
         """Asks for what is missing of the next step whose trajectories are not all there."""
         if self.wrong is None:
             ended = (node for node in self.tree.nodes if node.action.kind is Kind.SOLUTION and node.q == -1.0)
-            self.wrong = list(islice(ended, self.most)) if _leads_right(self.tree.root) else []
+            after_steps = (node for node in ended if node.parent is not self.tree.root)
+            self.wrong = list(islice(after_steps, self.most)) if _leads_right(self.tree.root) else []
         for answer in self.wrong:
             for step in [*answer.lineage()][-2:0:-1]:
                 if step not in self.tried:

@@ -72,7 +72,8 @@ async def slowly(policy: ScriptedPolicy, n: int, k: int, wrong: int) -> tuple[Co
     if not below((), 1.0):
         return times, rewards
     wrongly = [path for path in rewards if rewards[path] == -1.0]
-    answers = [path for path in wrongly if policy.format.parse_action(path[-1], len(path) - 1).answer]
+    after_steps = (path for path in wrongly if len(path) > 1)
+    answers = [path for path in after_steps if policy.format.parse_action(path[-1], len(path) - 1).answer]
     tried: set[Path] = set()
     for answer in answers[:wrong]:
         for depth in range(1, len(answer)):
@@ -159,6 +160,19 @@ def test_nothing_is_asked_further_while_a_trajectory_is_out() -> None:
     asked = pits.ask()
     assert asked is not None
     assert (asked.node.action.text, asked.draws) == ("a", (Draw(4),)), "k beside the wrong one"
+
+
+def test_a_wrong_answer_without_steps_takes_no_others_place() -> None:
+    pits = Pits(Tree("q", (7,)), n=3, k=4, wrong=1)
+    first = pits.ask()
+    assert first is not None
+    pits.take(first, [child(Kind.SOLUTION, "5", -1.0), child(Kind.PLAN, "a"), child(Kind.PLAN, "a")])
+    a = pits.ask()
+    assert a is not None
+    pits.take(a, [child(Kind.SOLUTION, "7", -1.0), child(Kind.SOLUTION, "6", 1.0)])
+    asked = pits.ask()
+    assert asked is not None
+    assert (asked.node.action.text, asked.draws) == ("a", (Draw(3),))
 
 
 def test_the_settings_reach_it() -> None:
