@@ -39,8 +39,7 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
     path = file_of(study)
     study, plan = path.stem, Study.read(path)
     log = get_run_logger()
-    for name in plan.methods:
-        of_seed(plan, name, TUNING).read()  # what cannot be is told before anything is spent
+    recipes = {name: of_seed(plan, name, TUNING).read() for name in plan.methods}  # told before anything is spent
     best: dict[str, Changes] = {}
     tried: dict[str, dict[str, list[float]]] = {}
     for name in plan.methods:
@@ -52,7 +51,7 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
             made[place] = run_round(f"study-{study}-{name}-{seed}", int(number), plan, name, int(seed), best[name])
         except Exception as problem:
             log.error("%s was not made: %s", place, problem)
-    found = compare(study, plan, made, tried)
+    found = compare(study, plan, recipes, made, tried)
     report = Store.open(environment()).fetch(found, "report.markdown").read_text()
     log.info("%s", report)
     show_page(key="result", text=report, description=f"Study {study}")

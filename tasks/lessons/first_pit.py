@@ -2,8 +2,9 @@
 (Self-Explore, methods.md 6.2; Step-DPO, 6.1).
 
 A step leads to a right answer where one is known below it, whoever asked for it, in whichever tree of the question.
-Along a wrong trajectory the pit is the first step that does not, under one that does. A step needs `min_outcomes` trajectories below it to be called a
-pit, the wrong one among them; a wrong solution is its own outcome. What is chosen continues the state before the pit:
+Along a wrong trajectory the pit is the first step that does not, under one that does. A step needs `min_outcomes`
+trajectories below it to be called a pit, the wrong one among them; a wrong solution is its own outcome. What is chosen
+continues the state before the pit:
 
     step            the first step that was found there and leads to a right answer        Step-DPO
     continuation    the shortest continuation to a right answer, in tokens                 Self-Explore
