@@ -14,6 +14,7 @@ them fewer trajectories ended below a step. From round 2 on a tree's Q holds V, 
 found: such a pair is dropped, and so is one that has nothing to choose.
 """
 
+import random
 from collections.abc import Collection, Iterator
 from typing import Annotated, Literal
 
@@ -41,9 +42,8 @@ class FirstPit(LessonRule):
         description="Trajectories that must have ended below a step, none of them right, before it is a pit. "
         "Self-Explore: 5, four samples and the wrong answer.",
     )
-    most: Positive = Field(
-        8, title="Most", description="Pits of a question at most, in the order in which its wrong answers were found."
-    )
+    most: Positive = Field(8, title="Most", description="Pits of a question at most.")
+    seed: int = Field(42, title="Seed", description="Chooses the pits.")
 
     gives = "preferences"
     drops = "pits_without_better"
@@ -70,7 +70,10 @@ def first_pit(found: Found, rule: FirstPit) -> tuple[list[Row], int]:
             else:
                 pair = preference(tree, pit["parent_id"], better, pit)
                 compared.setdefault((pair["prompt"], pair["rejected"]), pair)
-    return list(compared.values())[: rule.most], dropped
+    pairs = list(compared.values())  # the first are of the answers with the fewest steps
+    if len(pairs) > rule.most:
+        pairs = random.Random(f"{rule.seed}/{pairs[0]['question_id']}").sample(pairs, rule.most)
+    return pairs, dropped
 
 
 def good_states(tree: SearchedTree) -> Iterator[str]:
