@@ -21,7 +21,7 @@ from tasks.running.progress import show_page
 from tasks.running.sentence import tell_errors_in_a_sentence
 from tasks.stages.compare import compare
 from tasks.stages.model import ModelNotFound, locate
-from tasks.study import TUNING, Changes, Study, StudyRefused
+from tasks.study import MOST_ROUNDS, TUNING, Changes, Study, StudyRefused
 
 STUDIES = Path(__file__).parent / "studies"
 NAMES = [path.stem for path in sorted(STUDIES.glob("*.toml"))]
@@ -44,6 +44,7 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
     if wrong := [*faults(plan)]:
         raise StudyRefused.of(path, dict.fromkeys(wrong))
     log = get_run_logger()
+    recipes = {name: of_seed(plan, name, TUNING).read() for name in plan.methods}
     best: dict[str, Changes] = {}
     tried: dict[str, dict[str, list[float]]] = {}
     for name in plan.methods:
@@ -57,7 +58,7 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
             log.error("%s was not made: %s", place, problem)
     if not made:
         raise StudyRefused(f"{path.name}: no round was made; the log says why of each")
-    found = compare(study, plan, made, tried)
+    found = compare(study, plan, recipes, made, tried)
     report = Store.open(environment()).fetch(found, "report.markdown").read_text()
     log.info("%s", report)
     show_page(key="result", text=report, description=f"Study {study}")
@@ -107,7 +108,8 @@ def faults(plan: Study) -> Iterator[str]:
 
 def _faults_of(plan: Study, name: str, seed: int, recipe: Recipe) -> Iterator[str]:
     parts = [*recipe.evidence.values(), *recipe.lessons.values(), *recipe.arms.values()]
-    if {recipe.questions.seed, *(vars(part).get("seed", seed) for part in parts)} != {seed}:
+    seeds = {vars(part).get("seed", seed) for part in parts}
+    if (recipe.questions.seed, seeds | {seed}) != (seed * MOST_ROUNDS, {seed}):
         yield "changes: a seed is given, and the seeds are the study's (seeds)"
     if recipe.tokens != plan.tokens:
         yield "changes: tokens are given, and the budget is the study's (tokens)"
@@ -187,7 +189,7 @@ def run_round(campaign: str, number: int, plan: Study, name: str, seed: int, cha
 
 def of_seed(plan: Study, name: str, seed: int, changes: Changes = MappingProxyType({})) -> Choice:
     """A method's recipe where everything that is drawn is drawn by this seed, but for the questions that it is tried
-    on."""
+    on. A round draws by its number, too: no round of a seed has the questions of another seed's."""
     method = plan.methods[name]
     recipe = chosen(method.recipe, plan.model).plain()
     drawn = {
@@ -196,7 +198,14 @@ def of_seed(plan: Study, name: str, seed: int, changes: Changes = MappingProxyTy
         for part, settings in getattr(recipe, group).items()
         if "seed" in type(settings).model_fields
     }
-    fields = {"tokens": plan.tokens, "questions.seed": seed, **drawn, **plan.changes, **method.changes, **changes}
+    fields = {
+        "tokens": plan.tokens,
+        "questions.seed": seed * MOST_ROUNDS,
+        **drawn,
+        **plan.changes,
+        **method.changes,
+        **changes,
+    }
     whole: dict[str, Any] = {}
     for field, value in fields.items():
         whole = merged(whole, nested(field, value))

@@ -115,7 +115,7 @@ class Search(StageSettings):
     trees: Positive = Field(
         1, title="Trees", description="Trees a question, each searched anew. CPL: 1. AlphaMath: 10."
     )
-    seed: int = Field(1234, title="Seed", description="Breaks ties of PUCT. CPL: 1234.")
+    seed: int = Field(1234, title="Seed", description="puct: breaks ties (CPL: 1234). pits: chooses the wrong ones.")
     repeat: Repeat = 0
     leaves: Annotated[int, Field(ge=1, le=64)] = Field(
         1,

@@ -20,6 +20,7 @@ TUNING = 999
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=30)]
 Model = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*(@[1-9][0-9]*)?$")]
 Tries = Annotated[tuple[float, ...], Field(min_length=1)]
+MOST_ROUNDS = 20
 Seed = Annotated[int, Field(ge=1, lt=TUNING)]
 Changes = Mapping[str, Any]
 """Fields of a recipe by their dotted names."""
@@ -42,7 +43,7 @@ class Method(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: str
-    rounds: Annotated[int, Field(ge=1, le=20)] = 1
+    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] = 1
     seeds: tuple[Seed, ...] = ()
     """Where not the study's."""
     changes: dict[str, Any] = {}
@@ -131,6 +132,8 @@ class Study(BaseModel):
                 yield f"{at}: there is no method {model.method!r}{there(self.methods)}"
             elif model.round is not None and model.round > (rounds := self.methods[model.method].rounds):
                 yield f"{at}: {model.method} has {rounds} rounds here, and no round {model.round}"
+            elif tries and model.arm not in ("base", *self.methods[model.method].arms):
+                yield f"{at}: {model.arm} is not tuned as others are, which is not fair (methods.{model.method}.tune)"
         for number, claim in enumerate(self.claims):
             methods = [split(claim.better).method, split(claim.worse).method]
             if claim.better == claim.worse:

@@ -108,9 +108,11 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
             start = self.start.to(self.accelerator.device)
             output = start.base_model(**_layout(batch), use_cache=False)
             return output.last_hidden_state.flatten(0, 1)[batch["predicting"]]
-        with model.disable_adapter():
+        is_training = model.training
+        with model.eval().disable_adapter():  # the start drops nothing out
             self._asked = batch
             model(**_layout(batch), use_cache=False, logits_to_keep=1)
+        model.train(is_training)
         return self._hidden
 
     def compute_loss(self, model: torch.nn.Module, inputs: Batch, *_: Any, **__: Any) -> torch.Tensor:

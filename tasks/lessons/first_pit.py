@@ -1,9 +1,10 @@
 """The rule *first_pit*: the first step of a wrong answer from which no right one was found is rejected
 (Self-Explore, methods.md 6.2; Step-DPO, 6.1).
 
-A step leads to a right answer where one is known below it, whoever asked for it. Along a wrong trajectory the pit is
-the first step that does not, under one that does. A step needs `min_outcomes` trajectories below it to be called a
-pit, the wrong one among them; a wrong solution is its own outcome. What is chosen continues the state before the pit:
+A step leads to a right answer where one is known below it, whoever asked for it, in whichever tree of the question.
+Along a wrong trajectory the pit is the first step that does not, under one that does. A step needs `min_outcomes`
+trajectories below it to be called a pit, the wrong one among them; a wrong solution is its own outcome. What is chosen
+continues the state before the pit:
 
     step            the first step that was found there and leads to a right answer        Step-DPO
     continuation    the shortest continuation to a right answer, in tokens                 Self-Explore
@@ -13,6 +14,8 @@ them fewer trajectories ended below a step. From round 2 on a tree's Q holds V, 
 found: such a pair is dropped, and so is one that has nothing to choose.
 """
 
+import random
+from collections.abc import Collection, Iterator
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -20,7 +23,7 @@ from pydantic import Field
 from tasks.language.format import STEPS, Origin
 from tasks.lessons.preference import preference
 from tasks.lessons.rule import LessonRule
-from tasks.lessons.searched import Found, Row, SearchedTree, ids_of
+from tasks.lessons.searched import Found, Row, SearchedTree, ids_of, text_of
 from tasks.settings import Positive
 
 
@@ -39,9 +42,8 @@ class FirstPit(LessonRule):
         description="Trajectories that must have ended below a step, none of them right, before it is a pit. "
         "Self-Explore: 5, four samples and the wrong answer.",
     )
-    most: Positive = Field(
-        8, title="Most", description="Pits of a question at most, in the order in which its wrong answers were found."
-    )
+    most: Positive = Field(8, title="Most", description="Pits of a question at most.")
+    seed: int = Field(42, title="Seed", description="Chooses the pits.")
 
     gives = "preferences"
     drops = "pits_without_better"
@@ -58,23 +60,38 @@ def first_pit(found: Found, rule: FirstPit) -> tuple[list[Row], int]:
     """
     compared: dict[tuple[str, str], Row] = {}
     dropped = 0
-    for tree in (tree for name in rule.evidence for tree in reversed(found.get(name, ()))):
-        for pit in pits(tree, rule.min_outcomes):
+    trees = [tree for name in rule.evidence for tree in reversed(found.get(name, ()))]
+    good = {state for tree in trees for state in good_states(tree)}
+    for tree in trees:
+        for pit in pits(tree, rule.min_outcomes, good):
             better = _better(tree, pit["parent_id"], rule)
             if better is None or better["q"] <= pit["q"]:
                 dropped += 1
             else:
                 pair = preference(tree, pit["parent_id"], better, pit)
                 compared.setdefault((pair["prompt"], pair["rejected"]), pair)
-    return list(compared.values())[: rule.most], dropped
+    pairs = list(compared.values())  # the first are of the answers with the fewest steps
+    if len(pairs) > rule.most:
+        pairs = random.Random(f"{rule.seed}/{pairs[0]['question_id']}").sample(pairs, rule.most)
+    return pairs, dropped
 
 
-def pits(tree: SearchedTree, min_outcomes: int) -> list[Row]:
-    """The first pit of every wrong answer, each once, in the order in which the answers were found."""
+def good_states(tree: SearchedTree) -> Iterator[str]:
+    """The texts of its states from which a right answer was found."""
+    return (text_of(tree.path(node_id)) for node_id in tree.outcomes if _leads_right(tree, tree.nodes[node_id]))
+
+
+def pits(tree: SearchedTree, min_outcomes: int, good: Collection[str]) -> list[Row]:
+    """The first pit of every wrong answer, each once, in the order in which the answers were found.
+
+    `good`: states from which a right answer is known, here or in another tree of the question.
+    """
     found: dict[int, Row] = {}
     for answer in tree.answers(-1.0):
         steps = tree.path(answer["node_id"])[1:]
-        pit = next(step for step in steps if not _leads_right(tree, step))
+        pit = next((step for step in steps if text_of(tree.path(step["node_id"])) not in good), None)
+        if pit is None:  # another tree's check took the same answer for right
+            continue
         is_sure = pit is answer or tree.outcomes[pit["node_id"]].n >= min_outcomes
         if is_sure and any(_leads_right(tree, step) for step in tree.children[pit["parent_id"]]):
             found[pit["node_id"]] = pit

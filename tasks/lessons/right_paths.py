@@ -8,7 +8,7 @@ lost: where one evidence has no right path of a question, for none was found or 
 Targets of V are the tree Q, less what followed under a hint, of every visited step that has an outcome. Each is there
 exactly once, while CPL repeats a shared step in every path through it and so weighs it by its number of leaves. They
 are those of the first evidence that searched the question; a path that is imitated from another brings its own. With
-`most_wrong`, steps that are on no chosen path teach nothing (AlphaMath, 2.1).
+`most_wrong`, steps that are on no chosen path teach nothing, and wrong paths are distinct, too (AlphaMath, 2.1).
 """
 
 import random
@@ -65,7 +65,8 @@ def right_paths(found: Found, rule: RightPaths, eos: int) -> tuple[list[Row], in
     imitated = drawn.sample(right, min(rule.most, len(right)))
     judged = [(tree, leaf) for tree in judges for leaf in tree.leaves()]
     if rule.most_wrong is not None:
-        wrong = [(tree, leaf) for tree, leaf in judged if leaf["kind"] == Kind.SOLUTION and leaf["reward"] == -1.0]
+        ended = [(tree, leaf) for tree, leaf in judged if leaf["kind"] == Kind.SOLUTION and leaf["reward"] == -1.0]
+        wrong = [*{text_of(tree.path(leaf["node_id"])): (tree, leaf) for tree, leaf in ended}.values()]
         judged = drawn.sample(wrong, min(rule.most_wrong, len(wrong)))
     question, targeted = judges[0].nodes[0], set[tuple[str, int]]()
     rows = [_row(question, path, 1.0, [eos], targeted) for path in imitated]

@@ -10,6 +10,7 @@ From round 2 on Q holds V, so a preference may be V's opinion alone: a step need
 below it. The released code asks for none (0).
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Literal
 
@@ -55,20 +56,21 @@ class Siblings(LessonRule):
 def siblings(found: Found, rule: Siblings) -> tuple[list[Row], int]:
     """Rows of `preferences` that one question gives; and how many were dropped, for too few outcomes are known.
 
-    Of steps that two trees compare, the later tree of a stepwise search has the word, for it tried them more often; of
-    two evidences, the one that the rule names first.
+    Of steps that two trees compare, the one that tried the less tried of them more often has the word, then the later;
+    of two evidences, the one that the rule names first.
     """
     compared: dict[object, Row] = {}
     dropped = 0
     for name in reversed(rule.evidence):
+        tries = Counter[object]()
         for tree in found.get(name, ()):
             for pair in step_pairs(tree, rule):
                 if pair["chosen_q"] - pair["rejected_q"] < rule.min_gap:
                     continue
-                if is_known(tree, pair, rule.min_outcomes):
-                    compared[sides(pair)] = pair
-                else:
+                if not is_known(tree, pair, rule.min_outcomes):
                     dropped += 1
+                elif (tried := _tries(tree, pair)) >= tries[about := sides(pair)]:
+                    compared[about], tries[about] = pair, tried
     return list(compared.values()), dropped
 
 
@@ -88,6 +90,10 @@ def step_pairs(tree: SearchedTree, rule: Siblings) -> Iterator[Row]:
         for chosen in (node for node in steps if node["q"] > 0):
             for rejected in (node for node in steps if node["q"] < 0):
                 yield preference(tree, parent_id, chosen, rejected)
+
+
+def _tries(tree: SearchedTree, pair: Row) -> int:
+    return min(int(tree.nodes[pair[side]]["visits"]) for side in ("chosen_id", "rejected_id"))
 
 
 def _q(node: Row) -> float:

@@ -87,30 +87,31 @@ def report(
     study: Study,
     scores: list[Row],
     claims: list[Row],
-    spent: Mapping[str, list[int]],
+    spent: Mapping[str, int],
     tried: Tried,
-    lacking: list[str],
+    idle: Mapping[str, list[str]],
     code: str,
 ) -> Iterator[str]:
-    """The study as Markdown, line by line. `spent`: by method the tokens that each round learnt from; `lacking`: rounds
-    that were not made; `code`: the version that compared."""
+    """The study as Markdown, line by line. `spent`, `idle`: of each round that was made, by its place, the tokens that
+    it learnt from and the arms that learnt nothing in it; `code`: the version that compared."""
     yield f"# Study {name}\n"
     yield (
         f"Base model {study.model}; seeds {', '.join(map(str, study.seeds))}; lessons from {study.tokens:,} generated "
         f"tokens a round; code {code}. Settings were chosen on {study.validation}; the test questions were asked once."
     )
-    if lacking:
+    if lacking := [place for place in study.places() if place not in spent]:
         yield f"\n> **Not made:** {', '.join(lacking)}. The same command makes them."
+    if told := [f"{place}: {', '.join(arms)}" for place, arms in idle.items() if arms]:
+        yield f"\n> **Nothing was learnt** by these arms, which count as what they started from: {'; '.join(told)}."
     yield "\n## Accuracy\n"
-    yield "Mean over seeds; behind ± the standard error over seeds, then over questions.\n"
+    yield "Mean over seeds; behind ± the standard error over seeds, then over questions. Tokens: all rounds up to it.\n"
     yield "| model | seeds | tokens learnt from | in domain | out of domain |"
     yield "| --- | --- | --- | --- | --- |"
     for model in dict.fromkeys(row["model"] for row in scores):
         of_model = {row["split"]: row for row in scores if row["model"] == model}
-        tokens = spent[split(model).method]
         cells = [_accuracy(of_model[part]) if part in of_model else "" for part in SPLITS]
         seeds = next(iter(of_model.values()))["seeds"]
-        yield f"| {model} | {seeds} | {sum(tokens) / len(tokens):,.0f} | {' | '.join(cells)} |"
+        yield f"| {model} | {seeds} | {_tokens(spent, model):,.0f} | {' | '.join(cells)} |"
     yield "\n## What the papers say\n"
     yield "Differences of accuracy, paired by seed and question, with 95 % intervals, each by itself.\n"
     yield "| claim | models | in domain | | out of domain | |"
@@ -132,6 +133,17 @@ def report(
             told[best] = f"**{told[best]}**"
             yield f"| {method}: {field} | {', '.join(told)} |"
     yield ""
+
+
+def _tokens(spent: Mapping[str, int], model: str) -> float:
+    """What a seed's rounds learnt from, up to that of the model; mean over seeds."""
+    method, _, last = split(model)
+    rounds = [(place.split("/"), tokens) for place, tokens in spent.items()]
+    of_seeds: dict[str, int] = {}
+    for (name, seed, number), tokens in rounds:
+        if name == method and int(number) <= (last or 1):
+            of_seeds[seed] = of_seeds.get(seed, 0) + tokens
+    return sum(of_seeds.values()) / len(of_seeds)
 
 
 def _accuracy(row: Row) -> str:

@@ -110,6 +110,7 @@ async def grow(task: Task, policy: Policy, settings: Search) -> Grown:
 def method(task: Task, settings: Search) -> Method:
     """The search that the settings name, at the start of a question."""
     tree = Tree(FORMATS[settings.steps].prompt(task.question), task.prompt_ids)
+    seed = f"{settings.seed}/{task.question_id}" + (f"/{task.copy}" if task.copy else "")
     match settings.method:
         case "puct":
             return Puct(
@@ -117,7 +118,7 @@ def method(task: Task, settings: Search) -> Method:
                 draws(settings, task.offers),
                 simulations=task.simulations,
                 c=settings.c_puct,
-                seed=f"{settings.seed}/{task.question_id}" + (f"/{task.copy}" if task.copy else ""),
+                seed=seed,
                 enough_right=settings.enough_right,
                 hopeless_after=settings.hopeless_after,
             )
@@ -138,7 +139,7 @@ def method(task: Task, settings: Search) -> Method:
             told = task.told_ids if settings.hint == "answer" else None
             return Reflect(tree, n=settings.root_children, trials=settings.trials, gold=task.gold, told_ids=told)
         case "pits":
-            return Pits(tree, n=settings.root_children, k=settings.children, wrong=settings.wrong)
+            return Pits(tree, n=settings.root_children, k=settings.children, wrong=settings.wrong, seed=seed)
 
 
 async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tuple[Ask, list[Child] | None]:

@@ -16,7 +16,7 @@ from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 
 
-@stage("lessons", version=3, task_run_name="lessons-{name}")
+@stage("lessons", version=4, task_run_name="lessons-{name}")
 def choose(
     workplace: Workplace,
     name: str,

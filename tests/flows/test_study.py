@@ -9,7 +9,7 @@ import pytest
 import flows.study
 from flows.study import NAMES, STUDIES, cpl_study, faults, file_of, of_seed, trials, tuned
 from infra.store import Ref
-from tasks.study import TUNING, Changes, Method, Study, StudyRefused
+from tasks.study import MOST_ROUNDS, TUNING, Changes, Method, Study, StudyRefused
 
 PLAN = Study(
     model="micro",
@@ -38,12 +38,40 @@ def test_every_seed_draws_all_anew_but_the_questions_that_models_are_tried_on() 
     assert (one.tokens, one.questions.count, one.evidence["trees"].simulations) == (5000, 50, 7)
     assert one.evaluation == two.evaluation
     drawn = [
-        *((one.questions.seed, two.questions.seed),),
         *((vars(one.lessons[name])["seed"], vars(two.lessons[name])["seed"]) for name in ("paths",)),
         *((one.evidence[name].seed, two.evidence[name].seed) for name in one.evidence),
         *((one.arms[name].seed, two.arms[name].seed) for name in one.arms),
     ]
     assert set(drawn) == {(1, 2)}
+
+
+def test_no_round_of_a_seed_draws_the_questions_of_another_seed() -> None:
+    """Round n draws by the recipe's seed + n - 1; seeds that share questions would not be independent."""
+    drawn = [
+        of_seed(PLAN, "cpl", seed).read(round=number).questions.seed + number - 1
+        for seed in (1, 2, 3, TUNING)
+        for number in range(1, MOST_ROUNDS + 1)
+    ]
+    assert len({*drawn}) == len(drawn)
+
+
+def test_what_a_recipe_leaves_out_is_left_out_where_it_is_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else the method that is tuned searches, and pays for, what the one that is compared does not."""
+    tune = {"arms.sft.learning_rate": (1e-4, 2e-4), "arms.instance_dpo.learning_rate": (1e-5, 2e-5)}
+    plan = PLAN.model_copy(update={"methods": {"dpo": Method(recipe="instance-dpo-micro", tune=tune)}})
+    whole = of_seed(plan, "dpo", TUNING).read()
+    made: list[tuple[set[str], set[str]]] = []
+
+    def run_round(campaign: str, number: int, plan: Study, name: str, seed: int, changes: Changes) -> Ref:
+        recipe = of_seed(plan, name, seed, changes).read()
+        made.append(({*recipe.evidence}, {*recipe.arms}))
+        return Ref(uri="s3://cpl/a/manifest.json", sha256="0" * 64, rows=0)
+
+    monkeypatch.setattr(flows.study, "run_round", run_round)
+    monkeypatch.setattr(flows.study, "accuracy", lambda round, arm: 0.5)
+    tuned("mine", plan, "dpo")
+    assert "tries" not in whole.evidence
+    assert made == [({*whole.evidence}, {"sft"})] * 2 + [({*whole.evidence}, {*whole.arms})] * 2
 
 
 def test_all_rounds_of_a_seed_follow_each_other() -> None:
@@ -100,7 +128,7 @@ rounds = 2
 "arms.sft.learning_rate" = [1e-4, 2e-4]
 [[claims]]
 says = "one"
-better = "cpl.step_apo"
+better = "cpl.base"
 worse = "cpl.base@1"
 """
 
@@ -124,8 +152,7 @@ worse = "cpl.base@1"
         ("learning_rate", "lesson", "line 12: methods.cpl.tune.arms.sft.lesson: cpl.toml, line"),
         ("2e-4", "-1", "line 12: methods.cpl.tune.arms.sft.learning_rate: cpl-micro.toml, line"),
         ("micro/validation", "micro/test", "line 11: methods.cpl.tune: micro/test is the validation split"),
-        ("cpl.step_apo", "cpl.value", "line 15: claims.0.better: cpl scores no model 'value' (there are base, sft,"),
-        ("cpl.base@1", "cpl.nobody", "line 16: claims.0.worse: cpl scores no model 'nobody'"),
+        ("cpl.base@1", "cpl.value", "line 16: claims.0.worse: value is not tuned as others are"),
     ],
 )
 def test_what_cannot_be_is_told_by_line_before_a_round_is_made(
@@ -141,6 +168,15 @@ def test_what_cannot_be_is_told_by_line_before_a_round_is_made(
         cpl_study.fn(str(path))
     assert f"mine.toml, {told}" in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_a_claim_about_a_model_that_no_round_scores_is_told_where_nothing_is_tuned(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(WRONG.replace("[methods.cpl.tune]\n", "").replace('"arms.sft.learning_rate" = [1e-4, 2e-4]\n', ""))
+    assert not [*faults(Study.read(path))]
+    path.write_text(path.read_text().replace("cpl.base@1", "cpl.value"))
+    [told] = faults(Study.read(path))
+    assert told.startswith("claims.0.worse: cpl scores no model 'value' (there are base, sft,")
 
 
 def test_a_file_whose_name_no_campaign_can_bear_is_refused(tmp_path: Path) -> None:

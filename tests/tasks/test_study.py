@@ -67,6 +67,11 @@ def test_a_study_is_read(path: Path) -> None:
         ("seeds = [1, 2]", "seeds = []", "mine.toml, line 4: seeds: "),
         ("seeds = [1]", "seed = [1]", "mine.toml, line 14: methods.rft.seed: Extra"),
         ("tokens = 1000", "token = 1000", "mine.toml, line 3: token: "),
+        (
+            '"cpl.sft@1"',
+            '"rft.rft"',
+            "mine.toml, line 19: claims.0.worse: rft is not tuned as others are, which is not fair",
+        ),
         ("tokens = 1000", "tokens = ", "mine.toml: Invalid value"),
     ],
 )

@@ -157,3 +157,16 @@ def test_a_training_by_it_is_published_like_any_other(config: Learn) -> None:
     summary = learn(changed(config, epochs=2))
     assert summary["kl_loss"] >= 0
     assert (config.output / "references.parquet").is_file()
+
+
+@pytest.mark.parametrize("lora", [0, 4])
+def test_the_start_drops_nothing_out(config: Learn, lora: int) -> None:
+    """What training drops at random is no part of the model that searched."""
+    made = trainer(changed(config, lora=lora))
+    batch = made.data_collator(list(made.train_dataset)[:4])
+    whole = made.hidden_before(made.model.eval(), batch).clone()
+    for module in made.model.modules():
+        if hasattr(module, "attention_dropout"):
+            module.attention_dropout = 0.5
+    torch.testing.assert_close(made.hidden_before(made.model.train(), batch), whole, atol=1e-5, rtol=1e-5)
+    assert made.model.training

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.lessons.first_pit import FirstPit, first_pit, pits
+from tasks.lessons.first_pit import FirstPit, first_pit, good_states, pits
 from tasks.lessons.searched import SearchedTree
 from tests.tasks.lessons.grown import FOREST, HINTED, OPINION, Row, node, right, tree, without_plans, wrong
 
@@ -37,7 +37,7 @@ def ends(rows: list[Row]) -> list[tuple[int, int, int]]:
 
 def test_each_wrong_answers_first_step_that_leads_nowhere_is_rejected() -> None:
     """6 is wrong though its plan was right: the solution itself is the pit, of one trajectory."""
-    assert [pit["node_id"] for pit in pits(SAMPLED, 4)] == [6, 4, 2]
+    assert [pit["node_id"] for pit in pits(SAMPLED, 4, {*good_states(SAMPLED)})] == [6, 4, 2]
     rows, dropped = found(SAMPLED)
     assert (ends(rows), dropped) == ([(3, 5, 6), (1, 3, 4), (0, 1, 2)], 0)
     assert [row["kind"] for row in rows] == ["solution", "plan", "plan"]
@@ -66,6 +66,14 @@ def test_a_plan_step_is_a_pit_when_enough_trajectories_failed_below_it(least: in
     assert [row["rejected_id"] for row in found(SAMPLED, min_outcomes=least)[0]] == rejected
 
 
+def test_a_step_from_which_another_tree_found_a_right_answer_is_no_pit() -> None:
+    """Five failures in one tree do not make a pit of <2>: the other tree knows that it can be solved."""
+    other = tree(node(0, None, "root", 0.0, visits=2), node(2, 0, "plan", 0.0, visits=2), right(20, 2), wrong(21, 2))
+    rejected = {row["rejected"] for row in found(SAMPLED, other)[0]}
+    assert rejected == {"<6>", "<4>", "<21>"}
+    assert {row["rejected"] for row in found(other, SAMPLED)[0]} == rejected
+
+
 def test_a_step_that_two_wrong_answers_take_is_rejected_once() -> None:
     again = tree(*SAMPLED.nodes.values(), wrong(9, 4), method="sampling")
     assert [row["rejected_id"] for row in found(again)[0]] == [6, 4, 2]
@@ -78,8 +86,11 @@ def test_where_nothing_is_right_no_step_is_the_first_that_is_wrong() -> None:
     assert found(OPINION, min_outcomes=1) == ([], 0)
 
 
-def test_no_more_than_asked_in_the_order_of_the_answers() -> None:
-    assert [row["rejected_id"] for row in found(SAMPLED, most=2)[0]] == [6, 4]
+def test_no_more_than_asked_and_a_seed_says_which() -> None:
+    """Those that were found first are of the answers with the fewest steps."""
+    drawn = [[row["rejected_id"] for row in found(SAMPLED, most=1, seed=seed)[0]] for seed in range(20)]
+    assert {len(one) for one in drawn} == {1}
+    assert {*map(tuple, drawn)} == {(6,), (4,), (2,)}
 
 
 def test_a_pair_that_the_trees_own_q_denies_is_dropped() -> None:

@@ -252,3 +252,10 @@ def test_values_may_be_learnt_of_the_imitated_and_of_so_many_wrong_paths_alone()
     assert drawn == {(0.0, path) for path in wrong_ones}
     assert {path for weight, path in learnt(9) if not weight} == wrong_ones
     assert len(learnt(None)) == 5, "the other right path, too"
+
+
+def test_wrong_paths_that_several_trees_found_are_drawn_once() -> None:
+    trees = [tree(*FOREST.nodes.values(), tree_id=f"t{number}") for number in range(10)]
+    rule = RightPaths(evidence=("trees",), most=1, most_wrong=4)
+    rows, _ = right_paths({"trees": trees}, rule, EOS)
+    assert sorted(row["completion"] for row in rows if not row["weight"]) == ["<1><7>", "<1><8>", "<2><9><10>"]

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tasks.lessons.preference import is_known
-from tasks.lessons.searched import Found
+from tasks.lessons.searched import Found, SearchedTree
 from tasks.lessons.siblings import Siblings, siblings, step_pairs
 from tests.tasks.lessons.grown import FOREST, HINTED, OPINION, node, right, tree, without_plans, wrong
 
@@ -207,3 +207,17 @@ def test_of_steps_that_two_evidences_compare_the_one_named_first_has_the_word(or
     assert [pair["tree_id"] for pair in pairs] == [order[0]]
     alone, _ = siblings(found, given("tries"))
     assert [pair["chosen"] for pair in alone] == ["<right>"], "what the rule does not name teaches nothing"
+
+
+def test_of_several_trees_the_one_that_tried_both_steps_more_often_has_the_word() -> None:
+    """Ten trees of a question stand beside each other: that one comes last says nothing for it."""
+
+    def seen(name: str, q: float, visits: int) -> SearchedTree:
+        good, bad = (right, wrong) if q > 0 else (wrong, right)
+        steps = node(1, 0, "plan", q, visits=visits), node(2, 0, "plan", -q, visits=visits)
+        return tree(node(0, None, "root", 0.0, visits=2 * visits), *steps, good(3, 1), bad(4, 2), tree_id=name)
+
+    sure, hasty = seen("sure", 0.9, 50), seen("hasty", -0.1, 2)
+    for trees in ([sure, hasty], [hasty, sure]):
+        rows, _ = siblings({"trees": trees}, Siblings(evidence=("trees",)))
+        assert [(row["tree_id"], row["chosen"]) for row in rows] == [("sure", "<1>")]

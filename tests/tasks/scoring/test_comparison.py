@@ -13,12 +13,12 @@ STUDY = Study(
     validation="micro/validation",
     methods={
         "cpl": Method(recipe="cpl-micro", rounds=2, tune={"arms.sft.learning_rate": (1e-4, 2e-4)}),
-        "rft": Method(recipe="rft-micro"),
+        "rft": Method(recipe="rft-micro", tune={"arms.rft.learning_rate": (1e-4, 2e-4)}),
     },
     claims=(
         Claim(says="CPL beats RFT", better="cpl.sft", worse="rft.rft"),
         Claim(says="a second round helps", better="cpl.sft", worse="cpl.sft@1"),
-        Claim(says="nobody was asked", better="cpl.value", worse="rft.rft"),
+        Claim(says="nobody was asked", better="cpl.base", worse="rft.rft"),
     ),
 )
 
@@ -82,11 +82,14 @@ def test_the_report_says_what_was_found_chosen_and_not_made() -> None:
     claims = [row for claim in STUDY.claims for row in told_of(frame, STUDY, claim)]
     assert pl.DataFrame(scores, schema=SCORES).height == 6
     tried = {"cpl": {"arms.sft.learning_rate": [0.25, 0.5]}}
-    spent = {"cpl": [900, 1000, 900, 1000], "rft": [980, 990]}
-    text = "\n".join(report("mine", STUDY, scores, claims, spent, tried, ["cpl/2/2"], "1.0"))
-    assert "| cpl.sft@2 | 2 | 950 | 0.875 ± 0.125 ± 0.125 |" in text
+    spent = {"cpl/1/1": 900, "cpl/1/2": 1000, "cpl/2/1": 980, "cpl/2/2": 960, "rft/1/1": 990}
+    idle = {"cpl/1/1": [], "cpl/2/1": ["step_apo"]}
+    text = "\n".join(report("mine", STUDY, scores, claims, spent, tried, idle, "1.0"))
+    assert "| cpl.sft@2 | 2 | 1,920 | 0.875 ± 0.125 ± 0.125 |" in text, "a second round has cost both"
+    assert "| cpl.sft@1 | 2 | 940 |" in text
     assert "| CPL beats RFT | cpl.sft@2 − rft.rft | +0.625 [" in text
-    assert "| nobody was asked | cpl.value@2 − rft.rft |  | no answers |  | no answers |" in text
+    assert "| nobody was asked | cpl.base@2 − rft.rft |  | no answers |  | no answers |" in text
     assert "| cpl: arms.sft.learning_rate | 0.0001: 0.250, **0.0002: 0.500** |" in text
-    assert "**Not made:** cpl/2/2" in text
+    assert "**Not made:** rft/2/1" in text
+    assert "**Nothing was learnt** by these arms, which count as what they started from: cpl/2/1: step_apo." in text
     assert "code 1.0" in text

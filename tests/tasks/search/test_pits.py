@@ -1,6 +1,7 @@
 """The search for the fatal step of a wrong answer, against the slow and obvious way: a list of trajectories."""
 
 import asyncio
+import random
 from collections import Counter
 from typing import Any
 
@@ -72,9 +73,10 @@ async def slowly(policy: ScriptedPolicy, n: int, k: int, wrong: int) -> tuple[Co
     if not below((), 1.0):
         return times, rewards
     wrongly = [path for path in rewards if rewards[path] == -1.0]
-    answers = [path for path in wrongly if policy.format.parse_action(path[-1], len(path) - 1).answer]
+    after_steps = (path for path in wrongly if len(path) > 1)
+    answers = [path for path in after_steps if policy.format.parse_action(path[-1], len(path) - 1).answer]
     tried: set[Path] = set()
-    for answer in answers[:wrong]:
+    for answer in random.Random("1234/q1").sample(answers, min(wrong, len(answers))):
         for depth in range(1, len(answer)):
             state = answer[:depth]
             if state not in tried and (missing := k - (below(state) - 1)) > 0:
@@ -146,7 +148,7 @@ def child(kind: Kind, text: str, reward: float | None = None) -> Child:
 
 
 def test_nothing_is_asked_further_while_a_trajectory_is_out() -> None:
-    pits = Pits(Tree("q", (7,)), n=3, k=4, wrong=1)
+    pits = Pits(Tree("q", (7,)), n=3, k=4, wrong=1, seed="")
     first = pits.ask()
     assert first is not None
     pits.take(first, [child(Kind.PLAN, "a"), child(Kind.PLAN, "b"), child(Kind.PLAN, "b")])
@@ -159,6 +161,37 @@ def test_nothing_is_asked_further_while_a_trajectory_is_out() -> None:
     asked = pits.ask()
     assert asked is not None
     assert (asked.node.action.text, asked.draws) == ("a", (Draw(4),)), "k beside the wrong one"
+
+
+def test_a_wrong_answer_without_steps_takes_no_others_place() -> None:
+    pits = Pits(Tree("q", (7,)), n=3, k=4, wrong=1, seed="")
+    first = pits.ask()
+    assert first is not None
+    pits.take(first, [child(Kind.SOLUTION, "5", -1.0), child(Kind.PLAN, "a"), child(Kind.PLAN, "a")])
+    a = pits.ask()
+    assert a is not None
+    pits.take(a, [child(Kind.SOLUTION, "7", -1.0), child(Kind.SOLUTION, "6", 1.0)])
+    asked = pits.ask()
+    assert asked is not None
+    assert (asked.node.action.text, asked.draws) == ("a", (Draw(3),))
+
+
+def test_the_wrong_answers_that_are_looked_into_are_not_the_shortest_ones() -> None:
+    def looked_into(seed: str) -> str:
+        pits = Pits(Tree("q", (7,)), n=3, k=4, wrong=1, seed=seed)
+        replies = {
+            "q": [child(Kind.PLAN, "a"), child(Kind.PLAN, "b"), child(Kind.PLAN, "c")],
+            "a": [child(Kind.SOLUTION, "5", -1.0)],
+            "b": [child(Kind.PLAN, "longer")],
+            "c": [child(Kind.SOLUTION, "6", 1.0)],
+            "longer": [child(Kind.SOLUTION, "7", -1.0)],
+        }
+        while (asked := pits.ask()) is not None and asked.draws[0].n != 4:
+            pits.take(asked, replies[asked.node.action.text])
+        assert asked is not None
+        return asked.node.action.text
+
+    assert {looked_into(str(seed)) for seed in range(20)} == {"a", "b"}
 
 
 def test_the_settings_reach_it() -> None:
