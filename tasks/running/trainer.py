@@ -102,7 +102,7 @@ def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any
     config_path = workplace.folder / "trainer.json"
     config_path.write_text(json.dumps(config | {"output": str(output)}, indent=2))
     visible = gpus() if device() == "cuda" else []
-    devices = visible[:1] if config.get("lora") else shared_out(visible, config.get("batch_size", 1))
+    devices = shared_out(visible[:1] if config.get("lora") else visible, config.get("batch_size", 1))
     if "batch_size" in config and len(devices) < len(visible) and not config.get("lora"):
         workplace.log.info(
             "training on %d of %d GPUs: a batch of %d is shared out evenly",

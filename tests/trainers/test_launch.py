@@ -207,6 +207,8 @@ def test_every_recipe_trains_on_any_number_of_gpus(
 ) -> None:
     """On as many as share its batch evenly, with the same batch, and never more rows at once than memory holds."""
     told = Recipe.read(RECIPES / f"{recipe}.toml").arms[arm].training
+    if told.lora:
+        pytest.skip("an adapter trains on one of them")
     used = len(shared_out([str(n) for n in range(visible)], told.batch_size))
     monkeypatch.setenv("WORLD_SIZE", str(used))
     config = Learn(**settings | told.model_dump() | {"lesson": imitations, "loss": Loss(nll=1.0)})
