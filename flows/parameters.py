@@ -22,13 +22,17 @@ def about(name: str) -> str:
     return " ".join(line.removeprefix("# ") for line in takewhile(lambda line: line.startswith("#"), lines))
 
 
+_all = {name: Recipe.read(RECIPES / f"{name}.toml") for name in NAMES}
+_drawn = {name: recipe for name, recipe in _all.items() if recipe.usual_for}
+# Prefect's server checks a schema for seconds a megabyte, and every recipe with its fields is 35 KB: all of them kept
+# `cpl up` waiting for half a minute. So fields are drawn of the models' own recipes; the others are there by name.
 AnyRecipe = Annotated[
     str | dict[str, Any],
     WithJsonSchema(
         form(
-            {name: Recipe.read(RECIPES / f"{name}.toml") for name in NAMES},
-            {name: about(name) for name in NAMES},
-            [BY_MODEL],
+            _drawn,
+            {name: about(name) for name in _drawn},
+            [BY_MODEL, *(name for name in NAMES if name not in _drawn)],
         )
     ),
 ]

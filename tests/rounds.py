@@ -43,8 +43,15 @@ class Shell:
 
     def run(self, *words: str, succeeds: bool = True) -> str:
         program = Path(sys.executable).parent / words[0]
+        # `prefect` would read the folder's prefect.toml, which is that of the stack that was started there last.
+        own = stack_variables(self.home) if words[0] == "prefect" else {}
         done = subprocess.run(
-            [str(program), *words[1:]], cwd=ROOT, env=self.environment, capture_output=True, text=True, check=False
+            [str(program), *words[1:]],
+            cwd=ROOT,
+            env=self.environment | own,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert (done.returncode == 0) is succeeds, done.stdout + done.stderr
         return done.stdout + done.stderr

@@ -4,7 +4,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +30,8 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
     """SIGKILL of the flow's process in the middle of the search, then the UI's retry of the same flow run."""
     store = shell.store()
     before = set(store.names("stages/search/"))
-    run, process = _begun(shell, "killed")
+    (run,) = re.findall(r"flow-run/([0-9a-f-]{36})", _started(shell, "killed"))
+    (process,) = _wait_for(_worker(shell).children, bool)
     kept = _wait_for(lambda: [name for name in store.names("stages/search/") if "/parts/" in name], bool)
     process.kill()
     bundles = [pl.read_ipc(store.get(name)) for name in kept]
@@ -60,21 +60,6 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
     assert {row["tree_id"]: row["service_seconds"] for row in before_the_kill.to_dicts()}.items() <= searched.items()
     duplicates = shell.sql("select pair_id from preferences group by all having count(*) > 1", "killed")
     assert duplicates == []
-
-
-def _begun(shell: Shell, campaign: str) -> tuple[str, psutil.Process]:
-    """A round under way: its flow run and the worker's process of it.
-
-    Once, beside two other stacks that began in the same second, a worker that the database had kept from registering
-    took no run for seven minutes, and then the next one at once: so the round is asked for again.
-    """
-    for seconds in (90, 400):
-        (run,) = re.findall(r"flow-run/([0-9a-f-]{36})", _started(shell, campaign))
-        with suppress(AssertionError):
-            (process,) = _wait_for(_worker(shell).children, bool, seconds)
-            return run, process
-        shell.run("prefect", "flow-run", "cancel", run)
-    raise AssertionError(f"no worker took the round; the last: {_state(shell, run)}")
 
 
 def _state(shell: Shell, run: str) -> str:
