@@ -28,7 +28,7 @@ def cpl_campaign(
         repeat: Another number draws the rounds again: the same questions, other samples. At least 0.
         shards: Machines that search at once, in every round. From 1 to 100.
         recipe: A method with its numbers, for every round. By name: as it is in flows/recipes/; by model: the model's
-            own. A button shows all fields of a recipe with its values, to be changed.
+            own. A button shows all fields of a model's own recipe with its values, to be changed.
     """
     return [
         cpl(campaign=campaign, round=number, model=model, recipe=recipe, repeat=repeat, shards=shards)
