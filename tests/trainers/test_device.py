@@ -36,32 +36,46 @@ def test_a_gpu_that_torch_cannot_use_is_refused(monkeypatch: pytest.MonkeyPatch)
         device()
 
 
-@pytest.mark.parametrize("here", ["cpu", "cuda"])
-def test_a_trainer_is_told_the_factorys_decision_and_asks_nobody(
-    here: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
-) -> None:
-    started: dict[str, Any] = {}
+def started(monkeypatch: pytest.MonkeyPatch, folder: Any, here: str, gpus: list[str], **config: Any) -> dict[str, Any]:
+    """What `launch` gives a trainer's process, which is not started."""
+    given: dict[str, Any] = {}
 
     class Started(RuntimeError):
         pass
 
     def popen(command: list[str], **options: Any) -> None:
-        started.update(options)
+        given.update(options)
         raise Started
 
     monkeypatch.setattr(tasks.running.trainer, "device", lambda: here)
-    monkeypatch.setattr(tasks.running.trainer, "gpus", lambda: ["0"])
+    monkeypatch.setattr(tasks.running.trainer, "gpus", lambda: gpus)
     monkeypatch.setattr(tasks.running.trainer, "engines_stopped", lambda settings, say: nullcontext())
     monkeypatch.setattr(subprocess, "Popen", popen)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    with (folder / "lock").open("wb") as lock:
+        stage: Any = SimpleNamespace(log=SimpleNamespace(info=print), folder=folder, lock=lock)
+        with pytest.raises(Started):
+            tasks.running.trainer.launch(stage, "prepare", "a model", config)
+    return given
+
+
+@pytest.mark.parametrize("here", ["cpu", "cuda"])
+def test_a_trainer_is_told_the_factorys_decision_and_asks_nobody(
+    here: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
     model = tmp_path / "model"
     model.mkdir()
     (model / "model.safetensors").write_bytes(bytes(1000))
-    with (tmp_path / "lock").open("wb") as lock:
-        stage: Any = SimpleNamespace(log=SimpleNamespace(info=print), folder=tmp_path, lock=lock)
-        with pytest.raises(Started):
-            tasks.running.trainer.launch(stage, "prepare", "base model", {"model": str(model)})
-    assert started["env"]["CPL_DEVICE"] == here
+    given = started(monkeypatch, tmp_path, here, ["0"], model=str(model))
+    assert given["env"]["CPL_DEVICE"] == here
     threads = {"cpu": {"OMP_NUM_THREADS": "1"}, "cuda": {}}[here]
-    assert {name: text for name, text in started["env"].items() if name == "OMP_NUM_THREADS"} == threads
-    assert started["stdin"] == subprocess.DEVNULL
+    assert {name: text for name, text in given["env"].items() if name == "OMP_NUM_THREADS"} == threads
+    assert given["stdin"] == subprocess.DEVNULL
+
+
+@pytest.mark.parametrize(("lora", "used"), [(0, "0,1"), (8, "0")])
+def test_an_adapter_trains_on_the_first_gpu(
+    lora: int, used: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    given = started(monkeypatch, tmp_path, "cuda", ["0", "1"], model="m", batch_size=4, lora=lora)
+    assert given["env"]["CUDA_VISIBLE_DEVICES"] == used
