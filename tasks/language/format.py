@@ -28,7 +28,7 @@ QUESTION_OPEN = "<question>"
 STEP_OPEN, STEP_CLOSE = "<step>\n", "</step>\n"
 PLAN_OPEN, PLAN_CLOSE = "<plan>\n", "</plan>\n"
 SOLUTION_OPEN, SOLUTION_CLOSE = "<solution>\n", "</solution>"
-REFLECTION_CLOSE = "</reflection>\n"
+REFLECTION_OPEN, REFLECTION_CLOSE = "<reflection>\n", "</reflection>\n"
 
 _SOLUTION_START = PLAN_CLOSE + SOLUTION_OPEN
 
@@ -150,7 +150,7 @@ def step_body(text: str) -> str:
 def verdict(gold: str) -> str:
     """What follows a failed attempt to ask for LEPA's self-reflection, which is shown the desired answer (4.2)."""
     desired = f"The answer is wrong. The desired correct final answer is {_tagless(gold)}."
-    return f"\n<verdict>\n{desired}\n</verdict>\n<reflection>\n"
+    return f"\n<verdict>\n{desired}\n</verdict>\n{REFLECTION_OPEN}"
 
 
 def _tagless(text: str) -> str:
