@@ -111,7 +111,7 @@ locks: .venv/bin/uv ## Compile infra/locks anew, without index addresses
 	$(COMPILE) infra/locks/engine-cuda.in -o infra/locks/engine-cuda.txt
 
 .PHONY: micro-base
-micro-base: .venv/installed ## Make the micro base model anew (about 10 minutes on two cores)
+micro-base: .venv/installed ## Make the micro base model anew (about half an hour on two cores)
 	mkdir -p build/micro
 	.venv/bin/python -m tasks.micro.corpus build/micro/corpus.jsonl
 	.venv/bin/python -m trainers.pretrain tasks/micro/base.json

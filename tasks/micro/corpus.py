@@ -1,8 +1,8 @@
-"""Pretraining texts of the micro base: word problems with misconceptions, attempts that follow them, reflections.
+"""Pretraining texts of the micro base: word problems, attempts that follow its habits, second attempts after a failure.
 
-For hard-worded kinds the text takes the wrong plan step more often than the right one. So the base model's favourite is
-wrong, and sampling finds the right step now and then. Solutions calculate what their plan says, also a wrong plan.
-After a wrong attempt some texts go on with LEPA's self-reflection: verdict, the step that is wrong and why, a new plan.
+Solutions calculate what their plan says, also a wrong plan; one in five attempts calculates without a plan. After a
+failed attempt some texts go on with LEPA's self-reflection: verdict, the step that is wrong and why, a new plan. Others
+go on with STaR's rationalisation: verdict and new plan.
 
     python -m tasks.micro.corpus OUTPUT.jsonl [--count N] [--seed S]
 """
@@ -10,7 +10,7 @@ After a wrong attempt some texts go on with LEPA's self-reflection: verdict, the
 import argparse
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from tasks.language.format import (
@@ -20,59 +20,83 @@ from tasks.language.format import (
     REFLECTION_CLOSE,
     SOLUTION_CLOSE,
     SOLUTION_OPEN,
+    SOLUTIONS,
     STEP_CLOSE,
-    STEP_OPEN,
+    Format,
     verdict,
 )
-from tasks.micro.world import Move, Problem, Step, calculate, generate
+from tasks.micro.habits import Attempt, attempt, first_mistake
+from tasks.micro.world import Move, Problem, calculate, generate, numbered
 
-RIGHT_STEP = 0.36  # how often a hard-worded clause gets its right step
-RIGHT_AFTER_REFLECTION = 0.6  # the same for the other clauses of a plan written after a reflection
-REFLECTION = 0.5  # share of the wrong attempts that are followed by a reflection
+WITHOUT_PLAN = 0.2  # share of the attempts
+REFLECTION = 0.5  # share of the wrong attempts with a plan that are followed by a reflection
+RATIONALISATION = 0.2  # share of them that are followed by a new plan at once
+CARE_AFTER_REFLECTION = 0.5  # share of the habitual mistakes that are not made, but for the step that is named: all
+CARE_AFTER_VERDICT = 0.3
+TURNED = 0.2  # share of the sums and products that are written the other way round
 
 
-def texts(count: int, seed: int, right_step: float = RIGHT_STEP) -> Iterator[str]:
+def texts(count: int, seed: int) -> Iterator[str]:
     """`count` texts on questions of the split `pretrain`, which no other split shares."""
     rng = random.Random(f"corpus:{seed}")
     for problem in generate("pretrain", count, seed):
-        moves, lines, result = _attempt(problem, right_step, rng)
-        text = render_attempt(problem.question, moves, lines, result)
-        if str(result) != problem.answer and rng.random() < REFLECTION:
-            text += _reflection(problem, moves, rng)
+        taken = attempt(problem, rng)
+        lines, result, _ = calculate(problem.start, [move for _, move in taken])
+        lines = [_turned(line) if rng.random() < TURNED else line for line in lines]
+        if rng.random() < WITHOUT_PLAN:
+            yield render_calculation(problem.question, lines, result)
+            continue
+        text = render_attempt(problem.question, [move for _, move in taken], lines, result)
+        if str(result) != problem.answer:
+            text += _second_plan(problem, taken, rng)
         yield text
 
 
-def render_attempt(question: str, moves: list[Move], lines: list[str], result: int) -> str:
-    solution = "\n".join([*lines, rf"The final answer is \boxed{{{result}}}."])
-    return f"{PLANS.prompt(question)}{_render_steps(moves)}{SOLUTION_OPEN}{solution}\n{SOLUTION_CLOSE}"
+def render_attempt(question: str, moves: Sequence[Move], lines: Sequence[str], result: int) -> str:
+    """Plan and solution. `lines`: the calculations, without numbers."""
+    solution = "\n".join([*numbered(lines), _ending(result)])
+    return f"{PLANS.prompt(question)}{_render_plan(moves)}{SOLUTION_OPEN}{solution}\n{SOLUTION_CLOSE}"
 
 
-def _render_steps(moves: list[Move]) -> str:
-    steps = "".join(f"{STEP_OPEN}Plan {k}: {move.text}\n{STEP_CLOSE}" for k, move in enumerate(moves, 1))
-    return steps + PLAN_CLOSE
+def render_calculation(question: str, lines: Sequence[str], result: int) -> str:
+    """A solution alone, each calculation a step."""
+    return f"{SOLUTIONS.prompt(question)}{_render_steps(SOLUTIONS, lines)}{_ending(result)}\n{SOLUTION_CLOSE}"
 
 
-def _attempt(problem: Problem, right_step: float, rng: random.Random) -> tuple[list[Move], list[str], int]:
-    while True:  # a plan that cannot be calculated (half of 7) is drawn again
-        moves = [_choose(step, right_step, rng) for step in problem.steps]
-        calculation = calculate(problem.start, moves)
-        if calculation:
-            return moves, *calculation
+def _ending(result: int) -> str:
+    return rf"The final answer is \boxed{{{result}}}."
 
 
-def _choose(step: Step, right_step: float, rng: random.Random) -> Move:
-    return step.wrong if step.wrong and rng.random() >= right_step else step.right
+def _render_plan(moves: Sequence[Move]) -> str:
+    return _render_steps(PLANS, [move.text for move in moves]) + PLAN_CLOSE
 
 
-def _reflection(problem: Problem, moves: list[Move], rng: random.Random) -> str:
-    """Names the first wrong step; the new plan mends it and looks again at every other hard clause."""
-    index, step = next((i, step) for i, step in enumerate(problem.steps) if moves[i] is not step.right)
-    new = [_choose(other, RIGHT_AFTER_REFLECTION, rng) for other in problem.steps]
-    new[index] = step.right
-    return (
-        f"{verdict(problem.answer)}Plan {index + 1} is wrong: {moves[index].text}. {step.reason}\n{REFLECTION_CLOSE}"
-        f"{PLAN_OPEN}{_render_steps(new)}"
-    )
+def _render_steps(format: Format, bodies: Sequence[str]) -> str:
+    return "".join(f"{format.offered_step(position, body)}\n{STEP_CLOSE}" for position, body in enumerate(bodies))
+
+
+def _turned(line: str) -> str:
+    """ "3 + 5 = 8" as "5 + 3 = 8"; other operators have one order."""
+    calculation, _, result = line.partition(" = ")
+    one, operator, other = calculation.split()
+    return f"{other} {operator} {one} = {result}" if operator in "+*" else line
+
+
+def _second_plan(problem: Problem, taken: Attempt, rng: random.Random) -> str:
+    """Verdict and new plan, with or without a reflection; or nothing."""
+    chance = rng.random()
+    if chance < REFLECTION:
+        place, reason = first_mistake(problem, taken)
+        named, wrong = taken[place]
+        plan = attempt(problem, rng, lambda clause: 1.0 if clause == named else CARE_AFTER_REFLECTION)
+        reflection = f"Plan {place + 1} is wrong: {wrong.text}. {reason}\n{REFLECTION_CLOSE}"
+        beginning = verdict(problem.answer) + reflection
+    elif chance < REFLECTION + RATIONALISATION:
+        plan = attempt(problem, rng, lambda clause: CARE_AFTER_VERDICT)
+        beginning = verdict(problem.answer, then="")
+    else:
+        return ""
+    return beginning + PLAN_OPEN + _render_plan([move for _, move in plan])
 
 
 def main() -> None:

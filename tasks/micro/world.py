@@ -1,18 +1,19 @@
-"""The micro world: procedural word problems whose plans can be right or plausibly wrong.
+"""The micro world: procedural word problems that many plans solve, and more plans miss, in degrees.
 
-A question is a chain of 1 to 5 clauses about one quantity. Each clause has a *kind*. Plain kinds mean what their key
-word says; hard-worded ones do not ("3 fewer than Ann has" asks for an addition). Hard kinds come in opposite pairs: the
-wrong step of one is the right step of its twin. So a policy gains nothing by avoiding an operation.
+A question is a chain of clauses about one quantity. Each clause has a *kind*. Plain kinds mean what their key word
+says; hard-worded ones do not ("3 fewer than Ann has" asks for an addition). Kinds come in opposite pairs: the wrong
+move of one is the right move of its twin. So a policy gains nothing by avoiding an operation. A clause is also done in
+parts, or by a wrong move that a later one mends.
 
-Pure and deterministic: no clock, no files, no global random state. Long, for kinds and twins are read together.
+Pure and deterministic: no clock, no files, no global random state.
 """
 
 import hashlib
 import itertools
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from tasks.micro.words import FAMILIAR, UNSEEN, Words
 
@@ -22,10 +23,22 @@ PLAIN_KINDS = ("add", "sub", "mul", "div")
 HARD_KINDS = ("add_back", "sub_back", "mul_back", "div_back", "add_groups", "add_priced")
 KINDS = PLAIN_KINDS + HARD_KINDS
 
-LARGEST = 60  # no number on the way, right or wrong, is larger
-ANSWERS = range(6, 31)  # above every step index, so an answer that shows up in a plan is a leak
-HARD_SHARE = 0.55  # of the clauses a policy is asked about
-HARD_SHARE_PRETRAIN = 0.42
+TWINS = {
+    one: other
+    for pair in (
+        ("add", "sub"),
+        ("mul", "div"),
+        ("add_back", "sub_back"),
+        ("mul_back", "div_back"),
+        ("add_groups", "add_priced"),
+    )
+    for one, other in (pair, pair[::-1])
+}
+
+LARGEST = 60  # what is more is cut off there
+LONGEST_PLAN = 9  # moves of a written plan
+ANSWERS = range(10, 31)  # above every number of a plan, so an answer that shows up in a plan is a leak
+HARD_SHARE = 0.6  # of the clauses
 
 # Kinds that never meet in post-training: the split `combinations` is made of them.
 UNSEEN_PAIRS = tuple(
@@ -69,12 +82,37 @@ class Move:
 
 @dataclass(frozen=True)
 class Step:
-    """A clause's right move, the tempting wrong one (hard kinds only) and why the wrong one is wrong."""
+    """What can be done about a clause.
+
+    `right`: all at once. `detour`: the same in parts; empty where there are none (a multiplication by 2 or 3).
+    `wrong`: what the key word tempts to, and `reason`: why it is wrong. `mend`: what makes up for it, at once or later,
+    while no addition and multiplication come in between and nothing was cut off.
+    """
 
     kind: str
     right: Move
-    wrong: Move | None = None
-    reason: str = ""
+    detour: tuple[Move, ...]
+    wrong: Move
+    mend: Move
+    reason: str
+
+    @property
+    def ways(self) -> tuple[tuple[Move, ...], ...]:
+        """The moves that do what the clause asks, be others among them."""
+        return ((self.right,), self.detour, (self.wrong, self.mend))
+
+    @property
+    def is_addition(self) -> bool:
+        """Whether its moves add or subtract: they may be done in any order, but not before a multiplication."""
+        return self.right.operator in "+-"
+
+
+class Calculation(NamedTuple):
+    """What a plan comes to. `lines`: without numbers. `is_exact`: nothing was rounded or cut off."""
+
+    lines: list[str]
+    result: int
+    is_exact: bool
 
 
 @dataclass(frozen=True)
@@ -101,20 +139,23 @@ def generate(split: str, count: int, seed: int) -> list[Problem]:
     return list(itertools.islice(_distinct(split, random.Random(f"{split}:{seed}")), count))
 
 
-def calculate(start: int, moves: list[Move]) -> tuple[list[str], int] | None:
-    """The numbered calculations of a plan and their result; None when a number leaves 0..LARGEST or is no integer."""
+def calculate(start: int, moves: Sequence[Move]) -> Calculation:
+    """Follows a plan line by line, right or wrong. A division is rounded down, a number is kept within 0..LARGEST."""
     lines: list[str] = []
-    current = start
+    current, is_exact = start, True
     for move in moves:
         operand = move.factor * move.operand
         if move.factor > 1:
             lines.append(f"{move.factor} * {move.operand} = {operand}")
-        result = _apply(current, move.operator, operand)
-        if result is None:
-            return None
-        lines.append(f"{current} {move.operator} {operand} = {result}")
-        current = result
-    return [f"{number}. {line}" for number, line in enumerate(lines, 1)], current
+        result, loss = _apply(current, move.operator, operand)
+        lines.append(f"{current} {move.operator} {operand} = {result}{loss}")
+        current, is_exact = result, is_exact and not loss
+    return Calculation(lines, current, is_exact)
+
+
+def numbered(lines: Iterable[str]) -> list[str]:
+    """The lines of a solution."""
+    return [f"{number}. {line}" for number, line in enumerate(lines, 1)]
 
 
 def split_of(question: str) -> frozenset[Split]:
@@ -140,22 +181,21 @@ def _words(split: Split, rng: random.Random) -> Words:
 
 def _kinds(split: Split, rng: random.Random) -> list[str]:
     levels = {
-        "longer": ((4, 5), (1, 1)),
-        "combinations": ((2, 3), (1, 1)),
-        "pretrain": ((1, 2, 3, 4, 5), (6, 6, 5, 2, 1)),
+        "longer": ((5, 6), (1, 1)),
+        "combinations": ((2, 3, 4), (3, 4, 3)),
+        "pretrain": ((1, 2, 3, 4, 5, 6), (2, 5, 6, 4, 2, 1)),
     }
-    choice, weights = levels.get(split, ((1, 2, 3), (3, 4, 3)))
-    hard = HARD_SHARE_PRETRAIN if split == "pretrain" else HARD_SHARE
+    choice, weights = levels.get(split, ((2, 3, 4), (3, 4, 4)))
     while True:
         level = rng.choices(choice, weights)[0]
-        kinds = [rng.choice(HARD_KINDS if rng.random() < hard else PLAIN_KINDS) for _ in range(level)]
+        kinds = [rng.choice(HARD_KINDS if rng.random() < HARD_SHARE else PLAIN_KINDS) for _ in range(level)]
         meet = any(pair <= set(kinds) for pair in UNSEEN_PAIRS)
         if split == "pretrain" or meet == (split == "combinations"):
             return kinds
 
 
 def _problem(kinds: list[str], words: Words, rng: random.Random) -> Problem | None:
-    """Numbers that suit the kinds; None when none were found soon (five multiplications have none)."""
+    """Numbers that suit the kinds; None when none were found soon (six multiplications have none)."""
     return next(filter(None, (_draw(kinds, words, rng) for _ in range(100))), None)
 
 
@@ -169,7 +209,10 @@ def _draw(kinds: list[str], words: Words, rng: random.Random) -> Problem | None:
         name = names.pop()
         k, m = _numbers(kind, rng)
         sentences.append(rng.choice(words.clauses[kind]).format(h=holder, x=name, k=k, m=m, o=thing))
-        steps.append(_STEPS[kind](k, m, thing, holder, name))
+        steps.append(_step(kind, k, m, thing, holder, name))
+        gold = calculate(start, [step.right for step in steps])
+        if not gold.is_exact:
+            return None
         if kind.endswith("_back"):
             holder = name
     if rng.random() < 0.3:
@@ -177,38 +220,21 @@ def _draw(kinds: list[str], words: Words, rng: random.Random) -> Problem | None:
         sentences.insert(rng.randint(1, len(sentences)), distractor)
     sentences.append(rng.choice(words.questions).format(h=holder, o=thing))
     question = " ".join(sentences)
-
-    moves = [step.right for step in steps]
-    gold = calculate(start, moves)
-    if gold is None or gold[1] not in ANSWERS or str(gold[1]) in _numerals(question):
+    if gold.result not in ANSWERS or str(gold.result) in _numerals(question):
         return None
-    if not _is_fair(start, steps, gold[1]):
-        return None
-    plan = [move.text for move in moves]
-    return Problem(question, str(gold[1]), list(kinds), len(kinds), plan, gold[0], start, tuple(steps))
+    plan = [step.right.text for step in steps]
+    answer, solution = str(gold.result), numbered(gold.lines)
+    return Problem(question, answer, list(kinds), len(kinds), plan, solution, start, tuple(steps))
 
 
-def _is_fair(start: int, steps: list[Step], answer: int) -> bool:
-    """No wrong plan reaches the answer, and each plan with a single wrong step can be calculated."""
-    options = [[step.right] + ([step.wrong] if step.wrong else []) for step in steps]
-    for moves in itertools.product(*options):
-        wrong = sum(move is not step.right for move, step in zip(moves, steps, strict=True))
-        result = calculate(start, list(moves)) if wrong else None
-        if (result and result[1] == answer) or (wrong == 1 and result is None):
-            return False
-    return True
-
-
-def _apply(current: int, operator: Operator, operand: int) -> int | None:
-    if operator == "/" and current % operand:
-        return None
-    result = {
-        "+": current + operand,
-        "-": current - operand,
-        "*": current * operand,
-        "/": current // operand,
-    }[operator]
-    return result if 0 <= result <= LARGEST and operand <= LARGEST else None
+def _apply(current: int, operator: Operator, operand: int) -> tuple[int, str]:
+    """The result, and what was lost."""
+    if operator == "/":
+        return current // operand, " (rounded)" if current % operand else ""
+    result = {"+": current + operand, "-": current - operand, "*": current * operand}[operator]
+    if result < 0:
+        return 0, " (none left)"
+    return (LARGEST, " (full)") if result > LARGEST else (result, "")
 
 
 def _numerals(text: str) -> set[str]:
@@ -222,36 +248,61 @@ def _numbers(kind: str, rng: random.Random) -> tuple[int, int]:
     return rng.randint(2, 9), rng.randint(2, 4)
 
 
-def _product(k: int, m: int, o: str) -> Move:
-    return Move(f"add {m} times {k} {o}", "+", k, factor=m)
+def _step(kind: str, k: int, m: int, thing: str, holder: str, other: str) -> Step:
+    right, wrong = (_RIGHT[one](k, m, thing, holder, other) for one in (kind, TWINS[kind]))
+    return Step(kind, right, _parts(right), wrong, _mend(right, wrong), _REASONS[kind].format(x=other))
 
 
-def _new(k: int, o: str) -> Move:
-    return Move(f"add the {k} new {o}", "+", k)
+def _parts(move: Move) -> tuple[Move, ...]:
+    k = move.operand
+    operands: tuple[int, ...] = (k,) * move.factor if move.factor > 1 else (k // 2, k - k // 2)
+    if move.operator in "*/":
+        operands = (2, 2) if k == 4 else ()
+    verb = _VERBS[move.operator]
+    texts = [f"begin to {move.text}: {verb} {operands[0]}"] if operands else []
+    texts += [f"then {verb} the other {operand}" for operand in operands[1:]]
+    return tuple(Move(text, move.operator, operand) for text, operand in zip(texts, operands, strict=True))
+
+
+def _mend(right: Move, wrong: Move) -> Move:
+    """The move that leads from where the wrong one led to where the right one leads; both have the same operand."""
+    if right.operator in "*/":
+        operator, factor = right.operator, right.operand
+    else:
+        missing = sum(move.factor * (1 if move.operator == sign else -1) for move, sign in ((right, "+"), (wrong, "-")))
+        operator, factor = "+" if missing > 0 else "-", abs(missing)
+    return Move(f"to mend it, {_VERBS[operator]} {factor} times {right.operand}", operator, right.operand, factor)
 
 
 def _change(verb: str, operator: Operator, k: int, h: str, x: str) -> Move:
     return Move(f"{verb} {k} to get from {h} to {x}", operator, k)
 
 
-# Each builds a step from (k, m, things, holder, other name).
-_STEPS: dict[str, Callable[[int, int, str, str, str], Step]] = {
-    "add": lambda k, m, o, h, x: Step("add", _new(k, o)),
-    "sub": lambda k, m, o, h, x: Step("sub", Move(f"subtract the {k} lost {o}", "-", k)),
-    "mul": lambda k, m, o, h, x: Step("mul", Move(f"multiply the {o} by {k}", "*", k)),
-    "div": lambda k, m, o, h, x: Step("div", Move(f"divide the {o} by {k}", "/", k)),
-    "add_back": lambda k, m, o, h, x: Step(
-        "add_back", _change("add", "+", k, h, x), _change("subtract", "-", k, h, x), f"{x} has more."
-    ),
-    "sub_back": lambda k, m, o, h, x: Step(
-        "sub_back", _change("subtract", "-", k, h, x), _change("add", "+", k, h, x), f"{x} has less."
-    ),
-    "mul_back": lambda k, m, o, h, x: Step(
-        "mul_back", _change("multiply by", "*", k, h, x), _change("divide by", "/", k, h, x), f"{x} has more."
-    ),
-    "div_back": lambda k, m, o, h, x: Step(
-        "div_back", _change("divide by", "/", k, h, x), _change("multiply by", "*", k, h, x), f"{x} has less."
-    ),
-    "add_groups": lambda k, m, o, h, x: Step("add_groups", _product(k, m, o), _new(k, o), "All groups count."),
-    "add_priced": lambda k, m, o, h, x: Step("add_priced", _new(k, o), _product(k, m, o), "Prices do not count."),
+_VERBS: dict[Operator, str] = {"+": "add", "-": "subtract", "*": "multiply by", "/": "divide by"}
+
+# The right move of each kind, from (k, m, things, holder, other name).
+_RIGHT: dict[str, Callable[[int, int, str, str, str], Move]] = {
+    "add": lambda k, m, o, h, x: Move(f"add the {k} new {o}", "+", k),
+    "sub": lambda k, m, o, h, x: Move(f"subtract the {k} lost {o}", "-", k),
+    "mul": lambda k, m, o, h, x: Move(f"multiply the {o} by {k}", "*", k),
+    "div": lambda k, m, o, h, x: Move(f"divide the {o} by {k}", "/", k),
+    "add_back": lambda k, m, o, h, x: _change("add", "+", k, h, x),
+    "sub_back": lambda k, m, o, h, x: _change("subtract", "-", k, h, x),
+    "mul_back": lambda k, m, o, h, x: _change("multiply by", "*", k, h, x),
+    "div_back": lambda k, m, o, h, x: _change("divide by", "/", k, h, x),
+    "add_groups": lambda k, m, o, h, x: Move(f"add {m} times {k} {o}", "+", k, factor=m),
+    "add_priced": lambda k, m, o, h, x: Move(f"add the {k} new {o}", "+", k),
+}
+
+_REASONS = {
+    "add": "They are new.",
+    "sub": "They are lost.",
+    "mul": "They become more.",
+    "div": "They become fewer.",
+    "add_back": "{x} has more.",
+    "sub_back": "{x} has less.",
+    "mul_back": "{x} has more.",
+    "div_back": "{x} has less.",
+    "add_groups": "All groups count.",
+    "add_priced": "Prices do not count.",
 }

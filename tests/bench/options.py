@@ -117,7 +117,7 @@ def replayed(tree: Tree, task: Task, settings: Search) -> Tree:
 async def run(seed: int, count: int, simulations: int) -> dict[str, Any]:
     """All options and rules on the questions of one seed."""
     folder = prepared("micro", BUILD / "models")
-    plain = Search(simulations=simulations, max_step_tokens=96, leaves=1)
+    plain = Search(simulations=simulations, max_depth=10, max_step_tokens=160, leaves=1)
     async with serving(folder, environment(), print) as engine, Checker() as checker:
         tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         served = ServedPolicy(engine, tokenizer, PLANS, knows_format=ModelFolder.read(folder).words.knows_format)

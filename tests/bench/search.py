@@ -49,7 +49,7 @@ BUILD = Path("build/bench")
 SIZES = {
     "micro": Size(
         trees=300,
-        settings=Search(simulations=24, max_step_tokens=96),
+        settings=Search(simulations=24, max_depth=10, max_step_tokens=160),
         repeats=3,
         aims={"search_vs_limit": 0.80, "search_vs_lockstep": 3.0},
     ),

@@ -23,7 +23,7 @@ from tasks.settings import Search
 from tasks.stages.model import MICRO
 
 PROBLEMS = generate("longer", 6, seed=11)
-SETTINGS = Search(simulations=12, leaves=4, max_step_tokens=96, temperature=1.0)
+SETTINGS = Search(simulations=12, leaves=4, max_depth=10, max_step_tokens=160, temperature=1.0)
 
 
 def make_micro(output: Path) -> Path:
