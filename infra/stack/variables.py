@@ -39,7 +39,7 @@ def settle(home: Path, root: Path, ports: Mapping[str, int]) -> None:
     known = stack_variables(home)
     server = f"127.0.0.1:{ports['prefect']}"
     address = f"http://{server}/api"
-    login = known["PREFECT_API_AUTH_STRING"] if known.get("PREFECT_API_URL") == address else None
+    login = known.get("PREFECT_API_AUTH_STRING") if known.get("PREFECT_API_URL") == address else None
     login = login or f"cpl:{secrets.token_urlsafe(24)}"
     variables = {
         "PREFECT_API_URL": address,

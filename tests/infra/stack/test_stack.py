@@ -259,6 +259,13 @@ def test_a_new_address_gets_a_new_login_for_another_program_may_have_heard_the_o
     assert kept == key, "the store's key is never sent, only what was signed with it"
 
 
+def test_a_home_of_a_version_without_a_login_gets_one(tmp_path: Path) -> None:
+    ports = dict.fromkeys(("prefect", *weed.ROLES), 1)
+    (tmp_path / "stack.env").write_text("PREFECT_API_URL=http://127.0.0.1:1/api\n")
+    variables.settle(tmp_path, tmp_path, ports)
+    assert stack_variables(tmp_path)["PREFECT_API_AUTH_STRING"].startswith("cpl:")
+
+
 def test_what_lies_in_the_home_is_the_owners_to_read(tmp_path: Path) -> None:
     home = tmp_path / ".cpl"
     Stack(home, tmp_path).down(print)
