@@ -7,10 +7,14 @@ from pathlib import Path
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is there: of a tiny model a second thread is all overhead
 
 import pytest
+from hypothesis import settings
 
 from infra.environment import Environment
 from infra.store import Store
 from tests.servers import start_weed
+
+settings.register_profile("busy machine", deadline=None)  # an example's time says how busy it is, and nothing else
+settings.load_profile("busy machine")
 
 
 @pytest.fixture(scope="session")

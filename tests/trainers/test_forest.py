@@ -20,7 +20,7 @@ def seen(forest: Forest, place: int) -> list[int]:
 
 
 @given(st.lists(FEW, min_size=1, max_size=12), st.integers(1, 20), st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_every_token_sees_its_own_sequence_up_to_itself_at_its_own_position(
     sequences: list[list[int]], capacity: int, share: bool
 ) -> None:

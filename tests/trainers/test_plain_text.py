@@ -74,7 +74,7 @@ def served(folder: Path) -> ServedPolicy:
     return ServedPolicy(None, tokenizer, PLANS, knows_format=words.knows_format)  # type: ignore[arg-type]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(parts=st.lists(texts.map("".join), min_size=1, max_size=5))
 def test_joined_ids_are_the_joined_text(parts: list[str], folder: Path, served: ServedPolicy) -> None:
     """For the factory's decoder, for the trainer's, and for one that decodes token by token, as the engine does."""
@@ -85,7 +85,7 @@ def test_joined_ids_are_the_joined_text(parts: list[str], folder: Path, served: 
     assert not {words.good, words.bad, words.eos, *served.start} & set(ids)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(question=texts.map("".join), gold=texts.map("".join))
 def test_what_a_user_writes_is_read_as_text(question: str, gold: str, served: ServedPolicy) -> None:
     ids = served.question(question)

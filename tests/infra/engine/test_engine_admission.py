@@ -77,7 +77,7 @@ async def end_of(house: Admission, tasks: list[asyncio.Task[None]]) -> None:
             assert (house.tokens, house.sequences) == (BUDGET, SEATS)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 def test_who_is_in_is_who_the_rules_let_in(steps: list[tuple[str, Any]]) -> None:
     async def story() -> None:
@@ -111,7 +111,7 @@ def test_who_is_in_is_who_the_rules_let_in(steps: list[tuple[str, Any]]) -> None
     asyncio.run(story())
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(STEPS)
 def test_nothing_leaks_at_whatever_moment_a_request_is_cancelled(steps: list[tuple[str, Any]]) -> None:
     """Many things happen within one turn of the loop here: a request may be let in and cancelled before it knows."""

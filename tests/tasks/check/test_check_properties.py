@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tasks.check import is_equal
 from tasks.check.equivalence import is_equal_at_sight
 
-settings.register_profile("answers", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("answers", max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("answers")
 
 integers = st.integers(-10_000_000, 10_000_000)

@@ -230,7 +230,7 @@ NUMBERS = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(NUMBERS)
 def test_no_number_is_nearer_to_zero_than_its_bound(number: str) -> None:
     with flint.ctx.workprec(2000):

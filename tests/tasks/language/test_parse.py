@@ -25,7 +25,7 @@ TEXTS = st.text() | st.lists(st.sampled_from(PIECES), max_size=14).map("".join)
 FORMATS = st.sampled_from([PLANS, SOLUTIONS])
 
 
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(format=FORMATS, text=TEXTS, position=st.integers(0, 7), max_depth=st.integers(1, 7))
 @example(format=PLANS, text=step_text(1, f"as in Plan {LONG}"), position=0, max_depth=6)
 @example(format=SOLUTIONS, text=step_text(1, f"as in Step {LONG}", SOLUTIONS), position=0, max_depth=6)
@@ -44,7 +44,6 @@ def test_any_text_is_an_action(format: Format, text: str, position: int, max_dep
 BODIES = st.text("ab <>\n:.", min_size=1, max_size=8).filter(lambda body: body[0] not in " \n")
 
 
-@settings(deadline=None)
 @given(
     format=FORMATS,
     number=st.integers(0, 12),

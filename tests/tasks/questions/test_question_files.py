@@ -47,7 +47,7 @@ NUMBER = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(
     texts=st.lists(TEXT.filter(lambda text: text.lower() != "nan"), min_size=1, max_size=4),
     answer=NUMBER,

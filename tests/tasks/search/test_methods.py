@@ -122,7 +122,7 @@ def test_the_first_step_of_a_beam_draws_for_all_of_its_paths() -> None:
     assert {draw.n for _, draw in policy.asked[1:]} == {4}
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 1000), n=st.integers(1, 12), branching=st.integers(1, 4), undecided=st.sampled_from([0.0, 0.3])
 )

@@ -88,7 +88,7 @@ async def slowly(policy: ScriptedPolicy, n: int, k: int, wrong: int) -> tuple[Co
     return times, rewards
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     seed=st.integers(0, 2000),
     n=st.integers(1, 10),

@@ -80,7 +80,7 @@ def a_child(kind: Kind, text: str, reward: float | None = None) -> Child:
     return Child(kind, text, (1,), logprob=-1.0, prior=0.5, value=0.0, reward=reward)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(
     seed=st.integers(0, 100_000),
     rollouts=st.integers(1, 40),
@@ -154,7 +154,7 @@ def play(search: Stepwise, rng: random.Random) -> float | None:
     return reward
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000), rollouts=st.integers(2, 40), c=st.floats(0, 3))
 def test_scores_are_the_papers_and_sum_to_zero(seed: int, rollouts: int, c: float) -> None:
     """r_k = N_k (Q_k/N_k - sum Q / sum N) with rewards 1 and 0 (2501.01478, eq. 1)."""
@@ -168,7 +168,7 @@ def test_scores_are_the_papers_and_sum_to_zero(seed: int, rollouts: int, c: floa
         assert sum(child.score or 0.0 for child in children) == pytest.approx(0, abs=1e-9)
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000))
 def test_scores_sum_to_zero_over_what_could_be_decided(seed: int) -> None:
     trees = grown(ScriptedPolicy(seed, undecided=0.5), 30).trees

@@ -292,7 +292,7 @@ def some_children(rng: random.Random, name: str) -> list[Child]:
     return [one(kind, f"{name}.{place}") for place, kind in enumerate(kinds)]
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(seed=st.integers(0, 10_000), c=C, simulations=st.integers(1, 40), leaves=st.integers(1, 5))
 def test_selection_and_backup_follow_the_paper(seed: int, c: float, simulations: int, leaves: int) -> None:
     """With up to `leaves` out, that come back in any order, some of them without room for an action."""
