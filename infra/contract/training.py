@@ -10,9 +10,10 @@ margin = beta * [log pi/pi_ref (w) - log pi/pi_ref (l)]; w: the chosen step, l: 
 the training starts from (docs/methods.md 1.4 to 1.7, 3.2, 5.2).
 """
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[int, Field(ge=1)]
@@ -61,6 +62,15 @@ class Loss(BaseModel):
         return self.nll > 0 or self.prefer > 0
 
 
+TERMS: Mapping[str, tuple[str, ...]] = {
+    **dict.fromkeys(("beta", "alpha", "squared"), ("prefer",)),
+    "exact_kl": ("kl",),
+    "gamma": ("rank",),
+    "value_rate": ("value", "rank"),
+}
+"""Of settings of single terms: which."""
+
+
 class Training(BaseModel):
     """Numbers of the CPL paper where nothing else is said (docs/methods.md 1.8)."""
 
@@ -107,3 +117,13 @@ class Training(BaseModel):
         "place of the weights, beside the value words' rows of the head. Merged into the model. One device. 0: none.",
     )
     seed: int = Field(42, title="Seed", description="Order of the rows, and where an adapter starts.")
+
+    @field_validator(*TERMS)
+    @classmethod
+    def _has_its_term(cls, setting: Any, about: ValidationInfo) -> Any:
+        """One of a term that the loss is without would change nothing, and its user would not know."""
+        name = str(about.field_name)
+        loss = about.data.get("loss")  # none where it is wrong itself
+        if loss and setting != cls.model_fields[name].default and not any(getattr(loss, term) for term in TERMS[name]):
+            raise ValueError(f"it does nothing, for the loss has no {' and no '.join(TERMS[name])}")
+        return setting

@@ -84,6 +84,7 @@ WRONG = [
     ('lesson = "pairs"', 'lesson = "paths"', 27, "arms.apo.loss: it learns from preferences, and paths gives"),
     ("{ prefer = 1.0 }", "{ prefer = 1.0, nll = 1.0 }", 27, "arms.apo.loss: prefer and rank learn from"),
     ("{ prefer = 1.0 }", "{}", 27, "the loss has no term"),
+    ('like = "apo"', 'like = "apo"\nsquared = true', 35, "arms.control.squared: it does nothing"),
     ('like = "apo"', 'like = "control"', 34, "arms.control.like: 'control' is no arm that says itself"),
     (
         "simulations = 24",

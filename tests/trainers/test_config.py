@@ -43,6 +43,11 @@ def test_a_config_is_read_with_its_types(fields: dict[str, Any], tmp_path: Path)
         ({"epochs": None}, "epochs: Input should be a valid number"),
         ({"loss": {"nll": -1.0}}, r"loss\.nll: Input should be greater than or equal to 0"),
         ({"loss": {"nll": 1.0, "prefer": 1.0}}, "loss: prefer and rank learn from preferences, nll from imitations"),
+        ({"loss": {"nll": 1.0}, "exact_kl": True}, "exact_kl: it does nothing, for the loss has no kl"),
+        ({"loss": {"nll": 1.0, "kl": 1.0}, "squared": True}, "squared: it does nothing, for the loss has no prefer"),
+        ({"loss": {"nll": 1.0}, "alpha": 0.3}, "alpha: it does nothing"),
+        ({"loss": {"prefer": 1.0}, "gamma": 0.3}, "gamma: it does nothing"),
+        ({"loss": {"prefer": 1.0}, "value_rate": 3.0}, "value_rate: it does nothing, .* no value and no rank"),
         ({"lesson": "nowhere.parquet"}, "lesson: there is no file nowhere.parquet"),
         ({"model": "nowhere"}, r"model: nowhere is no model folder of the factory: .*trainers\.prepare"),
     ],
@@ -93,7 +98,7 @@ def test_the_micro_bases_config_is_one(tmp_path: Path, monkeypatch: pytest.Monke
     whole = json.loads((MICRO.with_suffix(".json")).read_text())
     (tmp_path / "corpus.jsonl").touch()
     config = read(Pretrain, write_config(tmp_path / "config.json", whole | {"corpus": tmp_path / "corpus.jsonl"}))
-    assert config.updates == 3600
+    assert config.updates == whole["updates"]
 
 
 def test_no_trainer_imports_torch_before_its_config_is_read() -> None:
