@@ -1,7 +1,7 @@
 """Models of a study side by side: accuracies, what becomes of the papers' claims, and the report of both.
 
 `answered` is a frame with a row for each model, seed and test question: model, seed, split, benchmark, question_id,
-is_correct (null where a request failed for good).
+is_correct (null where a request failed for good), generated_tokens (of all samples of a vote or a beam).
 """
 
 from collections.abc import Iterator, Mapping
@@ -24,7 +24,7 @@ ESTIMATE = {
     "seeds": pl.Int64(),
     "questions": pl.Int64(),
 }
-SCORES = pl.Schema({"model": pl.String(), "split": pl.String(), **ESTIMATE})
+SCORES = pl.Schema({"model": pl.String(), "split": pl.String(), **ESTIMATE, "generated_tokens": pl.Float64()})
 CLAIMS = pl.Schema(
     {name: pl.String() for name in ("claim", "better", "worse", "split")} | ESTIMATE | {"verdict": pl.String()}
 )
@@ -50,7 +50,7 @@ def difference(answered: pl.DataFrame, better: str, worse: str, part: str) -> Es
 
 
 def accuracies_of(answered: pl.DataFrame, model: str) -> Iterator[Row]:
-    """A row of `scores` for each split."""
+    """A row of `scores` for each split; `generated_tokens`: of an answer, on average."""
     for part in SPLITS:
         found = right(answered, model, part)
         if found.height > 1:
@@ -58,6 +58,7 @@ def accuracies_of(answered: pl.DataFrame, model: str) -> Iterator[Row]:
                 "model": model,
                 "split": part,
                 **_fields(estimate(found.drop("benchmark", "question_id").to_numpy().T)),
+                "generated_tokens": answered.filter(model=model, split=part)["generated_tokens"].mean(),
             }
 
 
@@ -104,14 +105,18 @@ def report(
     if told := [f"{place}: {', '.join(arms)}" for place, arms in idle.items() if arms]:
         yield f"\n> **Nothing was learnt** by these arms, which count as what they started from: {'; '.join(told)}."
     yield "\n## Accuracy\n"
-    yield "Mean over seeds; behind ± the standard error over seeds, then over questions. Tokens: all rounds up to it.\n"
-    yield "| model | seeds | tokens learnt from | in domain | out of domain |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield (
+        "Mean over seeds; behind ± the standard error over seeds, then over questions. Tokens learnt from: of all "
+        "rounds up to it; of an answer: in domain, all samples of a vote or a beam.\n"
+    )
+    yield "| model | seeds | tokens learnt from | of an answer | in domain | out of domain |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for model in dict.fromkeys(row["model"] for row in scores):
         of_model = {row["split"]: row for row in scores if row["model"] == model}
         cells = [_accuracy(of_model[part]) if part in of_model else "" for part in SPLITS]
-        seeds = next(iter(of_model.values()))["seeds"]
-        yield f"| {model} | {seeds} | {_tokens(spent, model):,.0f} | {' | '.join(cells)} |"
+        some = next(iter(of_model.values()))
+        tokens = f"{_tokens(spent, model):,.0f} | {some['generated_tokens']:.0f}"
+        yield f"| {model} | {some['seeds']} | {tokens} | {' | '.join(cells)} |"
     yield "\n## What the papers say\n"
     yield "Differences of accuracy, paired by seed and question, with 95 % intervals, each by itself.\n"
     yield "| claim | models | in domain | | out of domain | |"

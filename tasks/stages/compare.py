@@ -12,7 +12,7 @@ from tasks.scoring.comparison import CLAIMS, SCORES, Tried, accuracies_of, repor
 from tasks.study import Study
 
 
-@stage("study", version=3)
+@stage("study", version=4)
 def compare(
     workplace: Workplace, name: str, study: Study, recipes: dict[str, Recipe], made: dict[str, Ref], tried: Tried
 ) -> int:
@@ -55,6 +55,7 @@ def _answers(
                 benchmark="benchmark",
                 question_id="question_id",
                 is_correct="is_correct",
+                generated_tokens="generated_tokens",
             )
         )
     return answers, idle

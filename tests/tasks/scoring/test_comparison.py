@@ -35,12 +35,12 @@ ANSWERS: dict[tuple[str, int], tuple[list[int | None], list[int]]] = {
 
 def answered() -> pl.DataFrame:
     rows = [
-        (model, seed, split, f"micro/{split}", f"q{number}", None if found is None else bool(found))
+        (model, seed, split, f"micro/{split}", f"q{number}", None if found is None else bool(found), 100 * seed)
         for (model, seed), both in ANSWERS.items()
         for split, answers in (("in_domain", both[0]), ("out_of_domain", both[1]))
         for number, found in enumerate(answers)
     ]
-    columns = ["model", "seed", "split", "benchmark", "question_id", "is_correct"]
+    columns = ["model", "seed", "split", "benchmark", "question_id", "is_correct", "generated_tokens"]
     return pl.DataFrame(rows, schema=columns, orient="row")
 
 
@@ -85,8 +85,8 @@ def test_the_report_says_what_was_found_chosen_and_not_made() -> None:
     spent = {"cpl/1/1": 900, "cpl/1/2": 1000, "cpl/2/1": 980, "cpl/2/2": 960, "rft/1/1": 990}
     idle = {"cpl/1/1": [], "cpl/2/1": ["step_apo"]}
     text = "\n".join(report("mine", STUDY, scores, claims, spent, tried, idle, "1.0"))
-    assert "| cpl.sft@2 | 2 | 1,920 | 0.875 ± 0.125 ± 0.125 |" in text, "a second round has cost both"
-    assert "| cpl.sft@1 | 2 | 940 |" in text
+    assert "| cpl.sft@2 | 2 | 1,920 | 150 | 0.875 ± 0.125 ± 0.125 |" in text, "a second round has cost both"
+    assert "| cpl.sft@1 | 2 | 940 | 150 |" in text
     assert "| CPL beats RFT | cpl.sft@2 − rft.rft | +0.625 [" in text
     assert "| nobody was asked | cpl.base@2 − rft.rft |  | no answers |  | no answers |" in text
     assert "| cpl: arms.sft.learning_rate | 0.0001: 0.250, **0.0002: 0.500** |" in text
