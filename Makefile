@@ -110,6 +110,10 @@ locks: .venv/bin/uv ## Compile infra/locks anew, without index addresses
 	$(COMPILE) pyproject.toml --group dev -o infra/locks/factory-cuda.txt
 	$(COMPILE) infra/locks/engine-cuda.in -o infra/locks/engine-cuda.txt
 
+.PHONY: smollm2-micro
+smollm2-micro: install ## SmolLM2 warmed up on written plans of the micro world, for `make study STUDY=smollm2` (20 minutes)
+	.venv/bin/python -m flows.warm_up smollm2 build/smollm2-micro
+
 .PHONY: micro-base
 micro-base: .venv/installed ## Make the micro base model anew (about half an hour on two cores)
 	mkdir -p build/micro
