@@ -48,10 +48,15 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
     best: dict[str, Changes] = {}
     tried: dict[str, dict[str, list[float]]] = {}
     for name in plan.methods:
-        best[name], tried[name] = tuned(study, plan, name)
+        try:
+            best[name], tried[name] = tuned(study, plan, name)
+        except Exception as problem:
+            log.error("%s was not tuned, and no round of it is made: %s", name, problem)
     made: dict[str, Ref] = {}
     for place in plan.places():
         name, seed, number = place.split("/")
+        if name not in best:
+            continue
         try:
             made[place] = run_round(f"study-{study}-{name}-{seed}", int(number), plan, name, int(seed), best[name])
         except Exception as problem:
@@ -134,13 +139,18 @@ def policies(recipe: Recipe) -> list[str]:
 
 def trials(plan: Study, name: str) -> Iterator[tuple[str, Changes, Changes]]:
     """Of a method: a name, the settings that are tried, and what else is other meanwhile. Arms that stand on as many
-    others are tried together, those that stand on more are left out."""
+    others are tried together, those that stand on more are left out. They answer greedily: of methods that differ in
+    their decoding the models are the same."""
     method, recipe = plan.methods[name], of_seed(plan, name, TUNING).read()
     depths = {field: depth_of(recipe, arm) for field, arm in zip(method.tune, method.arms, strict=True)}
     for depth in sorted({*depths.values()}):
         fields = [field for field in depths if depths[field] == depth]
         later = [arm for arm in recipe.arms if depth_of(recipe, arm) > depth]
-        others = {"without": [*recipe.without, *later], "evaluation.benchmarks": [plan.validation]}
+        others: Changes = {
+            "without": [*recipe.without, *later],
+            "evaluation.benchmarks": [plan.validation],
+            "evaluation.decoding": "greedy",
+        }
         for number in range(len(method.tune[fields[0]])):
             yield f"{depth}-{number}", {field: method.tune[field][number] for field in fields}, others
 

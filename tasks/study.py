@@ -151,10 +151,12 @@ class Study(BaseModel):
         return self.methods[method].seeds or self.seeds
 
     def places(self) -> Iterator[str]:
-        """METHOD/SEED/ROUND of every round, in the order in which they are made: all rounds of a seed together."""
-        for method, about in self.methods.items():
-            for seed in self.seeds_of(method):
-                yield from (f"{method}/{seed}/{number}" for number in range(1, about.rounds + 1))
+        """METHOD/SEED/ROUND of every round, in the order in which they are made: what a study that is stopped has made
+        is all methods with fewer seeds."""
+        for seed in dict.fromkeys(seed for method in self.methods for seed in self.seeds_of(method)):
+            for method, about in self.methods.items():
+                if seed in self.seeds_of(method):
+                    yield from (f"{method}/{seed}/{number}" for number in range(1, about.rounds + 1))
 
 
 def _told(problem: ValidationError) -> Iterator[str]:

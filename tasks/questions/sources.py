@@ -5,7 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.micro import world
+from infra.digest import digest
+from tasks.micro import words, world
 from tasks.questions import gsm8k, math_problems
 from tasks.questions.columns import map_rows
 from tasks.questions.places import File, HubSet, Place, Read
@@ -88,14 +89,18 @@ def load_questions(
 def content_of(source: str, split: str = "train") -> str:
     """What stands for the rows of a source in a cache key, so that edited data is another source.
 
-    The digest of the file or folder that `load_questions` reads, or the commit of the hub's data set. "" where the hub
-    does not say it or nothing is found, and for micro: its settings determine its rows.
+    The digest of the file or folder that `load_questions` reads, or the commit of the hub's data set; for micro, whose
+    settings determine its rows, that of what makes them. "" where the hub does not say it or nothing is found.
     """
     try:
         found = find(source, split)
     except QuestionError:
         return ""
-    return found.place.content() if found else ""
+    return found.place.content() if found else _content_of_micro()
+
+
+def _content_of_micro() -> str:
+    return "/".join(digest(Path(str(module.__file__))) for module in (world, words))
 
 
 def _mapped(read: Read, columns: Mapping[str, str]) -> Mapped:

@@ -28,6 +28,13 @@ SCORES = pl.Schema({"model": pl.String(), "split": pl.String(), **ESTIMATE, "gen
 CLAIMS = pl.Schema(
     {name: pl.String() for name in ("claim", "better", "worse", "split")} | ESTIMATE | {"verdict": pl.String()}
 )
+RANKED = {
+    "kind": pl.String(),
+    "sibling_auc": pl.Float64(),
+    "sibling_pairs": pl.Int64(),
+    "prior_auc": pl.Float64(),
+}
+"""Of `value_rankings`, what a report tells."""
 Tried = Mapping[str, Mapping[str, list[float]]]
 """By method and tuned field: the arm's validation accuracy with each of the values that were tried."""
 
@@ -91,10 +98,13 @@ def report(
     spent: Mapping[str, int],
     tried: Tried,
     idle: Mapping[str, list[str]],
+    learnt: pl.DataFrame,
+    ranked: pl.DataFrame,
     code: str,
 ) -> Iterator[str]:
     """The study as Markdown, line by line. `spent`, `idle`: of each round that was made, by its place, the tokens that
-    it learnt from and the arms that learnt nothing in it; `code`: the version that compared."""
+    it learnt from and the arms that learnt nothing in it. `learnt`: by model and seed its updates. `ranked`: by model
+    and seed how its V ranked siblings. `code`: the version that compared."""
     yield f"# Study {name}\n"
     yield (
         f"Base model {study.model}; seeds {', '.join(map(str, study.seeds))}; lessons from {study.tokens:,} generated "
@@ -107,18 +117,23 @@ def report(
     yield "\n## Accuracy\n"
     yield (
         "Mean over seeds; behind ± the standard error over seeds, then over questions. Tokens learnt from: of all "
-        "rounds up to it; of an answer: in domain, all samples of a vote or a beam.\n"
+        "rounds up to it; of an answer: in domain, all samples of a vote or a beam. Updates: of its own training.\n"
     )
-    yield "| model | seeds | tokens learnt from | of an answer | in domain | out of domain |"
-    yield "| --- | --- | --- | --- | --- | --- |"
+    yield "| model | seeds | tokens learnt from | updates | tokens of an answer | in domain | out of domain |"
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    updates = dict(learnt.group_by("model").agg(pl.col("updates").mean()).iter_rows())
     for model in dict.fromkeys(row["model"] for row in scores):
         of_model = {row["split"]: row for row in scores if row["model"] == model}
         cells = [_accuracy(of_model[part]) if part in of_model else "" for part in SPLITS]
         some = next(iter(of_model.values()))
-        tokens = f"{_tokens(spent, model):,.0f} | {some['generated_tokens']:.0f}"
-        yield f"| {model} | {some['seeds']} | {tokens} | {' | '.join(cells)} |"
+        taught = f"{_tokens(spent, model):,.0f} | {updates[model]:.0f}" if model in updates else " | "
+        answer = f"{some['generated_tokens']:.0f}"
+        yield f"| {model} | {some['seeds']} | {taught} | {answer} | {' | '.join(cells)} |"
     yield "\n## What the papers say\n"
-    yield "Differences of accuracy, paired by seed and question, with 95 % intervals, each by itself.\n"
+    yield (
+        f"Differences of accuracy, paired by seed and question, with 95 % intervals, each by itself: of {len(claims)}, "
+        f"about {0.05 * len(claims):.0f} would be told apart by chance alone. Settings were chosen with one seed.\n"
+    )
     yield "| claim | models | in domain | | out of domain | |"
     yield "| --- | --- | --- | --- | --- | --- |"
     for claim in study.claims:
@@ -127,7 +142,17 @@ def report(
         of_claim = {row["split"]: row for row in claims if (row["claim"], row["better"], row["worse"]) == asked}
         parts = [_difference(of_claim[part]) if part in of_claim else " | no answers" for part in SPLITS]
         yield f"| {claim.says} | {better} − {worse} | {' | '.join(parts)} |"
+    if ranked.height:
+        yield "\n## How V ranks sibling steps of held-out trees (chance: 0.5)\n"
+        yield "| model | seeds | pairs | by V | by the prior |"
+        yield "| --- | --- | --- | --- | --- |"
+        means = ranked.group_by("model", maintain_order=True).agg(
+            pl.len(), pl.sum("sibling_pairs"), pl.mean("sibling_auc"), pl.mean("prior_auc")
+        )
+        for model, seeds, pairs, by_value, by_prior in means.iter_rows():
+            yield f"| {model} | {seeds} | {pairs} | {by_value:.3f} | {by_prior:.3f} |"
     yield "\n## What was chosen\n"
+    yield "Where the best is the first or the last that was tried, others may be better.\n"
     yield "| field | tried: validation accuracy |"
     yield "| --- | --- |"
     for method, fields in tried.items():

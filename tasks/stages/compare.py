@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import polars as pl
 
 from infra.store import Ref, rounds
+from tasks.language.format import Kind
 from tasks.recipe import Recipe
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
-from tasks.scoring.comparison import CLAIMS, SCORES, Tried, accuracies_of, report, told_of
+from tasks.scoring.comparison import CLAIMS, RANKED, SCORES, Tried, accuracies_of, report, told_of
 from tasks.study import Study
 
 
@@ -27,7 +28,9 @@ def compare(
     workplace.write("scores", pl.DataFrame(scores, schema=SCORES))
     workplace.write("claims", pl.DataFrame(claims, schema=CLAIMS))
     spent = {place: _spent(workplace, round) for place, round in made.items()}
-    lines = report(name, study, scores, claims, spent, tried, idle, workplace.code)
+    learnt = pl.concat([_learnt(workplace, study, *one) for one in made.items()])
+    ranked = pl.concat([_ranked(workplace, study, *one) for one in made.items()])
+    lines = report(name, study, scores, claims, spent, tried, idle, learnt, ranked, workplace.code)
     workplace.add("report.markdown", "\n".join(lines).encode())
     return len(scores)
 
@@ -38,18 +41,18 @@ def _answers(
     """Of each round one row a model and test question; and the arms that learnt nothing."""
     answers: list[pl.DataFrame] = []
     idle: dict[str, list[str]] = {}
-    before: pl.DataFrame | None = None
+    before: dict[tuple[str, str], pl.DataFrame] = {}
     for place, round in made.items():
-        method, seed, number = place.split("/")
+        method, seed, _ = place.split("/")
         stages = rounds.stages_of(workplace.store.manifest(round))
         own = pl.concat(
             [workplace.read(ref, "evaluation_samples") for name, ref in stages.items() if name.startswith("evaluate_")]
         )
-        before, idle[place] = of_round(own, before if number != "1" else None, recipes[method])
-        suffix = f"@{number}" if study.methods[method].rounds > 1 else ""
+        found, idle[place] = of_round(own, before.get((method, seed)), recipes[method])
+        before[method, seed] = found
         answers.append(
-            before.select(
-                model=pl.format("{}.{}{}", pl.lit(method), pl.col("model"), pl.lit(suffix)),
+            found.select(
+                model=_names(study, place),
                 seed=pl.lit(int(seed)),
                 split="split",
                 benchmark="benchmark",
@@ -59,6 +62,13 @@ def _answers(
             )
         )
     return answers, idle
+
+
+def _names(study: Study, place: str) -> pl.Expr:
+    """A study's names for the models of a round, column `model`."""
+    method, _, number = place.split("/")
+    suffix = f"@{number}" if study.methods[method].rounds > 1 else ""
+    return pl.format("{}.{}{}", pl.lit(method), pl.col("model"), pl.lit(suffix))
 
 
 def of_round(own: pl.DataFrame, before: pl.DataFrame | None, recipe: Recipe) -> tuple[pl.DataFrame, list[str]]:
@@ -80,3 +90,22 @@ def _spent(workplace: Workplace, round: Ref) -> int:
     """The tokens that a round learnt from."""
     stages = rounds.stages_of(workplace.store.manifest(round)).values()
     return max((ref.counts["tokens"] for ref in stages if "tokens" in ref.counts), default=0)
+
+
+def _learnt(workplace: Workplace, study: Study, place: str, round: Ref) -> pl.DataFrame:
+    """How much each model of a round was trained: updates of its training."""
+    stages = rounds.stages_of(workplace.store.manifest(round))
+    rows = [(name, ref.counts["updates"]) for name, ref in stages.items() if "updates" in ref.counts]
+    schema = pl.Schema({"model": pl.String(), "updates": pl.Int64()})
+    return pl.DataFrame(rows, schema=schema, orient="row").with_columns(model=_names(study, place))
+
+
+def _ranked(workplace: Workplace, study: Study, place: str, round: Ref) -> pl.DataFrame:
+    """How each V of a round ranked siblings of held-out trees, where there were pairs of them."""
+    stages = rounds.stages_of(workplace.store.manifest(round))
+    tables = [workplace.read(ref, "value_rankings") for name, ref in stages.items() if name.startswith("rank_values_")]
+    schema = pl.Schema({"model": pl.String(), **RANKED})
+    whole = pl.concat([pl.DataFrame(schema=schema), *(table.select(*schema.names()).cast(schema) for table in tables)])
+    return whole.filter(pl.col("sibling_pairs") > 0, pl.col("kind") != Kind.SOLUTION).with_columns(
+        model=_names(study, place)
+    )

@@ -74,8 +74,10 @@ def test_what_a_recipe_leaves_out_is_left_out_where_it_is_tuned(monkeypatch: pyt
     assert made == [({*whole.evidence}, {"sft"})] * 2 + [({*whole.evidence}, {*whole.arms})] * 2
 
 
-def test_all_rounds_of_a_seed_follow_each_other() -> None:
-    assert [*PLAN.places()] == ["cpl/1/1", "cpl/1/2", "cpl/2/1", "cpl/2/2", "rft/3/1"]
+def test_all_methods_have_a_seed_before_the_next_begins() -> None:
+    """What is made of a study that is stopped can be compared."""
+    plan = PLAN.model_copy(update={"methods": PLAN.methods | {"rft": Method(recipe="rft-micro", seeds=(2, 3))}})
+    assert [*plan.places()] == ["cpl/1/1", "cpl/1/2", "cpl/2/1", "cpl/2/2", "rft/2/1", "rft/3/1"]
 
 
 def test_what_starts_from_another_arm_is_tuned_after_it_from_its_best(monkeypatch: pytest.MonkeyPatch) -> None:

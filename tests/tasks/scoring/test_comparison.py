@@ -84,9 +84,22 @@ def test_the_report_says_what_was_found_chosen_and_not_made() -> None:
     tried = {"cpl": {"arms.sft.learning_rate": [0.25, 0.5]}}
     spent = {"cpl/1/1": 900, "cpl/1/2": 1000, "cpl/2/1": 980, "cpl/2/2": 960, "rft/1/1": 990}
     idle = {"cpl/1/1": [], "cpl/2/1": ["step_apo"]}
-    text = "\n".join(report("mine", STUDY, scores, claims, spent, tried, idle, "1.0"))
-    assert "| cpl.sft@2 | 2 | 1,920 | 150 | 0.875 ± 0.125 ± 0.125 |" in text, "a second round has cost both"
-    assert "| cpl.sft@1 | 2 | 940 | 150 |" in text
+    learnt = pl.DataFrame({"model": ["cpl.sft@1", "cpl.sft@2", "cpl.sft@2"], "updates": [7, 8, 10]})
+    ranked = pl.DataFrame(
+        {
+            "model": ["cpl.value@1"] * 2,
+            "kind": ["plan"] * 2,
+            "sibling_auc": [0.9, 0.8],
+            "sibling_pairs": [10, 20],
+            "prior_auc": [0.5, 0.3],
+        }
+    )
+    text = "\n".join(report("mine", STUDY, scores, claims, spent, tried, idle, learnt, ranked, "1.0"))
+    assert "| cpl.sft@2 | 2 | 1,920 | 9 | 150 | 0.875 ± 0.125 ± 0.125 |" in text, "a second round has cost both"
+    assert "| cpl.sft@1 | 2 | 940 | 7 | 150 |" in text
+    assert "| rft.rft | 2 |  |  | 150 |" in text, "what was not trained has learnt from no tokens"
+    assert "| cpl.value@1 | 2 | 30 | 0.850 | 0.400 |" in text
+    assert "of 4, about 0 would be told apart by chance" in text
     assert "| CPL beats RFT | cpl.sft@2 − rft.rft | +0.625 [" in text
     assert "| nobody was asked | cpl.base@2 − rft.rft |  | no answers |  | no answers |" in text
     assert "| cpl: arms.sft.learning_rate | 0.0001: 0.250, **0.0002: 0.500** |" in text
