@@ -262,7 +262,8 @@ def test_the_commit_counts_where_the_hub_is_read(monkeypatch: pytest.MonkeyPatch
     sources = ["gsm8k", "hub:some/set/config@train", "math:hub:some/other", "hub:some/set"]
     assert {content_of(source) for source in sources} == {"e53f048856ff4f594e959d75785d2c2d37b678ee"}
     assert answering_hub == ["openai/gsm8k", "some/set", "some/other"]
-    assert content_of("micro") == content_of(*source_of("micro/test")) != "", "its settings, and what makes its rows of them"
+    micro = content_of("micro")
+    assert micro == content_of(*source_of("micro/test")) != "", "its settings, and what makes its rows of them"
 
 
 def test_a_hub_that_does_not_say_is_asked_once(monkeypatch: pytest.MonkeyPatch, answering_hub: list[str]) -> None:
