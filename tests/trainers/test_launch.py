@@ -214,7 +214,7 @@ def test_every_recipe_trains_on_any_number_of_gpus(
     told = Recipe.read(RECIPES / f"{recipe}.toml").arms[arm].training
     used = len(shared_out([str(n) for n in range(visible)], told.batch_size))
     monkeypatch.setenv("WORLD_SIZE", str(used))
-    config = Learn(**settings | told.model_dump() | {"lesson": imitations, "loss": Loss(nll=1.0)})
+    config = Learn(**settings | told.model_dump() | {"lesson": imitations})
     assert config.rows_at_once * config.passes * used == told.batch_size
     assert 1 <= config.rows_at_once <= told.micro_batch_size
     assert used >= visible / 2

@@ -196,7 +196,7 @@ def test_the_value_is_learnt(config: Learn) -> None:
 
 
 def test_without_a_value_it_is_plain_sft_on_the_imitated_rows(config: Learn) -> None:
-    train(changed(config, loss=Loss(nll=1.0), batch_size=16, micro_batch_size=16))
+    train(changed(config, loss=Loss(nll=1.0), value_rate=10.0, batch_size=16, micro_batch_size=16))
     nll_loss, _ = by_hand(config.model, config.lesson)
     (line,) = lines(config.output / "progress.jsonl")
     assert line["loss"] == line["nll_loss"] == pytest.approx(nll_loss, rel=1e-5)

@@ -25,7 +25,7 @@ def config(request: pytest.FixtureRequest, settings: dict[str, Any], imitations:
         case "value":
             return Learn(**whole | {"batch_size": 24}, lesson=imitations, loss=Loss(value=1.0))
         case _:
-            return Learn(**whole | {"batch_size": 24}, lesson=preferences, loss=Loss(prefer=1.0))
+            return Learn(**whole | {"batch_size": 24, "value_rate": 10.0}, lesson=preferences, loss=Loss(prefer=1.0))
 
 
 def moves(config: Learn) -> dict[str, torch.Tensor]:
