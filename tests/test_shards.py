@@ -138,12 +138,12 @@ def test_a_lost_machines_shard_is_finished_by_another(site: Site, tmp_path: Path
     """Two machines, three losses: the round's process, then a worker with the process of its shard."""
     before = {run["id"] for run in site.shards()}
     site.start_second_worker()
-    interrupted = site.start_round(tmp_path / "interrupted.log", shards=2, simulations=150)
+    interrupted = site.start_round(tmp_path / "interrupted.log", shards=2, simulations=40)
     wait_for(lambda: len(states(site, before)) == 2, interrupted, tmp_path / "interrupted.log")
     interrupted.kill()
     interrupted.wait()
     log = tmp_path / "round.log"
-    round = site.start_round(log, shards=2, simulations=150)
+    round = site.start_round(log, shards=2, simulations=40)
 
     def lost() -> list[dict[str, Any]]:
         started = [run for run in site.shards() if run["id"] not in before]
@@ -170,7 +170,7 @@ def test_a_lost_machines_shard_is_finished_by_another(site: Site, tmp_path: Path
     assert sorted(states(site, before)) == ["COMPLETED", "COMPLETED", "CRASHED"]
     assert all(run["parent_task_run_id"] for run in site.shards())
 
-    finished = site.start_round(tmp_path / "again.log", shards=3, simulations=150)
+    finished = site.start_round(tmp_path / "again.log", shards=3, simulations=40)
     assert finished.wait(120) == 0
     assert len(states(site, before)) == 3, "what was searched in two shards is not searched again in three"
 
@@ -179,7 +179,7 @@ def test_shards_are_cancelled_with_their_round(site: Site, tmp_path: Path) -> No
     """More shards than machines: one is running and one waits for its turn when the round is cancelled."""
     before = {run["id"] for run in site.shards()}
     log = tmp_path / "round.log"
-    round = site.start_round(log, shards=2, simulations=400, seed=2)
+    round = site.start_round(log, shards=2, simulations=100, seed=2)
     wait_for(lambda: "RUNNING" in states(site, before), round, log)
     assert sorted(states(site, before)) == ["RUNNING", "SCHEDULED"]
     (of_round,) = re.findall(r"flow-run/([0-9a-f-]{36})", log.read_text())
