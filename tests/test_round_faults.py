@@ -72,7 +72,7 @@ def _started(shell: Shell, campaign: str) -> str:
 
     Its trees are wide and deep and none is skipped, so that there is a middle.
     """
-    deep = {"simulations": 30, "root_children": 10, "children": 8, "budget_by": ""}
+    deep = {"simulations": 12, "root_children": 10, "children": 8, "budget_by": ""}
     recipe = nested(SMALL | ONE_ARM | {f"evidence.trees.{name}": value for name, value in deep.items()})
     parameters = {"campaign": campaign, "recipe": {"by model": recipe}}
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}={json.dumps(value)}")]
