@@ -15,7 +15,7 @@ COMPILE := $(UV) pip compile --quiet --python-version 3.11 --no-emit-index-url -
 
 .PHONY: help
 help: ## What can be done here
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 	@echo "  Variables of make round: MODEL QUESTIONS COUNT SIMULATIONS RECIPE CAMPAIGN ROUND"
 
 .PHONY: install
