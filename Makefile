@@ -97,7 +97,7 @@ bench-options: install ## What the options of the search change on the micro wor
 bench-seeds: install ## The micro round at three seeds, arms compared question by question: build/bench/seeds.json (15 minutes)
 	.venv/bin/python -m tests.bench.seeds $(ARGS)
 
-bench-training: install ## Preference training against TRL's DPOTrainer, on the same pairs: build/bench/training.json (15 minutes)
+bench-training: install ## Preference training against TRL's DPOTrainer, on the same pairs: build/bench/training.json (20 minutes)
 	.venv/bin/python -m tests.bench.training $(ARGS)
 
 bench-tree: install ## Tree code, memory of 10,000 trees, a million nodes to Parquet: build/bench/tree.json (10 minutes)
