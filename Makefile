@@ -46,7 +46,7 @@ round: install ## One whole round on the local stack, followed to its end
 	  $(call option,ROUND,round)
 
 .PHONY: study
-study: install ## The default study: methods x seeds on the micro world, compared (two hours; a killed one goes on)
+study: install ## The default study: methods x seeds on the micro world, compared (hours; a killed one goes on)
 	.venv/bin/cpl study $(STUDY)
 
 .PHONY: up down status
@@ -111,7 +111,7 @@ locks: .venv/bin/uv ## Compile infra/locks anew, without index addresses
 	$(COMPILE) infra/locks/engine-cuda.in -o infra/locks/engine-cuda.txt
 
 .PHONY: smollm2-micro
-smollm2-micro: install ## SmolLM2 warmed up on written plans of the micro world, for `make study STUDY=smollm2` (20 minutes)
+smollm2-micro: install ## SmolLM2 warmed up on written plans of the micro world, for `make study STUDY=smollm2`
 	.venv/bin/python -m flows.warm_up smollm2 build/smollm2-micro
 
 .PHONY: micro-base
