@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from functools import reduce
+from itertools import accumulate
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,7 +18,7 @@ from infra.environment import environment
 from infra.store import Ref, Store, rounds
 from tasks.recipe import Recipe
 from tasks.recipe_file import RecipeRefused, merged, there
-from tasks.running.progress import show_page
+from tasks.running.progress import Progress, show_page
 from tasks.running.sentence import tell_errors_in_a_sentence
 from tasks.stages.compare import compare
 from tasks.stages.model import ModelNotFound, locate
@@ -45,15 +46,19 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
         raise StudyRefused.of(path, dict.fromkeys(wrong))
     log = get_run_logger()
     recipes = {name: of_seed(plan, name, TUNING).read() for name in plan.methods}
+    tries, places = {name: len([*trials(plan, name)]) for name in plan.methods}, [*plan.places()]
+    progress = Progress(log, "Rounds", total=sum(tries.values()) + len(places))
     best: dict[str, Changes] = {}
     tried: dict[str, dict[str, list[float]]] = {}
-    for name in plan.methods:
+    for done, name in zip(accumulate(tries.values(), initial=0), tries, strict=False):
+        progress.show(done, f"made, next {name} is tuned")
         try:
             best[name], tried[name] = tuned(study, plan, name)
         except Exception as problem:
             log.error("%s was not tuned, and no round of it is made: %s", name, problem)
     made: dict[str, Ref] = {}
-    for place in plan.places():
+    for done, place in enumerate(places, start=sum(tries.values())):
+        progress.show(done, f"made, next {place}")
         name, seed, number = place.split("/")
         if name not in best:
             continue
@@ -61,6 +66,7 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
             made[place] = run_round(f"study-{study}-{name}-{seed}", int(number), plan, name, int(seed), best[name])
         except Exception as problem:
             log.error("%s was not made: %s", place, problem)
+    progress.show(progress.total)
     if not made:
         raise StudyRefused(f"{path.name}: no round was made; the log says why of each")
     found = compare(study, plan, recipes, made, tried)
@@ -188,7 +194,7 @@ def accuracy(round: Ref, model: str) -> float:
 
 def run_round(campaign: str, number: int, plan: Study, name: str, seed: int, changes: Changes) -> Ref:
     wanted = of_seed(plan, name, seed, changes)
-    return cpl(
+    return cpl.with_options(flow_run_name=f"{campaign}/{number}")(
         campaign=campaign,
         round=number,
         model=plan.model,

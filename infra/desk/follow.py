@@ -5,7 +5,7 @@ The run itself lives on the Prefect server and its worker; ending this command d
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -45,8 +45,10 @@ def start(deployment: str, parameters: dict[str, Any]) -> FlowRun:
 
 
 def follow(run: FlowRun, console: Console) -> State[Any]:
-    """Prints a line when a stage starts or ends, and now and then how far it is; returns the run's final state."""
+    """Prints a line when a stage, or a run within the run, starts or ends, and now and then how far it is; returns the
+    run's final state."""
     told: dict[UUID, _Told] = {}
+    bar: _Bar | None = None
     is_late = False
     with get_client(sync_client=True) as client:
         while True:
@@ -54,6 +56,7 @@ def follow(run: FlowRun, console: Console) -> State[Any]:
             if state is not None and state.name == "Late" and not is_late:
                 is_late = True
                 _say(console, "waits for its turn: one round runs at a time")
+            bar = _tell_bar(client, run, bar, console)
             for task in _tasks(client, run):
                 _tell(client, task, told, console)
             if state is not None and state.is_final():
@@ -75,10 +78,33 @@ def page(run: UUID, key: str) -> str:
     return str(found[-1].data)
 
 
+class _Bar(NamedTuple):
+    """What a run said of itself last, and when and how far (%) it was first seen."""
+
+    said: str
+    since: float
+    first: float
+
+
+def _tell_bar(client: SyncPrefectClient, run: FlowRun, last: _Bar | None, console: Console) -> _Bar | None:
+    """How far the run as a whole is, where it draws a bar of its own: told when it moves."""
+    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
+    bars = [one for one in client.read_artifacts(artifact_filter=of_run) if one.type == "progress"]
+    if not (whole := [one for one in bars if one.task_run_id is None]):
+        return last
+    said, done, now = str(whole[0].description), float(whole[0].data), time.monotonic()  # type: ignore[arg-type]
+    if last is None or last.said != said:
+        since, first = (now, done) if last is None else last[1:]
+        _say(console, f"{said}{remaining(since, first, now, done)}")
+        return _Bar(said, since, first)
+    return last
+
+
 @dataclass
 class _Told:
-    """What was said of a task: its state, when, and the share that was done when its bar was first seen."""
+    """What was said of a task: its name, its state, when, and the share that was done when its bar was first seen."""
 
+    name: str
     state: str
     at: float
     since: float
@@ -87,20 +113,28 @@ class _Told:
 
 def _tell(client: SyncPrefectClient, task: TaskRun, told: dict[UUID, _Told], console: Console) -> None:
     state, now = task.state_name or "Pending", time.monotonic()
+    if state == "Pending":  # a run within the run has no name of its own yet
+        return
     last = told.get(task.id)
     if last is None or last.state != state:
-        told[task.id] = _Told(state, now, now)
+        last = told[task.id] = _Told(_name_of(client, task), state, now, now)
         took = f"{task.total_run_time.total_seconds():6.1f} s" if state in ("Completed", "Cached") else ""
-        _say(console, f"{task.name:<20} {state.lower():<10} {took}")
+        _say(console, f"{last.name:<20} {state.lower():<10} {took}")
     elif state == "Running" and now - last.at > PROGRESS_EVERY_SECONDS:
-        last.at = now
         of_task = ArtifactFilter(task_run_id=ArtifactFilterTaskRunId(any_=[task.id]))
         bars = [float(one.data) for one in client.read_artifacts(artifact_filter=of_task) if one.type == "progress"]  # type: ignore[arg-type]
-        if not bars:
-            _say(console, f"{task.name:<20} has run for {now - last.since:.0f} s")
-            return
-        last.first = last.first or (now, bars[0])
-        _say(console, f"{task.name:<20} {bars[0]:5.1f} %{remaining(*last.first, now, bars[0])}")
+        if bars:
+            last.at, last.first = now, last.first or (now, bars[0])
+            _say(console, f"{last.name:<20} {bars[0]:5.1f} %{remaining(*last.first, now, bars[0])}")
+        elif now - last.at > last.at - last.since:  # after 10 s, 20 s, 40 s: there is nothing new to tell
+            last.at = now
+            _say(console, f"{last.name:<20} has run for {now - last.since:.0f} s")
+
+
+def _name_of(client: SyncPrefectClient, task: TaskRun) -> str:
+    """A stage's name, or that of the run within the run that a task stands for."""
+    child = task.state.state_details.child_flow_run_id if task.state else None
+    return client.read_flow_run(child).name if child else task.name
 
 
 def remaining(then: float, done_then: float, now: float, done: float) -> str:

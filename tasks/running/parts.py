@@ -73,7 +73,7 @@ async def each_part(
     made = await asyncio.to_thread(_fetch, workplace, folder, items.keys(), what)
     if made:
         workplace.log.info("%s: %d of %d were finished before and are kept", what, len(made), len(items))
-    progress = Progress(workplace, what, total=len(items))
+    progress = Progress(workplace.log, what, total=len(items))
     places = {name: place for place, name in enumerate(items)}
     lost: dict[str, str] = {}
     fresh: dict[str, bytes] = {}

@@ -16,7 +16,7 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRun
 from prefect.runtime import flow_run
 
 if TYPE_CHECKING:
-    from tasks.running.workplace import Log, Workplace
+    from tasks.running.workplace import Log
 
 PROGRESS_SECONDS = 2.0
 
@@ -36,8 +36,8 @@ class Progress:
     `what` names the work in its flow run: when the work is tried again, its bar goes on, and no second one is drawn.
     """
 
-    def __init__(self, workplace: "Workplace", what: str, total: int) -> None:
-        self.workplace, self.what, self.total = workplace, what, total
+    def __init__(self, log: "Log", what: str, total: int) -> None:
+        self.log, self.what, self.total = log, what, total
         self.artifact: Any = None  # its id, once it is drawn
         self.shown = time.monotonic()
         self._draw(0, what)
@@ -50,12 +50,12 @@ class Progress:
         self.shown = now
         said = f"{self.what}: {done} of {self.total} {note}".rstrip()
         self._draw(done, said)
-        self.workplace.log.info(said)
+        self.log.info(said)
         return True
 
     def _draw(self, done: int, said: str) -> None:
         share = 100.0 * done / max(self.total, 1)
-        with in_the_ui(self.workplace.log):
+        with in_the_ui(self.log):
             if self.artifact is None:
                 key = re.sub(r"[^a-z0-9]+", "-", f"{self.what} progress".lower())
                 self.artifact = _drawn_before(key) or create_progress_artifact(share, key=key, description=said)

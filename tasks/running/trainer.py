@@ -204,7 +204,7 @@ def _follow(workplace: Workplace, title: str, process: subprocess.Popen[bytes], 
             shown = len(lines)
             heard = time.monotonic()
             last = lines[-1]
-            progress = progress or Progress(workplace, title, total=last["updates"])
+            progress = progress or Progress(workplace.log, title, total=last["updates"])
             if progress.show(last["update"], f"loss {last['loss']:.4f}"):
                 with in_the_ui(workplace.log):
                     show_curve(title, lines)

@@ -63,7 +63,7 @@ def search_in_shards(
     inputs |= {"rates": rates, "library": library, "value": value}
     given = to_jsonable_python(inputs | {"shards": shards})
     missing = [number for number, ref in enumerate(searched(), 1) if ref is None]
-    progress = Progress(workplace, f"Shards of the search {name}", total=shards)
+    progress = Progress(workplace.log, f"Shards of the search {name}", total=shards)
     run_each(
         DEPLOYMENT,
         {f"{name}, shard {number} of {shards}": given | {"shard": number} for number in missing},

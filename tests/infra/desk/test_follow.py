@@ -1,5 +1,6 @@
 """Starting a run, and how long is left, as `cpl round` says it."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,60 @@ def test_a_field_that_is_none_is_named_at_once_and_not_when_the_runs_turn_comes(
     with start_prefect(tmp_path) as environment:
         said = run_python(START, environment).splitlines()
     assert said == ["0 there is no field repaet. The fields are: model, repeat", "{'repeat': 1}"]
+
+
+RUN_OF_RUNS = """
+import threading
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.logging import get_run_logger
+from rich.console import Console
+from infra.desk.follow import follow
+from tasks.running.progress import Progress
+
+seen = threading.Semaphore(0)
+
+class Watched(Console):
+    def print(self, line):
+        super().print(line)
+        if "next" in line or "running" in line:
+            seen.release()
+
+@flow(persist_result=False)
+def cpl(number: int) -> None:
+    seen.acquire()
+
+@flow(persist_result=False)
+def study() -> None:
+    progress = Progress(get_run_logger(), "Rounds", total=2)
+    for number in range(2):
+        progress.shown = -10.0
+        progress.show(number, f"made, next {number}")
+        seen.acquire()
+        cpl.with_options(flow_run_name=f"mine/{number}")(number)
+    progress.show(2)
+
+ended = threading.Thread(target=study)
+ended.start()
+with get_client(sync_client=True) as client:
+    while not (runs := client.read_flow_runs()):
+        pass
+follow(runs[0], Watched(width=200))
+ended.join()
+"""
+
+
+@pytest.mark.integration
+def test_runs_within_a_run_are_told_by_their_names_and_how_many_are_left(tmp_path: Path) -> None:
+    with start_prefect(tmp_path) as environment:
+        said = run_python(RUN_OF_RUNS, environment).splitlines()
+    lines = [" ".join(line.split()[1:]) for line in said if line[2:3] == ":"]
+    told = [re.sub(r"completed .*", "completed", line) for line in lines]
+    for line in ("Rounds: 0 of 2 made, next 0", "mine/0 running", "mine/0 completed", "mine/1 completed"):
+        assert line in told
+    assert [line for line in told if line.startswith("Rounds: 1 of 2 made, next 1, about ")]
+    assert told.index("mine/0 completed") < told.index("mine/1 running")
+    assert not [line for line in told if line.startswith("cpl-")]
 
 
 def test_what_is_left_goes_by_the_pace_since_the_bar_was_first_seen() -> None:

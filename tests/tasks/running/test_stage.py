@@ -165,7 +165,7 @@ def test_a_progress_bar_that_cannot_be_drawn_ends_no_work(monkeypatch: pytest.Mo
     workplace = LocalStage(tmp_path)
     workplace.name = "squares"
     monkeypatch.setattr(tasks.running.progress, "create_progress_artifact", away)
-    progress = tasks.running.progress.Progress(workplace, "Squares", total=2)
+    progress = tasks.running.progress.Progress(workplace.log, "Squares", total=2)
 
     def draw(share: float, **about: object) -> str:
         drawn.append(share)

@@ -78,7 +78,7 @@ attempts = []
 
 @stage("halves", version=1)
 def halves(workplace: Workplace) -> int:
-    progress = Progress(workplace, "Halving: one half", total=4)
+    progress = Progress(workplace.log, "Halving: one half", total=4)
     attempts.append(progress)
     progress.show(4 if len(attempts) > 1 else 2)
     if len(attempts) == 1:
