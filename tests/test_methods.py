@@ -23,7 +23,7 @@ ALL = [name for name in NAMES if name.endswith("-micro")]
 METHODS = {
     name: Recipe.read(RECIPES / f"{name}.toml") for name in (ALL if os.environ.get("METHODS") == "all" else ALWAYS)
 }
-QUESTIONS, ASKED = 24, 4
+QUESTIONS, ASKED = 40, 4
 SMALL = {"simulations": 12, "trials": 2, "root_children": 5, "trees": 2}  # fewer find, on some machine, no pair
 
 
