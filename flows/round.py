@@ -86,7 +86,7 @@ def cpl(
         benchmarks = run.keep("benchmarks", load_benchmarks(source, contents, method.evaluation))
         questions = run.keep("questions", sample_questions(title.round, content_of(source), method.questions))
         refuse_overlaps(questions, benchmarks)
-        base = run.keep("base", prepare_model(*base_source))
+        base = run.keep("base", prepare_model(*base_source.in_style(method.prompt.style)))
         policy = previous.policy if previous else base
 
         trees: dict[str, Ref] = {}
@@ -144,7 +144,8 @@ def teach(
     def train(name: str) -> Ref:
         arm = method.arms[name]
         start = trainings[arm.start].result() if arm.start in trainings else made.get(arm.start, policy)
-        return learn(start, lessons[arm.lesson], name, matched(method, name, lessons))
+        chat = method.evaluation.steps if method.prompt.learnt_in == "chat" else None
+        return learn(start, lessons[arm.lesson], name, matched(method, name, lessons), chat)
 
     with side_by_side(base) as begin:
         for name, arm in method.arms.items():

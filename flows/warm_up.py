@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="draws the questions, and their order")
     options = parser.parse_args()
     source, output = locate(options.model), options.output.absolute()
-    base = {"model": source.location, "revision": source.revision, "knows_format": True}
+    base = {"model": source.location, "revision": source.revision, "style": "trained"}
     run("prepare", output / "base", base)
     model = output / "base" / "model"
     rows = output / "written.parquet"

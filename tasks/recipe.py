@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from infra.contract.training import Training
 from tasks.lessons.rules import Rule
 from tasks.recipe_file import RecipeRefused, changed, in_round, merged, place_of, read_files, taken_for_numbers, there
-from tasks.settings import Evaluation, Questions, Search
+from tasks.settings import Evaluation, Prompt, Questions, Search
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
@@ -67,6 +67,7 @@ class Recipe(BaseModel):
         (), description="Base models whose usual recipe it is; *: of any other.", json_schema_extra={"readOnly": True}
     )
     questions: Questions = Questions()
+    prompt: Prompt = Prompt()
     tokens: Annotated[int, Field(ge=0)] = Field(
         0,
         title="Tokens",
@@ -162,6 +163,8 @@ def _faults(recipe: Recipe) -> Iterable[str]:
     names = [*recipe.evidence, *recipe.lessons, *recipe.arms]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1 or TAKEN.fullmatch(name)):
         yield f"{name}: the name is taken; evidence, lessons and arms need names of their own"
+    if recipe.prompt.learnt_in == "chat" and recipe.prompt.style != "chat":
+        yield f"prompt.learnt_in: chat, and prompt.style is {recipe.prompt.style}, which is how models are asked"
     seen: list[str] = []
     for name, search in recipe.evidence.items():
         if search.budget_by and search.budget_by not in seen:

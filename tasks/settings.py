@@ -9,6 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from infra.contract.model_folder import Style
+
 Positive = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Steps = Annotated[
@@ -54,6 +56,23 @@ class Questions(StageSettings):
         0.1,
         title="Held out",
         description="Share of the questions whose trees are not trained on; V is ranked on their nodes.",
+    )
+
+
+class Prompt(StageSettings):
+    """How a model is told the text format, as long as it does not know it."""
+
+    style: Style = Field(
+        "own",
+        title="Style",
+        description="own: a model that the factory trained is told nothing, one that has a chat template is instructed "
+        "in it, any other sees worked examples. trained, chat, worked examples: that one, whatever the model is.",
+    )
+    learnt_in: Literal["format", "chat"] = Field(
+        "format",
+        title="Learnt in",
+        description="format: who has learnt paths is told nothing any more. chat: models learn in the chat template, "
+        "behind its instruction, and stay in it (style chat).",
     )
 
 

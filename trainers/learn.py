@@ -27,6 +27,9 @@ class Learn(Training, Config):
     model: Path = Field(description="Model folder to start from, made by trainers.prepare or by another training.")
     lesson: File = Field(description="Parquet file of the table that the loss learns from.")
     output: Path = Field(description="Folder for model/, progress.jsonl, summary.json; a killed training goes on here.")
+    in_chat: bool = Field(
+        False, description="The lesson's prompts are of the model's chat, and it stays to be asked so."
+    )
 
     @field_validator("model")
     @classmethod
@@ -75,7 +78,7 @@ def train(config: Learn) -> None:
     if training.begin(config):
         learning = trainer(config)
         words = ValueWords.read(config.model)
-        knows = words.knows_format or _teaches_format(config, learning)
+        knows = words.knows_format or (not config.in_chat and _teaches_format(config, learning))
         training.run(learning, config, words.model_copy(update={"knows_format": knows}))
 
 

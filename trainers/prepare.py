@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from infra.contract import disk
-from infra.contract.model_folder import ValueWords
+from infra.contract.model_folder import Style, ValueWords
 from trainers import checkpoint
 from trainers.config import Config, ConfigError, main
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class Prepare(Config):
     model: str = Field(description="Hub id, or folder of a model.")
     output: Path = Field(description="Folder for model/ and summary.json.")
-    knows_format: bool = Field(description="The model was trained on the XML format: it needs no worked examples.")
+    style: Style = Field(description="How it is told the text format. own: in its chat template, if it has one.")
     revision: str | None = Field(None, description="Commit of the hub's model; null: the newest, or a folder.")
 
 
@@ -38,6 +38,7 @@ def prepare(config: Prepare) -> None:
     import torch
 
     from trainers import model_folder
+    from trainers.chat import turn_of
     from trainers.device import device as own_device
 
     started = time.monotonic()
@@ -48,7 +49,11 @@ def prepare(config: Prepare) -> None:
     good, bad = add_value_words(model, tokenizer)
     drop_sampling_defaults(model, tokenizer)
     model.to(device).eval()
-    words = ValueWords(good=good, bad=bad, eos=tokenizer.eos_token_id, knows_format=config.knows_format)
+    turn = turn_of(tokenizer) if config.style in ("own", "chat") else None
+    if config.style == "chat" and turn is None:
+        raise ConfigError(f"prompt.style: {config.model} has no chat template; choose own or worked examples")
+    knows_format = config.style == "trained"
+    words = ValueWords(good=good, bad=bad, eos=tokenizer.eos_token_id, knows_format=knows_format, turn=turn)
     probe = model_folder.make_probe(lambda ids: model(input_ids=ids).logits, tokenizer, words, dtype, device)
     with _refusing(config.model):
         checkpoint.refuse_rescaled_logits(model, probe.sequences[0].prompt)

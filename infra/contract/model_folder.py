@@ -10,11 +10,15 @@ Trainers write it, engines serve it; the classes here are the two files that are
 
 import json
 from pathlib import Path
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from infra.contract.faults import described
+
+Style = Literal["own", "trained", "worked examples", "chat"]
+"""How a model is told the text format: not at all, for it was trained on it, by worked examples, or in its chat
+template. own: as it is usual for a model of its kind."""
 
 LOADED = ("*.safetensors", "*.json", "*.model", "*.tiktoken", "*.jinja", "merges.txt", "vocab.txt")
 """Files of a hub model's top folder that are fetched and loaded: config, tokenizer and weights, but nothing pickled."""
@@ -40,13 +44,24 @@ class _File(BaseModel):
             raise ValueError(f"{folder / cls.NAME}: {described(problem)}") from None
 
     def write(self, folder: Path) -> None:
-        (folder / self.NAME).write_text(json.dumps(self.model_dump()) + "\n")
+        (folder / self.NAME).write_text(json.dumps(self.model_dump(exclude_none=True)) + "\n")
+
+
+class Turn(BaseModel):
+    """Token ids that a chat template puts around what a user says: from the start of the sequence, and from there to
+    where the answer begins."""
+
+    model_config = ConfigDict(frozen=True)
+
+    before: list[Annotated[int, Field(ge=0)]]
+    after: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
 
 
 class ValueWords(_File):
     """Token ids of the two words that hold the value, V(s) = tanh((z_good - z_bad) / 2), and of the end of sequence.
 
-    `knows_format`: the model was trained on the XML format and needs no worked examples before a question.
+    `knows_format`: the model was trained on the XML format and needs to be told nothing before a question. Another one
+    is told the format in its `turn` of a chat or, without one, by worked examples.
     """
 
     NAME = "policy.json"
@@ -55,6 +70,7 @@ class ValueWords(_File):
     bad: int = Field(ge=0)
     eos: int = Field(ge=0)
     knows_format: bool
+    turn: Turn | None = None
 
 
 class ProbeSequence(BaseModel):

@@ -1,4 +1,4 @@
-r"""The worked examples put before a question for models that were never trained on its text format.
+r"""What tells a model the text format that it was never trained on: worked examples or, in a chat, instructions.
 
 CPL searches its first round with two demonstrations (methods.md 1.2). Ours are written for this project: two
 that plan and solve, the same two without plans, and one that shows a failed attempt, its reflection and the better plan
@@ -81,3 +81,27 @@ REFLECTION_DEMONSTRATION = (
     f"to be taken away before halving.\n</reflection>\n{PLAN_OPEN}{_BAKERY_PLAN}{PLAN_CLOSE}"
 )
 """Prefix of such a model's prompts for a reflection, and for the plan under it."""
+
+INSTRUCTIONS: Mapping[Format, str] = {
+    PLANS: (
+        "Solve the problem between the <question> tags. First write a plan, then the solution that follows it, in "
+        f"exactly this form:\n\n{PLAN_OPEN}"
+        + _steps(PLANS, "what is done first, in words, without its result", "what is done next")
+        + _solution("The first calculation.", "The next calculation.", answer="answer")
+        + "\n\nWrite as many steps and lines as the problem needs, and nothing else.\n\n"
+    ),
+    SOLUTIONS: (
+        "Solve the problem between the <question> tags step by step, in exactly this form:\n\n"
+        + SOLUTION_OPEN
+        + _steps(SOLUTIONS, "the first calculation", "the next calculation")
+        + _answer("answer")
+        + "\n\nWrite as many steps as the problem needs, and nothing else.\n\n"
+    ),
+}
+"""What a user's turn of a chat begins with, before the question, by the format that the model is to write in."""
+
+REFLECTION_INSTRUCTION = (
+    f"{INSTRUCTIONS[PLANS]}When a <verdict> says that the answer is wrong, write between <reflection> tags, in a few "
+    "sentences, which step of the plan went wrong and why. Then write a better plan.\n\n"
+)
+"""The same where a failed attempt and its verdict follow."""

@@ -104,11 +104,8 @@ class Format:
     closing: str
 
     def prompt(self, question: str) -> str:
-        """The text of the root state: everything up to where the first step begins.
-
-        Tags of the format in the question are taken apart ("< step>"): a question cannot end itself and begin a plan.
-        """
-        return f"{QUESTION_OPEN}\n{_tagless(question.strip())}\n</question>\n{self.opening}"
+        """The text of the root state: everything up to where the first step begins."""
+        return asked(question) + self.opening
 
     def parse_action(self, text: str, position: int) -> Action:
         """Reads the action that follows `position` earlier steps.
@@ -169,6 +166,14 @@ SOLUTIONS = Format(Kind.STEP, "Step", opening=SOLUTION_OPEN, closing="")
 
 FORMATS: Mapping[str, Format] = {"plan": PLANS, "solution": SOLUTIONS}
 """By what the settings call them (`steps` of Search and Evaluation)."""
+
+
+def asked(question: str) -> str:
+    """A question as every state begins with it.
+
+    Tags of the format in it are taken apart ("< step>"): a question cannot end itself and begin a plan.
+    """
+    return f"{QUESTION_OPEN}\n{_tagless(question.strip())}\n</question>\n"
 
 
 def _is_earlier(digits: str, number: int) -> bool:

@@ -1,7 +1,7 @@
-"""A served policy: a model folder behind the engine, in token ids, after worked examples where it needs them.
+"""A served policy: a model folder behind the engine, in token ids.
 
-Adapts the engine's replies to what search and evaluation ask for. A model that was never trained on the text format
-gets worked examples before the question. They are in the request only: nobody stores them or trains on them.
+Adapts the engine's replies to what search and evaluation ask for. A state is put to it as its prompts say
+(tasks.running.prompts).
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -10,15 +10,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import polars as pl
-from tokenizers import Tokenizer
 
-from infra.engine import Engine, EngineError, ModelChanged, ModelFolder, PromptTooLong, Reply, serving, side_by_side
+from infra.engine import Engine, EngineError, ModelChanged, PromptTooLong, Reply, serving, side_by_side
 from infra.environment import Environment, device, environment
 from infra.store import Ref
 from tasks.check import Checker, Verdict
-from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
 from tasks.language.format import PLAN_OPEN, Format
 from tasks.records import frame
+from tasks.running.prompts import Prompts
 from tasks.running.workplace import Workplace
 from tasks.search.method import Draw
 from tasks.search.policy import ContextFull, Expansion, Judge, PolicyError, Sample, Undecided
@@ -37,32 +36,10 @@ class Written:
 class ServedPolicy:
     """The policy of a model folder, asked in one text format, behind one engine or several, on `gpus` GPUs in all."""
 
-    def __init__(
-        self, engine: Engine, tokenizer: Tokenizer, format: Format, *, knows_format: bool, gpus: int = 0
-    ) -> None:
+    def __init__(self, engine: Engine, prompts: Prompts, gpus: int = 0) -> None:
         self.engine = engine
-        self.format = format
+        self.prompts = prompts
         self.gpus = gpus
-        self.tokenizer = tokenizer
-        # "<s>" or "<|good|>" in a question is text like any other. What the model itself samples may be special.
-        tokenizer.encode_special_tokens = True
-        self.start: list[int] = list(tokenizer.encode("").ids)
-        self.prefix = self.start + ([] if knows_format else self.encode(DEMONSTRATIONS[format]))
-        self.reflection_prefix = self.start + ([] if knows_format else self.encode(REFLECTION_DEMONSTRATION))
-
-    def question(self, question: str) -> list[int]:
-        """Token ids of a question's prompt as it is stored and trained on. They begin with the model's BOS, if it has
-        one."""
-        return self.start + self.encode(self.format.prompt(question))
-
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a text that goes on; special tokens in it are no special tokens."""
-        return list(self.tokenizer.encode(text, add_special_tokens=False).ids)
-
-    def asked(self, state_ids: Sequence[int], *, reflecting: bool = False) -> list[int]:
-        """What the engine is asked for a state: worked examples stand between the start and the question."""
-        prefix = self.reflection_prefix if reflecting else self.prefix
-        return [*prefix, *state_ids[len(self.start) :]]
 
     def use(self, stage: str, questions: int) -> pl.DataFrame:
         """What a stage has used of the engine so far: its row of table `engine_use`."""
@@ -91,8 +68,8 @@ class ServedPolicy:
     ) -> Written:
         """One completion of the prompt, up to and including a stop string; a lower `priority` is served first."""
         reply = await self.complete(
-            self.asked(prompt_ids),
-            shared=len(self.prefix),
+            self.prompts.asked(prompt_ids),
+            shared=len(self.prompts.prefix),
             n=1,
             stop=stop,
             max_tokens=max_tokens,
@@ -107,8 +84,8 @@ class ServedPolicy:
     async def values(self, states: Sequence[Sequence[int]], *, session: str = "") -> list[float]:
         """V of states given by all of their token ids: read at the position that predicts the last (design D2)."""
         try:
-            prompts = [self.asked(state[:-1]) for state in states]
-            return await self.engine.values(prompts, session=session, shared=len(self.prefix))
+            prompts = [self.prompts.asked(state[:-1]) for state in states]
+            return await self.engine.values(prompts, session=session, shared=len(self.prompts.prefix))
         except EngineError as problem:
             raise PolicyError(str(problem), problem.spent) from problem
 
@@ -139,13 +116,14 @@ class SearchPolicy:
         return self.served.engine.has_room
 
     async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
-        given = self.served.encode(draw.start) if draw.start else []
-        ending = self.served.encode(PLAN_OPEN) if draw.reflects else []
+        prompts = self.served.prompts
+        given = prompts.encode(draw.start) if draw.start else []
+        ending = prompts.encode(PLAN_OPEN) if draw.reflects else []
         reflecting = draw.reflects or draw.hint is not None
         steps = self.settings.max_depth if draw.to_the_end else 1
         reply = await self.served.complete(
-            self.served.asked([*state_ids, *given], reflecting=reflecting),
-            shared=len(self.served.reflection_prefix if reflecting else self.served.prefix),
+            prompts.asked([*state_ids, *given], reflecting=reflecting),
+            shared=len(prompts.reflection_prefix if reflecting else prompts.prefix),
             n=draw.n,
             stop=draw.stop,
             max_tokens=steps * self.settings.max_step_tokens,
@@ -218,16 +196,10 @@ async def serve(
     """
     here = here or environment()
     folder = workplace.store.folder(model, "model")
-    words = ModelFolder.read(folder).words
     try:
         async with serving(folder, here, progress=workplace.log.info) as engine:
-            yield ServedPolicy(
-                engine,
-                Tokenizer.from_file(str(folder / "tokenizer.json")),
-                format,
-                knows_format=words.knows_format,
-                gpus=len(engine.addresses) if device() == "cuda" or here.engine_urls else 0,
-            )
+            gpus = len(engine.addresses) if device() == "cuda" or here.engine_urls else 0
+            yield ServedPolicy(engine, Prompts.read(folder, format), gpus)
     except ModelChanged:
         workplace.drop_parts()
         raise

@@ -103,7 +103,7 @@ async def sample(
 async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
     """Steps and solution in one greedy completion, which ends where it would invent the next question."""
     written = await policy.write(
-        policy.question(question["question"]),
+        policy.prompts.question(question["question"]),
         stop=(SOLUTION_CLOSE, QUESTION_OPEN),
         max_tokens=settings.max_tokens,
         temperature=0.0,
@@ -131,7 +131,7 @@ async def searched(
     task = Task(
         question_id=question["question_id"],
         question=question["question"],
-        prompt_ids=tuple(policy.question(question["question"])),
+        prompt_ids=tuple(policy.prompts.question(question["question"])),
         judge=unknown,
         simulations=1,
         priority=place,

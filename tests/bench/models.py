@@ -18,7 +18,7 @@ def prepared(name: str, folder: Path) -> Path:
             "model": source.location,
             "revision": source.revision,
             "output": str(output),
-            "knows_format": source.knows_format,
+            "style": source.style,
         }
         (output / "prepare.json").write_text(json.dumps(config))
         subprocess.run([sys.executable, "-m", "trainers.prepare", str(output / "prepare.json")], check=True)

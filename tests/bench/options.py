@@ -19,9 +19,8 @@ from statistics import mean, stdev
 from typing import Any
 
 import polars as pl
-from tokenizers import Tokenizer
 
-from infra.engine import ModelFolder, serving, stop_local_engine
+from infra.engine import serving, stop_local_engine
 from infra.environment import environment
 from tasks.check import Checker
 from tasks.language.format import PLANS, Origin
@@ -29,6 +28,7 @@ from tasks.lessons.right_paths import RightPaths
 from tasks.lessons.searched import SearchedTree
 from tasks.lessons.siblings import Siblings, step_pairs
 from tasks.records import frame
+from tasks.running.prompts import Prompts
 from tasks.running.served import ServedPolicy
 from tasks.search.grow import Grown, Task
 from tasks.search.library import Library
@@ -119,8 +119,7 @@ async def run(seed: int, count: int, simulations: int) -> dict[str, Any]:
     folder = prepared("micro", BUILD / "models")
     plain = Search(simulations=simulations, max_depth=10, max_step_tokens=160, leaves=1)
     async with serving(folder, environment(), print) as engine, Checker() as checker:
-        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-        served = ServedPolicy(engine, tokenizer, PLANS, knows_format=ModelFolder.read(folder).words.knows_format)
+        served = ServedPolicy(engine, Prompts.read(folder, PLANS))
 
         def tasks(of: int, number: int) -> list[Task]:
             return make_tasks(served, checker, plain, count=number, seed=of)

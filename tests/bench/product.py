@@ -17,7 +17,7 @@ def make_tasks(served: ServedPolicy, checker: Checker, settings: Search, *, coun
         Task(
             question_id=question["question_id"],
             question=question["question"],
-            prompt_ids=tuple(served.question(question["question"])),
+            prompt_ids=tuple(served.prompts.question(question["question"])),
             judge=judge(checker, question),
             simulations=settings.simulations,
             priority=place,

@@ -27,14 +27,14 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tokenizers import Tokenizer
 
-from infra.engine import Engine, ModelFolder, serving, stop_local_engine
+from infra.engine import Engine, serving, stop_local_engine
 from infra.engine.launch import seats
 from infra.engine.server import local_engine
 from infra.environment import Environment, device, environment
 from tasks.check import Checker
 from tasks.language.format import PLANS
+from tasks.running.prompts import Prompts
 from tasks.running.served import ServedPolicy
 from tasks.running.workplace import code_version
 from tasks.settings import Search
@@ -64,13 +64,12 @@ SIZES = {
 
 async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: Callable[[str], None]) -> list[Run]:
     """All turns for the model that the engine serves."""
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    knows_format = ModelFolder.read(folder).words.knows_format
+    prompts = Prompts.read(folder, PLANS)
     local = local_engine(environment())
     pid = local.pid if local and local.url in engine.addresses else None
 
     def served(by: Engine) -> ServedPolicy:
-        return ServedPolicy(by, tokenizer, PLANS, knows_format=knows_format)
+        return ServedPolicy(by, prompts)
 
     async def measured(by: Engine, work: Awaitable[Any]) -> tuple[Any, Cost]:
         await forget_prefixes(engine)

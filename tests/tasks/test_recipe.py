@@ -127,6 +127,12 @@ def test_what_speaks_of_plans_is_refused_where_there_is_none(tmp_path: Path) -> 
     assert read(tmp_path, 'evaluation.steps = "solution"').evaluation.steps == "solution"
 
 
+def test_a_model_learns_in_the_chat_that_it_is_asked_in(tmp_path: Path) -> None:
+    assert read(tmp_path, 'prompt = { style = "chat", learnt_in = "chat" }').prompt.learnt_in == "chat"
+    with pytest.raises(RecipeRefused, match=r"line 1: prompt\.learnt_in: chat, and prompt\.style is own"):
+        read(tmp_path, 'prompt.learnt_in = "chat"')
+
+
 def test_what_is_no_toml_is_refused_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(RecipeRefused, match=r"^mine\.toml: .*line 3"):
         read(tmp_path, TEXT.replace('method = "sampling"', "method = sampling"))

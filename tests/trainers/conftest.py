@@ -69,7 +69,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def folder(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The base, prepared, with value rows that are no longer zero: as after a round."""
     output = tmp_path_factory.mktemp("prepared")
-    prepare(Prepare(model=str(base), output=output, knows_format=True))
+    prepare(Prepare(model=str(base), output=output, style="trained"))
     from safetensors.torch import load_file, save_file
 
     path = output / "model" / "model.safetensors"

@@ -53,7 +53,7 @@ def saved(folder: Path, model: PreTrainedModel, **how: Any) -> Path:
 def refused(folder: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What the command says, with exit status 2 and no model."""
     output.mkdir(exist_ok=True)
-    fields = {"model": str(folder), "output": str(output), "knows_format": False}
+    fields = {"model": str(folder), "output": str(output), "style": "own"}
     assert main(Prepare, prepare, "", [str(write_config(output / "config.json", fields))]) == 2
     assert not (output / "model").exists()
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
@@ -209,7 +209,7 @@ def test_weights_that_would_be_left_out_are_named(tmp_path: Path, capsys: pytest
     assert "model.safetensors.index.json is what counts" in message
     assert other.name in message
     other.unlink()
-    prepare(Prepare(model=str(sharded), output=tmp_path / "whole", knows_format=False))
+    prepare(Prepare(model=str(sharded), output=tmp_path / "whole", style="own"))
 
     (sharded / "model.safetensors").write_bytes(first.read_bytes())
     message = refused(sharded, tmp_path / "out", capsys)
@@ -244,7 +244,7 @@ def test_weights_count_and_not_a_gguf_beside_them(tmp_path: Path) -> None:
     folder = saved(tmp_path / "base", llama())
     (folder / "model-q4.gguf").write_bytes(b"GGUF and no more")
     (folder / "mmproj.gguf").write_bytes(b"GGUF and no more")
-    prepare(Prepare(model=str(folder), output=tmp_path / "out", knows_format=False))
+    prepare(Prepare(model=str(folder), output=tmp_path / "out", style="own"))
     before, after = load_file(folder / "model.safetensors"), load_file(tmp_path / "out" / "model" / "model.safetensors")
     assert torch.equal(after["model.norm.weight"], before["model.norm.weight"])
 
@@ -270,7 +270,7 @@ def test_no_row_is_left_random(tmp_path: Path) -> None:
     tokenizer = character_tokenizer()
     tokenizer.add_special_tokens({"pad_token": "[PAD]"})
     tokenizer.save_pretrained(folder)
-    prepare(Prepare(model=str(folder), output=tmp_path / "out", knows_format=False))
+    prepare(Prepare(model=str(folder), output=tmp_path / "out", style="own"))
     model, policy = load_model(tmp_path / "out" / "model"), ValueWords.read(tmp_path / "out" / "model")
     assert policy.good == LETTERS + 1
     assert torch.count_nonzero(model.lm_head.weight[LETTERS:]) == 0
@@ -281,7 +281,7 @@ def test_no_row_is_left_random(tmp_path: Path) -> None:
 def test_tied_weights_may_have_one_tensor_for_two(tmp_path: Path) -> None:
     folder = saved(tmp_path / "base", llama(tie_word_embeddings=True))
     assert "lm_head.weight" not in load_file(folder / "model.safetensors")
-    prepare(Prepare(model=str(folder), output=tmp_path / "out", knows_format=False))
+    prepare(Prepare(model=str(folder), output=tmp_path / "out", style="own"))
     assert GOOD in character_vocabulary(tmp_path / "out" / "model")
     shutil.rmtree(tmp_path / "out")
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 import torch
 
-from infra.contract.model_folder import Probe, ValueWords
+from infra.contract.model_folder import Probe, Turn, ValueWords
 from infra.contract.training import Loss
 from tests.trainers.conftest import changed, learn
 from trainers.config import ConfigError
@@ -177,6 +177,14 @@ def test_training_changes_every_parameter_and_writes_a_whole_model_folder(config
     assert summary["updates"] == 3
     assert summary["examples"] == 24
     assert summary["nll_loss"] > 0
+
+
+def test_what_learns_in_a_chat_is_asked_in_it_for_good(config: Learn, tmp_path: Path) -> None:
+    foreign = shutil.copytree(config.model, tmp_path / "foreign")
+    words = ValueWords.read(foreign).model_copy(update={"knows_format": False, "turn": Turn(before=[1], after=[2])})
+    words.write(foreign)
+    train(changed(config, model=foreign, in_chat=True))
+    assert ValueWords.read(config.output / "model") == words
 
 
 def test_the_probe_is_the_trained_models_own(config: Learn) -> None:

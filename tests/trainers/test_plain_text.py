@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 from infra.contract.model_folder import ValueWords
 from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
 from tasks.language.format import _TAG, PLANS, verdict
-from tasks.running.served import ServedPolicy
+from tasks.running.prompts import Prompts
 from tests.trainers.families import FAMILIES, save
 from trainers.config import ConfigError
 from trainers.model_folder import BAD, GOOD, load_tokenizer
@@ -63,58 +63,54 @@ def name(request: pytest.FixtureRequest) -> str:
 def folder(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("family")
     base = save(FAMILIES[name], output / "base")
-    prepare(Prepare(model=str(base), output=output, knows_format=False))
+    prepare(Prepare(model=str(base), output=output, style="own"))
     return output / "model"
 
 
 @pytest.fixture(scope="module")
-def served(folder: Path) -> ServedPolicy:
-    words = ValueWords.read(folder)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    return ServedPolicy(None, tokenizer, PLANS, knows_format=words.knows_format)  # type: ignore[arg-type]
+def prompts(folder: Path) -> Prompts:
+    return Prompts.read(folder, PLANS)
 
 
 @settings(max_examples=150)
 @given(parts=st.lists(texts.map("".join), min_size=1, max_size=5))
-def test_joined_ids_are_the_joined_text(parts: list[str], folder: Path, served: ServedPolicy) -> None:
+def test_joined_ids_are_the_joined_text(parts: list[str], folder: Path, prompts: Prompts) -> None:
     """For the factory's decoder, for the trainer's, and for one that decodes token by token, as the engine does."""
-    ids = [number for part in parts for number in served.encode(part)]
-    assert served.tokenizer.decode(ids, skip_special_tokens=False) == "".join(parts)
+    ids = [number for part in parts for number in prompts.encode(part)]
+    assert prompts.tokenizer.decode(ids, skip_special_tokens=False) == "".join(parts)
     assert load_tokenizer(folder).decode(ids) == "".join(parts)
     words = ValueWords.read(folder)
-    assert not {words.good, words.bad, words.eos, *served.start} & set(ids)
+    assert not {words.good, words.bad, words.eos, *prompts.start} & set(ids)
 
 
 @settings(max_examples=50)
 @given(question=texts.map("".join), gold=texts.map("".join))
-def test_what_a_user_writes_is_read_as_text(question: str, gold: str, served: ServedPolicy) -> None:
-    ids = served.question(question)
+def test_what_a_user_writes_is_read_as_text(question: str, gold: str, prompts: Prompts) -> None:
+    ids = prompts.question(question)
     text = PLANS.prompt(question)
-    assert ids[: len(served.start)] == served.start
-    assert served.tokenizer.decode(ids[len(served.start) :], skip_special_tokens=False) == text
+    assert ids[: len(prompts.start)] == prompts.start
+    assert prompts.tokenizer.decode(ids[len(prompts.start) :], skip_special_tokens=False) == text
     assert _TAG.findall(text) == ["<question>", "</question>", "<plan>"]
     assert _TAG.findall(verdict(gold)) == ["<verdict>", "</verdict>", "<reflection>"]
-    special = {number for number, token in served.tokenizer.get_added_tokens_decoder().items() if token.special}
-    assert not special & set(ids[len(served.start) :])
+    special = {number for number, token in prompts.tokenizer.get_added_tokens_decoder().items() if token.special}
+    assert not special & set(ids[len(prompts.start) :])
 
 
-def test_a_sequence_begins_as_the_model_knows_it_and_is_never_ended(
-    name: str, folder: Path, served: ServedPolicy
-) -> None:
+def test_a_sequence_begins_as_the_model_knows_it_and_is_never_ended(name: str, folder: Path, prompts: Prompts) -> None:
     trainers = load_tokenizer(folder)
     start = trainers("")["input_ids"]
     assert start == ([trainers.bos_token_id] if FAMILIES[name].has_bos else [])
-    assert served.start == start == served.question("Q?")[: len(start)]
-    for prompt in (served.question("Q?"), served.asked(served.question("Q?")), trainers("Q?")["input_ids"]):
+    assert prompts.start == start == prompts.question("Q?")[: len(start)]
+    for prompt in (prompts.question("Q?"), prompts.asked(prompts.question("Q?")), trainers("Q?")["input_ids"]):
         assert sum(prompt.count(number) for number in start) == len(start)
         assert trainers.eos_token_id not in prompt
 
 
-def test_value_words_are_one_token_and_worked_examples_stay_as_they_are(folder: Path, served: ServedPolicy) -> None:
+def test_value_words_are_one_token_and_worked_examples_stay_as_they_are(folder: Path, prompts: Prompts) -> None:
     policy, trainers = ValueWords.read(folder), load_tokenizer(folder)
     assert [trainers.encode(word, add_special_tokens=False) for word in (GOOD, BAD)] == [[policy.good], [policy.bad]]
     for text in (*DEMONSTRATIONS.values(), REFLECTION_DEMONSTRATION):
-        assert served.tokenizer.decode(served.encode(text), skip_special_tokens=False) == text
+        assert prompts.tokenizer.decode(prompts.encode(text), skip_special_tokens=False) == text
 
 
 def test_ids_of_plain_words_are_those_that_the_model_was_trained_on(name: str, tmp_path: Path) -> None:
@@ -129,7 +125,7 @@ def test_ids_of_plain_words_are_those_that_the_model_was_trained_on(name: str, t
 
 
 def test_a_tokenizer_that_was_prepared_stays_as_it_is(folder: Path, tmp_path: Path) -> None:
-    prepare(Prepare(model=str(folder), output=tmp_path, knows_format=True))
+    prepare(Prepare(model=str(folder), output=tmp_path, style="trained"))
     for file in ("tokenizer.json", "tokenizer_config.json"):
         assert json.loads((folder / file).read_text()) == json.loads((tmp_path / "model" / file).read_text())
 

@@ -29,7 +29,7 @@ from trainers.prepare import Prepare, load, prepare
 @pytest.fixture(scope="module")
 def prepared(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("output")
-    prepare(Prepare(model=str(base), output=output, knows_format=False))
+    prepare(Prepare(model=str(base), output=output, style="own"))
     return output / "model"
 
 
@@ -97,13 +97,13 @@ def test_the_probe_reproduces_from_the_files_and_tells_another_head_apart(prepar
 
 
 def test_preparing_twice_writes_the_same_bytes(base: Path, prepared: Path, tmp_path: Path) -> None:
-    prepare(Prepare(model=str(base), output=tmp_path, knows_format=False))
+    prepare(Prepare(model=str(base), output=tmp_path, style="own"))
     for path in prepared.iterdir():
         assert path.read_bytes() == (tmp_path / "model" / path.name).read_bytes(), path.name
 
 
 def test_a_prepared_model_keeps_the_value_it_has_learnt(folder: Path, tmp_path: Path) -> None:
-    prepare(Prepare(model=str(folder), output=tmp_path, knows_format=True))
+    prepare(Prepare(model=str(folder), output=tmp_path, style="trained"))
     before, after = load_model(folder).lm_head.weight, load_model(tmp_path / "model").lm_head.weight
     assert torch.equal(before, after)
     assert torch.count_nonzero(before[-2:]) > 0
@@ -111,7 +111,7 @@ def test_a_prepared_model_keeps_the_value_it_has_learnt(folder: Path, tmp_path: 
 
 def test_spare_rows_of_the_vocabulary_are_used(tmp_path: Path) -> None:
     base = save_base(tmp_path / "base", tied=False, spare_rows=5)
-    prepare(Prepare(model=str(base), output=tmp_path, knows_format=False))
+    prepare(Prepare(model=str(base), output=tmp_path, style="own"))
     model, words = load_model(tmp_path / "model"), ValueWords.read(tmp_path / "model")
     assert model.config.vocab_size == len(character_tokenizer()) + 5
     assert torch.count_nonzero(model.lm_head.weight[[words.good, words.bad]]) == 0
@@ -120,7 +120,7 @@ def test_spare_rows_of_the_vocabulary_are_used(tmp_path: Path) -> None:
 def test_a_model_that_cannot_be_loaded_is_named_with_the_way_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    fields = {"model": str(tmp_path / "nothing"), "output": str(tmp_path / "out"), "knows_format": False}
+    fields = {"model": str(tmp_path / "nothing"), "output": str(tmp_path / "out"), "style": "own"}
     (tmp_path / "nothing").mkdir()
     assert main(Prepare, prepare, "", [str(write_config(tmp_path / "config.json", fields))]) == 2
     message = capsys.readouterr().err

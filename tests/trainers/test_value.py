@@ -125,7 +125,7 @@ def test_rows_that_start_at_0_only_learn_at_a_rate_of_their_own(
     """At the rate of an LM, V stays a constant whatever its loss weighs: Adam does not know a loss's scale."""
     from trainers.prepare import Prepare, prepare
 
-    prepare(Prepare(model=str(base), output=tmp_path / "fresh", knows_format=True))
+    prepare(Prepare(model=str(base), output=tmp_path / "fresh", style="trained"))
     fresh = settings | {"model": tmp_path / "fresh" / "model", "learning_rate": 1e-4}
 
     def deviation(name: str, weight: float, rate: float) -> float:

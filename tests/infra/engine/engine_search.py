@@ -17,6 +17,7 @@ from infra.engine import Engine
 from tasks.check import Checker
 from tasks.language.format import PLANS, Kind
 from tasks.micro.world import Problem, generate
+from tasks.running.prompts import Prompts
 from tasks.running.served import SearchPolicy, ServedPolicy, judge
 from tasks.search.grow import Grown, Task, grow
 from tasks.settings import Search
@@ -32,7 +33,7 @@ def make_micro(output: Path) -> Path:
     from trainers.model_folder import load_model, load_tokenizer, make_probe, save, tokenizer_files
     from trainers.prepare import Prepare, prepare
 
-    prepare(Prepare(model=str(MICRO), output=output / "prepared", knows_format=True))
+    prepare(Prepare(model=str(MICRO), output=output / "prepared", style="trained"))
     prepared, folder = output / "prepared" / "model", output / "model"
     model, words = load_model(prepared), ValueWords.read(prepared)
     torch.manual_seed(5)
@@ -55,7 +56,7 @@ def tokenizer(folder: Path) -> Tokenizer:
 
 
 def served_policy(engine: Engine, folder: Path) -> ServedPolicy:
-    return ServedPolicy(engine, tokenizer(folder), PLANS, knows_format=True)
+    return ServedPolicy(engine, Prompts.read(folder, PLANS))
 
 
 def question(problem: Problem) -> dict[str, Any]:
@@ -71,7 +72,7 @@ async def search(engine: Engine, folder: Path) -> list[Grown]:
             Task(
                 question_id=str(place),
                 question=problem.question,
-                prompt_ids=tuple(served.question(problem.question)),
+                prompt_ids=tuple(served.prompts.question(problem.question)),
                 judge=judge(checker, question(problem)),
                 simulations=SETTINGS.simulations,
                 priority=place,

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from tokenizers import Tokenizer
 
 from infra.contract.model_folder import ValueWords
 from infra.engine import Completion, serving, stop_local_engine
 from infra.environment import Environment
 from tasks.language.format import ACTION_STOP, PLANS
-from tasks.running.served import ServedPolicy
+from tasks.running.prompts import Prompts
 from tests.trainers.families import FAMILIES, save
 from trainers import model_folder
 from trainers.prepare import Prepare, prepare
@@ -30,13 +29,12 @@ def settings(tmp_path: Path) -> Iterator[Environment]:
     stop_local_engine(here)
 
 
-def taught(folder: Path, base: Path) -> ServedPolicy:
+def taught(folder: Path, base: Path) -> Prompts:
     """Writes the family's policy after it has learnt one step by heart, value included; its head is its own by now."""
-    prepare(Prepare(model=str(base), output=folder.parent, knows_format=True))
+    prepare(Prepare(model=str(base), output=folder.parent, style="trained"))
     words, model = ValueWords.read(folder), model_folder.load_model(folder)
-    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    served = ServedPolicy(None, tokenizer, PLANS, knows_format=True)  # type: ignore[arg-type]
-    ids = torch.tensor([[*served.question(QUESTION), *served.encode(STEP), words.eos]])
+    prompts = Prompts.read(folder, PLANS)
+    ids = torch.tensor([[*prompts.question(QUESTION), *prompts.encode(STEP), words.eos]])
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for _ in range(80):
         logits = model(ids).logits[0]
@@ -54,27 +52,27 @@ def taught(folder: Path, base: Path) -> ServedPolicy:
     )
     files = model_folder.tokenizer_files(folder)
     model_folder.save(folder, model, model.state_dict(), torch.float32, words, probe, files)
-    return served
+    return prompts
 
 
 @pytest.mark.parametrize("name", ["llama-2", "gemma", "gpt-2"])
 def test_what_is_trained_is_served_and_says_what_its_ids_say(name: str, settings: Environment, tmp_path: Path) -> None:
     """That the probe is reproduced is what `serving` makes sure of: of a head that is no longer the input embedding."""
     torch.manual_seed(0)
-    policy = taught(tmp_path / "model", save(FAMILIES[name], tmp_path / "base"))
+    prompts = taught(tmp_path / "model", save(FAMILIES[name], tmp_path / "base"))
 
     async def story() -> list[Completion]:
         async with serving(tmp_path / "model", settings) as engine:
-            asked = policy.question(QUESTION)
+            asked = prompts.question(QUESTION)
             warm = await engine.complete(asked, n=8, temperature=0.7, max_tokens=120, stop=ACTION_STOP)
             greedy = await engine.complete(asked, n=1, temperature=0.0, max_tokens=120, stop=ACTION_STOP)
             return greedy.completions + warm.completions
 
     greedy, *others = asyncio.run(story())
     assert greedy.text == STEP
-    assert greedy.token_ids == policy.encode(STEP)
+    assert greedy.token_ids == prompts.encode(STEP)
     trainers = model_folder.load_tokenizer(tmp_path / "model")
     for one in [greedy, *others]:
-        assert policy.tokenizer.decode(one.token_ids, skip_special_tokens=False) == one.text
+        assert prompts.tokenizer.decode(one.token_ids, skip_special_tokens=False) == one.text
         assert trainers.decode(one.token_ids) == one.text
         assert one.values[-1] != 0.0

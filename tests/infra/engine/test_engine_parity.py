@@ -76,7 +76,7 @@ def test_values_and_priors_are_those_of_the_trainers_forward_pass(
     cached: list[int] = []
 
     async def walk(policy: SearchPolicy, place: int) -> None:
-        state_ids = policy.served.question(PROBLEMS[place].question)
+        state_ids = policy.served.prompts.question(PROBLEMS[place].question)
         for position in range(3):
             below = Draw(2, Origin.CORRECTION, PLANS.correction_start(position))
             draws = [Draw(1), Draw(4), *((below,) if position else AT_ROOT)]
@@ -108,7 +108,7 @@ def test_a_value_asked_for_alone_is_the_one_that_came_with_the_step(micro: Path,
     async def story() -> None:
         async with serving(micro, small_engine) as engine:
             served = served_policy(engine, micro)
-            state_ids = served.question(PROBLEMS[0].question)
+            state_ids = served.prompts.question(PROBLEMS[0].question)
             reply = await SearchPolicy(served, SETTINGS).sample(state_ids, Draw(5), session="", priority=0)
             asked = await served.values([[*state_ids, *sample.token_ids] for sample in reply.samples])
             assert asked == pytest.approx([sample.value for sample in reply.samples], abs=TOLERANCE)
@@ -127,7 +127,7 @@ def test_a_step_under_a_hint_is_drawn_from_all_that_the_engine_sees(
             (sample,) = (await policy.sample(state_ids, draw, session=str(place), priority=place)).samples
             return sample
 
-        state_ids = policy.served.question(PROBLEMS[place].question)
+        state_ids = policy.served.prompts.question(PROBLEMS[place].question)
         failed = [*state_ids, *(await one(state_ids, Draw(1, to_the_end=True))).token_ids]
         reflection = await one(failed, Draw(1, start=verdict("7"), reflects=True))
         told = tokenizer(micro).decode(list(reflection.token_ids), skip_special_tokens=False)

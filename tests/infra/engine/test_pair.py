@@ -89,7 +89,7 @@ def test_a_search_takes_v_from_the_value_model_and_the_rest_from_the_policy(
             assert served.engine.addresses != judging.engine.addresses
             searcher = SearchPolicy(served, SETTINGS, judging)
             for problem in PROBLEMS[:3]:
-                state = served.question(problem.question)
+                state = served.prompts.question(problem.question)
                 reply = await searcher.sample(state, Draw(4), session="q", priority=0)
                 for one in reply.samples:
                     with torch.no_grad():

@@ -10,7 +10,9 @@ import pytest
 import tasks.stages.learn
 from infra.contract.training import Loss, Training
 from infra.store import Ref
+from tasks.language.format import PLANS
 from tasks.stages.learn import learn, shortened
+from tests.tasks.running.test_prompts import TURN, prompts
 
 START, LESSON = (Ref(uri=f"s3://cpl/{name}/manifest.json", sha256=name * 64, rows=0) for name in "ab")
 
@@ -42,7 +44,36 @@ def test_a_loss_learns_from_its_table(
     assert workplace.facts["notes"][0].startswith(f"of {notes} rows, {notes} are cut")
     ((trainer, title, config),) = launched
     assert (trainer, title) == ("learn", "mine")
-    assert config == {"model": START.uri, "lesson": str(rows)} | training.model_dump()
+    assert config == {"model": START.uri, "lesson": str(rows), "in_chat": False} | training.model_dump()
+
+
+def test_in_a_chat_models_learn_what_the_engine_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its longer prompts count where rows are cut."""
+    told: dict[str, Any] = {}
+
+    def launch(workplace: Any, trainer: str, title: str, config: dict[str, Any]) -> None:
+        told.update(config, rows=pl.read_parquet(config["lesson"]))
+        workplace.facts["examples"] = 1
+
+    own = prompts(turn=TURN)
+    monkeypatch.setattr(tasks.stages.learn, "launch", launch)
+    monkeypatch.setattr(tasks.stages.learn.Prompts, "read", lambda folder, format: {PLANS: own}[format])
+    state, step = own.question("Q?"), own.encode("<step>\n")
+    lesson = pl.DataFrame({"prompt_ids": [state, [*state, *step]], "completion_ids": [step, [9]], "weight": [1.0, 1.0]})
+    lesson.write_parquet(tmp_path / "imitations.parquet")
+    store = SimpleNamespace(fetch=lambda ref, name: tmp_path / name, folder=lambda ref, name: tmp_path)
+    (tmp_path / "work").mkdir()
+    workplace: Any = SimpleNamespace(store=store, facts={}, folder=tmp_path / "work")
+    length = len(own.asked(state)) + len(step)
+    training = Training(loss=Loss(nll=1), learning_rate=1e-4, batch_size=8, max_length=length)
+    learn.body(workplace, START, LESSON, "mine", training, "plan")
+    assert told["in_chat"]
+    assert told["rows"]["prompt_ids"].to_list() == [own.asked(state), own.asked([*state, *step])]
+    assert told["rows"].drop("prompt_ids").equals(lesson.drop("prompt_ids"))
+    assert (
+        workplace.facts["notes"][0].startswith("of 2 rows, 0 are cut")
+        and "1 are left out" in workplace.facts["notes"][0]
+    )
 
 
 def test_equal_arms_are_one_model_whatever_they_are_called() -> None:

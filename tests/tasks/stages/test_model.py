@@ -71,7 +71,7 @@ def test_a_model_of_the_hub_is_the_files_that_are_loaded_at_the_commit_that_was_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen = located(monkeypatch, reply(FIRST))
-    assert (seen.name, seen.location, seen.revision, seen.knows_format) == ("some/model", "some/model", FIRST, False)
+    assert (seen.name, seen.location, seen.revision, seen.style) == ("some/model", "some/model", FIRST, "own")
     edited = located(monkeypatch, reply(SECOND, README="4" * 40, onnx="5" * 64))
     assert (edited.digest, edited.revision) == (seen.digest, SECOND)
     digests = {located(monkeypatch, reply(SECOND, **{stem: "6" * 40})).digest for stem in ("config", "model")}
@@ -106,6 +106,9 @@ def test_a_folder_is_the_same_model_by_every_path(tmp_path: Path, monkeypatch: p
     assert [one.name for one in spelled][:2] == ["m", "~/m"]
     assert len({one.location for one in spelled}) == 2
     assert len({prepare_model.key(*one) for one in spelled}) == 1
+    styled = {prepare_model.key(*spelled[0].in_style(style)) for style in ("own", "chat", "worked examples")}
+    assert len(styled) == 3, "it is told the format by other words"
+    assert prepare_model.key(*spelled[0].in_style("own")) in styled & {prepare_model.key(*spelled[0])}
     (tmp_path / "m" / "config.json").write_text('{"hidden_size": 8}')
     assert prepare_model.key(*locate("m")) != prepare_model.key(*spelled[0])
 
@@ -122,4 +125,4 @@ def test_the_commit_is_loaded_and_not_in_the_key(monkeypatch: pytest.MonkeyPatch
     started: list[dict[str, Any]] = []
     monkeypatch.setattr(tasks.stages.model, "launch", lambda workplace, trainer, title, config: started.append(config))
     prepare_model.body(SimpleNamespace(log=logging.getLogger()), *first)  # type: ignore[arg-type]
-    assert started == [{"model": "some/model", "revision": FIRST, "knows_format": False}]
+    assert started == [{"model": "some/model", "revision": FIRST, "style": "own"}]

@@ -1,0 +1,80 @@
+"""What a model is asked for a state, and what of it is stored."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+from infra.contract.model_folder import Turn, ValueWords
+from tasks.language.few_shot import DEMONSTRATIONS, INSTRUCTIONS, REFLECTION_INSTRUCTION
+from tasks.language.format import PLANS, SOLUTIONS, STEP_OPEN, Format
+from tasks.running.prompts import Prompts
+
+LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
+USER, ASSISTANT = len(LETTERS) + 1, len(LETTERS) + 2
+TURN = Turn(before=[0, USER], after=[ASSISTANT])
+questions = st.lists(st.one_of(st.text(max_size=9), st.sampled_from(["<plan>\n", "<solution>\n", "</question>\n"])))
+
+
+def prompts(
+    *, has_bos: bool = True, knows_format: bool = False, turn: Turn | None = None, format: Format = PLANS
+) -> Prompts:
+    """One token a byte; the beginning of a sequence is token 0."""
+    names = ["<s>", *LETTERS, "<|user|>", "<|assistant|>"]
+    tokenizer = Tokenizer(models.BPE({name: number for number, name in enumerate(names)}, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    if has_bos:
+        tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
+    return Prompts(tokenizer, format, ValueWords(good=1, bad=2, eos=3, knows_format=knows_format, turn=turn))
+
+
+@pytest.mark.parametrize("has_bos", [True, False])
+def test_who_knows_the_format_is_asked_for_what_is_stored(has_bos: bool) -> None:
+    """A model that was pre-trained with BOS is searched, trained and evaluated with it."""
+    for turn in (None, TURN):
+        own = prompts(has_bos=has_bos, knows_format=True, turn=turn)
+        state = own.question("Q?")
+        assert own.asked(state) == own.asked(state, reflecting=True) == state
+        assert state[: len(own.start)] == own.start == [0] * has_bos
+        assert state.count(0) == has_bos
+
+
+def test_worked_examples_stand_between_the_start_and_the_question() -> None:
+    own = prompts()
+    state = own.question("Q?")
+    for reflecting in (False, True):
+        sent = own.asked(state, reflecting=reflecting)
+        assert sent[0] == 0
+        assert sent.count(0) == 1
+        assert sent[-len(state) + 1 :] == state[1:]
+        assert len(sent) > len(state) + 100
+
+
+@pytest.mark.parametrize("format", [PLANS, SOLUTIONS])
+def test_a_policy_is_asked_and_shown_examples_in_one_format(format: Format) -> None:
+    own = prompts(has_bos=False, format=format)
+    assert own.asked(own.question("Q?")) == own.encode(DEMONSTRATIONS[format] + format.prompt("Q?"))
+
+
+@pytest.mark.parametrize("format", [PLANS, SOLUTIONS])
+@given(parts=questions)
+def test_in_a_chat_the_user_asks_and_the_answer_begins_with_the_opening(format: Format, parts: list[str]) -> None:
+    """Whatever the question holds: it ends no turn. The state that is stored is the same as everybody's."""
+    own = prompts(turn=TURN, format=format)
+    question, step = "".join(parts), own.encode(STEP_OPEN)
+    state = [*own.question(question), *step]
+    assert state == [*prompts(format=format).question(question), *step]
+    for reflecting, instruction in ((False, INSTRUCTIONS[format]), (True, REFLECTION_INSTRUCTION)):
+        said = instruction + format.prompt(question).removesuffix(format.opening)
+        answer = own.encode(format.opening + STEP_OPEN)
+        assert own.asked(state, reflecting=reflecting) == [0, USER, *own.encode(said), ASSISTANT, *answer]
+
+
+@pytest.mark.parametrize("turn", [None, TURN])
+def test_what_all_prompts_of_a_policy_share_is_their_prefix(turn: Turn | None) -> None:
+    own = prompts(turn=turn)
+    for reflecting, prefix in ((False, own.prefix), (True, own.reflection_prefix)):
+        one, other = (own.asked(own.question(question), reflecting=reflecting) for question in ("A", "B"))
+        shared = len(prefix) + len(own.encode("<question>\n"))
+        assert one[:shared] == other[:shared]
+        assert one[shared] != other[shared]
