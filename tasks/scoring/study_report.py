@@ -52,10 +52,10 @@ def report(
 def _about(study: Study, made: str, asked: Mapping[str, Sequence[str]], tried: Tried) -> Iterator[str]:
     seeds = [("", study.seeds), *((f" ({name})", one.seeds) for name, one in study.methods.items() if one.seeds)]
     told = " and ".join(", ".join(map(str, numbers)) + whose for whose, numbers in seeds)
-    tries = {len(values) for method in study.methods.values() for values in method.tune.values()}
+    tries = " or ".join({f"{len(values)}" for method in study.methods.values() for values in method.tune.values()})
     chosen = (
-        f"Settings were chosen on {study.validation} with one seed, of {' or '.join(map(str, tries))} tries for every "
-        "tuned arm; the test questions were asked once, of what was chosen."
+        f"Settings were chosen on {study.validation} by one round of one seed for each of {tries} tries of every tuned "
+        "arm; the test questions were asked once, of what was chosen."
         if any(tried.values())
         else "Nothing was tuned; the test questions were asked once."
     )
@@ -74,7 +74,7 @@ def _warnings(study: Study, spent: Mapping[str, int], tried: Tried, idle: Mappin
     if short := [f"{place}: {found:,}" for place, found in spent.items() if 0 < found < NEARLY * study.tokens]:
         yield f"\n> **Budget not spent:** these rounds learnt from fewer tokens than others: {'; '.join(short)}."
     if other := [*dict.fromkeys(_chosen_apart(study, tried))]:
-        yield f"\n> **Not the settings alone that a claim speaks of** are other: {'; '.join(other)}."
+        yield f"\n> **Tuned apart:** claims compare two models here of one recipe and arm: {'; '.join(other)}."
 
 
 def _chosen_apart(study: Study, tried: Tried) -> Iterator[str]:

@@ -118,7 +118,7 @@ def test_where_nothing_is_tuned_nobody_reads_that_settings_were_chosen() -> None
     text = told(tried={"cpl": {}, "rft": {}})
     assert "Nothing was tuned" in text
     assert "chosen" not in text
-    assert "Settings were chosen on micro/validation with one seed, of 2 tries for every tuned arm" in told()
+    assert "chosen on micro/validation by one round of one seed for each of 2 tries of every tuned arm" in told()
 
 
 def test_all_seeds_are_named() -> None:
