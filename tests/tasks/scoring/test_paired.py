@@ -29,12 +29,13 @@ def test_its_interval_holds_the_truth_as_often_as_it_says(of_seeds: float, of_qu
         assert narrow < 0.75
 
 
+@pytest.mark.parametrize("seeds", [3, 8])
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0, 3.0, 10.0])
-def test_three_seeds_are_enough_for_an_interval(share: float) -> None:
+def test_few_seeds_and_many_are_enough_for_an_interval(share: float, seeds: int) -> None:
     """`share`: how many times more seeds add to the variance of the mean than questions do."""
     rng = np.random.default_rng(0)
-    of_seeds = (share / 400 * 3) ** 0.5
-    found = [estimate(drawn(rng, 3, 400, of_seeds, 1.0)) for _ in range(1000)]
+    of_seeds = (share / 400 * seeds) ** 0.5
+    found = [estimate(drawn(rng, seeds, 400, of_seeds, 1.0)) for _ in range(1000)]
     p_values = np.array([one.p_value for one in found])
     assert 0.94 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 1.0
     assert [*(p_values < 0.05)] == [one.low > 0 or one.high < 0 for one in found]

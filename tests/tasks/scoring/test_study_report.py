@@ -104,6 +104,7 @@ def test_one_seed_tells_of_no_method() -> None:
 
 def test_a_budget_that_was_not_spent_is_told() -> None:
     assert "Budget not spent" not in told()
+    assert "Budget not spent" not in told(spent=SPENT | {"rft/2/1": 0}), "what learns nothing spends nothing"
     short = told(spent=SPENT | {"cpl/2/2": 600})
     assert "**Budget not spent:** these rounds learnt from fewer tokens than others: cpl/2/2: 600." in short
 
@@ -126,18 +127,20 @@ def test_all_seeds_are_named() -> None:
     assert "seeds 1, 2 and 1, 2, 3 (rft);" in told(STUDY.model_copy(update={"methods": methods}))
 
 
+@pytest.mark.parametrize(("worse", "is_told"), [("greedy.sft", True), ("greedy.base", False)])
 @pytest.mark.parametrize("same", [True, False])
-def test_models_that_should_answer_otherwise_alone_were_tuned_alike(same: bool) -> None:
+def test_models_that_should_answer_otherwise_alone_were_tuned_alike(same: bool, worse: str, is_told: bool) -> None:
     """A beam of one training against another training's greedy answers says nothing of beams."""
     tune = {"arms.sft.learning_rate": (1e-4, 2e-4)}
     methods = {name: Method(recipe="svpo-micro", tune=tune) for name in ("beam", "greedy")}
-    claims = (Claim(says="a beam helps", better="beam.sft", worse="greedy.sft"),)
+    claims = (Claim(says="a beam helps", better="beam.sft", worse=worse),)
     study = STUDY.model_copy(update={"methods": methods, "claims": claims})
     tried = {"beam": {"arms.sft.learning_rate": [0.5, 0.4]}, "greedy": {"arms.sft.learning_rate": [0.5, 0.4]}}
     if not same:
         tried["greedy"] = {"arms.sft.learning_rate": [0.4, 0.5]}
     text = told(study, tried=tried)
-    assert ("arms.sft.learning_rate was chosen as 0.0001 for beam and 0.0002 for greedy" in text) is not same
+    told_apart = "arms.sft.learning_rate was chosen as 0.0001 for beam and 0.0002 for greedy" in text
+    assert told_apart is (is_told and not same)
 
 
 def test_the_scores_of_a_report_are_whole() -> None:
