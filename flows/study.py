@@ -195,7 +195,7 @@ def accuracy(round: Ref, model: str) -> float:
 
 def run_round(campaign: str, number: int, plan: Study, name: str, seed: int, changes: Changes) -> Ref:
     wanted = of_seed(plan, name, seed, changes)
-    return cpl.with_options(flow_run_name=f"{campaign}/{number}")(
+    return cpl.with_options(flow_run_name=f"{campaign}-round-{number}")(
         campaign=campaign,
         round=number,
         model=plan.model,
