@@ -108,7 +108,7 @@ def cpl(
         models = teach(method, run, lessons, base, policy, judge)
 
         for name in scored(method, models, run.notes):
-            guide = models.next_value if method.evaluation.decoding != "greedy" else None
+            guide = models.next_value if method.evaluation.by_value else None
             run.keep(f"evaluate_{name}", evaluate(models.made[name], name, benchmarks, method.evaluation, guide))
         held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
         for name in filter(method.ranks, models.made if held_out else ()):

@@ -145,8 +145,8 @@ def policies(recipe: Recipe) -> list[str]:
 
 def trials(plan: Study, name: str) -> Iterator[tuple[str, Changes, Changes]]:
     """Of a method: a name, the settings that are tried, and what else is other meanwhile. Arms that stand on as many
-    others are tried together, those that stand on more are left out. They answer greedily: of methods that differ in
-    their decoding the models are the same."""
+    others are tried together, those that stand on more are left out. They answer greedily, and as many questions as the
+    study says: of methods that differ in their answering alone the models are the same."""
     method, recipe = plan.methods[name], of_seed(plan, name, TUNING).read()
     depths = {field: depth_of(recipe, arm) for field, arm in zip(method.tune, method.arms, strict=True)}
     for depth in sorted({*depths.values()}):
@@ -156,6 +156,7 @@ def trials(plan: Study, name: str) -> Iterator[tuple[str, Changes, Changes]]:
             "without": [*recipe.without, *later],
             "evaluation.benchmarks": [plan.validation],
             "evaluation.decoding": "greedy",
+            "evaluation.count": plan.changes.get("evaluation.count", recipe.evaluation.count),
         }
         for number in range(len(method.tune[fields[0]])):
             yield f"{depth}-{number}", {field: method.tune[field][number] for field in fields}, others
@@ -194,7 +195,7 @@ def accuracy(round: Ref, model: str) -> float:
 
 def run_round(campaign: str, number: int, plan: Study, name: str, seed: int, changes: Changes) -> Ref:
     wanted = of_seed(plan, name, seed, changes)
-    return cpl.with_options(flow_run_name=f"{campaign}/{number}")(
+    return cpl.with_options(flow_run_name=f"{campaign}-round-{number}")(
         campaign=campaign,
         round=number,
         model=plan.model,

@@ -142,7 +142,7 @@ class Recipe(BaseModel):
     @property
     def is_guided(self) -> bool:
         """Whether V decides anything, in a search or in an answer."""
-        return self.evaluation.decoding != "greedy" or any(search.by_value for search in self.evidence.values())
+        return self.evaluation.by_value or any(search.by_value for search in self.evidence.values())
 
     def ranks(self, arm: str) -> bool:
         """Whether an arm has a V that was trained, by itself or by the arm that it starts from."""

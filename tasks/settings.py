@@ -218,15 +218,19 @@ class Evaluation(StageSettings):
         2048, title="Tokens", description="greedy: limit of steps and solution together. Else: of each action."
     )
     repeat: Repeat = 0
-    decoding: Literal["greedy", "beam", "best_of_n", "majority", "majority_by_value"] = Field(
+    decoding: Literal["greedy", "beam", "best_of_n", "majority", "majority_by_value", "reflection"] = Field(
         "greedy",
         title="Decoding",
         description="greedy: one completion. beam: step-level beam search by V (AlphaMath, SVPO). best_of_n: the "
         "sampled solution with the highest V. majority: a vote of the sampled answers (maj@k). majority_by_value: that "
-        "vote, each weighed by 1 + V.",
+        "vote, each weighed by 1 + V. reflection: while the answer is wrong, the model is told the right one, reflects "
+        "and plans again (LEPA): a score of how it finds its lessons, not of what it can.",
     )
     samples: Positive = Field(
-        5, title="Samples", description="best_of_n, majority…: trajectories. beam: B2, samples a step. AlphaMath: 5."
+        5,
+        title="Samples",
+        description="best_of_n, majority…: trajectories. beam: B2, samples a step. AlphaMath: 5. reflection: trials. "
+        "LEPA: 5.",
     )
     beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
     temperature: float = Field(
@@ -235,3 +239,8 @@ class Evaluation(StageSettings):
     max_depth: Positive = Field(
         10, title="Depth", description="Actions of an answer at most, its solution counts. SBS: 10."
     )
+
+    @property
+    def by_value(self) -> bool:
+        """Whether V decides anything, so that a value model is worth its requests."""
+        return self.decoding in ("beam", "best_of_n", "majority_by_value")

@@ -9,11 +9,12 @@ from tasks.language.format import Kind
 from tasks.recipe import Recipe
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
-from tasks.scoring.comparison import CLAIMS, RANKED, SCORES, Tried, accuracies_of, report, told_of
+from tasks.scoring.comparison import CLAIMS, SCORES, SPLITS, accuracies_of, claims_of
+from tasks.scoring.study_report import RANKED, Tried, report
 from tasks.study import Study
 
 
-@stage("study", version=4)
+@stage("study", version=5)
 def compare(
     workplace: Workplace, name: str, study: Study, recipes: dict[str, Recipe], made: dict[str, Ref], tried: Tried
 ) -> int:
@@ -23,16 +24,27 @@ def compare(
     answered = pl.concat(answers)
     models = answered["model"].unique(maintain_order=True)
     scores = [row for model in models for row in accuracies_of(answered, model)]
-    claims = [row for claim in study.claims for row in told_of(answered, study, claim)]
+    claims = claims_of(answered, study)
     workplace.write("answers", answered)
     workplace.write("scores", pl.DataFrame(scores, schema=SCORES))
     workplace.write("claims", pl.DataFrame(claims, schema=CLAIMS))
     spent = {place: _spent(workplace, round) for place, round in made.items()}
     learnt = pl.concat([_learnt(workplace, study, *one) for one in made.items()])
     ranked = pl.concat([_ranked(workplace, study, *one) for one in made.items()])
-    lines = report(name, study, scores, claims, spent, tried, idle, learnt, ranked, workplace.code)
+    asked = {part: answered.filter(split=part)["benchmark"].unique(maintain_order=True).to_list() for part in SPLITS}
+    origin = _origin(workplace, made)
+    lines = report(name, study, origin, asked, scores, claims, spent, tried, idle, learnt, ranked)
     workplace.add("report.markdown", "\n".join(lines).encode())
     return len(scores)
+
+
+def _origin(workplace: Workplace, made: Mapping[str, Ref]) -> str:
+    """When and by which code the rounds were made: those that are found again may be older than what compares them."""
+    manifests = [workplace.store.manifest(round) for round in made.values()]
+    days = sorted({f"{one.created_at:%Y-%m-%d}" for one in manifests})
+    codes = sorted({one.code for one in manifests})
+    told = " to ".join(dict.fromkeys((days[0], days[-1])))
+    return f"Rounds of {told} by code {', '.join(codes)}; compared by code {workplace.code}."
 
 
 def _answers(

@@ -7,13 +7,15 @@ question.
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from infra.store import Ref
 from tasks.check import Checker, Verdict
-from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE
+from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE, Kind
+from tasks.language.leak import leaks_answer
 from tasks.lessons.searched import Row
 from tasks.running.parts import Part, each_part
-from tasks.running.served import SearchPolicy, ServedPolicy, serve_both, verdict_on
+from tasks.running.served import SearchPolicy, ServedPolicy, judge, serve_both, verdict_on
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tasks.scoring.accuracy import accuracies
@@ -78,7 +80,7 @@ async def sample(
         if settings.decoding == "greedy":
             given = await greedy(question, place, policy, settings)
         else:
-            given = await searched(question, place, policy, settings, value)
+            given = await searched(question, place, policy, checker, settings, value)
         if given.answer is not None:
             verdict = await verdict_on(given.answer, question, checker)
     except PolicyError as problem:
@@ -115,15 +117,25 @@ async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Eval
 
 
 async def searched(
-    question: Row, place: int, policy: ServedPolicy, settings: Evaluation, value: ServedPolicy | None = None
+    question: Row,
+    place: int,
+    policy: ServedPolicy,
+    checker: Checker,
+    settings: Evaluation,
+    value: ServedPolicy | None = None,
 ) -> Answer:
-    """The solution that a search without rewards settles on: by V, or by a vote (AlphaMath and SVPO at inference)."""
+    """The solution that a search without rewards settles on: by V, or by a vote (AlphaMath and SVPO at inference).
+
+    reflection: the last of a search that is told what is right (LEPA's Algorithm 1, methods.md 4.1).
+    """
+    reflects = settings.decoding == "reflection"
     search = Search(
         steps=settings.steps,
-        method="beam" if settings.decoding == "beam" else "sampling",
+        method="beam" if settings.decoding == "beam" else "reflect" if reflects else "sampling",
         beams=settings.beams,
         children=settings.samples,
-        root_children=settings.samples,
+        root_children=1 if reflects else settings.samples,
+        trials=settings.samples,
         temperature=settings.temperature,
         max_step_tokens=settings.max_tokens,
         max_depth=settings.max_depth,
@@ -132,15 +144,19 @@ async def searched(
         question_id=question["question_id"],
         question=question["question"],
         prompt_ids=tuple(policy.prompts.question(question["question"])),
-        judge=unknown,
+        judge=judge(checker, question) if reflects else unknown,
         simulations=1,
         priority=place,
+        gold=question["answer"],
+        leaks=partial(leaks_answer, question=question["question"], gold=question["answer"], checker=checker),
     )
     grown = await grow(task, SearchPolicy(policy, search, value), search)
     if grown.error is not None:
         raise PolicyError(grown.error)
     (tree,) = grown.trees
-    if settings.decoding.startswith("majority"):
+    if reflects:
+        chosen = next((node for node in tree.nodes[::-1] if node.action.kind is Kind.SOLUTION), None)
+    elif settings.decoding.startswith("majority"):
         chosen = majority_solution(tree, by_value=settings.decoding == "majority_by_value")
     else:
         chosen = best_solution(tree)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.scoring.paired import estimate
+from tasks.scoring.paired import estimate, holm
 
 
 def drawn(
@@ -27,6 +27,19 @@ def test_its_interval_holds_the_truth_as_often_as_it_says(of_seeds: float, of_qu
     if of_seeds == 0.5:
         narrow = np.mean([abs(one.mean) <= 2 * one.stderr_questions for one in found])
         assert narrow < 0.75
+
+
+@pytest.mark.parametrize("seeds", [3, 8])
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0, 3.0, 10.0])
+def test_few_seeds_and_many_are_enough_for_an_interval(share: float, seeds: int) -> None:
+    """`share`: how many times more seeds add to the variance of the mean than questions do."""
+    rng = np.random.default_rng(0)
+    of_seeds = (share / 400 * seeds) ** 0.5
+    found = [estimate(drawn(rng, seeds, 400, of_seeds, 1.0)) for _ in range(1000)]
+    p_values = np.array([one.p_value for one in found])
+    assert 0.94 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 1.0
+    assert [*(p_values < 0.05)] == [one.low > 0 or one.high < 0 for one in found]
+    assert np.mean(p_values < 0.002) <= 0.004, "where many are judged at once, such ones are told apart"
 
 
 def test_its_errors_are_those_of_the_means() -> None:
@@ -57,3 +70,26 @@ def test_one_seed_tells_nothing_of_seeds() -> None:
 )
 def test_a_difference_is_told_only_where_its_interval_is_on_one_side(scores: list[list[int]], verdict: str) -> None:
     assert estimate(np.array(scores, dtype=float)).verdict == verdict
+
+
+def test_one_seed_is_never_enough_for_a_claim() -> None:
+    assert estimate(np.ones((1, 400)) - np.eye(1, 400)).verdict == "cannot be told by one seed"
+
+
+def test_where_no_answer_differs_nothing_was_measured() -> None:
+    assert estimate(np.zeros((3, 400))).verdict == "no answer differs"
+    assert estimate(np.eye(3, 400)).verdict == "cannot be told at this n"
+
+
+def test_of_many_differences_that_are_not_there_none_is_told_in_nineteen_of_twenty_studies() -> None:
+    """Each by itself would be told apart in most of them."""
+    rng = np.random.default_rng(0)
+    studies = [[estimate(drawn(rng, 5, 30, 0.0, 0.0)).p_value or 0.0 for _ in range(40)] for _ in range(60)]
+    assert np.mean([min(of_one) < 0.05 for of_one in studies]) > 0.3
+    assert np.mean([min(holm(of_one)) < 0.05 for of_one in studies]) < 0.15
+
+
+def test_holm_adjusts_by_rank() -> None:
+    assert holm([0.04, 0.01, 0.02]) == pytest.approx([0.04, 0.03, 0.04])
+    assert holm([0.9, 0.6]) == [1.0, 1.0]
+    assert holm([]) == []

@@ -1,5 +1,6 @@
 """The stage *study*: whose answers count where an arm learnt nothing."""
 
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -65,7 +66,11 @@ class Rounds(LocalStage):
     def manifest(self, round: Ref) -> Any:
         place = round.uri.removeprefix("s3://cpl/").removesuffix("/manifest.json")
         scored = {f"stages.evaluate_{name}": ref(f"{place}/{name}") for name in self.found[place]}
-        return SimpleNamespace(inputs=scored | {"stages.pairs": ref(f"{place}/pairs", tokens=100)})
+        return SimpleNamespace(
+            inputs=scored | {"stages.pairs": ref(f"{place}/pairs", tokens=100)},
+            created_at=datetime(2026, 3, int(place.split("/")[1])),
+            code=f"code{place.split('/')[1]}",
+        )
 
     def read(self, ref: Ref, table: str) -> pl.DataFrame:
         place, _, model = ref.uri.removeprefix("s3://cpl/").removesuffix("/manifest.json").rpartition("/")
@@ -96,3 +101,4 @@ def test_a_seed_that_learnt_nothing_stays_in_the_mean_and_in_the_claims(tmp_path
     (claim,) = workplace.tables["claims"].to_dicts()
     assert (claim["mean"], claim["seeds"], claim["verdict"]) == (0.5, 2, "cannot be told at this n")
     assert "cpl/2/1: step_apo." in workplace.report
+    assert "Rounds of 2026-03-01 to 2026-03-02 by code code1, code2; compared by code this code." in workplace.report

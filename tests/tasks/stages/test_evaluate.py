@@ -130,6 +130,7 @@ class Greedy:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.prompts = self
         self.told: list[tuple[list[int], dict[str, Any]]] = []
 
     def question(self, question: str) -> list[int]:
@@ -221,6 +222,7 @@ class Sampling:
 
     def __init__(self, said: dict[str, list[tuple[str, float]]]) -> None:
         self.said = said
+        self.prompts = self
         self.drawn: list[int] = []
         self.told: list[dict[str, Any]] = []
 
@@ -296,6 +298,53 @@ def test_a_value_model_judges_in_the_place_of_the_policys_own_v() -> None:
 
     row, _ = asked(Sampling(VOTES), Evaluation(decoding="best_of_n", samples=6), Judging())
     assert row["answer"] == "7"
+
+
+class Reflecting(Sampling):
+    """Says one thing after the other, and notes where it reflects."""
+
+    reflection_prefix = ()
+
+    def __init__(self, *texts: str) -> None:
+        super().__init__({})
+        self.texts = list(texts)
+        self.reflected: list[bool] = []
+
+    def asked(self, state_ids: list[int], *, reflecting: bool = False) -> list[int]:
+        self.reflected.append(reflecting)
+        return state_ids
+
+    async def complete(self, prompt_ids: list[int], *, n: int, **about: Any) -> Reply:
+        text = self.texts.pop(0)
+        return Reply([Completion([33], text, [-1.0], [0.0], "stop")] * n, Usage(requests=1, generated_tokens=n))
+
+
+TRIED = [step_text(1, "add"), solution_text("6")]
+AGAIN = ["Too much.\n</reflection>\n", step_text(1, "halve"), "</plan>\n"]
+
+
+def after_plan(answer: str) -> str:
+    return solution_text(answer).removeprefix("</plan>\n")
+
+
+@pytest.mark.parametrize(
+    ("trials", "texts", "answer", "reflected"),
+    [
+        (3, [step_text(1, "add"), solution_text("5")], "5", 0),
+        (3, [*TRIED, *AGAIN, after_plan("5")], "5", 3),
+        (3, [*TRIED, *AGAIN, after_plan("7"), *AGAIN, after_plan("8")], "8", 6),
+        (1, TRIED, "6", 0),
+    ],
+)
+def test_who_is_told_that_it_was_wrong_reflects_and_plans_again(
+    trials: int, texts: list[str], answer: str, reflected: int
+) -> None:
+    policy = Reflecting(*texts)
+    row, error = asked(policy, Evaluation(decoding="reflection", samples=trials))
+    assert (row["answer"], row["is_correct"], error) == (answer, answer == "5", None)
+    assert row["output"] == (texts[-3] if reflected else texts[0]) + solution_text(answer)
+    assert (sum(policy.reflected), policy.texts) == (reflected, [])
+    assert row["generated_tokens"] == len(texts)
 
 
 @pytest.mark.parametrize("decoding", ["beam", "best_of_n", "majority"])

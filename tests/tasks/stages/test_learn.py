@@ -11,6 +11,7 @@ import tasks.stages.learn
 from infra.contract.training import Loss, Training
 from infra.store import Ref
 from tasks.language.format import PLANS
+from tasks.running.prompts import Prompts
 from tasks.stages.learn import learn, shortened
 from tests.tasks.running.test_prompts import TURN, prompts
 
@@ -57,7 +58,7 @@ def test_in_a_chat_models_learn_what_the_engine_is_asked(tmp_path: Path, monkeyp
 
     own = prompts(turn=TURN)
     monkeypatch.setattr(tasks.stages.learn, "launch", launch)
-    monkeypatch.setattr(tasks.stages.learn.Prompts, "read", lambda folder, format: {PLANS: own}[format])
+    monkeypatch.setattr(Prompts, "read", lambda folder, format: {PLANS: own}[format])
     state, step = own.question("Q?"), own.encode("<step>\n")
     lesson = pl.DataFrame({"prompt_ids": [state, [*state, *step]], "completion_ids": [step, [9]], "weight": [1.0, 1.0]})
     lesson.write_parquet(tmp_path / "imitations.parquet")
@@ -70,10 +71,9 @@ def test_in_a_chat_models_learn_what_the_engine_is_asked(tmp_path: Path, monkeyp
     assert told["in_chat"]
     assert told["rows"]["prompt_ids"].to_list() == [own.asked(state), own.asked([*state, *step])]
     assert told["rows"].drop("prompt_ids").equals(lesson.drop("prompt_ids"))
-    assert (
-        workplace.facts["notes"][0].startswith("of 2 rows, 0 are cut")
-        and "1 are left out" in workplace.facts["notes"][0]
-    )
+    (note,) = workplace.facts["notes"]
+    assert note.startswith("of 2 rows, 0 are cut")
+    assert "1 are left out" in note
 
 
 def test_equal_arms_are_one_model_whatever_they_are_called() -> None:

@@ -1,0 +1,149 @@
+"""A study in words: whoever reads its report alone is not misled."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import polars as pl
+import pytest
+
+from tasks.scoring.comparison import SCORES, accuracies_of, claims_of
+from tasks.scoring.study_report import RANKED, report
+from tasks.study import Claim, Method, Study
+from tests.tasks.scoring.test_comparison import ANSWERS, STUDY, answered
+
+TRIED = {"cpl": {"arms.sft.learning_rate": [0.25, 0.5]}, "rft": {"arms.rft.learning_rate": [0.5, 0.25]}}
+SPENT = {"cpl/1/1": 900, "cpl/1/2": 1000, "cpl/2/1": 980, "cpl/2/2": 960, "rft/1/1": 990}
+LEARNT = pl.DataFrame({"model": ["cpl.sft@1", "cpl.sft@2", "cpl.sft@2"], "updates": [7, 8, 10]})
+RANKS = pl.DataFrame([("cpl.value@1", "plan", 0.9, 10, 0.5), ("cpl.value@1", "plan", 0.8, 20, 0.3)], orient="row")
+
+
+def told(
+    study: Study = STUDY,
+    frame: pl.DataFrame | None = None,
+    spent: Mapping[str, int] = SPENT,
+    tried: Mapping[str, Mapping[str, list[float]]] = TRIED,
+) -> str:
+    frame = answered() if frame is None else frame
+    scores: list[Any] = [
+        row for model in frame["model"].unique(maintain_order=True) for row in accuracies_of(frame, model)
+    ]
+    asked = {"in_domain": ["micro/test"], "out_of_domain": ["micro/longer", "micro/phrasing"]}
+    idle = {"cpl/1/1": [], "cpl/2/1": ["step_apo"]}
+    ranked = RANKS.rename(dict(zip(RANKS.columns, ["model", *RANKED], strict=True)))
+    claims = claims_of(frame, study)
+    return "\n".join(report("mine", study, "By code 1.0.", asked, scores, claims, spent, tried, idle, LEARNT, ranked))
+
+
+def test_it_says_what_was_found_chosen_and_not_made() -> None:
+    text = told()
+    assert "| cpl.sft@2 | 2 | 1,920 | 9 | 150 | 0.875 ± 0.125 ± 0.125 (4) |" in text, "a second round has cost both"
+    assert "| cpl.sft@1 | 2 | 940 | 7 | 150 |" in text
+    assert "| rft.rft | 2 |  |  | 150 |" in text, "what was not trained has learnt from no tokens"
+    assert "| cpl.value@1 | 2 | 30 | 0.850 ± 0.050 | 0.400 ± 0.100 |" in text
+    assert "of 4, 0.2 would be told apart by chance" in text
+    assert "| CPL beats RFT | cpl.sft@2 − rft.rft | +0.625 [" in text
+    assert "| nobody was asked | cpl.base@2 − rft.rft |  | no answers |  | no answers |" in text
+    assert "| cpl: arms.sft.learning_rate | 0.0001: 0.250, **0.0002: 0.500** | the largest |" in text
+    assert "| rft: arms.rft.learning_rate | **0.0001: 0.500**, 0.0002: 0.250 | the smallest |" in text
+    assert "**Not made:** rft/2/1" in text
+    assert "**Nothing was learnt** by these arms, which count as what they started from: cpl/2/1: step_apo." in text
+    assert "By code 1.0." in text
+    assert "out of domain: micro/longer, micro/phrasing, all of a kind together" in text
+
+
+def test_a_base_is_told_once_for_each_way_to_answer() -> None:
+    """Every round of every method scores it: a third of the rows would say the same."""
+    bases = [("a.base", 1), ("b.base@1", 1), ("b.base@2", 1), ("beam.base", 0)]
+    rows = [
+        (model, seed, "in_domain", "b", f"q{number}", number < right, 9)
+        for model, right in bases
+        for seed in (1, 2)
+        for number in range(3)
+    ]
+    text = told(frame=pl.DataFrame(rows, schema=answered().columns, orient="row"))
+    assert [model for model, _ in bases if f"\n| {model} |" in text] == ["a.base", "beam.base"]
+
+
+def test_it_says_of_each_claim_by_how_many_seeds_and_questions() -> None:
+    text = told()
+    assert "(2 x 4) | cannot be told at this n |" in text
+    assert "(2 x 3) |" in text, "one of four had no answer"
+    assert "- in domain: 2 cannot be told at this n\n" in text
+
+
+def test_answers_that_are_the_same_have_no_interval_of_nothing() -> None:
+    """It would say that another test set could show no difference either."""
+    assert "| a second round helps | cpl.sft@2 − cpl.sft@1 |" in told()
+    assert "+0.000 (2 x 2) | no answer differs |" in told()
+    assert "[+0.000, +0.000]" not in told()
+
+
+def test_what_holds_where_all_are_judged_at_once_is_bold() -> None:
+    """Of twenty claims that are told apart by themselves, one is by chance."""
+    rows = [
+        (model, seed, "in_domain", "b", f"q{number}", number % 200 < right, 9)
+        for seed in (1, 2, 3)
+        for model, right in {"a.base": 0, "b.base": 20, "c.base": 5}.items()
+        for number in range(200)
+    ]
+    frame = pl.DataFrame(rows, schema=answered().columns, orient="row")
+    claims = tuple(Claim(says=name, better=f"{name}.base", worse="a.base") for name in "bc")
+    methods = {name: Method(recipe="cpl-micro") for name in "abc"}
+    study = STUDY.model_copy(update={"methods": methods, "claims": claims})
+    many = study.model_copy(update={"claims": (*claims, *[claims[1]] * 4)})
+    assert told(study, frame, {}, {}).count("| **holds** |") == 2
+    few = told(many, frame, {}, {})
+    assert (few.count("| **holds** |"), few.count("| holds |")) == (1, 5)
+
+
+def test_one_seed_tells_of_no_method() -> None:
+    alone = answered().filter(pl.col("seed") == 1)
+    assert "cannot be told by one seed" in told(frame=alone)
+    assert "| holds" not in told(frame=alone)
+
+
+def test_a_budget_that_was_not_spent_is_told() -> None:
+    assert "Budget not spent" not in told()
+    assert "Budget not spent" not in told(spent=SPENT | {"rft/2/1": 0}), "what learns nothing spends nothing"
+    short = told(spent=SPENT | {"cpl/2/2": 600})
+    assert "**Budget not spent:** these rounds learnt from fewer tokens than others: cpl/2/2: 600." in short
+
+
+def test_tokens_are_those_of_the_seeds_that_made_the_round() -> None:
+    """A seed that has no second round has not spent half of one."""
+    made = {place: tokens for place, tokens in SPENT.items() if place != "cpl/2/2"}
+    assert "| cpl.sft@2 | 2 | 1,900 |" in told(spent=made)
+
+
+def test_where_nothing_is_tuned_nobody_reads_that_settings_were_chosen() -> None:
+    text = told(tried={"cpl": {}, "rft": {}})
+    assert "Nothing was tuned" in text
+    assert "chosen" not in text
+    assert "chosen on micro/validation by one round of one seed for each of 2 tries of every tuned arm" in told()
+
+
+def test_all_seeds_are_named() -> None:
+    methods = STUDY.methods | {"rft": STUDY.methods["rft"].model_copy(update={"seeds": (1, 2, 3)})}
+    assert "seeds 1, 2 and 1, 2, 3 (rft);" in told(STUDY.model_copy(update={"methods": methods}))
+
+
+@pytest.mark.parametrize(("worse", "is_told"), [("greedy.sft", True), ("greedy.base", False)])
+@pytest.mark.parametrize("same", [True, False])
+def test_models_that_should_answer_otherwise_alone_were_tuned_alike(same: bool, worse: str, is_told: bool) -> None:
+    """A beam of one training against another training's greedy answers says nothing of beams."""
+    tune = {"arms.sft.learning_rate": (1e-4, 2e-4)}
+    methods = {name: Method(recipe="svpo-micro", tune=tune) for name in ("beam", "greedy")}
+    claims = (Claim(says="a beam helps", better="beam.sft", worse=worse),)
+    study = STUDY.model_copy(update={"methods": methods, "claims": claims})
+    tried = {"beam": {"arms.sft.learning_rate": [0.5, 0.4]}, "greedy": {"arms.sft.learning_rate": [0.5, 0.4]}}
+    if not same:
+        tried["greedy"] = {"arms.sft.learning_rate": [0.4, 0.5]}
+    text = told(study, tried=tried)
+    told_apart = "arms.sft.learning_rate was chosen as 0.0001 for beam and 0.0002 for greedy" in text
+    assert told_apart is (is_told and not same)
+
+
+def test_the_scores_of_a_report_are_whole() -> None:
+    frame = answered()
+    rows = [row for model in frame["model"].unique() for row in accuracies_of(frame, model)]
+    assert pl.DataFrame(rows, schema=SCORES).height == 2 * len({model for model, _ in ANSWERS})
