@@ -160,6 +160,25 @@ def test_out_of_domain_splits_have_what_post_training_never_shows(problems: dict
                 assert bool(words & set(FAMILIAR.names + FAMILIAR.things)) == (split != "phrasing")
 
 
+def test_splits_are_made_as_the_readme_says(problems: dict[str, list[world.Problem]]) -> None:
+    def levels(*splits: str) -> list[float]:
+        found = Counter(problem.level for split in splits for problem in problems[split])
+        return [found[level] / found.total() for level in sorted(found)]
+
+    assert levels(*world.IN_DOMAIN) == pytest.approx([0.37, 0.38, 0.25], abs=0.05)
+    assert levels("longer") == pytest.approx([0.65, 0.35], abs=0.09)
+    assert levels("combinations") == pytest.approx([0.11, 0.40, 0.49], abs=0.09)
+    assert len(levels("pretrain")) == 6
+    unseen = [any(name in problem.question for name in UNSEEN.names) for problem in problems["pretrain"]]
+    assert sum(unseen) / len(unseen) == pytest.approx(0.25, abs=0.08)
+    every = list(itertools.chain(*problems.values()))
+    hard = [kind in world.HARD_KINDS for problem in every for kind in problem.kinds]
+    assert sum(hard) / len(hard) == pytest.approx(0.6, abs=0.03)
+    irrelevant = [len(re.findall(r"[.?](?: |$)", problem.question)) - problem.level - 2 for problem in every]
+    assert set(irrelevant) == {0, 1}
+    assert sum(irrelevant) / len(irrelevant) == pytest.approx(0.3, abs=0.04)
+
+
 def test_the_gold_plan_leads_to_the_answer_when_followed_by_hand(problems: dict[str, list[world.Problem]]) -> None:
     for problem in itertools.chain(*problems.values()):
         assert follow(problem.start, problem.plan) == int(problem.answer)
@@ -240,10 +259,11 @@ def test_every_kind_is_somewhere_in_every_split(problems: dict[str, list[world.P
         assert {kind for problem in chosen for kind in problem.kinds} == set(world.KINDS)
 
 
-def test_the_splits_are_large_enough() -> None:
-    assert len({p.question for p in world.generate("train", 2000, seed=0)}) == 2000
-    for split in ("test", *world.OUT_OF_DOMAIN):
-        assert len({p.question for p in world.generate(split, 500, seed=0)}) == 500
+def test_a_question_that_is_drawn_again_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other, third = world.generate("train", 3, seed=0)
+    drawn = iter([one, other, one, None, other, third])
+    monkeypatch.setattr(world, "_problem", lambda *_: next(drawn))
+    assert world.generate("train", 3, seed=0) == [one, other, third]
 
 
 def test_kinds_come_in_pairs_whose_wrong_move_is_the_right_move_of_the_other(
@@ -259,6 +279,19 @@ def test_kinds_come_in_pairs_whose_wrong_move_is_the_right_move_of_the_other(
     assert set(shape) == set(world.KINDS) == set(world.TWINS)
     for one, other in world.TWINS.items():
         assert shape[one] == shape[other][::-1]
+
+
+def test_a_reason_says_what_became_more_or_less_and_whose(problems: dict[str, list[world.Problem]]) -> None:
+    for step in itertools.chain.from_iterable(p.steps for p in problems["train"]):
+        said = set(re.findall(r"\w+", step.reason))
+        if step.kind in ("add_groups", "add_priced"):
+            assert said & {"groups", "Prices"}
+            continue
+        grows = world.calculate(24, [step.right]).result > 24
+        assert bool(said & {"new", "more"}) == grows
+        assert bool(said & {"lost", "fewer", "less"}) == (not grows)
+        if step.kind.endswith("_back"):
+            assert step.reason.split()[0] == step.right.text.split()[-1]
 
 
 def places(steps: Sequence[world.Step]) -> Iterator[Place]:
