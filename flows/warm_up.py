@@ -1,7 +1,7 @@
 """Teaches another model the format and the words of the micro world by written plans: a base for rounds on it.
 
 A few hundred right attempts are imitated, on questions of the split `pretrain`, which no other split shares. What comes
-out is a model folder:
+out is a model folder. A killed warm-up goes on where it was; another model or other settings need another folder:
 
     python -m flows.warm_up smollm2 build/smollm2-micro [--count N] [--epochs N] [--learning-rate R]
     cpl round --model build/smollm2-micro/model --questions micro
@@ -20,6 +20,7 @@ from tokenizers import Tokenizer
 
 from infra.contract.model_folder import ValueWords
 from infra.contract.training import Loss, Training
+from infra.digest import digest
 from infra.environment import ROOT
 from tasks.language.format import PLANS
 from tasks.micro.corpus import render_attempt
@@ -57,10 +58,12 @@ def lesson(attempts: Iterator[tuple[str, str]], model: Path) -> pl.DataFrame:
 
 
 def run(trainer: str, folder: Path, config: dict[str, Any]) -> None:
+    """A trainer, in a process of its own; ends this one with its status when it refuses, for it said why."""
     folder.mkdir(parents=True, exist_ok=True)
     told = folder / "trainer.json"
     told.write_text(json.dumps(config | {"output": str(folder)}, indent=1))
-    subprocess.run([sys.executable, "-m", f"trainers.{trainer}", str(told)], cwd=ROOT, check=True)
+    if status := subprocess.run([sys.executable, "-m", f"trainers.{trainer}", str(told)], cwd=ROOT).returncode:
+        sys.exit(status)
 
 
 def main() -> None:
@@ -72,21 +75,26 @@ def main() -> None:
     parser.add_argument("--learning-rate", type=float, default=5e-5, help="peak")
     parser.add_argument("--seed", type=int, default=0, help="draws the questions, and their order")
     options = parser.parse_args()
-    source, output = locate(options.model), options.output.absolute()
-    base = {"model": source.location, "revision": source.revision, "style": "trained"}
-    run("prepare", output / "base", base)
-    model = output / "base" / "model"
-    rows = output / "written.parquet"
+    output = options.output.absolute()
+    try:
+        training = Training(
+            loss=Loss(nll=1.0),
+            learning_rate=options.learning_rate,
+            epochs=options.epochs,
+            batch_size=16,
+            micro_batch_size=4,
+            max_length=MAX_LENGTH,
+            seed=options.seed,
+        )
+        source = locate(options.model)
+    except ValueError as problem:
+        parser.error(str(problem))
+    # By these names the trainer knows what it was given: in the folder of another warm-up it refuses to go on.
+    base = output / f"base-{source.digest[:12]}"
+    run("prepare", base, {"model": source.location, "revision": source.revision, "style": "trained"})
+    model, rows = base / "model", output / "written.parquet"
     lesson(written(options.count, options.seed), model).write_parquet(rows)
-    training = Training(
-        loss=Loss(nll=1.0),
-        learning_rate=options.learning_rate,
-        epochs=options.epochs,
-        batch_size=16,
-        micro_batch_size=4,
-        max_length=MAX_LENGTH,
-        seed=options.seed,
-    )
+    rows = rows.rename(output / f"written-{digest(rows)[:12]}.parquet")
     run("learn", output, training.model_dump() | {"model": str(model), "lesson": str(rows)})
 
 

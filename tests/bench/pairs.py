@@ -51,10 +51,9 @@ class Writer:
         self._tokenizer, self._seed = tokenizer, seed
         problems = generate("train", PROBLEMS, seed)
         self.questions = [problem.question for problem in problems]
-        moves = [
-            move.text for problem in problems for step in problem.steps for move in (step.right, step.wrong) if move
-        ]
-        self._moves = sorted(set(moves))
+        self._moves = sorted(
+            {move.text for problem in problems for step in problem.steps for move in (step.right, step.wrong)}
+        )
         self._calculations = sorted({"\n".join(problem.solution) for problem in problems})
 
     def encode(self, text: str) -> tuple[int, ...]:

@@ -63,7 +63,7 @@ AIMS = {
     "paper": {"pairs_per_s_vs_dpo": 4.0, "peak_memory_vs_dpo": 0.5, "max_relative_difference": EXACT},
     "round": {"pairs_per_s_vs_dpo": 1.5, "max_relative_difference": EXACT},
 }
-"""Of the first at least, of the others at most."""
+"""`pairs_per_s_vs_dpo` at least, the others at most."""
 
 
 def trained(rival: str, told: dict[str, Any]) -> dict[str, Any]:

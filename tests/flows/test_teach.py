@@ -32,6 +32,7 @@ class Factory:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.given: dict[str, tuple[Ref, Ref, Training]] = {}
+        self.chats: set[str | None] = set()
         self.run = RoundRun()
         monkeypatch.setattr(flows.round, "learn", self.learn)
         monkeypatch.setattr(flows.round, "side_by_side", self.side_by_side)
@@ -41,8 +42,9 @@ class Factory:
         with ThreadPoolExecutor(2) as pool:
             yield pool.submit
 
-    def learn(self, start: Ref, lesson: Ref, name: str, training: Training) -> Ref:
+    def learn(self, start: Ref, lesson: Ref, name: str, training: Training, chat: str | None) -> Ref:
         self.given[name] = (start, lesson, training)
+        self.chats.add(chat)
         return ref(name)
 
     def teach(self, method: Recipe = METHOD, paths: Ref = PATHS, pairs: Ref = PAIRS) -> Models:
@@ -67,6 +69,13 @@ def test_every_arm_learns_its_lesson_from_where_the_recipe_says(factory: Factory
     assert (models.next_policy, models.next_value) == (ref("step_apo"), ref("value"))
     assert factory.run.stages == {name: ref(name) for name in factory.given}
     assert factory.run.notes == []
+
+
+@pytest.mark.parametrize(("learnt_in", "chat"), [("format", None), ("chat", "plan")])
+def test_all_arms_learn_in_a_chat_or_none(learnt_in: str, chat: str | None, factory: Factory) -> None:
+    prompt = METHOD.prompt.model_copy(update={"style": "chat", "learnt_in": learnt_in})
+    factory.teach(METHOD.model_copy(update={"prompt": prompt}))
+    assert factory.chats == {chat}
 
 
 def test_arms_differ_in_what_they_compare_and_in_nothing_else(factory: Factory) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tasks.running import parts
 from tasks.running.parts import Part, each_part
-from tasks.running.workplace import Workplace
+from tasks.running.workplace import Log, Workplace
 from tasks.search.grow import Task, grow
 from tasks.settings import Search
 from tests.tasks.search.scripted import ScriptedPolicy, is_even
@@ -52,7 +52,7 @@ class LocalStage(Workplace):
 class Silent:
     """A progress bar that nobody watches."""
 
-    def __init__(self, workplace: Workplace, what: str, total: int) -> None:
+    def __init__(self, log: Log, what: str, total: int) -> None:
         pass
 
     def show(self, done: int, note: str = "") -> bool:

@@ -18,7 +18,7 @@ import pytest
 from infra.store.s3 import StoreError
 from tasks.running import parts
 from tasks.running.parts import Part, TooManyFailures, each_part
-from tasks.running.workplace import Workplace
+from tasks.running.workplace import Log
 from tests.tasks.running.local_stage import LocalStage, Silent, search
 
 ROOT = Path(__file__).parents[3]
@@ -240,8 +240,8 @@ def test_the_work_is_shown_as_it_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
     shown: list[tuple[int, str]] = []
 
     class Shown(Silent):
-        def __init__(self, workplace: Workplace, what: str, total: int) -> None:
-            assert (workplace.code, what, total) == ("this code", "Work", 3)
+        def __init__(self, log: Log, what: str, total: int) -> None:
+            assert (what, total) == ("Work", 3)
 
         def show(self, done: int, note: str = "") -> bool:
             shown.append((done, note))
