@@ -66,7 +66,7 @@ def _drawn(value: Any, schema: Schema | None = None, at: str = "") -> Schema:
     value."""
     schema = schema or {}
     if not _has_parts(value):
-        schema = _without_null(schema)
+        schema = _of_value(schema, value)
         words = {"description": " ".join([schema.get("description", ""), *_bounds(schema)]).strip()}
         return schema | words | {"title": at, "default": to_jsonable_python(value)}
     fields = {
@@ -119,12 +119,16 @@ def _inlined(schema: Any, definitions: Mapping[str, Schema]) -> Any:
     return {word: _inlined(told, definitions) for word, told in (meant | schema).items() if word != "$ref"}
 
 
-def _without_null(schema: Schema) -> Schema:
-    """For a field that may be null is drawn as a choice of types; blank, it is left out."""
-    kinds = [one for one in schema.get("anyOf", []) if one != {"type": "null"}]
-    if len(kinds) != 1:
+def _of_value(schema: Schema, value: Any) -> Schema:
+    """Of a field of several types the one that its value has, for these are drawn as a choice. One that may be null is
+    left out where it is blank."""
+    choices = schema.get("anyOf", []) + schema.get("oneOf", [])
+    kinds = [one for one in choices if one != {"type": "null"}]
+    wanted = "string" if isinstance(value, str) else "array"
+    fitting = kinds if len(kinds) == 1 else [one for one in kinds if one.get("type") == wanted]
+    if len(fitting) != 1:
         return schema
-    return kinds[0] | {word: told for word, told in schema.items() if word != "anyOf"}
+    return fitting[0] | {word: told for word, told in schema.items() if word not in ("anyOf", "oneOf")}
 
 
 def _bounds(schema: Schema) -> list[str]:

@@ -72,8 +72,8 @@ def cpl(
         recipe=wanted.name,
         model=model,
         base=base_source.digest,
-        source=first.questions.source,
-        usual=wanted.name == usual_recipe(model) and first.questions.source == wanted.plain().questions.source,
+        source=" + ".join(first.questions.sources),
+        usual=wanted.name == usual_recipe(model) and first.questions.sources == wanted.plain().questions.sources,
     )
     method = wanted.read(round=title.round).repeated(repeat)
     with recorded(title) as run:
@@ -81,10 +81,12 @@ def cpl(
         judge = previous.value if previous else None
         if method.is_guided and (judge or method.next.value):
             refuse_without_value_engine(environment())
-        source = method.questions.source
+        sources = method.questions.sources
         contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
-        benchmarks = run.keep("benchmarks", load_benchmarks(source, contents, method.evaluation))
-        questions = run.keep("questions", sample_questions(title.round, content_of(source), method.questions))
+        benchmarks = run.keep("benchmarks", load_benchmarks(sources, contents, method.evaluation))
+        questions = run.keep(
+            "questions", sample_questions(title.round, {one: content_of(one) for one in sources}, method.questions)
+        )
         refuse_overlaps(questions, benchmarks)
         base = run.keep("base", prepare_model(*base_source.in_style(method.prompt.style)))
         policy = previous.policy if previous else base

@@ -7,7 +7,7 @@ that a recipe can say of search and evaluation is read in one place; a rule of l
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from infra.contract.model_folder import Style
 
@@ -35,14 +35,32 @@ class StageSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class Part(StageSettings):
+    """One source of a mixture, and which of its questions."""
+
+    source: str = Field(description="As questions.source.")
+    weight: Positive = Field(1, description="Its share beside the other parts: 1 and 4, or 1000 and 4000.")
+    kinds: tuple[str, ...] = Field((), description="Only questions of one of these: operations, subjects.")
+    levels: tuple[int, ...] = Field((), description="Only questions of one of these, in the source's own scale.")
+    longest: Annotated[int, Field(ge=0)] = Field(0, description="Only questions of at most so many characters. 0: all.")
+    columns: dict[str, str] = Field({}, description="As questions.columns.")
+
+
+Sources = Annotated[
+    Annotated[str, Tag("name")] | Annotated[tuple[Part, ...], Tag("parts")],
+    Discriminator(lambda given: "name" if isinstance(given, str) else "parts"),
+]
+
+
 class Questions(StageSettings):
     """Which questions the round is made of."""
 
-    source: str = Field(
+    source: Sources = Field(
         "micro",
         title="Source",
-        description="micro (embedded word problems), gsm8k, math, the path of a JSONL/JSON/CSV/Parquet "
-        "file, or hub:OWNER/NAME.",
+        description="micro (embedded word problems), gsm8k, math, hellaswag, boolq, piqa, arc_challenge, arc_easy, "
+        "aqua, the path of a JSONL/JSON/CSV/Parquet file, or hub:OWNER/NAME. Or a mixture of several, each with its "
+        'share of the count: [{"source": "gsm8k", "weight": 1}, {"source": "math", "weight": 4, "levels": [4, 5]}].',
     )
     count: Positive = Field(300, title="Count", description="Questions in the round. CPL: 5,000, then 15,000.")
     seed: int = Field(1, title="Seed", description="The same seed gives the same questions.")
@@ -57,6 +75,25 @@ class Questions(StageSettings):
         title="Held out",
         description="Share of the questions whose trees are not trained on; V is ranked on their nodes.",
     )
+
+    @model_validator(mode="after")
+    def _is_of_some_source(self) -> "Questions":
+        if not self.parts:
+            raise ValueError("source: an empty mixture; name a source")
+        if self.columns and not isinstance(self.source, str):
+            raise ValueError("columns: the source is a mixture; give each of its parts its own columns")
+        return self
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The sources, one or several."""
+        if isinstance(self.source, str):
+            return (Part(source=self.source, columns=self.columns),)
+        return self.source
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(part.source for part in self.parts))
 
 
 class Prompt(StageSettings):

@@ -1,10 +1,10 @@
 """Benchmarks are questions, too: micro/SPLIT, gsm8k/test, math/test, or any file or hub data set.
 
-A benchmark is in the round's domain when it is the test set of the round's own source. A file is out of domain unless
-it is named in_domain:FILE.
+A benchmark is in the round's domain when it is a test set of one of the round's own sources. A file is out of domain
+unless it is named in_domain:FILE.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -12,19 +12,18 @@ import polars as pl
 from tasks.micro import world
 from tasks.questions.rows import Loaded
 from tasks.questions.sampling import sample
-from tasks.questions.sources import load_questions
+from tasks.questions.sources import BUILT_IN, load_questions
 from tasks.questions.values import QuestionError
 from tasks.settings import Evaluation
 
 Domain = Literal["in_domain", "out_of_domain"]
 _MARK = "in_domain:"
-_BUILT_IN = ("micro", "gsm8k", "math")
 
 
-def domain_of(benchmark: str, source: str) -> Domain:
-    """Whether a benchmark asks what a round on `source` trains on."""
+def domain_of(benchmark: str, sources: Collection[str]) -> Domain:
+    """Whether a benchmark asks what a round on these sources trains on."""
     name, _, split = benchmark.partition("/")
-    is_own = name == source.partition(":")[0] and name in _BUILT_IN
+    is_own = name in BUILT_IN and name in [source.partition(":")[0] for source in sources]
     if benchmark.startswith(_MARK) or (is_own and (name != "micro" or split in world.IN_DOMAIN)):
         return "in_domain"
     return "out_of_domain"
@@ -34,7 +33,7 @@ def source_of(benchmark: str) -> tuple[str, str]:
     """The source of a benchmark's questions, and the split."""
     place = benchmark.removeprefix(_MARK)
     name, _, split = place.partition("/")
-    return (name, split or "test") if name in _BUILT_IN else (place, "test")
+    return (name, split or "test") if name in BUILT_IN else (place, "test")
 
 
 def has_end(benchmark: str) -> bool:
@@ -47,7 +46,7 @@ def load_benchmark(
     *,
     count: int | None,
     seed: int,
-    source: str,
+    sources: Collection[str],
     columns: Mapping[str, str] | None = None,
     content: str | None = None,
 ) -> Loaded:
@@ -68,7 +67,7 @@ def load_benchmark(
         raise type(problem)(f"benchmark {benchmark!r}: {problem}") from problem
     rows = loaded.frame if count is None else sample(loaded.frame, count, seed)
     notes = tuple(f"benchmark {note}" for note in loaded.notes)
-    return Loaded(rows.with_columns(split=pl.lit(domain_of(benchmark, source))), notes)
+    return Loaded(rows.with_columns(split=pl.lit(domain_of(benchmark, sources))), notes)
 
 
 class Benchmarks(NamedTuple):
@@ -79,8 +78,8 @@ class Benchmarks(NamedTuple):
     notes: tuple[str, ...]
 
 
-def load_all(source: str, contents: Mapping[str, str], settings: Evaluation) -> Benchmarks:
-    """The benchmarks of a round on `source`. `contents` has the `content_of` each: other content is refused.
+def load_all(sources: Collection[str], contents: Mapping[str, str], settings: Evaluation) -> Benchmarks:
+    """The benchmarks of a round on these sources. `contents` has the `content_of` each: other content is refused.
 
     Raises:
         QuestionError: a benchmark is missing, malformed or changed, or columns are given for one that is not there.
@@ -89,12 +88,12 @@ def load_all(source: str, contents: Mapping[str, str], settings: Evaluation) -> 
         raise QuestionError(f"evaluation.columns: {', '.join(sorted(unknown))} is no benchmark of this round")
     sampled, asked, notes = [], [], list[str]()
     for name in settings.benchmarks:
-        count = settings.count if domain_of(name, source) == "in_domain" else settings.out_of_domain_count
+        count = settings.count if domain_of(name, sources) == "in_domain" else settings.out_of_domain_count
         loaded = load_benchmark(
             name,
             count=None if has_end(name) else count,
             seed=settings.seed,
-            source=source,
+            sources=sources,
             columns=settings.columns.get(name),
             content=contents[name],
         )

@@ -8,14 +8,12 @@ given counts. They get the sign here, which an answer may leave out.
 """
 
 import re
-from pathlib import Path
 
 from tasks.questions.golds import NoFinalAnswer, final_answer
-from tasks.questions.places import BESIDE, File, HubSet, HubUnreachable, Read, data_folder, hub_commit
+from tasks.questions.places import Read
 from tasks.questions.rows import LeftOut, Mapped, Question
 from tasks.questions.values import QuestionError, Row, listed, solution_of, text_of
 
-HUB = "openai/gsm8k"
 _ASKS_PERCENT = re.compile(
     r"\bwhat(?:[’']s)?(?: (?:is|are|was|were|will|would|be|the))* (?:percent\b|%)|"
     r"\bwhat(?:[’']s)?(?: [a-z]+){0,4} percentage\b|"  # not "what must she score so that her percentage is 90?"
@@ -25,32 +23,9 @@ _ASKS_PERCENT = re.compile(
 _KINDS = {"+": "add", "-": "sub", "*": "mul", "/": "div"}
 
 
-def find(split: str) -> File | HubSet:
-    """CPL_DATA/gsm8k/SPLIT.jsonl.gz where that is set and there, else the hub, else (no hub answers) ../shared/data."""
-    path = _file(split)
-    return File(path) if path.is_file() and (data_folder() or not hub_commit(HUB)) else HubSet(HUB, "main", split)
-
-
-def questions(read: Read, split: str) -> Mapped:
-    """`level` is the number of calculations of the reference solution, `kinds` are the operations among them.
-
-    Raises:
-        QuestionError: it is nowhere; the message says where it was looked for.
-    """
-    try:
-        return Mapped([_question(where, row) for where, row in read.rows])
-    except HubUnreachable as problem:
-        # A hub that named its commit and then fails is no reason to read the file: the cache key has the commit.
-        path = _file(split)
-        file = f"the file {path} is for where no hub answers" if path.is_file() else f"there is no file {path}"
-        raise QuestionError(
-            f"gsm8k, split {split!r}, was not found: {problem}; {file}. Allow access to the "
-            f"hub, or set CPL_DATA to a folder with gsm8k/{split}.jsonl.gz (fields question, answer)"
-        ) from problem
-
-
-def _file(split: str) -> Path:
-    return (data_folder() or BESIDE) / "gsm8k" / f"{split}.jsonl.gz"
+def questions(read: Read) -> Mapped:
+    """`level` is the number of calculations of the reference solution, `kinds` are the operations among them."""
+    return Mapped([_question(where, row) for where, row in read.rows])
 
 
 def _question(where: str, row: Row) -> Question | LeftOut:

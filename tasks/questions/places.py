@@ -64,6 +64,47 @@ class HubSet:
         return Read(hub_rows(self.name, self.config, self.split), hub_commit(self.name))
 
 
+@dataclass(frozen=True)
+class PublishedSet:
+    """A set that has a name: CPL_DATA/NAME/SPLIT.jsonl.gz where that is set and there, else the hub, else (no hub
+    answers) ../shared/data."""
+
+    name: str
+    split: str
+    hub: str
+    config: str | None
+
+    def content(self) -> str:
+        return self._place().content()
+
+    def read(self) -> Read:
+        read = self._place().read()
+        return Read(self._rows(read.rows), read.content)
+
+    def _place(self) -> "File | HubSet":
+        is_here = self._file.is_file() and (data_folder() or not hub_commit(self.hub))
+        return File(self._file) if is_here else HubSet(self.hub, self.config, self.split)
+
+    @property
+    def _file(self) -> Path:
+        return (data_folder() or BESIDE) / self.name / f"{self.split}.jsonl.gz"
+
+    def _rows(self, rows: Iterator[tuple[str, Row]]) -> Iterator[tuple[str, Row]]:
+        """Raises QuestionError where the set is nowhere; the message says where it was looked for."""
+        try:
+            yield from rows
+        except HubUnreachable as problem:
+            # A hub that named its commit and then fails is no reason to read the file: the cache key has the commit.
+            is_there = self._file.is_file()
+            file = (
+                f"the file {self._file} is for where no hub answers" if is_there else f"there is no file {self._file}"
+            )
+            raise QuestionError(
+                f"{self.name}, split {self.split!r}, was not found: {problem}; {file}. Allow access to the hub, or set "
+                f"CPL_DATA to a folder with {self.name}/{self.split}.jsonl.gz (fields question, answer)"
+            ) from problem
+
+
 class HubUnreachable(QuestionError):
     """The hub did not answer, or does not have this data set or split."""
 

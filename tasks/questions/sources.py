@@ -1,4 +1,4 @@
-"""The sources of questions by name: micro, gsm8k, math, any file, any hub data set."""
+"""The sources of questions by name: micro, gsm8k, math, sets of multiple choice, any file, any hub data set."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -9,13 +9,27 @@ from typing import NamedTuple
 from tasks.micro import words, world
 from tasks.questions import gsm8k, math_problems
 from tasks.questions.columns import map_rows
-from tasks.questions.places import File, HubSet, Place, Read
+from tasks.questions.places import File, HubSet, Place, PublishedSet, Read
 from tasks.questions.rows import Loaded, Mapped, Question, as_rows, slug
 from tasks.questions.tables import FORMATS
 from tasks.questions.values import QuestionError
 
+PUBLISHED: Mapping[str, tuple[str, str | None]] = {
+    "gsm8k": ("openai/gsm8k", "main"),
+    "hellaswag": ("Rowan/hellaswag", None),
+    "boolq": ("google/boolq", None),
+    "piqa": ("baber/piqa", None),
+    "arc_challenge": ("allenai/ai2_arc", "ARC-Challenge"),
+    "arc_easy": ("allenai/ai2_arc", "ARC-Easy"),
+    "aqua": ("deepmind/aqua_rat", "raw"),
+}
+"""Sets that have a name here: where the hub has them."""
+
+BUILT_IN = ("micro", "math", *PUBLISHED)
+"""What a benchmark may be a split of: NAME/SPLIT."""
+
 WAYS = (
-    "micro, gsm8k, math (or math:PATH, math:hub:OWNER/NAME), hub:OWNER/NAME[/CONFIG][@SPLIT], "
+    f"micro, {', '.join(PUBLISHED)}, math (or math:PATH, math:hub:OWNER/NAME), hub:OWNER/NAME[/CONFIG][@SPLIT], "
     f"or a file ({', '.join('*' + one for one in FORMATS)})"
 )
 
@@ -36,15 +50,16 @@ def find(source: str, split: str, columns: Mapping[str, str] | None = None) -> S
         QuestionError: there is no such source, or it takes no columns.
     """
     kind, _, rest = source.partition(":")
-    if columns and kind in ("micro", "gsm8k", "math"):
+    if columns and kind in BUILT_IN:
         raise QuestionError(f"columns are for files and hub data sets; {kind} knows its own")
     if source == "micro":
         return None
-    if source == "gsm8k":
-        return Source("gsm8k", split, gsm8k.find(split), partial(gsm8k.questions, split=split))
+    mapped = partial(_mapped, columns=columns or {})
+    if source in PUBLISHED:
+        place = PublishedSet(source, split, *PUBLISHED[source])
+        return Source(source, split, place, gsm8k.questions if source == "gsm8k" else mapped)
     if kind == "math":
         return Source("math", split, math_problems.find(rest, split), math_problems.questions)
-    mapped = partial(_mapped, columns=columns or {})
     if kind == "hub" and rest:
         name, config, own_split = _hub_set(rest)
         return Source(name.rpartition("/")[2], own_split or split, HubSet(name, config, own_split or split), mapped)

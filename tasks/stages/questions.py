@@ -14,26 +14,21 @@ from tasks.settings import Evaluation, Questions
 
 
 @stage("benchmarks", version=4)
-def load_benchmarks(workplace: Workplace, source: str, contents: dict[str, str], settings: Evaluation) -> int:
+def load_benchmarks(
+    workplace: Workplace, sources: tuple[str, ...], contents: dict[str, str], settings: Evaluation
+) -> int:
     """The questions of every benchmark: table `benchmarks`, and all of their texts in `asked`, to refuse overlaps."""
-    loaded = load_all(source, contents, settings)
+    loaded = load_all(sources, contents, settings)
     _tell(workplace, loaded.notes)
     workplace.write("benchmarks", loaded.sampled)
     workplace.write("asked", loaded.asked)
     return loaded.sampled.height
 
 
-@stage("questions", version=4)
-def sample_questions(workplace: Workplace, round: int, content: str, settings: Questions) -> int:
+@stage("questions", version=5)
+def sample_questions(workplace: Workplace, round: int, contents: dict[str, str], settings: Questions) -> int:
     """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
-    drawn = draw(
-        settings.source,
-        count=settings.count,
-        seed=settings.seed + round - 1,
-        held_out=settings.held_out,
-        columns=settings.columns,
-        content=content,
-    )
+    drawn = draw(settings, seed=settings.seed + round - 1, contents=contents)
     _tell(workplace, drawn.notes)
     workplace.write("questions", drawn.frame)
     return drawn.frame.height

@@ -45,11 +45,17 @@ class Bread(BaseModel):
     rules: dict[str, Annotated[Knead | Fold, Field(discriminator="rule")]] = {}
     names: dict[str, str] = {}
     kind: Literal["rye", "wheat"] = "rye"
+    topping: str | tuple[str, ...] = "seeds"
 
 
 NAMED = {
     "rye-bread": Bread(ovens={"stone": Oven(minutes=50), "gas": Oven(heat=200, minutes=40)}, rules={"first": Knead()}),
-    "rolls": Bread(ovens={"small": Oven(minutes=15)}, rules={"last": Fold(flours=("wheat",))}, kind="wheat"),
+    "rolls": Bread(
+        ovens={"small": Oven(minutes=15)},
+        rules={"last": Fold(flours=("wheat",))},
+        kind="wheat",
+        topping=("salt", "cumin"),
+    ),
 }
 ABOUT = {"rye-bread": "For a week.", "rolls": "For a day."}
 SCHEMA = form(NAMED, ABOUT, ["any"])
@@ -128,6 +134,14 @@ def test_no_field_is_drawn_as_a_choice_of_types() -> None:
     assert "anyOf" not in like
     assert (like["type"], like["default"]) == ("string", None)
     assert said({"rolls": {"ovens": {"small": {"like": None}}}}) == []
+    one, several = drawn("rye-bread", "topping"), drawn("rolls", "topping")
+    assert (one["type"], one["default"], several["type"], several["default"]) == (
+        *("string", "seeds"),
+        *("array", ["salt", "cumin"]),
+    )
+    for topping in ("oil", ["oil"]):
+        assert said({"rolls": {"topping": topping}}) == said({"rye-bread": {"topping": topping}}) == []
+    assert said({"rolls": {"topping": 3}})
     assert "$ref" not in json.dumps(SCHEMA), "the UI looks for what is referred to in the whole document"
 
 

@@ -31,7 +31,7 @@ from tasks.questions.gsm8k import asks_percentage
 from tasks.questions.rows import Question, as_rows
 from tasks.questions.sampling import shares
 from tasks.records import TABLES
-from tasks.settings import Evaluation
+from tasks.settings import Evaluation, Questions
 
 GSM8K = [
     {"question": "Ann has 3 bags of 4 nuts. How many?", "answer": "3*4=<<3*4=12>>12\n#### 12"},
@@ -135,7 +135,7 @@ def test_missing_gsm8k_says_what_was_tried(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(QuestionError, match=r"hub did not answer.*no file .*train\.jsonl\.gz.*set CPL_DATA"):
         load("gsm8k")
     with pytest.raises(QuestionError, match=r"benchmark 'gsm8k/test'.*hub did not answer"):
-        load_benchmark("gsm8k/test", count=3, seed=1, source="gsm8k")
+        load_benchmark("gsm8k/test", count=3, seed=1, sources=["gsm8k"])
 
 
 MATH = [
@@ -187,7 +187,7 @@ def test_columns_are_mapped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "columns", "message"),
     [
-        ("gsmk", {}, "unknown question source 'gsmk': give micro, gsm8k, math"),
+        ("gsmk", {}, "unknown question source 'gsmk': give micro, gsm8k, .*, math"),
         ("", {}, "unknown question source"),
         ("nowhere.jsonl", {}, "there is no file"),
         ("micro", {"question": "q"}, "columns are for files"),
@@ -250,8 +250,8 @@ def test_the_file_beside_the_repository_counts_where_no_hub_answers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("CPL_DATA", raising=False)
-    monkeypatch.setattr("tasks.questions.gsm8k.BESIDE", tmp_path)
-    monkeypatch.setattr("tasks.questions.gsm8k.hub_commit", lambda name: "")
+    monkeypatch.setattr("tasks.questions.places.BESIDE", tmp_path)
+    monkeypatch.setattr("tasks.questions.places.hub_commit", lambda name: "")
     jsonl(tmp_path / "gsm8k" / "train.jsonl.gz", GSM8K)
     assert content_of("gsm8k") == content_of(str(tmp_path / "gsm8k" / "train.jsonl.gz"))
     assert load("gsm8k").height == 2
@@ -291,9 +291,12 @@ def test_what_was_changed_meanwhile_is_not_taken_for_what_was_seen(
     with pytest.raises(QuestionError, match=f"{source} was changed while it was read: start again"):
         load_questions(source, count=9, seed=1, content=seen)
     with pytest.raises(QuestionError, match="was changed while it was read"):
-        draw(source, count=9, seed=1, held_out=0, content=seen)
+        draw(Questions(source=source, count=9, held_out=0), seed=1, contents={source: seen})
     jsonl(tmp_path / place, rows[:1])
-    assert draw(source, count=9, seed=1, held_out=0, content=content_of(source)).frame.height == 1
+    assert (
+        draw(Questions(source=source, count=9, held_out=0), seed=1, contents={source: content_of(source)}).frame.height
+        == 1
+    )
 
 
 def test_a_changed_benchmark_is_named(tmp_path: Path) -> None:
@@ -301,7 +304,7 @@ def test_a_changed_benchmark_is_named(tmp_path: Path) -> None:
     seen = content_of(*source_of(f"in_domain:{path}"))
     jsonl(tmp_path / "exam.jsonl", GSM8K)
     with pytest.raises(QuestionError, match=r"benchmark 'in_domain:.*exam.jsonl was changed while it was read"):
-        load_benchmark(f"in_domain:{path}", count=9, seed=1, source="micro", content=seen)
+        load_benchmark(f"in_domain:{path}", count=9, seed=1, sources=["micro"], content=seen)
 
 
 def test_what_is_read_is_what_is_digested(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -343,7 +346,7 @@ def test_shares_are_by_largest_remainder() -> None:
 
 def test_asking_for_more_than_there_are_takes_all_and_says_so(tmp_path: Path) -> None:
     source = jsonl(tmp_path / "few.jsonl", [{"question": f"{n}?", "answer": n} for n in range(3)])
-    drawn = draw(source, count=5, seed=1, held_out=0)
+    drawn = draw(Questions(source=source, count=5, held_out=0), seed=1)
     assert drawn.frame.height == 3
     assert "has 3 questions, all are taken (5 asked)" in drawn.notes[0]
 
@@ -368,11 +371,11 @@ def test_overlap_with_a_benchmark_is_refused_by_name(tmp_path: Path) -> None:
     source = jsonl(
         tmp_path / "mine.jsonl", [{"question": "What is 1+1?", "answer": 2}, {"question": "c?", "answer": 1}]
     )
-    exam = load_benchmark(asked, count=None, seed=1, source=source).frame
+    exam = load_benchmark(asked, count=None, seed=1, sources=[source]).frame
     with pytest.raises(
         ContaminatedQuestions, match=r"1 of 2 questions occur in the benchmark exam: mine/train/\w+ \('What"
     ):
-        refuse_overlap(draw(source, count=2, seed=1, held_out=0).frame, {"exam": exam})
+        refuse_overlap(draw(Questions(source=source, count=2, held_out=0), seed=1).frame, {"exam": exam})
     refuse_overlap(load(source).filter(pl.col("question") == "c?"), {"exam": exam})
 
 
@@ -388,8 +391,8 @@ def test_another_sign_is_no_overlap(tmp_path: Path) -> None:
 
 def test_micro_training_questions_are_in_no_benchmark() -> None:
     names = ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations")
-    benchmarks = {name: load_benchmark(name, count=50, seed=7, source="micro").frame for name in names}
-    drawn = draw("micro", count=100, seed=1, held_out=0.1)
+    benchmarks = {name: load_benchmark(name, count=50, seed=7, sources=["micro"]).frame for name in names}
+    drawn = draw(Questions(source="micro", count=100, held_out=0.1), seed=1)
     refuse_overlap(drawn.frame, benchmarks)
     assert drawn.frame.height == 100
     assert [benchmarks[name]["split"][0] for name in names] == ["in_domain"] + ["out_of_domain"] * 3
@@ -409,14 +412,14 @@ def test_micro_training_questions_are_in_no_benchmark() -> None:
     ],
 )
 def test_domains(benchmark: str, source: str, domain: str) -> None:
-    assert domain_of(benchmark, source) == domain
+    assert domain_of(benchmark, [source]) == domain
 
 
 def test_a_missing_benchmark_is_named(no_hub: None) -> None:
     with pytest.raises(QuestionError, match=r"benchmark 'exam\.jsonl': there is no file"):
-        load_benchmark("exam.jsonl", count=3, seed=1, source="micro")
+        load_benchmark("exam.jsonl", count=3, seed=1, sources=["micro"])
     with pytest.raises(QuestionError, match=r"benchmark 'micro/tset': unknown micro split"):
-        load_benchmark("micro/tset", count=3, seed=1, source="micro")
+        load_benchmark("micro/tset", count=3, seed=1, sources=["micro"])
 
 
 def test_the_benchmarks_of_a_round_have_columns_each_and_tell_what_they_leave_out(tmp_path: Path) -> None:
@@ -432,7 +435,7 @@ def test_the_benchmarks_of_a_round_have_columns_each_and_tell_what_they_leave_ou
         out_of_domain_count=3,
     )
     contents = {name: content_of(*source_of(name)) for name in settings.benchmarks}
-    loaded = load_all("micro", contents, settings)
+    loaded = load_all(["micro"], contents, settings)
     by_name = {name: rows for (name,), rows in loaded.sampled.partition_by("benchmark", as_dict=True).items()}
     assert [by_name[name].height for name in settings.benchmarks] == [2, 3, 3]
     assert [by_name[name]["split"][0] for name in settings.benchmarks] == [
@@ -447,15 +450,15 @@ def test_the_benchmarks_of_a_round_have_columns_each_and_tell_what_they_leave_ou
     ]
     jsonl(Path(exam), [{"text": "9 - 1?", "gold": 8}])
     with pytest.raises(QuestionError, match=r"benchmark '.*b\.jsonl': .* was changed while it was read"):
-        load_all("micro", contents, settings)
+        load_all(["micro"], contents, settings)
     with pytest.raises(QuestionError, match=r"evaluation\.columns: c\.jsonl is no benchmark"):
-        load_all("micro", contents, Evaluation(columns={"c.jsonl": {}}))
+        load_all(["micro"], contents, Evaluation(columns={"c.jsonl": {}}))
 
 
 def test_the_micro_benchmarks_are_those_of_their_own_count() -> None:
     settings = Evaluation(benchmarks=("micro/test", "micro/longer"), count=20, out_of_domain_count=10)
-    loaded = load_all("micro", {"micro/test": "", "micro/longer": ""}, settings)
-    alone = load_benchmark("micro/longer", count=10, seed=settings.seed, source="micro").frame
+    loaded = load_all(["micro"], {"micro/test": "", "micro/longer": ""}, settings)
+    alone = load_benchmark("micro/longer", count=10, seed=settings.seed, sources=["micro"]).frame
     assert set(loaded.sampled.filter(benchmark="micro/longer")["question_id"]) == set(alone["question_id"])
 
 
@@ -466,4 +469,6 @@ def test_real_gsm8k_has_its_known_size_and_no_overlap(tmp_path: Path, monkeypatc
     assert loaded.frame.height == 7473
     assert not loaded.frame["answer"].str.contains(",").any()
     assert loaded.frame["answer"].str.ends_with(r"\%").sum() == 86
-    refuse_overlap(loaded.frame, {"gsm8k/test": load_benchmark("gsm8k/test", count=None, seed=1, source="gsm8k").frame})
+    refuse_overlap(
+        loaded.frame, {"gsm8k/test": load_benchmark("gsm8k/test", count=None, seed=1, sources=["gsm8k"]).frame}
+    )

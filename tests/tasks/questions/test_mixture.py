@@ -1,0 +1,128 @@
+"""A round's questions from several sources: their shares, their filters, and what they share."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from pydantic import ValidationError
+
+from tasks.questions import QuestionError, content_of, draw
+from tasks.settings import Questions
+
+CHOICES = [
+    {"question": f"Which is {n} + {n}?", "choices": [str(2 * n), "none"], "answer": "A", "level": n % 3}
+    for n in range(30)
+]
+
+
+def jsonl(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def written(path: Path, count: int, kind: str = "sums", said: str = "What is") -> str:
+    rows = [{"question": f"{said} {n} and {n}?", "answer": 2 * n, "kind": kind, "level": n % 5} for n in range(count)]
+    return jsonl(path, rows)
+
+
+def mixture(*parts: dict[str, Any], count: int, held_out: float = 0.0) -> Questions:
+    return Questions.model_validate({"source": list(parts), "count": count, "held_out": held_out})
+
+
+def counted(rows: pl.DataFrame) -> dict[str, int]:
+    return dict(rows.group_by("source").len().iter_rows())
+
+
+def test_each_source_has_its_share_and_a_question_knows_its_own(tmp_path: Path) -> None:
+    """One of them has options: its answer is a letter, as ever."""
+    parts = (
+        {"source": "micro", "weight": 1},
+        {"source": jsonl(tmp_path / "choices.jsonl", CHOICES), "weight": 2},
+        {"source": written(tmp_path / "sums.jsonl", 90), "weight": 4},
+    )
+    drawn = draw(mixture(*parts, count=21), seed=1)
+    assert counted(drawn.frame) == {"micro": 3, "choices": 6, "sums": 12}
+    assert drawn.notes == ()
+    assert set(drawn.frame.filter(source="choices")["answer"]) == {"A"}
+    assert drawn.frame.filter(source="choices")["question"].str.contains("A. ").all()
+    assert drawn.frame.filter(source="micro")["is_exact"].all()
+    first = drawn.frame["source"].head(7).n_unique()
+    assert first > 1, "a budget of tokens that pays for the first questions pays for all sources"
+
+
+def test_the_same_seed_draws_the_same_and_another_draws_others(tmp_path: Path) -> None:
+    parts = ({"source": written(tmp_path / "a.jsonl", 50)}, {"source": written(tmp_path / "b.jsonl", 50, said="Add")})
+    wanted = mixture(*parts, count=20, held_out=0.3)
+    one, again, other = (draw(wanted, seed=seed).frame for seed in (1, 1, 2))
+    assert one.equals(again)
+    assert set(one["question_id"]) != set(other["question_id"])
+    both = one.join(other, on="question_id")
+    assert both.height
+    assert both["is_held_out"].equals(both["is_held_out_right"]), "no round trains on what another held out"
+
+
+def test_filters_leave_what_passes_all_of_them(tmp_path: Path) -> None:
+    sums = {"source": written(tmp_path / "sums.jsonl", 60), "levels": [1, 2], "longest": 16, "kinds": ["sums", "x"]}
+    drawn = draw(mixture(sums, {"source": "micro", "kinds": ["mul"], "levels": [3]}, count=20), seed=1)
+    rows = drawn.frame.filter(source="sums")
+    assert set(rows["level"]) == {1, 2}
+    assert max(map(len, rows["question"])) == 16 < len("What is 59 and 59?")
+    micro = drawn.frame.filter(source="micro")
+    assert (micro.height, set(micro["level"])) == (10, {3})
+    assert micro["kinds"].list.contains("mul").all()
+
+
+def test_filters_that_nothing_passes_are_named_with_what_there_is(tmp_path: Path) -> None:
+    source = written(tmp_path / "sums.jsonl", 9)
+    with pytest.raises(
+        QuestionError, match=r"sums\.jsonl: none of 9 .* Kinds: 'sums'; levels: 0, 1, 2, 3, 4; the shortest"
+    ):
+        draw(mixture({"source": source, "levels": [7]}, {"source": "micro"}, count=4), seed=1)
+
+
+def test_a_question_of_two_sources_is_asked_once_and_a_short_one_is_told(tmp_path: Path) -> None:
+    one, other = written(tmp_path / "one.jsonl", 10), written(tmp_path / "other.jsonl", 12, said="what IS")
+    drawn = draw(mixture({"source": one}, {"source": other}, count=20), seed=1)
+    assert counted(drawn.frame) == {"one": 10, "other": 2}
+    assert drawn.notes == (
+        f"{other}: 10 questions are in a source before it, too, and left out",
+        f"{other} has 2 questions, all are taken (10 asked)",
+    )
+
+
+def test_one_source_may_be_two_parts(tmp_path: Path) -> None:
+    source = written(tmp_path / "sums.jsonl", 50)
+    parts = ({"source": source, "levels": [4], "weight": 3}, {"source": source, "levels": [0, 1, 2, 3]})
+    rows = draw(mixture(*parts, count=8), seed=1).frame
+    assert sorted((rows["level"] == 4).to_list()) == [False] * 2 + [True] * 6
+
+
+def test_a_source_that_was_changed_meanwhile_is_named(tmp_path: Path) -> None:
+    one, other = written(tmp_path / "one.jsonl", 9), written(tmp_path / "other.jsonl", 9, said="Add")
+    seen = {one: content_of(one), other: content_of(other)}
+    written(tmp_path / "other.jsonl", 8, said="Add")
+    with pytest.raises(QuestionError, match=r"other\.jsonl was changed while it was read"):
+        draw(mixture({"source": one}, {"source": other}, count=4), seed=1, contents=seen)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"source": []}, "source: an empty mixture"),
+        ({"source": [{"source": "micro"}], "columns": {"question": "q"}}, "columns: the source is a mixture"),
+        ({"source": [{"source": "micro", "weight": 0}]}, "greater than or equal to 1"),
+        ({"source": [{"source": "micro", "share": 1}]}, "share"),
+        ({"source": [{"weight": 1}]}, "source"),
+        ({"source": 3}, "source"),
+    ],
+)
+def test_a_mixture_that_cannot_be_is_refused(wrong: dict[str, Any], named: str) -> None:
+    with pytest.raises(ValidationError, match=named):
+        Questions.model_validate(wrong)
+
+
+def test_a_name_alone_is_a_mixture_of_one() -> None:
+    [part] = Questions(source="mine.csv", columns={"answer": "key"}).parts
+    assert (part.source, part.columns, part.weight) == ("mine.csv", {"answer": "key"}, 1)
