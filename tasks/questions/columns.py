@@ -19,6 +19,7 @@ from tasks.questions.options import (
     letters_of,
     misses_shown,
     read_options,
+    text_of_option,
     unjudgeable,
     with_options,
 )
@@ -176,7 +177,9 @@ def _with_golds(drafts: list[_Draft], notes: tuple[str, ...], first: int | None)
                 questions.append(LeftOut(one.where, why))
             else:
                 shown = with_options(one.question, options)
-                questions.append(replace(one, question=shown, answer=letter_of[number], is_exact=True))
+                letter = letter_of[number]
+                text = text_of_option(options, letter)
+                questions.append(replace(one, question=shown, answer=letter, option=text, is_exact=True))
         else:
             try:
                 gold = final_answer(one.answer)

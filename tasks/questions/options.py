@@ -159,6 +159,13 @@ def unjudgeable(options: Options, letter: str) -> str | None:
     return None
 
 
+def text_of_option(options: Options, letter: str) -> str | None:
+    """What an option says; None where one of them is itself a letter, so that an answer might mean either."""
+    if any(_LABEL.fullmatch(text) and not text.strip().isdigit() for text in options.texts):
+        return None
+    return options.texts[ascii_uppercase.index(letter)]
+
+
 def misses_shown(question: str, gold: str) -> bool:
     """Whether a question shows lettered options on lines of their own, and its gold is a letter of none of them."""
     shown, texts = [list(column) for column in zip(*_SHOWN.findall(question), strict=True)] or [[], []]

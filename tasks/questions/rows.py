@@ -19,8 +19,9 @@ from tasks.records import frame
 class Question:
     """One question as a source gives it; `where` names its place ("train.jsonl, line 7") in messages.
 
-    `level` is the difficulty in the source's own scale, 0 where it has none; `kinds` are operations or
-    subjects. `is_exact`: a right answer is the same text, not another of the same value.
+    `level` is the difficulty in the source's own scale, 0 where it has none; `kinds` are operations or subjects.
+    `option`: the text of the right option, which an answer may give in the place of its letter. `is_exact`: a right
+    answer is the same text, not another of the same value.
     """
 
     where: str
@@ -29,6 +30,7 @@ class Question:
     kinds: tuple[str, ...] = ()
     level: int = 0
     solution: str | None = None
+    option: str | None = None
     is_exact: bool = False
 
 
@@ -118,6 +120,7 @@ def _row(one: Question, source: str, split: str) -> dict[str, object]:
         "question": one.question.strip(),
         "answer": one.answer.strip(),
         "solution": one.solution,
+        "option": one.option,
         "is_exact": one.is_exact,
         "is_held_out": False,
     }

@@ -151,8 +151,12 @@ class SearchPolicy:
 
 
 async def verdict_on(answer: str, question: dict[str, Any], checker: Checker) -> Verdict:
-    """Whether an answer to a row of `questions` or `benchmarks` is right."""
-    return await checker.check(question["answer"], answer, exact=question["is_exact"])
+    """Whether an answer to a row of `questions` or `benchmarks` is right: of the same value as the gold one or, where
+    there are options, the letter of the right one or its text, word for word."""
+    verdict = await checker.check(question["answer"], answer, exact=question["is_exact"])
+    if verdict is Verdict.WRONG and question["option"] is not None:
+        return await checker.check(question["option"], answer, exact=True)
+    return verdict
 
 
 def judge(checker: Checker, question: dict[str, Any]) -> Judge:

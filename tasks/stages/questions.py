@@ -13,7 +13,7 @@ from tasks.running.workplace import Workplace
 from tasks.settings import Evaluation, Questions
 
 
-@stage("benchmarks", version=4)
+@stage("benchmarks", version=5)
 def load_benchmarks(
     workplace: Workplace, sources: tuple[str, ...], contents: dict[str, str], settings: Evaluation
 ) -> int:

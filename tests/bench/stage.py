@@ -44,6 +44,7 @@ class FolderStage(Workplace):
                     "question": [str(number) for number in range(self.trees)],
                     "answer": "1",
                     "source": "micro",
+                    "option": None,
                     "is_exact": True,
                     "is_held_out": False,
                 }

@@ -55,6 +55,7 @@ def question(question_id: str, kinds: list[str], is_held_out: bool = False) -> R
         "question": QUESTIONS[question_id],
         "answer": "5",
         "solution": None,
+        "option": None,
         "is_exact": True,
         "is_held_out": is_held_out,
     }

@@ -60,7 +60,7 @@ def served_policy(engine: Engine, folder: Path) -> ServedPolicy:
 
 
 def question(problem: Problem) -> dict[str, Any]:
-    return {"answer": problem.answer, "is_exact": True}
+    return {"answer": problem.answer, "option": None, "is_exact": True}
 
 
 async def search(engine: Engine, folder: Path) -> list[Grown]:

@@ -297,6 +297,23 @@ def test_options_are_lettered_and_the_gold_is_a_letter(
     assert frame.select("question", "answer", "is_exact").row(0) == (f"Which?\n{shown}", letter, True)
 
 
+@pytest.mark.parametrize(
+    ("choices", "option"),
+    [
+        (["in June", "in May"], "in May"),
+        (["12", "7"], "7"),
+        (["A) in June", "B) in May"], "in May"),
+        (["A", "B"], None),  # of an answer "A" nobody would know which it means
+        (["a", "an"], None),
+        (["(B)", "neither"], None),
+    ],
+)
+def test_the_words_of_the_right_option_are_kept_where_none_is_a_letter(
+    load: Any, choices: Any, option: str | None
+) -> None:
+    assert load(choice(choices, "B")).frame["option"].to_list() == [option]
+
+
 def test_how_golds_name_options_is_decided_for_the_whole_file(load: Any) -> None:
     from_0 = load(choice(["2", "4", "8"], 2, "a?"), choice(["2", "4", "8"], 0, "b?"))
     assert from_0.frame["answer"].to_list() == ["C", "A"]

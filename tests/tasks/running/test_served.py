@@ -15,7 +15,7 @@ from tasks.language.format import (
     SOLUTION_CLOSE,
     STEP_CLOSE,
 )
-from tasks.running.served import SearchPolicy, ServedPolicy, judge
+from tasks.running.served import SearchPolicy, ServedPolicy, judge, verdict_on
 from tasks.search.method import Draw, Hint
 from tasks.search.policy import ContextFull, PolicyError, Undecided
 from tasks.settings import Search
@@ -151,7 +151,7 @@ class Pedant:
 
 def test_a_judge_says_what_the_answer_check_says_and_nothing_where_it_says_nothing() -> None:
     """The sign of every reward comes from here."""
-    is_right = judge(cast(Checker, Pedant()), {"answer": "7", "is_exact": True})
+    is_right = judge(cast(Checker, Pedant()), {"answer": "7", "option": None, "is_exact": True})
 
     async def judged(answer: str) -> bool:
         return await is_right(answer)
@@ -159,3 +159,27 @@ def test_a_judge_says_what_the_answer_check_says_and_nothing_where_it_says_nothi
     assert [asyncio.run(judged(answer)) for answer in ("seven", "7")] == [True, False]
     with pytest.raises(Undecided, match="whether '\\?' equals '7'"):
         asyncio.run(judged("?"))
+
+
+class Texts:
+    """Compares texts, and nothing else."""
+
+    async def check(self, gold: str, answer: str, *, exact: bool) -> Verdict:
+        assert exact
+        return Verdict.RIGHT if gold == answer else Verdict.WRONG
+
+
+@pytest.mark.parametrize(
+    ("option", "answer", "is_right"),
+    [
+        ("in May", "B", True),
+        ("in May", "in May", True),
+        ("in May", "A", False),
+        ("in May", "in June", False),
+        (None, "in May", False),
+    ],
+)
+def test_an_option_is_named_by_its_letter_or_by_its_words(option: str | None, answer: str, is_right: bool) -> None:
+    question = {"answer": "B", "option": option, "is_exact": True}
+    verdict = asyncio.run(verdict_on(answer, question, cast(Checker, Texts())))
+    assert verdict is (Verdict.RIGHT if is_right else Verdict.WRONG)

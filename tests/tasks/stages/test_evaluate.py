@@ -33,6 +33,7 @@ QUESTION = {
     "answer": "5",
     "kinds": ["add"],
     "source": "micro",
+    "option": None,
     "is_exact": True,
 }
 
