@@ -145,18 +145,21 @@ def policies(recipe: Recipe) -> list[str]:
 
 def trials(plan: Study, name: str) -> Iterator[tuple[str, Changes, Changes]]:
     """Of a method: a name, the settings that are tried, and what else is other meanwhile. Arms that stand on as many
-    others are tried together, those that stand on more are left out. They answer greedily, and as many questions as the
-    study says: of methods that differ in their answering alone the models are the same."""
+    others are tried together, those that stand on more are left out. They answer greedily, and else as the study or the
+    recipe says: of methods that differ in their answering alone the models are the same."""
     method, recipe = plan.methods[name], of_seed(plan, name, TUNING).read()
     depths = {field: depth_of(recipe, arm) for field, arm in zip(method.tune, method.arms, strict=True)}
+    usual = chosen(method.recipe, plan.model).plain().evaluation
+    own = [field for field in method.changes if field.startswith("evaluation.")]
+    answering = {field: plan.changes.get(field, getattr(usual, field.split(".")[1])) for field in own}
     for depth in sorted({*depths.values()}):
         fields = [field for field in depths if depths[field] == depth]
         later = [arm for arm in recipe.arms if depth_of(recipe, arm) > depth]
         others: Changes = {
             "without": [*recipe.without, *later],
+            **answering,
             "evaluation.benchmarks": [plan.validation],
             "evaluation.decoding": "greedy",
-            "evaluation.count": plan.changes.get("evaluation.count", recipe.evaluation.count),
         }
         for number in range(len(method.tune[fields[0]])):
             yield f"{depth}-{number}", {field: method.tune[field][number] for field in fields}, others

@@ -120,8 +120,9 @@ def test_what_a_method_leaves_out_stays_out_while_it_is_tuned() -> None:
 def test_methods_that_answer_otherwise_alone_are_tuned_by_the_same_answers() -> None:
     """Else another setting is best, and a beam of one training is compared with another training's greedy answers."""
     tune = {"arms.sft.learning_rate": (1e-4, 2e-4)}
+    half = {"evaluation.count": 200, "evaluation.out_of_domain_count": 40}
     greedy = Method(recipe="svpo-micro", tune=tune)
-    beam = Method(recipe="svpo-micro", changes={"evaluation.count": 200, "evaluation.decoding": "beam"}, tune=tune)
+    beam = Method(recipe="svpo-micro", changes=half | {"evaluation.decoding": "beam", "evaluation.beams": 3}, tune=tune)
     plan = PLAN.model_copy(update={"changes": {"evaluation.count": 400}, "methods": {"greedy": greedy, "beam": beam}})
     of_both = [
         [of_seed(plan, name, TUNING, {**settings, **others}).read() for _, settings, others in trials(plan, name)]
