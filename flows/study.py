@@ -101,29 +101,37 @@ def faults(plan: Study) -> Iterator[str]:
         yield f"model: {problem}"
     recipes: dict[str, list[Recipe]] = {}
     for name, method in plan.methods.items():
-        seed, numbers = plan.seeds_of(name)[0], range(1, method.rounds + 1)
-        try:
-            recipes[name] = [of_seed(plan, name, seed).read(number) for number in numbers]
-        except LookupError as problem:
-            yield f"methods.{name}.recipe: {problem}"
-        except RecipeRefused as problem:
-            yield f"methods.{name}.changes: {problem}"
-        else:
-            yield from (f"methods.{name}.{fault}" for fault in _faults_of(plan, name, seed, recipes[name][0]))
+        seed, made = plan.seeds_of(name)[0], list[Recipe]()
+        for number in range(1, method.rounds + 1):
+            field = next((f"from_round.{n}" for n in sorted(method.from_round, reverse=True) if n <= number), "changes")
+            try:
+                made.append(of_seed(plan, name, seed, round=number).read(number))
+            except LookupError as problem:
+                yield f"methods.{name}.recipe: {problem}"
+                break
+            except RecipeRefused as problem:
+                yield f"methods.{name}.{field}: {problem}"
+                break
+            if found := [f"methods.{name}.{fault}" for fault in _faults_of(plan, name, seed, made[-1], field)]:
+                yield from found
+                break
+        recipes[name] = made
     for at, model in plan.claimed():
-        if made := recipes.get(model.method):
+        made = recipes[model.method]
+        if len(made) == plan.methods[model.method].rounds:
             scored = policies(made[(model.round or len(made)) - 1])
             if model.arm not in scored:
                 yield f"{at}: {model.method} scores no model {model.arm!r}{there(scored)}"
 
 
-def _faults_of(plan: Study, name: str, seed: int, recipe: Recipe) -> Iterator[str]:
+def _faults_of(plan: Study, name: str, seed: int, recipe: Recipe, field: str) -> Iterator[str]:
+    """Of a method's round; `field`: of the method, which says what is other in it."""
     parts = [*recipe.evidence.values(), *recipe.lessons.values(), *recipe.arms.values()]
     seeds = {vars(part).get("seed", seed) for part in parts}
     if (recipe.questions.seed, seeds | {seed}) != (seed * MOST_ROUNDS, {seed}):
-        yield "changes: a seed is given, and the seeds are the study's (seeds)"
+        yield f"{field}: a seed is given, and the seeds are the study's (seeds)"
     if recipe.tokens != plan.tokens:
-        yield "changes: tokens are given, and the budget is the study's (tokens)"
+        yield f"{field}: tokens are given, and the budget is the study's (tokens)"
     method = plan.methods[name]
     if method.tune and plan.validation in recipe.evaluation.benchmarks:
         yield f"tune: {plan.validation} is the validation split, and models are compared on it: evaluation.benchmarks"
@@ -145,18 +153,21 @@ def policies(recipe: Recipe) -> list[str]:
 
 def trials(plan: Study, name: str) -> Iterator[tuple[str, Changes, Changes]]:
     """Of a method: a name, the settings that are tried, and what else is other meanwhile. Arms that stand on as many
-    others are tried together, those that stand on more are left out. They answer greedily, and as many questions as the
-    study says: of methods that differ in their answering alone the models are the same."""
+    others are tried together, those that stand on more are left out. They answer greedily, and else as the study or the
+    recipe says: of methods that differ in their answering alone the models are the same."""
     method, recipe = plan.methods[name], of_seed(plan, name, TUNING).read()
     depths = {field: depth_of(recipe, arm) for field, arm in zip(method.tune, method.arms, strict=True)}
+    usual = chosen(method.recipe, plan.model).plain().evaluation
+    own = [field for field in method.changes if field.startswith("evaluation.")]
+    answering = {field: plan.changes.get(field, getattr(usual, field.split(".")[1])) for field in own}
     for depth in sorted({*depths.values()}):
         fields = [field for field in depths if depths[field] == depth]
         later = [arm for arm in recipe.arms if depth_of(recipe, arm) > depth]
         others: Changes = {
             "without": [*recipe.without, *later],
+            **answering,
             "evaluation.benchmarks": [plan.validation],
             "evaluation.decoding": "greedy",
-            "evaluation.count": plan.changes.get("evaluation.count", recipe.evaluation.count),
         }
         for number in range(len(method.tune[fields[0]])):
             yield f"{depth}-{number}", {field: method.tune[field][number] for field in fields}, others
@@ -194,7 +205,7 @@ def accuracy(round: Ref, model: str) -> float:
 
 
 def run_round(campaign: str, number: int, plan: Study, name: str, seed: int, changes: Changes) -> Ref:
-    wanted = of_seed(plan, name, seed, changes)
+    wanted = of_seed(plan, name, seed, changes, round=number)
     return cpl.with_options(flow_run_name=f"{campaign}-round-{number}")(
         campaign=campaign,
         round=number,
@@ -204,9 +215,9 @@ def run_round(campaign: str, number: int, plan: Study, name: str, seed: int, cha
     )
 
 
-def of_seed(plan: Study, name: str, seed: int, changes: Changes = MappingProxyType({})) -> Choice:
-    """A method's recipe where everything that is drawn is drawn by this seed, but for the questions that it is tried
-    on. A round draws by its number, too: no round of a seed has the questions of another seed's."""
+def of_seed(plan: Study, name: str, seed: int, changes: Changes = MappingProxyType({}), *, round: int = 1) -> Choice:
+    """A method's recipe in a round, where everything that is drawn is drawn by this seed, but for the questions that it
+    is tried on. A round draws by its number, too: no round of a seed has the questions of another seed's."""
     method = plan.methods[name]
     recipe = chosen(method.recipe, plan.model).plain()
     drawn = {
@@ -220,7 +231,7 @@ def of_seed(plan: Study, name: str, seed: int, changes: Changes = MappingProxyTy
         "questions.seed": seed * MOST_ROUNDS,
         **drawn,
         **plan.changes,
-        **method.changes,
+        **method.changes_in(round),
         **changes,
     }
     whole: dict[str, Any] = {}

@@ -7,6 +7,7 @@ METHOD.ARM@ROUND where a method has several rounds; without, its last.
 
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -47,8 +48,15 @@ class Method(BaseModel):
     seeds: tuple[Seed, ...] = ()
     """Where not the study's."""
     changes: dict[str, Any] = {}
+    from_round: dict[Annotated[int, Field(ge=2)], dict[str, Any]] = {}
+    """What is other beside that from a round on: a better policy needs more questions to spend as many tokens."""
     tune: dict[str, Tries] = {}
     """Fields of arms and what is tried of each, the arm's accuracy on `validation` decides: arms.NAME.FIELD."""
+
+    def changes_in(self, round: int) -> Changes:
+        """What is other in a round of it."""
+        later = [changes for number, changes in sorted(self.from_round.items()) if number <= round]
+        return reduce(lambda one, other: {**one, **other}, later, self.changes)
 
     @property
     def arms(self) -> list[str]:
@@ -122,6 +130,9 @@ class Study(BaseModel):
         if len(tries) > 1:
             yield f"tune: one arm is tried {min(tries)} times and another {max(tries)} times, which is not fair"
         for name, method in self.methods.items():
+            for number in method.from_round:
+                if number > method.rounds:
+                    yield f"methods.{name}.from_round: it has {method.rounds} rounds, and no round {number}"
             for field in method.tune:
                 if field.count(".") != 2 or not field.startswith("arms."):
                     yield f"methods.{name}.tune: {field!r} is no field of an arm (arms.NAME.FIELD)"

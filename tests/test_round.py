@@ -57,7 +57,7 @@ def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell, fir
 
 def test_a_search_setting_redoes_the_search_and_what_follows(shell: Shell, first: dict[str, Any]) -> None:
     """On two shards, which one machine searches in turn while the round waits for both."""
-    shell.round("narrower", evidence__trees__c_puct=1.0, shards=2, without=ONE_ARM["without"])
+    shell.round("narrower", evidence__trees__c_puct=1.0, shards=2, without=["value", *ONE_ARM["without"]])
     done_before = cached(shell.show("narrower"))
     assert done_before["tries"]
     assert done_before["questions"]

@@ -110,9 +110,9 @@ def _worker(shell: Shell) -> psutil.Process:
 
 def test_a_model_that_training_did_not_change_is_said_to_be_so_and_not_evaluated(shell: Shell) -> None:
     """At a rate below what float32 can add to a weight, beside arms that are trained."""
-    shell.round("still", arms__step_dpo__learning_rate=1e-30)
+    shell.round("still", arms__step_dpo__learning_rate=1e-30, without=["value", "sft_more"])
     summary = shell.show("still")
-    assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "sft_more", "step_apo"}
+    assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "step_apo"}
     assert [note for note in summary["notes"] if note.startswith("step_dpo: ") and "same as sft" in note]
 
 
@@ -136,9 +136,7 @@ def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: S
     [
         ({"questions__source": "no/such/file.jsonl"}, "no/such/file.jsonl"),
         ({"evaluation__benchmarks": ["nowhere.jsonl"]}, "nowhere.jsonl"),
-        ({"evidence__trees__simulations": 0}, "evidence.trees.simulations"),
         ({"arms__step_apo__start": "sftt"}, "'sftt' is no model above it"),
-        ({"reapeat": 1}, "reapeat"),
     ],
 )
 def test_bad_input_is_named_before_anything_is_spent(shell: Shell, wrong: dict[str, Any], named: str) -> None:

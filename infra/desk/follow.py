@@ -23,6 +23,8 @@ from rich.console import Console
 
 POLL_SECONDS = 1.0
 PROGRESS_EVERY_SECONDS = 10.0
+PACE_OF = 5
+"""Moves of a run's own bar that its pace is measured by."""
 
 
 class UnknownField(ValueError):
@@ -79,11 +81,10 @@ def page(run: UUID, key: str) -> str:
 
 
 class _Bar(NamedTuple):
-    """What a run said of itself last, and when and how far (%) it was first seen."""
+    """What a run said of itself last, and when (s) and how far (%) it was seen, the last few times that it moved."""
 
     said: str
-    since: float
-    first: float
+    seen: tuple[tuple[float, float], ...]
 
 
 def _tell_bar(client: SyncPrefectClient, run: FlowRun, last: _Bar | None, console: Console) -> _Bar | None:
@@ -94,9 +95,9 @@ def _tell_bar(client: SyncPrefectClient, run: FlowRun, last: _Bar | None, consol
         return last
     said, done, now = str(whole[0].description), float(whole[0].data), time.monotonic()  # type: ignore[arg-type]
     if last is None or last.said != said:
-        since, first = (now, done) if last is None else last[1:]
-        _say(console, f"{said}{remaining(since, first, now, done)}")
-        return _Bar(said, since, first)
+        seen = (last.seen if last else ())[-PACE_OF:]  # what was found in the cache at the start is no pace of the rest
+        _say(console, f"{said}{remaining(*seen[0], now, done) if seen else ''}")
+        return _Bar(said, (*seen, (now, done)))
     return last
 
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 import flows.study
-from flows.study import NAMES, STUDIES, cpl_study, faults, file_of, of_seed, trials, tuned
+from flows.parameters import chosen
+from flows.study import NAMES, STUDIES, cpl_study, faults, file_of, of_seed, run_round, trials, tuned
 from infra.store import Ref
 from tasks.study import MOST_ROUNDS, TUNING, Changes, Method, Study, StudyRefused
 
@@ -53,6 +54,27 @@ def test_no_round_of_a_seed_draws_the_questions_of_another_seed() -> None:
         for number in range(1, MOST_ROUNDS + 1)
     ]
     assert len({*drawn}) == len(drawn)
+
+
+def test_later_rounds_may_ask_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A better policy spends fewer tokens on a question."""
+    later: dict[int, dict[str, Any]] = {
+        2: {"questions.count": 200},
+        4: {"questions.count": 400, "evidence.trees.simulations": 9},
+    }
+    plan = PLAN.model_copy(
+        update={"methods": {"cpl": PLAN.methods["cpl"].model_copy(update={"rounds": 5, "from_round": later})}}
+    )
+    asked: list[tuple[int, int]] = []
+
+    def cpl(*, round: int, recipe: dict[str, Any], **_: Any) -> None:
+        read = chosen(recipe, "micro").read(round)
+        asked.append((read.questions.count, read.evidence["trees"].simulations))
+
+    monkeypatch.setattr("flows.study.cpl.with_options", lambda **_: cpl)
+    for number in range(1, 6):
+        run_round("study-mine-cpl-1", number, plan, "cpl", 1, {})
+    assert asked == [(50, 7), (200, 7), (200, 7), (400, 9), (400, 9)]
 
 
 def test_what_a_recipe_leaves_out_is_left_out_where_it_is_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,8 +142,9 @@ def test_what_a_method_leaves_out_stays_out_while_it_is_tuned() -> None:
 def test_methods_that_answer_otherwise_alone_are_tuned_by_the_same_answers() -> None:
     """Else another setting is best, and a beam of one training is compared with another training's greedy answers."""
     tune = {"arms.sft.learning_rate": (1e-4, 2e-4)}
+    half = {"evaluation.count": 200, "evaluation.out_of_domain_count": 40}
     greedy = Method(recipe="svpo-micro", tune=tune)
-    beam = Method(recipe="svpo-micro", changes={"evaluation.count": 200, "evaluation.decoding": "beam"}, tune=tune)
+    beam = Method(recipe="svpo-micro", changes=half | {"evaluation.decoding": "beam", "evaluation.beams": 3}, tune=tune)
     plan = PLAN.model_copy(update={"changes": {"evaluation.count": 400}, "methods": {"greedy": greedy, "beam": beam}})
     of_both = [
         [of_seed(plan, name, TUNING, {**settings, **others}).read() for _, settings, others in trials(plan, name)]
@@ -143,6 +166,8 @@ rounds = 2
 "questions.count" = 50
 [methods.cpl.tune]
 "arms.sft.learning_rate" = [1e-4, 2e-4]
+[methods.cpl.from_round.2]
+"evaluation.count" = 70
 [[claims]]
 says = "one"
 better = "cpl.base"
@@ -167,9 +192,12 @@ worse = "cpl.base@1"
         ("arms.sft.", "arms.value.", "line 11: methods.cpl.tune: no arm 'value' is scored"),
         ("arms.sft.", "arms.base.", "line 11: methods.cpl.tune: no arm 'base' is scored"),
         ("learning_rate", "lesson", "line 12: methods.cpl.tune.arms.sft.lesson: cpl.toml, line"),
+        ("evaluation.count", "evaluation.cuont", "line 13: methods.cpl.from_round.2: cpl-micro.toml"),
+        ("evaluation.count", "tokens", "line 13: methods.cpl.from_round.2: tokens are given"),
+        ("from_round.2", "from_round.3", "line 13: methods.cpl.from_round: it has 2 rounds, and no round 3"),
         ("2e-4", "-1", "line 12: methods.cpl.tune.arms.sft.learning_rate: cpl-micro.toml, line"),
         ("micro/validation", "micro/test", "line 11: methods.cpl.tune: micro/test is the validation split"),
-        ("cpl.base@1", "cpl.value", "line 16: claims.0.worse: value is not tuned as others are"),
+        ("cpl.base@1", "cpl.value", "line 18: claims.0.worse: value is not tuned as others are"),
     ],
 )
 def test_what_cannot_be_is_told_by_line_before_a_round_is_made(

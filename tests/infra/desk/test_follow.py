@@ -2,10 +2,13 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
 
 import pytest
 
-from infra.desk.follow import remaining
+from infra.desk.follow import _tell_bar, remaining
 from tests.servers import run_python, start_prefect
 
 START = """
@@ -92,3 +95,18 @@ def test_what_is_left_goes_by_the_pace_since_the_bar_was_first_seen() -> None:
 def test_without_a_pace_nothing_is_promised() -> None:
     assert remaining(0, 20, 0, 20) == ""
     assert remaining(0, 20, 10, 20) == ""
+
+
+def test_what_was_found_in_the_cache_is_no_pace_of_what_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a hundred rounds fifty are found, one a second; the others take a minute each."""
+    printed: list[str] = []
+    console: Any = SimpleNamespace(print=printed.append)
+    bar, now = None, 0.0
+    for done in range(58):
+        now += 1.0 if done <= 50 else 60.0
+        monkeypatch.setattr("infra.desk.follow.time.monotonic", lambda now=now: now)
+        drawn = SimpleNamespace(type="progress", task_run_id=None, description=f"Rounds: {done} of 100", data=done)
+        client: Any = SimpleNamespace(read_artifacts=lambda artifact_filter, drawn=drawn: [drawn])
+        bar = _tell_bar(client, SimpleNamespace(id=uuid4()), bar, console)  # type: ignore[arg-type]
+    assert printed[30].endswith("about 70 s left")
+    assert printed[57].endswith("about 43 minutes left")

@@ -22,7 +22,7 @@ from pydantic import SecretStr
 from infra.engine import Completion, EngineError, ModelChanged, Reply, WrongModel, serving, stop_local_engine
 from infra.engine.connections import bearer
 from infra.engine.model_folder import ModelFolder
-from infra.engine.server import answers, local_engine, start_local_engine
+from infra.engine.server import LocalEngine, answers, local_engine, start_local_engine
 from infra.environment import Environment
 from tests.infra.engine.tiny_policy import BAD, GOOD, PROMPT, STEP, forward, load, make_policy
 
@@ -46,6 +46,20 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     yield here
     stop_local_engine(here)
     assert local_engine(here) is None
+
+
+@pytest.fixture
+def running(policy: Path, settings: Environment) -> LocalEngine:
+    """The home's engine, whichever test comes first; it serves `policy`."""
+
+    async def start() -> None:
+        async with serving(policy, settings):
+            pass
+
+    asyncio.run(start())
+    engine = local_engine(settings)
+    assert engine is not None
+    return engine
 
 
 def test_an_engine_that_could_not_be_written_down_is_ended(policy: Path, tmp_path: Path) -> None:
@@ -203,9 +217,10 @@ def test_weights_are_swapped_in_the_running_engine(policy: Path, other_policy: P
     assert len(pids) == 1
 
 
-def test_another_process_attaches_to_the_running_engine(policy: Path, settings: Environment) -> None:
+def test_another_process_attaches_to_the_running_engine(
+    policy: Path, settings: Environment, running: LocalEngine
+) -> None:
     """Also after one that was killed while it was served."""
-    before = local_engine(settings)
     script = (
         "import asyncio, os, sys\nfrom pathlib import Path\nfrom infra.engine import serving\n"
         "from infra.environment import Environment\n"
@@ -216,7 +231,6 @@ def test_another_process_attaches_to_the_running_engine(policy: Path, settings: 
         "        os.kill(os.getpid(), int(sys.argv[3]))\n"
         "asyncio.run(main())\n"
     )
-    assert before is not None
     for signal_number in (signal.SIGKILL, 0):
         answer = subprocess.run(
             [sys.executable, "-c", script, str(policy), str(settings.home), str(int(signal_number))],
@@ -227,8 +241,8 @@ def test_another_process_attaches_to_the_running_engine(policy: Path, settings: 
             timeout=60,
         )
         assert answer.returncode == -signal_number, answer.stderr
-        assert answer.stdout.startswith(before.url)
-        assert local_engine(settings) == before
+        assert answer.stdout.startswith(running.url)
+        assert local_engine(settings) == running
 
 
 def test_two_flows_take_turns(policy: Path, other_policy: Path, settings: Environment) -> None:
@@ -252,11 +266,8 @@ def test_two_flows_take_turns(policy: Path, other_policy: Path, settings: Enviro
 
 
 def test_engines_of_somebody_else_must_pass_the_probe(
-    policy: Path, other_policy: Path, settings: Environment, tmp_path: Path
+    policy: Path, other_policy: Path, settings: Environment, running: LocalEngine, tmp_path: Path
 ) -> None:
-    running = local_engine(settings)
-    assert running is not None
-
     async def serve(folder: Path, url: str) -> float:
         theirs = {"engine_urls": [url], "engine_key": SecretStr(running.key)}
         async with serving(folder, settings.model_copy(update=theirs)) as engine:
@@ -269,10 +280,8 @@ def test_engines_of_somebody_else_must_pass_the_probe(
         asyncio.run(serve(policy, "http://127.0.0.1:9"))
 
 
-def test_a_stranger_gets_nothing(policy: Path, settings: Environment) -> None:
+def test_a_stranger_gets_nothing(settings: Environment, running: LocalEngine) -> None:
     """Neither a web page, which posts what it cannot read, nor another user; and the key is the owner's to read."""
-    running = local_engine(settings)
-    assert running is not None
     swap = '{"method": "reload_weights", "kwargs": {"weights_path": "/tmp"}}'
     page = {"Origin": "http://a-page.example", "Content-Type": "text/plain"}
     preflight = page | {"Access-Control-Request-Method": "POST"}
@@ -309,10 +318,8 @@ def test_a_stranger_gets_nothing(policy: Path, settings: Environment) -> None:
 
 
 def test_weights_that_somebody_changes_meanwhile_are_noticed(
-    policy: Path, other_policy: Path, settings: Environment
+    policy: Path, other_policy: Path, settings: Environment, running: LocalEngine
 ) -> None:
-    running = local_engine(settings)
-    assert running is not None
     ours = settings.model_copy(update={"engine_urls": [running.url], "engine_key": SecretStr(running.key)})
     theirs = ours.model_copy(update={"home": settings.home / "another"})
 
@@ -325,10 +332,9 @@ def test_weights_that_somebody_changes_meanwhile_are_noticed(
 
 
 def test_a_folder_whose_probe_is_of_another_model_is_refused(
-    policy: Path, other_policy: Path, settings: Environment, tmp_path: Path
+    policy: Path, other_policy: Path, settings: Environment, running: LocalEngine, tmp_path: Path
 ) -> None:
     """After a swap and after a fresh start alike; the next model is served as if nothing had happened."""
-    before = local_engine(settings)
     messages: list[str] = []
 
     async def serve(folder: Path) -> None:
@@ -338,9 +344,8 @@ def test_a_folder_whose_probe_is_of_another_model_is_refused(
     with pytest.raises(WrongModel, match=r"differ .* by up to \d"):
         asyncio.run(serve(with_probe_of(policy, other_policy, tmp_path)))
     fresh = local_engine(settings)
-    assert before is not None
     assert fresh is not None
-    assert fresh.pid != before.pid
+    assert fresh.pid != running.pid
     assert any("fresh engine" in message for message in messages)
     asyncio.run(serve(policy))
     assert local_engine(settings) == fresh
