@@ -162,6 +162,8 @@ def _faults(recipe: Recipe) -> Iterable[str]:
     names = [*recipe.evidence, *recipe.lessons, *recipe.arms]
     for name in dict.fromkeys(name for name in names if names.count(name) > 1 or TAKEN.fullmatch(name)):
         yield f"{name}: the name is taken; evidence, lessons and arms need names of their own"
+    if (recipe.evaluation.decoding, recipe.evaluation.steps) == ("reflection", "solution"):
+        yield "evaluation.decoding: reflection speaks of the plan that failed, and without plans there is none"
     seen: list[str] = []
     for name, search in recipe.evidence.items():
         if search.budget_by and search.budget_by not in seen:
