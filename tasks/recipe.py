@@ -165,6 +165,8 @@ def _faults(recipe: Recipe) -> Iterable[str]:
         yield f"{name}: the name is taken; evidence, lessons and arms need names of their own"
     if recipe.prompt.learnt_in == "chat" and recipe.prompt.style != "chat":
         yield f"prompt.learnt_in: chat, and prompt.style is {recipe.prompt.style}, which is how models are asked"
+    if (recipe.evaluation.decoding, recipe.evaluation.steps) == ("reflection", "solution"):
+        yield "evaluation.decoding: reflection speaks of the plan that failed, and without plans there is none"
     seen: list[str] = []
     for name, search in recipe.evidence.items():
         if search.budget_by and search.budget_by not in seen:

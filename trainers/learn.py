@@ -96,12 +96,15 @@ def trainer(config: Learn) -> "LessonTrainer":
     proportion. A search leaves many times more of the latter. Counted as equals they would leave the policy a batch of
     a few.
     """
+    import torch
     from transformers import set_seed
     from trl import SFTConfig
 
     from trainers import adapter, lesson, model_folder, training
     from trainers.trainer import LessonTrainer
 
+    # cuDNN builds a plan for every new shape, in most of a second; here nearly every micro-batch has one of its own.
+    torch.backends.cuda.enable_cudnn_sdp(False)
     args = SFTConfig(**training.arguments(config))
     rows = training.rows(
         args, config, lesson.COLUMNS[config.loss.learns_from], lambda row: lesson.teaches(row, config.loss)

@@ -9,7 +9,31 @@ import time
 from pathlib import Path
 from typing import Any
 
+import torch
+from accelerate.utils import broadcast
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+WORTH = 10
+"""A checkpoint is written after training for so many times what the last one took: at most a tenth is spent on them."""
+
+
+class Checkpoints(TrainerCallback):
+    """Puts off a checkpoint that is due by the number of updates but costs more than it saves: that of a large model
+    takes minutes, and many a lesson is learnt in as many."""
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.trained_from, self.took = time.monotonic(), 0.0
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if control.should_save:
+            self.begun = time.monotonic()
+            is_worth_it = self.begun - self.trained_from >= WORTH * self.took
+            # All processes write a checkpoint together, or none.
+            control.should_save = bool(broadcast(torch.tensor(is_worth_it, device=args.device)))
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.trained_from = time.monotonic()
+        self.took = self.trained_from - self.begun
 
 
 class Progress(TrainerCallback):

@@ -23,7 +23,7 @@ from infra.contract.model_folder import ValueWords
 from trainers import adapter, model_folder
 from trainers.config import ConfigError
 from trainers.device import device
-from trainers.progress import Progress, last_checkpoint
+from trainers.progress import Checkpoints, Progress, last_checkpoint
 
 if TYPE_CHECKING:
     from trainers.learn import Learn
@@ -88,7 +88,7 @@ def arguments(config: "Learn") -> dict[str, Any]:
         "activation_checkpointing": on_cuda,
         "dataloader_pin_memory": on_cuda,
         "remove_unused_columns": False,
-        "save_steps": 0.1,  # ten checkpoints a run, of which the newest is kept
+        "save_steps": 0.1,  # at most ten checkpoints a run, of which the newest is kept
         "save_total_limit": 1,
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
@@ -105,6 +105,7 @@ def run(trainer: "LessonTrainer", config: "Learn", words: ValueWords) -> None:
     """
     progress = Progress(config.output)
     trainer.add_callback(progress)
+    trainer.add_callback(Checkpoints())
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_checkpoint(config.output / "checkpoints")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else False)

@@ -91,9 +91,9 @@ def difference(told: Told, output: Path) -> dict[str, float]:
         size = made.args.per_device_train_batch_size
         batches = [collator(rows[first : first + size]) for first in range(0, len(rows), size)]
         made.current_gradient_accumulation_steps = len(batches)
-        made._get_num_items_in_batch(batches, torch.device("cpu"))
+        made._get_num_items_in_batch(batches, made.accelerator.device)
         logprobs = []
-        for batch in batches:
+        for batch in map(made._prepare_inputs, batches):
             with torch.no_grad():
                 logprobs.append(made.scores(made.model, batch)[0])
             loss: Any = made.compute_loss(made.model, batch)
@@ -106,8 +106,12 @@ def difference(told: Told, output: Path) -> dict[str, float]:
 
 
 def _measured(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Seconds from the model's folder to the last update; memory: the process's peak less what it held before, when
-    both rivals' libraries were loaded."""
+    """Seconds from the model's folder to the last update; memory: the GPU's peak, or on a CPU that of the process less
+    what it held before, when both rivals' libraries were loaded."""
+    import torch
+
+    from trainers.device import device
+
     for library in ("transformers.models.llama.modeling_llama", "trl.trainer.dpo_trainer", "trainers.trainer"):
         importlib.import_module(library)
 
@@ -116,7 +120,8 @@ def _measured(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     found = run()
     seconds, now = time.perf_counter() - started, psutil.Process().cpu_times()
     cpu = now.user + now.system - used.user - used.system
-    return found | {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": (_peak() - before) / MEBIBYTE}
+    peak = torch.cuda.max_memory_allocated() if device().type == "cuda" else _peak() - before
+    return found | {"seconds": seconds, "cpu_seconds": cpu, "peak_mib": peak / MEBIBYTE}
 
 
 def _peak() -> int:

@@ -7,11 +7,13 @@ from the model's folder to the last update, the reference pass included, without
     pairs_per_s_vs_dpo        pairs a second over those of DPOTrainer, of whose two ways to the reference the faster
                               counts: log-probs computed before the first update, or a second model (its default)
     cpu_vs_dpo                the same in CPU seconds: no aim, but what others do on the machine changes it less
-    peak_memory_vs_dpo        peak resident memory over DPOTrainer's, less what either held before the model was loaded
+    peak_memory_vs_dpo        peak resident memory over DPOTrainer's, less what either held before the model was loaded;
+                              on a GPU that of its allocator
     token_ratio               tokens of all sequences over those computed
     max_relative_difference   of the log-probs, and of any parameter's gradient, from a row for each sequence (float32)
 
-Every training is a process of its own, and the rivals take turns. Keep the machine quiet.
+Every training is a process of its own, and the rivals take turns. Keep the machine quiet. `smollm2-1.7b` (random
+weights) is for a GPU.
 """
 
 import argparse
@@ -30,7 +32,7 @@ from typing import Any
 import psutil
 from tokenizers import Tokenizer
 
-from infra.environment import cores_for
+from infra.environment import cores_for, device
 from tasks.running.workplace import code_version
 from tests.bench.models import prepared
 from tests.bench.pairs import Row, of_paper, of_round, write
@@ -58,7 +60,9 @@ class Size:
 SIZES = {
     "micro": Size({"paper": 512, "round": 512}, {"paper": 1.0, "round": 3.0}, 32, 32, 3, 1e-4),
     "smollm2": Size({"paper": 16, "round": 16}, {"paper": 1.0, "round": 1.0}, 16, 8, 2, 1e-6),
+    "smollm2-1.7b": Size({"paper": 1024, "round": 512}, {"paper": 1.0, "round": 6.0}, 32, 32, 3, 1e-6, 1024),
 }
+ON_A_CPU = ("micro", "smollm2")
 AIMS = {
     "paper": {"pairs_per_s_vs_dpo": 4.0, "peak_memory_vs_dpo": 0.5, "max_relative_difference": EXACT},
     "round": {"pairs_per_s_vs_dpo": 1.5, "max_relative_difference": EXACT},
@@ -75,7 +79,7 @@ def trained(rival: str, told: dict[str, Any]) -> dict[str, Any]:
     weights = sum(path.stat().st_size for path in Path(told["model"]).glob("*.safetensors"))
     subprocess.run(
         [sys.executable, "-m", "tests.bench.rivals", rival, str(folder / "config.json")],
-        env=os.environ | {"OMP_NUM_THREADS": str(cores_for(weights)), "CPL_DEVICE": "cpu"},
+        env=os.environ | {"OMP_NUM_THREADS": str(cores_for(weights))},
         stdout=subprocess.DEVNULL,
         check=True,
     )
@@ -173,7 +177,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="make bench-training", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--models", nargs="+", default=list(SIZES), choices=list(SIZES), help="default: %(default)s")
+    parser.add_argument("--models", nargs="+", default=list(ON_A_CPU), choices=list(SIZES), help="default: %(default)s")
     parser.add_argument("--shapes", nargs="+", default=list(SHAPES), choices=SHAPES, help="default: %(default)s")
     parser.add_argument("--seed", type=int, default=1, help="of pairs, round and order; default: %(default)s")
     parser.add_argument("--output", type=Path, default=BUILD / "training.json", help="default: %(default)s")
@@ -185,6 +189,7 @@ def main() -> None:
         "machine": {
             "cores": os.cpu_count(),
             "platform": platform.platform(),
+            "device": device(),
             "busy_before_percent": psutil.cpu_percent(interval=1.0),
         },
     }

@@ -125,6 +125,8 @@ def test_what_speaks_of_plans_is_refused_where_there_is_none(tmp_path: Path) -> 
     with pytest.raises(RecipeRefused, match=r"line 12: evidence\.trees\.library: it offers steps of plans"):
         read(tmp_path, text.replace("simulations = 24", "library = 2"))
     assert read(tmp_path, 'evaluation.steps = "solution"').evaluation.steps == "solution"
+    with pytest.raises(RecipeRefused, match=r"evaluation\.decoding: reflection speaks of the plan that failed"):
+        read(tmp_path, 'evaluation = { steps = "solution", decoding = "reflection" }')
 
 
 def test_a_model_learns_in_the_chat_that_it_is_asked_in(tmp_path: Path) -> None:

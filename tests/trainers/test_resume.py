@@ -16,7 +16,7 @@ from infra.contract.training import Loss
 from tests.trainers.conftest import changed
 from trainers.learn import Learn, train
 from trainers.model_folder import load_model
-from trainers.progress import Progress, last_checkpoint, lines
+from trainers.progress import Checkpoints, Progress, last_checkpoint, lines
 
 
 def killed(config: Learn) -> None:
@@ -72,6 +72,24 @@ def test_a_checkpoint_that_a_kill_cut_short_is_not_used(tmp_path: Path) -> None:
             (tmp_path / f"checkpoint-{step}" / "trainer_state.json").write_text(state)
     assert last_checkpoint(tmp_path) == tmp_path / "checkpoint-6"
     assert last_checkpoint(tmp_path / "nothing") is None
+
+
+def test_a_checkpoint_is_put_off_until_it_is_worth_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Due after every second; one takes 0.25 s, so that the next is written after 2.5 s of training and no sooner."""
+    checkpoints, arguments, state = Checkpoints(), TrainingArguments(str(tmp_path), use_cpu=True), TrainerState()
+    now = 100.0
+    monkeypatch.setattr("trainers.progress.time.monotonic", lambda: now)
+    checkpoints.on_train_begin(arguments, state, TrainerControl())
+    written = []
+    for update in range(1, 12):
+        now += 1.0
+        control = TrainerControl(should_save=update != 4)
+        checkpoints.on_step_end(arguments, state, control)
+        if control.should_save:
+            written.append(update)
+            now += 0.25
+            checkpoints.on_save(arguments, state, control)
+    assert written == [1, 5, 8, 11]
 
 
 def test_a_resumed_run_drops_the_lines_after_its_checkpoint(tmp_path: Path) -> None:
