@@ -18,6 +18,7 @@ from infra.environment import environment
 from infra.store import Ref, Store
 from tasks.questions import content_of, source_of
 from tasks.recipe import Recipe
+from tasks.running.memory import Machine, refuse_too_large
 from tasks.running.opening import open_round, round_before
 from tasks.running.record import RoundRun, recorded
 from tasks.running.report import show_result
@@ -90,6 +91,7 @@ def cpl(
         refuse_overlaps(questions, benchmarks)
         base = run.keep("base", prepare_model(*base_source.in_style(method.prompt.style)))
         policy = previous.policy if previous else base
+        run.notes += refuse_too_large(base, {name: arm.training for name, arm in method.arms.items()}, Machine.here())
 
         trees: dict[str, Ref] = {}
         for name, how in method.evidence.items():

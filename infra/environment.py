@@ -4,10 +4,11 @@ import os
 import shlex
 import shutil
 import subprocess
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping, MutableMapping, Sequence
 from pathlib import Path
 from typing import Literal
 
+import psutil
 from pydantic import SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -82,6 +83,22 @@ def gpus() -> list[str]:
         return [name.strip() for name in visible.split(",") if name.strip()]
     listed = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
     return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+
+
+def gpu_memory(names: Sequence[str]) -> int | None:
+    """Bytes of the smallest of these GPUs. None: one is part of a GPU (MIG), which the driver's tool does not tell."""
+    if any(name.startswith("MIG") for name in names):
+        return None
+    asked = ["nvidia-smi", f"--id={','.join(names)}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    sizes = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+    return min(int(size) << 20 for size in sizes)
+
+
+def memory(limit: Path = Path("/sys/fs/cgroup/memory.max")) -> int:
+    """Bytes of this machine, or of the container that this process is in."""
+    most = limit.read_text().strip() if limit.is_file() else "max"
+    total: int = psutil.virtual_memory().total
+    return total if most == "max" else min(total, int(most))
 
 
 def add_stack(environment: MutableMapping[str, str], stack: Mapping[str, str]) -> None:

@@ -65,6 +65,7 @@ def prepare(config: Prepare) -> None:
     shutil.rmtree(tokenizer_folder)
     summary = {
         "parameters": model.num_parameters(),
+        "head": model.get_output_embeddings().weight.numel(),
         "vocabulary": model.get_output_embeddings().weight.shape[0],
         "seconds": round(time.monotonic() - started, 3),
     }

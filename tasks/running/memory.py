@@ -1,0 +1,119 @@
+"""What trainings need of memory, told before a round searches for days for what it could not learn.
+
+Bytes of one device for the state of a training, activations apart (these are computed anew on a GPU):
+
+    all weights, one GPU      18 a parameter: float32 weights, gradients, AdamW's two means, bfloat16 copies
+    all weights, n GPUs       16 a parameter, divided by n
+    all weights, a CPU        16 a parameter
+    lora                      4 a parameter, and 16 for each of the head, which trains in a copy (trainers/adapter.py)
+    exact_kl without lora     4 a parameter more: the model that the training starts from
+
+Measured on an H100 with 1.81e9 parameters, 4 rows of 1,024 tokens at once: 33.6e9 bytes, and 32.6e9 by this table; with
+`lora = 16` 11.0e9 and 8.9e9.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from infra.contract.training import Training
+from infra.environment import device, gpu_memory, gpus, memory
+from infra.store import Ref
+from tasks.running.trainer import shared_out
+
+GB = 1e9
+ROOM = {"cpu": 0.0, "cuda": 3 * GB, "several": 8 * GB}
+"""That activations take beside the state, at some 4,000 tokens at once; of several GPUs what is gathered, too."""
+MOST_GPUS = 64
+USUAL_RANK = 16
+
+
+class TooLarge(ValueError):
+    """A training needs more memory than this machine has; the message says how much, and what would fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """`parameters` of which so many are the head's."""
+
+    parameters: int
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """`gpus`: their names, none on a CPU. `gpu`: bytes of the smallest; None: not known. `host`: bytes beside them."""
+
+    gpus: tuple[str, ...]
+    gpu: int | None
+    host: int
+
+    @classmethod
+    def here(cls) -> "Machine":
+        names = tuple(gpus()) if device() == "cuda" else ()
+        return cls(names, gpu_memory(names) if names else None, memory())
+
+
+def state(model: Model, training: Training, devices: int, on_gpu: bool = True) -> float:
+    """Bytes of each of so many devices."""
+    if training.lora:
+        return 4.0 * model.parameters + 16.0 * model.head
+    start = 4.0 * model.parameters if training.exact_kl else 0.0
+    if devices > 1:
+        return 16.0 * model.parameters / devices + start
+    return (18.0 if on_gpu else 16.0) * model.parameters + start
+
+
+def host(model: Model, devices: int) -> float:
+    """Bytes beside the GPUs: the process of each loads the whole model in float32 before it is sharded."""
+    return 4.0 * model.parameters * devices
+
+
+def refuse_too_large(base: Ref, trainings: Mapping[str, Training], machine: Machine) -> list[str]:
+    """What may not fit, in a sentence for each arm that is in doubt. `base`: the model that the stage *model* made.
+
+    Raises:
+        TooLarge: for the first arm that cannot fit.
+    """
+    model = Model(base.counts["parameters"], base.counts["head"])
+    doubts = []
+    for name, training in trainings.items():
+        devices = 1 if training.lora else len(shared_out(machine.gpus, training.batch_size))
+        needs = state(model, training, devices, on_gpu=bool(machine.gpus))
+        has, where = (machine.gpu, "a GPU") if machine.gpus else (machine.host, "this machine")
+        what = f"{name} trains {model.parameters / GB:.3g}e9 parameters{' with lora' if training.lora else ''}"
+        if has and needs > has:
+            each = f" on each of {devices} GPUs" if devices > 1 else ""
+            raise TooLarge(
+                f"{what}: that takes {needs / GB:.1f} GB of memory{each}, and {where} has {has / GB:.1f} GB. "
+                f"{ways_out(model, training, machine)}"
+            )
+        if machine.gpus and host(model, devices) > machine.host:
+            raise TooLarge(
+                f"{what} on {devices} GPUs: the process of each loads the model whole, which takes "
+                f"{host(model, devices) / GB:.1f} GB of the machine's own memory, and it has {machine.host / GB:.1f}. "
+                "Leave fewer GPUs visible (CUDA_VISIBLE_DEVICES), set lora, or take a smaller model."
+            )
+        room = ROOM["several" if devices > 1 else "cuda" if machine.gpus else "cpu"]
+        if has and needs + room > has:
+            doubts.append(
+                f"{name} may run out of memory: {needs / GB:.1f} of {has / GB:.1f} GB are taken before it starts. "
+                "If it does, lower micro_batch_size."
+            )
+    return doubts
+
+
+def ways_out(model: Model, training: Training, machine: Machine) -> str:
+    """In a sentence: the fewest GPUs of this kind that would do, an adapter if that would, a smaller model."""
+    ways = []
+    if machine.gpu and not training.lora:
+        enough = (
+            n for n in range(2, MOST_GPUS + 1)
+            if training.batch_size % n == 0 and state(model, training, n) + ROOM["several"] <= machine.gpu
+        )  # fmt: skip
+        if fewest := next(enough, None):
+            ways.append(f"{fewest} such GPUs")
+    adapter = training.model_copy(update={"lora": USUAL_RANK})
+    has = machine.gpu or machine.host
+    if not training.lora and state(model, adapter, 1) + ROOM["cuda" if machine.gpus else "cpu"] <= has:
+        ways.append(f"`lora = {USUAL_RANK}` for this arm ({state(model, adapter, 1) / GB:.1f} GB)")
+    return f"Take {', or '.join([*ways, 'a smaller model'])}."
