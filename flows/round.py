@@ -13,7 +13,7 @@ from pydantic import Field
 
 from flows.parameters import BY_MODEL, AnyRecipe, chosen, usual_recipe
 from infra.contract.training import Loss, Training
-from infra.engine import refuse_without_value_engine
+from infra.engine import refuse_engines_without_gpus, refuse_without_value_engine
 from infra.environment import environment
 from infra.store import Ref, Store
 from tasks.questions import content_of, source_of
@@ -80,6 +80,7 @@ def cpl(
     with recorded(title) as run:
         previous = round_before(title)
         judge = previous.value if previous else None
+        refuse_engines_without_gpus(environment())
         if method.is_guided and (judge or method.next.value):
             refuse_without_value_engine(environment())
         sources = method.questions.sources

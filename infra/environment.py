@@ -33,6 +33,10 @@ class Environment(BaseSettings):
     """Engines that somebody else runs (JSON list); empty: the factory starts its own."""
     value_engine_urls: list[str] = []
     """The same for the engines that serve a separate value model while the policy searches."""
+    engines: int | None = None
+    """The factory's own engines. Default: as many as the GPUs make, or one on a CPU."""
+    engine_gpus: int = 1
+    """GPUs of each of these (tensor parallel)."""
     engine_memory: float = 0.85
     """Share of a GPU's memory for the factory's own engines together."""
     engine_key: SecretStr | None = None

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import polars as pl
 import pytest
 
-from infra.engine import stop_local_engine
+from infra.engine import stop_local_engines
 from infra.environment import Environment, stack_variables
 from infra.stack import api
 from infra.stack.local import Stack
@@ -110,7 +110,7 @@ class Site:
     def close(self) -> None:
         self.second_worker.end()
         for home in self.homes:
-            stop_local_engine(Environment(home=home))
+            stop_local_engines(Environment(home=home))
         self.stack.down(print)
 
 
@@ -206,7 +206,7 @@ def kill_machine(site: Site) -> None:
     assert worker is not None
     for process in [worker, *worker.children(recursive=True)]:
         process.kill()
-    stop_local_engine(Environment(home=site.homes[1]))
+    stop_local_engines(Environment(home=site.homes[1]))
 
 
 def wait_for(

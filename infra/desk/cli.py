@@ -34,12 +34,12 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """End the local stack and all that it started: flows, trainers, an engine. Data stays."""
-    from infra.engine import stop_local_engine
+    from infra.engine import stop_local_engines
     from infra.environment import Environment
     from infra.stack.local import Stack
 
     Stack(Environment().home, Path.cwd()).down(lambda line: typer.echo(visible(line)))
-    if not stop_local_engine(Environment()):
+    if not stop_local_engines(Environment()):
         typer.echo("engine: left running, a flow uses it that was not started by this stack")
 
 

@@ -1,12 +1,13 @@
 """The engine: vLLM as a service of its own that serves the policy and, in the same reply, its value (design D1, D2)."""
 
 from infra.engine.client import Engine
+from infra.engine.launch import NotEnoughGPUs, refuse_engines_without_gpus
 from infra.engine.load import Load
 from infra.engine.model_folder import ModelFolder
 from infra.engine.pair import NoValueEngine, refuse_without_value_engine, side_by_side
 from infra.engine.proof import WrongModel
 from infra.engine.reply import Completion, EngineError, PromptTooLong, Reply
-from infra.engine.server import stop_local_engine
+from infra.engine.server import stop_local_engines
 from infra.engine.serving import ModelChanged, serving
 from infra.engine.tenancy import engines_stopped, tenant
 from infra.engine.usage import Usage
@@ -19,14 +20,16 @@ __all__ = [
     "ModelChanged",
     "ModelFolder",
     "NoValueEngine",
+    "NotEnoughGPUs",
     "PromptTooLong",
     "Reply",
     "Usage",
     "WrongModel",
     "engines_stopped",
+    "refuse_engines_without_gpus",
     "refuse_without_value_engine",
     "serving",
     "side_by_side",
-    "stop_local_engine",
+    "stop_local_engines",
     "tenant",
 ]

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from infra.engine.load import Meter
-from infra.engine.reply import EngineError
+from infra.engine.reply import EngineGone
 
 Prefix = tuple[int, ...]
 """Token ids that many prompts begin with."""
@@ -49,14 +49,22 @@ class Admission:
     def has_waiting(self) -> bool:
         return bool(self._waiting)
 
+    @property
+    def is_open(self) -> bool:
+        return self._is_open and self._lost is None
+
+    @property
+    def is_lost(self) -> bool:
+        return self._lost is not None
+
     @asynccontextmanager
     async def __call__(self, tokens: int, sequences: int, priority: int, prefix: Prefix = ()) -> AsyncIterator[None]:
         """Waits its turn, then holds its tokens and seats. The lowest `priority` goes first, then the oldest.
 
-        `tokens`: without those of the prefix. Raises EngineError once the engine is given up.
+        `tokens`: without those of the prefix. Raises EngineGone once the engine is given up.
         """
         if self._lost:
-            raise EngineError(self._lost)
+            raise EngineGone(self._lost)
         request = _Request(priority, tokens, sequences, prefix, asyncio.get_running_loop().create_future())
         insort(self._waiting, request, key=lambda other: other.priority)
         self._admit()
@@ -79,11 +87,11 @@ class Admission:
         self._admit()
 
     def give_up(self, reason: str) -> None:
-        """Sends away, with an EngineError, who waits and whoever comes from now on."""
+        """Sends away, with an EngineGone, who waits and whoever comes from now on."""
         self._lost = reason
         for request in self._waiting:
             if not request.entered.done():
-                request.entered.set_exception(EngineError(reason))
+                request.entered.set_exception(EngineGone(reason))
         self._waiting.clear()
 
     def _admit(self) -> None:

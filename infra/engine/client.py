@@ -17,7 +17,7 @@ import httpx
 from tenacity import (
     AsyncRetrying,
     RetryError,
-    retry_if_exception_type,
+    retry_if_exception,
     wait_random_exponential,
 )
 
@@ -25,7 +25,15 @@ from infra.contract.model_folder import ValueWords
 from infra.engine.admission import Admission, Prefix
 from infra.engine.connections import Connections
 from infra.engine.load import Clock, Load, Meter
-from infra.engine.reply import EngineError, InvalidReply, PromptTooLong, Reply, parse_logprobs, parse_reply
+from infra.engine.reply import (
+    EngineError,
+    EngineGone,
+    InvalidReply,
+    PromptTooLong,
+    Reply,
+    parse_logprobs,
+    parse_reply,
+)
 from infra.engine.usage import Usage
 from infra.engine.wire import completion_request, greet, post
 
@@ -119,20 +127,18 @@ class Engine:
         """Of all addresses together, until now."""
         return self._meter.load
 
-    def pause(self) -> None:
-        """The engine died: requests that fail or come now wait for `resume`."""
+    def pause(self, address: str) -> None:
+        """This engine died: its requests go to another or, where there is none, wait for `resume`."""
         self._life += 1
-        for admission in self._admissions.values():
-            admission.close()
+        self._admissions[address].close()
 
-    def resume(self) -> None:
-        for admission in self._admissions.values():
-            admission.open()
+    def resume(self, address: str) -> None:
+        self._admissions[address].open()
 
-    def give_up(self, reason: str) -> None:
-        """No request will be answered any more: all that wait, and all to come, raise EngineError."""
-        for admission in self._admissions.values():
-            admission.give_up(reason)
+    def give_up(self, address: str, reason: str) -> None:
+        """This engine will answer no request any more. Without another, all that wait, and all to come, raise
+        EngineGone."""
+        self._admissions[address].give_up(reason)
 
     async def complete(
         self,
@@ -150,10 +156,10 @@ class Engine:
         """Samples `n` completions of at most `max_tokens` tokens, each ended by a `stop` string or end of sequence.
 
         Fewer tokens where the engine's context ends before. Requests of one `session` (a tree) go to one address, which
-        holds their prefix. Where requests must wait, the lowest `priority` is sent first, then the oldest. `shared`:
-        tokens at the start of the prompt that most requests share (a few-shot prefix). The engine's cache holds them
-        once, so they count once. `scored`: with log-probs and values, which take a small model's engine as long as the
-        tokens themselves.
+        holds their prefix, and to another while that one is dead. Where requests must wait, the lowest `priority` is
+        sent first, then the oldest. `shared`: tokens at the start of the prompt that most requests share (a few-shot
+        prefix). The engine's cache holds them once, so they count once. `scored`: with log-probs and values, which take
+        a small model's engine as long as the tokens themselves.
 
         Raises:
             PromptTooLong: the prompt alone fills the engine's context.
@@ -239,8 +245,7 @@ class Engine:
         strikes: Counter[int] = Counter()  # failures that count as attempts, by life of the engine
 
         async def once() -> T:
-            turn = zlib.crc32(session.encode()) + len(failures)
-            address = only or self.addresses[turn % len(self.addresses)]
+            address = only or self._home_of(session, len(failures))
             asked = self._clock()
             async with self._admissions[address](tokens, sequences, priority, prefix):
                 sent, life = self._clock(), self._life
@@ -260,7 +265,7 @@ class Engine:
         try:
             return (
                 await AsyncRetrying(
-                    retry=retry_if_exception_type((httpx.RequestError, InvalidReply)),
+                    retry=retry_if_exception(self._is_for_another_try),
                     stop=lambda _: strikes[self._life] >= self._attempts,
                     wait=wait_random_exponential(multiplier=self._backoff, max=10.0),
                 )(once),
@@ -271,6 +276,23 @@ class Engine:
         except RetryError:
             reasons = "; ".join(dict.fromkeys(failures))
             raise EngineError(f"no valid reply from the engine in {len(failures)} attempts: {reasons}", spent) from None
+
+    def _home_of(self, session: str, turn: int) -> str:
+        """The address of a session after so many failed attempts: its own, then one after another of the rest. Those of
+        dead engines are passed over, and their sessions spread over all others."""
+        able = [address for address in self.addresses if self._admissions[address].is_open]
+        waiting = [address for address in self.addresses if not self._admissions[address].is_lost]
+        homes = able or waiting or self.addresses
+        place = zlib.crc32(session.encode())
+        own = self.addresses[place % len(self.addresses)]
+        if own in homes:
+            return homes[(homes.index(own) + turn) % len(homes)]
+        return homes[(place // len(self.addresses) + turn) % len(homes)]
+
+    def _is_for_another_try(self, problem: BaseException) -> bool:
+        if isinstance(problem, EngineGone):
+            return not all(admission.is_lost for admission in self._admissions.values())
+        return isinstance(problem, (httpx.RequestError, InvalidReply))
 
     async def _post(self, address: str, request: dict[str, Any]) -> bytes:
         """One exchange; the benchmarks' engines say more in the request."""

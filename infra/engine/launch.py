@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from infra.engine.model_folder import ModelFolder
-from infra.environment import Environment, cores, cores_for, device
+from infra.environment import Environment, cores, cores_for, device, gpus
 
 KV_GIB = 1
 """Memory for the KV cache of a CPU engine, GiB, float32: 262,000 tokens at micro's size, 23,000 of SmolLM2-135M."""
@@ -32,9 +32,42 @@ def seats(here: Environment) -> int:
     return SEATS[device(here)]
 
 
-def launch_signature(folder: ModelFolder, here: Environment) -> str:
+class NotEnoughGPUs(ValueError):
+    """The settings ask for more engines, or larger ones, than the visible GPUs make."""
+
+
+def refuse_engines_without_gpus(here: Environment) -> None:
+    """Before a round begins: the factory can start its own engines, where it has to.
+
+    Raises:
+        NotEnoughGPUs
+    """
+    if not here.engine_urls:
+        berths(here)
+
+
+def berths(here: Environment) -> list[list[str]]:
+    """The places of this home's engines, each with the GPUs that it has; on a CPU with none.
+
+    Raises:
+        NotEnoughGPUs
+    """
+    if device(here) == "cpu":
+        return [[] for _ in range(here.engines or 1)]
+    visible, each = gpus(), here.engine_gpus
+    count = len(visible) // each if here.engines is None else here.engines
+    if not 0 < count * each <= len(visible):
+        raise NotEnoughGPUs(
+            f"CPL_ENGINE_GPUS={each}: {max(count, 1)} times {each} GPUs are wanted, and {len(visible)} are visible; "
+            "change it, CPL_ENGINES or CUDA_VISIBLE_DEVICES"
+        )
+    return [visible[each * n : each * (n + 1)] for n in range(count)]
+
+
+def launch_signature(folder: ModelFolder, here: Environment, berth: int = 0) -> str:
     """What must be equal for a running engine to take this model's weights."""
-    place = f"cuda {here.engine_memory:g}" if device(here) == "cuda" else "cpu"
+    on_gpus = ",".join(berths(here)[berth])
+    place = f"cuda {on_gpus} {here.engine_memory:g}" if device(here) == "cuda" else "cpu"
     return f"{GUARD}/{place}/{dtype(here)}/{here.engine_python}/{folder.signature}"
 
 
@@ -47,11 +80,12 @@ def arguments(folder: ModelFolder, here: Environment, url: httpx.URL) -> list[st
         *POLICY_AS_IT_IS.split(),
         *("--max-num-seqs", str(seats(here))),
         *(ON_CPU.split() if device(here) == "cpu" else ("--gpu-memory-utilization", f"{here.engine_memory:g}")),
+        *(("--tensor-parallel-size", str(here.engine_gpus)) if device(here) == "cuda" else ()),
         *("--middleware", GUARD, "--disable-uvicorn-access-log"),
     ]
 
 
-def environment(folder: ModelFolder, here: Environment, key: str) -> dict[str, str]:
+def environment(folder: ModelFolder, here: Environment, key: str, berth: int = 0) -> dict[str, str]:
     """This process's variables and the engine's. `key`: without it the server answers nobody."""
     # Byte code is what makes the second start fast, so it is always written.
     variables = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
@@ -62,12 +96,13 @@ def environment(folder: ModelFolder, here: Environment, key: str) -> dict[str, s
         variables |= {"VLLM_CPU_KVCACHE_SPACE": str(KV_GIB), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
         # The model runs inside the engine's core process: one process less, and a third more tokens a CPU second.
         variables |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
-        variables.setdefault("OMP_NUM_THREADS", str(_threads(folder)))
+        variables.setdefault("OMP_NUM_THREADS", str(_threads(folder, len(berths(here)))))
     else:
         # FlashInfer's sampler is compiled while the engine starts, which fails where there is no CUDA toolkit. It
         # serves top-k and top-p, which are never used here. Other kernels may call tools of the engine's environment.
         tools = str(here.engine_python.absolute().parent)
         variables |= {"VLLM_USE_FLASHINFER_SAMPLER": "0", "PATH": _before(tools, variables.get("PATH"))}
+        variables["CUDA_VISIBLE_DEVICES"] = ",".join(berths(here)[berth])
     return variables
 
 
@@ -80,7 +115,7 @@ def dtype(here: Environment) -> str:
     return "float32" if device(here) == "cpu" else "bfloat16"
 
 
-def _threads(folder: ModelFolder) -> int:
-    """As many as the model makes use of, and a core left to server and client."""
+def _threads(folder: ModelFolder, engines: int) -> int:
+    """Of each engine: as many as the model makes use of, and a core left to servers and client."""
     weights = sum(path.stat().st_size for path in folder.path.glob("*.safetensors"))
-    return max(1, min(cores() - 1, cores_for(weights)))
+    return max(1, min((cores() - 1) // engines, cores_for(weights)))

@@ -32,6 +32,10 @@ class PromptTooLong(EngineError):
     """The prompt alone fills the engine's context: nothing was asked."""
 
 
+class EngineGone(EngineError):
+    """The engine was given up: whatever it should answer is for another, if there is one."""
+
+
 class InvalidReply(ValueError):
     """A response that is not what was asked for: the request is tried again."""
 

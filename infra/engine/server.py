@@ -1,8 +1,9 @@
-"""The local engine: one vLLM server in a process and an environment of its own, on loopback (design D1, section 4).
+"""A local engine: one vLLM server in a process and an environment of its own, on loopback (design D1, section 4).
 
 It outlives the flow that started it: `<home>/engine/engine.json` says where it is and what it was built for, so a
 retried flow attaches to it instead of waiting for a new one. Its output is in `<home>/engine/engine.log`, that of the
-one before in `engine.previous.log`. Long, for start, swap, watch and end are the life of one process.
+one before in `engine.previous.log`. Of several engines of a home (`launch.berths`) the second has the folder
+`<home>/engine/1`. Long, for start, swap, watch and end are the life of one process.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from infra.contract import disk
 from infra.engine.connections import bearer
-from infra.engine.launch import arguments, environment, launch_signature
+from infra.engine.launch import arguments, berths, environment, launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
 from infra.environment import Environment
@@ -60,32 +61,39 @@ class LocalEngine(BaseModel):
         return birth(self.pid) == self.born
 
 
-def local_engine(here: Environment) -> LocalEngine | None:
-    """The engine that runs in this home, if one does."""
-    engine = _recorded(here)
+def local_engine(here: Environment, berth: int = 0) -> LocalEngine | None:
+    """The engine that runs in this home, at this berth, if one does."""
+    engine = _recorded(_folder(here, berth))
     return engine if engine and engine.is_alive else None
 
 
 async def start_local_engine(
-    folder: ModelFolder, here: Environment, progress: Progress, before: LocalEngine | None = None
+    folder: ModelFolder,
+    here: Environment,
+    progress: Progress,
+    berth: int = 0,
+    *,
+    key: str | None = None,
+    before: LocalEngine | None = None,
 ) -> LocalEngine:
     """Starts an engine on this model and waits until it answers. Raises EngineError with the reason from its log.
 
-    The caller holds the engine's lock. `before`: whose address and key it takes over; default: new ones.
+    The caller holds the engines' lock. `before`: whose address and key it takes over. `key`: default: a new one.
     """
     python = here.engine_python.absolute()
     if not python.exists():
         raise EngineError(f"no engine environment at {python}: `make install` makes it, or set CPL_ENGINE_PYTHON")
-    home = _home(here)
-    home.mkdir(parents=True, exist_ok=True)
-    log = _log(here)
+    own = _folder(here, berth)
+    own.mkdir(parents=True, exist_ok=True)
+    log = _log(own)
     if log.exists():
-        log.replace(home / "engine.previous.log")
-    url, key = (before.url, before.key) if before else (f"http://127.0.0.1:{_free_port()}", secrets.token_urlsafe(32))
+        log.replace(own / "engine.previous.log")
+    url = before.url if before else f"http://127.0.0.1:{_free_port()}"
+    key = before.key if before else key or secrets.token_urlsafe(32)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(python), "-m", "vllm.entrypoints.openai.api_server", *arguments(folder, here, httpx.URL(url))],
-            env=environment(folder, here, key),
+            env=environment(folder, here, key, berth),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -97,9 +105,9 @@ async def start_local_engine(
             born=birth(process.pid) or "",
             url=url,
             key=key,
-            signature=launch_signature(folder, here),
+            signature=launch_signature(folder, here, berth),
         )
-        disk.write(_state(here), engine.model_dump_json(indent=2), mode=0o600)
+        disk.write(_state(own), engine.model_dump_json(indent=2), mode=0o600)
     except Exception:
         process.kill()  # nobody would find it to end it
         process.wait()
@@ -111,13 +119,13 @@ async def start_local_engine(
         if not engine.is_alive:
             raise EngineError(f"the engine did not start with {folder.path}: {_reason(log)} (all of it: {log})")
         if seconds > START_SECONDS:
-            end_local_engine(here)
+            end_local_engine(here, berth)
             raise EngineError(f"the engine was not ready after {seconds:.0f} s: {_reason(log)} (all of it: {log})")
         if seconds >= said + PROGRESS_SECONDS:
             said = seconds
-            progress(f"engine starting, {seconds:.0f} s")
+            progress(f"{_name(here, berth)} starting, {seconds:.0f} s")
         await asyncio.sleep(0.5)
-    progress(f"engine ready after {time.monotonic() - started:.0f} s at {engine.url}")
+    progress(f"{_name(here, berth)} ready after {time.monotonic() - started:.0f} s at {engine.url}")
     return engine
 
 
@@ -127,7 +135,7 @@ async def answers(engine: LocalEngine) -> bool:
     return response is not None and response.status_code == 200
 
 
-async def end_of(engine: LocalEngine, here: Environment) -> str:
+async def end_of(engine: LocalEngine, here: Environment, berth: int = 0) -> str:
     """Waits until the engine ends or hangs, and says why it did: when its core dies, its server ends by itself."""
     asked = alive = time.monotonic()
     sign: float | None = None
@@ -139,7 +147,10 @@ async def end_of(engine: LocalEngine, here: Environment) -> str:
             if asked - alive > HANG_SECONDS:
                 return f"it hung: {HANG_SECONDS:.0f} s without a sign of life"
         await asyncio.sleep(WATCH_SECONDS)
-    return " | ".join(_errors(_log(here))) or "its log names no error: it was killed, for want of memory perhaps"
+    return (
+        " | ".join(_errors(_log(_folder(here, berth))))
+        or "its log names no error: it was killed, for want of memory perhaps"
+    )
 
 
 async def _sign_of_life(engine: LocalEngine) -> float | None:
@@ -173,25 +184,26 @@ async def _listens(engine: LocalEngine) -> bool:
     return True
 
 
-def stop_local_engine(here: Environment) -> bool:
-    """Stops this home's engine and all of its processes. False: another flow is using it, so it was left alone."""
+def stop_local_engines(here: Environment) -> bool:
+    """Stops this home's engines and all of their processes. False: another flow is using them, so they were left."""
     if not _home(here).exists():
         return True
     with _lock_file(here) as is_ours:
         if is_ours:
-            end_local_engine(here)
+            end_local_engines(here)
         return is_ours
 
 
 @contextmanager
-def engine_stopped(here: Environment, progress: Progress) -> Iterator[None]:
-    """This home without its engine, as long as the context lasts: its memory is needed. Waits until no flow uses it."""
+def engines_gone(here: Environment, progress: Progress) -> Iterator[None]:
+    """This home without its engines, as long as the context lasts: their memory is needed. Waits until no flow uses
+    them."""
     _home(here).mkdir(parents=True, exist_ok=True)
     has_said = False
     while True:
         with _lock_file(here) as is_ours:
             if is_ours:
-                end_local_engine(here)
+                end_local_engines(here)
                 yield
                 return
         if not has_said:
@@ -200,9 +212,24 @@ def engine_stopped(here: Environment, progress: Progress) -> Iterator[None]:
         time.sleep(0.5)
 
 
-def end_local_engine(here: Environment) -> None:
-    """Stops the engine; the caller holds its lock."""
-    engine = _recorded(here)
+def end_local_engines(here: Environment, *, beyond: int = 0) -> None:
+    """Stops this home's engines from berth `beyond` on, also those that its settings do not know any more; the caller
+    holds their lock."""
+    states = _home(here).glob("**/engine.json")
+    found = [0 if state.parent == _home(here) else int(state.parent.name) for state in states]
+    ending = [berth for berth in found if berth >= beyond]
+    for berth in ending:  # all are asked before any is waited for
+        if engine := local_engine(here, berth):
+            with suppress(psutil.NoSuchProcess):
+                psutil.Process(engine.pid).terminate()
+    for berth in ending:
+        end_local_engine(here, berth)
+
+
+def end_local_engine(here: Environment, berth: int = 0) -> None:
+    """Stops one engine; the caller holds the engines' lock."""
+    own = _folder(here, berth)
+    engine = _recorded(own)
     if engine is None:
         return
     processes = session(engine.pid, engine.born)  # it leads one: workers that outlived it are found as well
@@ -214,7 +241,7 @@ def end_local_engine(here: Environment) -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(left, timeout=STOP_SECONDS)
-    _state(here).unlink(missing_ok=True)
+    _state(own).unlink(missing_ok=True)
 
 
 @asynccontextmanager
@@ -249,17 +276,26 @@ def _home(here: Environment) -> Path:
     return here.home.absolute() / "engine"
 
 
-def _state(here: Environment) -> Path:
-    return _home(here) / "engine.json"
+def _folder(here: Environment, berth: int) -> Path:
+    return _home(here) / str(berth) if berth else _home(here)
 
 
-def _log(here: Environment) -> Path:
-    return _home(here) / "engine.log"
+def _name(here: Environment, berth: int) -> str:
+    count = len(berths(here))
+    return f"engine {berth + 1} of {count}" if count > 1 else "engine"
 
 
-def _recorded(here: Environment) -> LocalEngine | None:
+def _state(own: Path) -> Path:
+    return own / "engine.json"
+
+
+def _log(own: Path) -> Path:
+    return own / "engine.log"
+
+
+def _recorded(own: Path) -> LocalEngine | None:
     try:
-        return LocalEngine.model_validate_json(_state(here).read_text())
+        return LocalEngine.model_validate_json(_state(own).read_text())
     except (FileNotFoundError, ValidationError):
         return None
 

@@ -1,20 +1,23 @@
-"""Serves one model folder, by an engine that has proved which model it serves (design D1b).
+"""Serves one model folder, by engines that have proved which model they serve (design D1b).
 
-A running local engine of the same architecture takes the new weights in place (0.05 s instead of a start of 20 to
-45 s). Engines that somebody else runs are used as they are, if they pass.
+A home has an engine for each of its GPUs, or groups of them (`launch.berths`), behind one client. One that runs with a
+model of the same architecture takes the new weights in place (0.05 s instead of a start of 20 to 45 s). Engines that
+somebody else runs are used as they are, if they pass.
 """
 
+import asyncio
+import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 
 from infra.engine.client import Engine
 from infra.engine.connections import bearer
-from infra.engine.launch import dtype, launch_signature, seats
+from infra.engine.launch import berths, dtype, launch_signature, seats
 from infra.engine.model_folder import ModelFolder
 from infra.engine.proof import WrongModel, prove
 from infra.engine.reply import EngineError
@@ -23,6 +26,7 @@ from infra.engine.server import (
     Progress,
     answers,
     end_local_engine,
+    end_local_engines,
     engine_to_ourselves,
     local_engine,
     start_local_engine,
@@ -51,7 +55,7 @@ async def serving(
     """An engine that serves the model folder (read `infra.engine.model_folder` for what is in it).
 
     Until the context ends no other flow of this home uses an engine. A local engine is started again when it dies, and
-    stays up after the context (`stop_local_engine`). An engine that somebody else runs proves the model at the end,
+    stays up after the context (`stop_local_engines`). An engine that somebody else runs proves the model at the end,
     too. `progress` gets one line of text now and then while the engine starts. Raises ValueError: the folder is no
     model folder. EngineError: the engine does not start or answer. WrongModel: it fails the probe. ModelChanged: it
     fails the probe at the end.
@@ -63,11 +67,14 @@ async def serving(
                 yield engine
         else:
             local = await _serve_locally(folder, here, progress)
-            restart = partial(_serve_afresh, folder, here, progress, local)
+            addresses, key = [one.url for one in local], local[0].key
             async with (
-                _client([local.url], folder, local.key, seats=round(OVERBOOKED * seats(here)), supervised=True) as own,
-                supervised(own, local, restart, here, progress),
+                _client(addresses, folder, key, seats=round(OVERBOOKED * seats(here)), supervised=True) as own,
+                AsyncExitStack() as watches,
             ):
+                for berth, one in enumerate(local):
+                    restart = partial(_serve_afresh, folder, here, progress, berth, key, one)
+                    await watches.enter_async_context(supervised(own, one, restart, here, berth, progress))
                 yield own
 
 
@@ -98,26 +105,49 @@ def _client(addresses: list[str], folder: ModelFolder, key: str | None, **option
     return Engine(addresses, folder.words, folder.vocabulary, key=key, **options)
 
 
-async def _serve_locally(folder: ModelFolder, here: Environment, progress: Progress) -> LocalEngine:
-    running = local_engine(here)
+async def _serve_locally(folder: ModelFolder, here: Environment, progress: Progress) -> list[LocalEngine]:
+    """This home's engines, by berth, with one key. Raises what the first of them raises that does not serve."""
+    count = len(berths(here))
+    end_local_engines(here, beyond=count)
+    running = [local_engine(here, berth) for berth in range(count)]
+    key = next((one.key for one in running if one), None) or secrets.token_urlsafe(32)
+    served = await asyncio.gather(
+        *(_serve_at(folder, here, progress, berth, key, one) for berth, one in enumerate(running)),
+        return_exceptions=True,
+    )
+    for one in served:
+        if isinstance(one, BaseException):
+            raise one
+    return cast(list[LocalEngine], served)
+
+
+async def _serve_at(
+    folder: ModelFolder, here: Environment, progress: Progress, berth: int, key: str, running: LocalEngine | None
+) -> LocalEngine:
     # An engine swaps tied embeddings by half, and does not say so (design section 4).
-    is_alike = running and running.signature == launch_signature(folder, here) and not folder.is_tied
-    if running and is_alike and await answers(running) and await _swap(running.url, folder, running.key):
+    is_alike = running and running.signature == launch_signature(folder, here, berth) and not folder.is_tied
+    takes_it = is_alike and running and running.key == key and await answers(running)
+    if running and takes_it and await _swap(running.url, folder, key):
         try:
-            async with _client([running.url], folder, running.key) as engine:
+            async with _client([running.url], folder, key) as engine:
                 await prove(engine, running.url, folder, dtype(here))
             return running
         except EngineError as problem:
             progress(f"starting a fresh engine, the running one failed: {problem}")
-    return await _serve_afresh(folder, here, progress)
+    return await _serve_afresh(folder, here, progress, berth, key)
 
 
 async def _serve_afresh(
-    folder: ModelFolder, here: Environment, progress: Progress, before: LocalEngine | None = None
+    folder: ModelFolder,
+    here: Environment,
+    progress: Progress,
+    berth: int,
+    key: str,
+    before: LocalEngine | None = None,
 ) -> LocalEngine:
-    """An engine that has just loaded this model, in place of the one that runs or ran."""
-    end_local_engine(here)
-    started = await start_local_engine(folder, here, progress, before)
+    """An engine that has just loaded this model, in place of the one that runs or ran at this berth."""
+    await asyncio.to_thread(end_local_engine, here, berth)  # others start meanwhile
+    started = await start_local_engine(folder, here, progress, berth, key=key, before=before)
     async with _client([started.url], folder, started.key) as engine:
         try:
             await prove(engine, started.url, folder, dtype(here))

@@ -1,6 +1,6 @@
 """Starts a local engine again that died in the middle of its work, on the same port and with the same model.
 
-New requests wait meanwhile, and unanswered ones are sent again: no tree fails for it (design D4).
+Requests go to others meanwhile, or wait, and unanswered ones are sent again: no tree fails for it (design D4).
 """
 
 import asyncio
@@ -22,15 +22,17 @@ async def supervised(
     running: LocalEngine,
     restart: Callable[[], Awaitable[LocalEngine]],
     here: Environment,
+    berth: int,
     progress: Progress,
 ) -> AsyncIterator[None]:
-    """Watches over the engine as long as the context lasts. `restart` returns one that is proven, or raises."""
-    watching = asyncio.create_task(_watch(engine, running, restart, here, progress))
+    """Watches over one local engine as long as the context lasts. `engine`: the client of all of them. `restart`
+    returns one that is proven, at the same address, or raises."""
+    watching = asyncio.create_task(_watch(engine, running, restart, here, berth, progress))
 
     def ended(watch: asyncio.Task[None]) -> None:
         # Requests wait for what the watch does next: they must not outlive it.
         if not watch.cancelled() and (problem := watch.exception()):
-            engine.give_up(f"the engine died, and its restart failed: {problem!r}")
+            engine.give_up(running.url, f"the engine died, and its restart failed: {problem!r}")
 
     watching.add_done_callback(ended)
     try:
@@ -45,17 +47,18 @@ async def _watch(
     running: LocalEngine,
     restart: Callable[[], Awaitable[LocalEngine]],
     here: Environment,
+    berth: int,
     progress: Progress,
 ) -> None:
-    reason = await end_of(running, here)
+    reason = await end_of(running, here, berth)
     for attempt in range(1, RESTARTS + 1):
-        engine.pause()
+        engine.pause(running.url)
         progress(f"the engine died ({reason}); starting it again, {attempt} of {RESTARTS}")
         try:
             running = await restart()
         except EngineError as problem:
             reason = str(problem)
         else:
-            engine.resume()
-            reason = await end_of(running, here)
-    engine.give_up(f"the engine died, also after {RESTARTS} restarts: {reason}")
+            engine.resume(running.url)
+            reason = await end_of(running, here, berth)
+    engine.give_up(running.url, f"the engine died, also after {RESTARTS} restarts: {reason}")

@@ -5,17 +5,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from infra.engine.pair import value_engine
-from infra.engine.server import Progress, engine_stopped, stop_local_engine
+from infra.engine.server import Progress, engines_gone, stop_local_engines
 from infra.environment import Environment
 
 
 @contextmanager
 def tenant(here: Environment) -> Iterator[None]:
-    """For the length of a flow. A round and the shards that run in its home share one engine, whoever started it."""
+    """For the length of a flow. A round and the shards that run in its home share its engines, whoever started them."""
     home = here.home.absolute() / "engine"
     home.mkdir(parents=True, exist_ok=True)
     with (home / "tenants.lock").open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)  # waits only while a flow that leaves stops the engine
+        fcntl.flock(file, fcntl.LOCK_SH)  # waits only while a flow that leaves stops them
         try:
             yield
         finally:
@@ -25,13 +25,13 @@ def tenant(here: Environment) -> Iterator[None]:
             except BlockingIOError:
                 pass
             else:
-                stop_local_engine(here)
-                stop_local_engine(value_engine(here))
+                stop_local_engines(here)
+                stop_local_engines(value_engine(here))
             fcntl.flock(file, fcntl.LOCK_UN)
 
 
 @contextmanager
 def engines_stopped(here: Environment, progress: Progress) -> Iterator[None]:
-    """This home without its engines, as long as the context lasts: training needs the memory of their GPU."""
-    with engine_stopped(here, progress), engine_stopped(value_engine(here), progress):
+    """This home without its engines, as long as the context lasts: training needs the memory of their GPUs."""
+    with engines_gone(here, progress), engines_gone(value_engine(here), progress):
         yield

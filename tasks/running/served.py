@@ -202,7 +202,8 @@ async def serve(
     folder = workplace.store.folder(model, "model")
     try:
         async with serving(folder, here, progress=workplace.log.info) as engine:
-            gpus = len(engine.addresses) if device() == "cuda" or here.engine_urls else 0
+            each = 1 if here.engine_urls else here.engine_gpus if device() == "cuda" else 0
+            gpus = each * len(engine.addresses)
             yield ServedPolicy(engine, Prompts.read(folder, format), gpus)
     except ModelChanged:
         workplace.drop_parts()

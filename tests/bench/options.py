@@ -20,7 +20,7 @@ from typing import Any
 
 import polars as pl
 
-from infra.engine import serving, stop_local_engine
+from infra.engine import serving, stop_local_engines
 from infra.environment import environment
 from tasks.check import Checker
 from tasks.language.format import PLANS, Origin
@@ -191,7 +191,7 @@ def main() -> None:
     try:
         seeds = [asyncio.run(run(seed, given.questions, given.simulations)) for seed in given.seeds]
     finally:
-        stop_local_engine(environment())
+        stop_local_engines(environment())
     given.output.parent.mkdir(parents=True, exist_ok=True)
     given.output.write_text(json.dumps(dict(zip(map(str, given.seeds), seeds, strict=True)), indent=1) + "\n")
     print(f"\n{given.questions} questions, {given.simulations} simulations, seeds {given.seeds}: mean ± spread\n")

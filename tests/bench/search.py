@@ -28,7 +28,7 @@ from typing import Any
 
 import httpx
 
-from infra.engine import Engine, serving, stop_local_engine
+from infra.engine import Engine, serving, stop_local_engines
 from infra.engine.launch import seats
 from infra.engine.server import local_engine
 from infra.environment import Environment, device, environment
@@ -167,7 +167,7 @@ def main() -> None:
             given.output.parent.mkdir(parents=True, exist_ok=True)
             given.output.write_text(json.dumps(report, indent=1) + "\n")
     finally:
-        stop_local_engine(settings)
+        stop_local_engines(settings)
     print("\n" + "\n\n".join(tables) + f"\n\nwritten to {given.output}")
 
 

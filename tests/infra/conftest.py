@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.engine import stop_local_engine
+from infra.engine import stop_local_engines
 from infra.engine.server import local_engine
 from infra.environment import Environment
 
@@ -32,5 +32,5 @@ def small_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environme
     os.chmod(launcher, 0o755)
     settings = Environment(home=home, engine_urls=[], device="cpu", engine_python=launcher)
     yield settings
-    stop_local_engine(settings)
+    stop_local_engines(settings)
     assert local_engine(settings) is None

@@ -14,7 +14,7 @@ import pytest
 
 from flows.parameters import NAMES, RECIPES
 from infra.contract.training import Loss
-from infra.engine.server import stop_local_engine
+from infra.engine.server import stop_local_engines
 from infra.engine.tenancy import engines_stopped
 from infra.environment import Environment, gpus
 from infra.store import Ref, Store
@@ -292,10 +292,10 @@ def test_training_on_gpus_has_both_engines_to_itself(tmp_path: Path) -> None:
     waits = "import sys; from infra.engine.tenancy import engines_stopped; from infra.environment import Environment\n"
     waits += "with engines_stopped(Environment(home=sys.argv[1]), print): print('trains')"
     with engines_stopped(here, print):
-        assert not stop_local_engine(here)
+        assert not stop_local_engines(here)
         second = subprocess.Popen([sys.executable, "-uc", waits, str(tmp_path)], stdout=subprocess.PIPE, text=True)
         assert second.stdout is not None
         assert "another flow is using it" in second.stdout.readline()
         assert second.poll() is None
     assert second.communicate(timeout=60)[0].strip() == "trains"
-    assert stop_local_engine(here)
+    assert stop_local_engines(here)

@@ -27,7 +27,7 @@ PROBLEMS = generate("longer", 6, seed=11)
 SETTINGS = Search(simulations=12, leaves=4, max_depth=10, max_step_tokens=160, temperature=1.0)
 
 
-def make_micro(output: Path) -> Path:
+def make_micro(output: Path, seed: int = 5) -> Path:
     """The micro model's folder, as after a round that trained the value."""
     from infra.contract.model_folder import ValueWords
     from trainers.model_folder import load_model, load_tokenizer, make_probe, save, tokenizer_files
@@ -36,7 +36,7 @@ def make_micro(output: Path) -> Path:
     prepare(Prepare(model=str(MICRO), output=output / "prepared", style="trained"))
     prepared, folder = output / "prepared" / "model", output / "model"
     model, words = load_model(prepared), ValueWords.read(prepared)
-    torch.manual_seed(5)
+    torch.manual_seed(seed)
     with torch.no_grad():
         head = model.get_output_embeddings().weight
         head[[words.good, words.bad]] = torch.randn(2, head.shape[1]) * 0.2

@@ -19,7 +19,7 @@ import pytest
 import torch
 from pydantic import SecretStr
 
-from infra.engine import Completion, EngineError, ModelChanged, Reply, WrongModel, serving, stop_local_engine
+from infra.engine import Completion, EngineError, ModelChanged, Reply, WrongModel, serving, stop_local_engines
 from infra.engine.connections import bearer
 from infra.engine.model_folder import ModelFolder
 from infra.engine.server import LocalEngine, answers, local_engine, start_local_engine
@@ -44,7 +44,7 @@ def other_policy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
     here = Environment(home=tmp_path_factory.mktemp("home"), engine_urls=[], device="cpu")
     yield here
-    stop_local_engine(here)
+    stop_local_engines(here)
     assert local_engine(here) is None
 
 
@@ -253,7 +253,7 @@ def test_two_flows_take_turns(policy: Path, other_policy: Path, settings: Enviro
     async def serve(folder: Path, name: str, hold: float) -> None:
         async with serving(folder, settings, waited.append):
             order.append(f"{name} in")
-            assert not stop_local_engine(settings)
+            assert not stop_local_engines(settings)
             await asyncio.sleep(hold)
             order.append(f"{name} out")
 
@@ -386,7 +386,7 @@ def test_a_killed_engine_is_started_again_while_its_requests_wait(policy: Path, 
     logprobs, values = references(policy, prompt_ids, completion)
     assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
     assert completion.values == pytest.approx(values, abs=1e-4)
-    assert stop_local_engine(settings)
+    assert stop_local_engines(settings)
     assert len(processes) >= 4
     assert not any(process.is_running() for process in processes)
 

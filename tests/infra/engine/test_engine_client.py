@@ -150,6 +150,60 @@ def test_a_session_stays_on_one_address_until_that_one_fails() -> None:
     asyncio.run(story())
 
 
+def test_while_an_engine_is_dead_its_sessions_are_guests_of_another() -> None:
+    """They wait for nothing, and are at home again when it is back. One that was given up is asked no more."""
+
+    async def story() -> None:
+        async with (
+            scripted_engine(good) as (first, _),
+            scripted_engine(good) as (second, asked_second),
+            engine(first, second, supervised=True) as served,
+        ):
+
+            async def homes() -> str:
+                """By session, which engine was asked."""
+                found = ""
+                for session in "abcdefgh":
+                    before = len(asked_second)
+                    await sample(served, session=session)
+                    found += "2" if len(asked_second) > before else "1"
+                return found
+
+            usual = await homes()
+            assert set(usual) == {"1", "2"}
+            served.pause(first)
+            assert await homes() == "2" * 8
+            served.resume(first)
+            assert await homes() == usual
+            served.pause(second)
+            served.give_up(second, "no memory")
+            assert await homes() == "1" * 8
+            served.give_up(first, "no memory either")
+            with pytest.raises(EngineError, match="no memory"):
+                await sample(served)
+
+    asyncio.run(story())
+
+
+def test_who_waits_for_an_engine_that_is_given_up_is_served_by_another() -> None:
+    async def story() -> None:
+        async with (
+            scripted_engine(good) as (first, _),
+            scripted_engine(good) as (second, asked),
+            engine(first, second, supervised=True) as served,
+        ):
+            served.pause(first)
+            served.pause(second)
+            waiting = [asyncio.create_task(sample(served, session=session)) for session in "abcdefgh"]
+            await asyncio.sleep(0.01)
+            served.give_up(first, "no memory")
+            served.resume(second)
+            await asyncio.gather(*waiting)
+            assert len(asked) == 8
+
+    asyncio.run(story())
+
+
 def test_a_dead_engine_is_waited_for_until_it_is_back_or_given_up() -> None:
     """A refused connection is no attempt, and attempts are counted anew in each life of the engine."""
 
@@ -161,19 +215,19 @@ def test_a_dead_engine_is_waited_for_until_it_is_back_or_given_up() -> None:
             async with asyncio.timeout(5.0):
                 while served.usage.failed_requests < 10:
                     await asyncio.sleep(0.01)
-            served.pause()
+            served.pause(address)
             await asyncio.sleep(0.05)
             requests = served.usage.requests
             async with scripted_engine(FAULTS["server error"][0], good, port=int(address.rpartition(":")[2])):
                 await asyncio.sleep(0.1)
                 assert served.usage.requests == requests
-                served.resume()
+                served.resume(address)
                 reply = await asked  # one attempt failed in each life; two in one would have been the end
                 assert reply.usage.requests == served.usage.requests == requests + 2
-            served.pause()
+            served.pause(address)
             waiting = asyncio.create_task(sample(served))
             await asyncio.sleep(0.01)
-            served.give_up("died too often")
+            served.give_up(address, "died too often")
             for request in (waiting, sample(served)):
                 with pytest.raises(EngineError, match="died too often"):
                     await request
@@ -256,7 +310,8 @@ def test_there_is_room_while_nothing_waits_and_half_of_all_seats_are_free() -> N
             has_room = [served.has_room]
             async with here(1, 4, 0):
                 has_room.append(served.has_room)  # 4 of 12
-                waiting = asyncio.create_task(sample(served, session="d"))
+                at_first = next(session for session in "abcdefgh" if served._home_of(session, 0) == served.addresses[0])
+                waiting = asyncio.create_task(sample(served, session=at_first))
                 await asyncio.sleep(0)
                 assert here.has_waiting
                 has_room.append(served.has_room)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from infra.contract.model_folder import ValueWords
-from infra.engine import Completion, serving, stop_local_engine
+from infra.engine import Completion, serving, stop_local_engines
 from infra.environment import Environment
 from tasks.language.format import ACTION_STOP, PLANS
 from tasks.running.prompts import Prompts
@@ -26,7 +26,7 @@ STEP = "<step>\nPlan 1: Add the  apples \nthat he buys.\n</step>\n"
 def settings(tmp_path: Path) -> Iterator[Environment]:
     here = Environment(home=tmp_path / "home", engine_urls=[], device="cpu")
     yield here
-    stop_local_engine(here)
+    stop_local_engines(here)
 
 
 def taught(folder: Path, base: Path) -> Prompts:

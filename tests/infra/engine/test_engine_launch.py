@@ -8,7 +8,15 @@ import httpx
 import pytest
 
 from infra.contract.model_folder import Probe, ProbeSequence, ValueWords
-from infra.engine.launch import INSIDE, arguments, environment, launch_signature
+from infra.engine.launch import (
+    INSIDE,
+    NotEnoughGPUs,
+    arguments,
+    berths,
+    environment,
+    launch_signature,
+    refuse_engines_without_gpus,
+)
 from infra.engine.model_folder import ModelFolder
 from infra.environment import Environment
 
@@ -26,10 +34,63 @@ def test_on_a_gpu_nothing_is_compiled_that_needs_a_toolkit(
 ) -> None:
     """A driver is all that a machine must have; what is compiled all the same finds the environment's own tools."""
     monkeypatch.setenv("PATH", "/usr/bin")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     settings = Environment(home=tmp_path, device="cuda", engine_python=Path("somewhere/bin/python"))
     variables = environment(folder, settings, "key")
     assert variables["VLLM_USE_FLASHINFER_SAMPLER"] == "0"
     assert variables["PATH"] == f"{Path('somewhere/bin').absolute()}{os.pathsep}/usr/bin"
+
+
+@pytest.mark.parametrize(
+    ("visible", "engines", "each", "berths_of"),
+    [
+        ("0,1,2,3", None, 1, [["0"], ["1"], ["2"], ["3"]]),
+        ("0,1,2,3", None, 2, [["0", "1"], ["2", "3"]]),
+        ("5,GPU-8f3a,7", None, 2, [["5", "GPU-8f3a"]]),
+        ("0,1,2,3", 2, 1, [["0"], ["1"]]),
+    ],
+)
+def test_a_gpu_belongs_to_one_engine(
+    visible: str,
+    engines: int | None,
+    each: int,
+    berths_of: list[list[str]],
+    folder: ModelFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    here = Environment(home=tmp_path, device="cuda", engines=engines, engine_gpus=each)
+    assert berths(here) == berths_of
+    for berth, gpus in enumerate(berths_of):
+        assert environment(folder, here, "key", berth)["CUDA_VISIBLE_DEVICES"] == ",".join(gpus)
+    assert len({launch_signature(folder, here, berth) for berth in range(len(berths_of))}) == len(berths_of)
+    words = arguments(folder, here, httpx.URL("http://127.0.0.1:8123"))
+    assert words[words.index("--tensor-parallel-size") + 1] == str(each)
+
+
+@pytest.mark.parametrize(("engines", "each"), [(3, 1), (2, 2), (None, 4), (0, 1)])
+def test_engines_that_the_gpus_do_not_make_are_refused(
+    engines: int | None, each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    here = Environment(home=tmp_path, device="cuda", engines=engines, engine_gpus=each, engine_urls=[])
+    with pytest.raises(NotEnoughGPUs, match=r"CPL_ENGINE_GPUS=\d: .* GPUs are wanted, and 2 are visible"):
+        refuse_engines_without_gpus(here)
+    refuse_engines_without_gpus(here.model_copy(update={"engine_urls": ["http://127.0.0.1:1"]}))
+
+
+def test_engines_on_a_cpu_share_its_cores(folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr("infra.engine.launch.cores", lambda: 9)
+    monkeypatch.setattr("infra.engine.launch.cores_for", lambda weights: 6)
+    threads = {
+        engines: environment(folder, Environment(home=tmp_path, device="cpu", engines=engines), "key")[
+            "OMP_NUM_THREADS"
+        ]
+        for engines in (None, 2, 20)
+    }
+    assert threads == {None: "6", 2: "4", 20: "1"}
 
 
 def test_dtype_is_the_devices_and_not_the_checkpoints(folder: ModelFolder, tmp_path: Path) -> None:

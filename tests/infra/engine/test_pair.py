@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from infra.contract.model_folder import ValueWords
-from infra.engine import side_by_side, stop_local_engine
+from infra.engine import side_by_side, stop_local_engines
 from infra.engine.launch import arguments, launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.server import local_engine
@@ -51,7 +51,10 @@ def test_two_local_engines_share_a_gpu_and_nothing_else(
     assert first.engine_memory == second.engine_memory == memory
 
 
-def test_an_engine_that_fills_a_gpu_makes_room_for_a_second(micro: Path, tmp_path: Path) -> None:
+def test_an_engine_that_fills_a_gpu_makes_room_for_a_second(
+    micro: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     folder = ModelFolder.read(micro)
     alone = Environment(home=tmp_path, device="cuda", engine_urls=[], value_engine_urls=[])
     beside, _ = side_by_side(alone)
@@ -103,4 +106,4 @@ def test_a_search_takes_v_from_the_value_model_and_the_rest_from_the_policy(
     _, second = side_by_side(small_engine)
     assert local_engine(small_engine)
     assert local_engine(second)
-    assert stop_local_engine(second)
+    assert stop_local_engines(second)
