@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -51,9 +51,10 @@ class FolderStage(Workplace):
             )
         return frame(table, [])
 
-    def keep_part(self, name: str, data: bytes) -> None:
-        (self.folder / "store" / name).write_bytes(data)
-        self.kept += 1
+    def keep_parts(self, parts: Mapping[str, bytes]) -> None:
+        for name, data in parts.items():
+            (self.folder / "store" / name).write_bytes(data)
+        self.kept += len(parts)
         self.watch()
         self.when_grown = self.peak
 
@@ -86,14 +87,19 @@ def search_stage(workplace: FolderStage, script: Script, settings: Search) -> No
         search.body(workplace, nothing, nothing, "search", settings)
 
 
-class _Scripted(ServedPolicy):
+class _Numbers:
     """Knows a question by its number, which is its prompt."""
 
-    def __init__(self) -> None:
-        pass
+    def question(self, text: str) -> list[int]:
+        return [int(text)]
 
     def encode(self, text: str) -> list[int]:
-        return [int("".join(filter(str.isdigit, text)))]
+        return []
+
+
+class _Scripted(ServedPolicy):
+    def __init__(self) -> None:
+        self.prompts: Any = _Numbers()
 
     def account(self) -> str:
         return ""
