@@ -87,7 +87,7 @@ house: install ## Draw the house in CONTRIBUTING.md and list the files in README
 mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.lessons"
 	.venv/bin/python -m tests.mutants $(ARGS)
 
-.PHONY: bench-search bench-options bench-seeds bench-training bench-tree
+.PHONY: bench-search bench-options bench-seeds bench-training bench-tree bench-client
 bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (15 minutes)
 	.venv/bin/python -m tests.bench.search $(ARGS)
 
@@ -99,6 +99,9 @@ bench-seeds: install ## The micro round at three seeds, arms compared question b
 
 bench-training: install ## Preference training against TRL's DPOTrainer, on the same pairs: build/bench/training.json (20 minutes)
 	.venv/bin/python -m tests.bench.training $(ARGS)
+
+bench-client: install ## How many expansions one search process can ask for: build/bench/client.json (2 minutes)
+	.venv/bin/python -m tests.bench.client $(ARGS)
 
 bench-tree: install ## Tree code, memory of 10,000 trees, a million nodes to Parquet: build/bench/tree.json (10 minutes)
 	.venv/bin/python -m tests.bench.tree $(ARGS)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
-import httpx
+import aiohttp
 from tenacity import (
     AsyncRetrying,
     RetryError,
@@ -23,7 +23,7 @@ from tenacity import (
 
 from infra.contract.model_folder import ValueWords
 from infra.engine.admission import Admission, Prefix
-from infra.engine.connections import Connections
+from infra.engine.connections import connections
 from infra.engine.load import Clock, Load, Meter
 from infra.engine.reply import (
     EngineError,
@@ -35,7 +35,7 @@ from infra.engine.reply import (
     parse_reply,
 )
 from infra.engine.usage import Usage
-from infra.engine.wire import completion_request, greet, post
+from infra.engine.wire import FAILURES, completion_request, greet, post
 
 BUDGET_UNKNOWN = 65_536
 """Tokens in flight for an engine that does not publish the size of its KV cache."""
@@ -92,23 +92,24 @@ class Engine:
         self._meter = Meter(clock)
         self._admissions: dict[str, Admission] = {}
         self._mean_length: float | None = None
-        self._connections = Connections(timeout, key)
+        self._timeout, self._key = timeout, key
         # The engine's prefix cache holds what earlier weights computed: whoever may have seen others begins anew.
         self._cache_salt = uuid.uuid4().hex
 
     async def __aenter__(self) -> Self:
+        self._http = connections(self._timeout, self._key)
         try:
             for address in self.addresses:
                 await self._greet(address)
         except BaseException:
-            await self._connections.close()
+            await self._http.close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._connections.close()
+        await self._http.close()
 
     @property
     def token_budget(self) -> int:
@@ -252,9 +253,9 @@ class Engine:
                 attempt = Usage(requests=1, queue_seconds=sent - asked)
                 try:
                     return read(await self._post(address, request | {"model": self._models[address]}))
-                except (httpx.RequestError, InvalidReply, EngineError) as problem:
+                except (*FAILURES, InvalidReply, EngineError) as problem:
                     attempt.failed_requests = 1
-                    strikes[life] += not (self._supervised and isinstance(problem, httpx.ConnectError))
+                    strikes[life] += not (self._supervised and isinstance(problem, aiohttp.ClientConnectorError))
                     failures.append(f"{address}: {str(problem) or type(problem).__name__}")
                     raise
                 finally:
@@ -292,14 +293,14 @@ class Engine:
     def _is_for_another_try(self, problem: BaseException) -> bool:
         if isinstance(problem, EngineGone):
             return not all(admission.is_lost for admission in self._admissions.values())
-        return isinstance(problem, (httpx.RequestError, InvalidReply))
+        return isinstance(problem, (*FAILURES, InvalidReply))
 
     async def _post(self, address: str, request: dict[str, Any]) -> bytes:
         """One exchange; the benchmarks' engines say more in the request."""
-        return await post(self._connections, address, request)
+        return await post(self._http, address, request)
 
     async def _greet(self, address: str) -> None:
-        greeting = await greet(self._connections, address)
+        greeting = await greet(self._http, address)
         self._models[address] = greeting.model
         self.max_tokens = min(self.max_tokens or greeting.max_tokens, greeting.max_tokens)
         budget = self._budget or sum(greeting.cache_tokens) or BUDGET_UNKNOWN

@@ -5,10 +5,11 @@ sampled token and of both value words at every position. They are "raw": log-sof
 the temperature and the bias against the value words.
 """
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Any, Literal
+
+import orjson
 
 from infra.contract.model_folder import ValueWords
 from infra.engine.usage import Usage
@@ -103,8 +104,8 @@ def parse_logprobs(body: bytes, token_ids: list[int]) -> list[float]:
 
 def parse_body(body: bytes) -> Any:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
         raise InvalidReply(f"invalid JSON, {len(body)} bytes") from None
 
 

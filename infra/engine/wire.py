@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import aiohttp
+import orjson
 
 from infra.contract.model_folder import ValueWords
-from infra.engine.connections import Connections
 from infra.engine.reply import EngineError, InvalidReply, parse_body
 
 NEVER = -100.0
@@ -55,37 +55,43 @@ def completion_request(
     }
 
 
-async def post(connections: Connections, address: str, request: dict[str, Any]) -> bytes:
+FAILURES = (aiohttp.ClientError, TimeoutError)
+"""What an exchange raises where no whole response comes."""
+
+
+async def post(http: aiohttp.ClientSession, address: str, request: dict[str, Any]) -> bytes:
     """The body of the response.
 
     Raises:
-        InvalidReply, httpx.RequestError: it may go well when it is asked again.
+        InvalidReply, FAILURES: it may go well when it is asked again.
         EngineError: it would be refused again.
     """
-    url = f"{address}/v1/completions"
-    async with connections.one() as http:
-        response = await http.post(url, json=request)
-    if response.status_code in (408, 429) or response.status_code >= 500:
-        raise InvalidReply(f"status {response.status_code} {_message(response)}")
-    if response.status_code >= 400:
-        raise EngineError(f"{url} refused the request: status {response.status_code}, {_message(response)}")
-    return response.content
+    url, body = f"{address}/v1/completions", orjson.dumps(request)
+    asked = http.post(url, data=body, headers={"Content-Type": "application/json"}, allow_redirects=False)
+    async with asked as response:
+        content = await response.read()
+    if response.status in (408, 429) or response.status >= 500:
+        raise InvalidReply(f"status {response.status} {_message(content)}")
+    if response.status >= 400:
+        raise EngineError(f"{url} refused the request: status {response.status}, {_message(content)}")
+    return content
 
 
-async def greet(connections: Connections, address: str) -> Greeting:
+async def greet(http: aiohttp.ClientSession, address: str) -> Greeting:
     """Raises EngineError where no vLLM answers."""
     try:
-        async with connections.one() as http:
-            (served,) = parse_body((await http.get(f"{address}/v1/models")).content)["data"]
-            metrics = (await http.get(f"{address}/metrics")).text
+        async with http.get(f"{address}/v1/models", allow_redirects=False) as response:
+            (served,) = parse_body(await response.read())["data"]
+        async with http.get(f"{address}/metrics", allow_redirects=False) as response:
+            metrics = await response.text()
         sizes = re.findall(r'kv_cache_size_tokens="(\d+)"', metrics)
         return Greeting(served["id"], served["max_model_len"], [int(size) for size in sizes])
-    except (httpx.HTTPError, InvalidReply, KeyError, TypeError, ValueError) as problem:
+    except (*FAILURES, InvalidReply, KeyError, TypeError, ValueError) as problem:
         raise EngineError(f"no vLLM engine answers at {address}: {problem!r}") from None
 
 
-def _message(response: httpx.Response) -> str:
+def _message(content: bytes) -> str:
     try:
-        return str(response.json()["error"]["message"])
-    except (ValueError, KeyError, TypeError):
-        return response.text[:200]
+        return str(parse_body(content)["error"]["message"])
+    except (InvalidReply, KeyError, TypeError):
+        return content.decode(errors="replace")[:200]

@@ -52,7 +52,7 @@ SAMPLE_SECONDS = 0.002
 SEATS = 4096
 PARTS = {
     "parse": ("infra/engine/reply.py",),
-    "request": ("infra/engine/", "site-packages/httpx", "site-packages/httpcore", "site-packages/h11"),
+    "request": ("infra/engine/", "site-packages/aiohttp"),
     "check": ("tasks/check/",),
     "write": ("tasks/running/parts.py", "tasks/records.py", "tasks/running/workplace.py", "tests/bench/stage.py"),
     "tree": ("tasks/search/", "tasks/language/"),
