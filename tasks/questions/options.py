@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import Any
 
+from tasks.check.equivalence import as_compared
 from tasks.questions.golds import NoFinalAnswer, final_answer
 from tasks.questions.values import QuestionError, short, text_of
 
@@ -160,10 +161,13 @@ def unjudgeable(options: Options, letter: str) -> str | None:
 
 
 def text_of_option(options: Options, letter: str) -> str | None:
-    """What an option says; None where one of them is itself a letter, so that an answer might mean either."""
-    if any(_LABEL.fullmatch(text) and not text.strip().isdigit() for text in options.texts):
-        return None
-    return options.texts[ascii_uppercase.index(letter)]
+    r"""What an option says; None where an answer that says it might mean another: one of them is itself a letter, in
+    whatever dress ("(b)", "$B$"), or says the same to the answer check, to which B and ~B are one."""
+    labels = [_LABEL.fullmatch(text) for text in options.texts]
+    texts = [as_compared(text) for text in options.texts]
+    are_letters = any(label and label[1].isalpha() for label in labels) or not {*ascii_uppercase}.isdisjoint(texts)
+    place = ascii_uppercase.index(letter)
+    return None if are_letters or texts.count(texts[place]) > 1 else options.texts[place]
 
 
 def misses_shown(question: str, gold: str) -> bool:

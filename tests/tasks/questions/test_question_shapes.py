@@ -306,6 +306,10 @@ def test_options_are_lettered_and_the_gold_is_a_letter(
         (["A", "B"], None),  # of an answer "A" nobody would know which it means
         (["a", "an"], None),
         (["(B)", "neither"], None),
+        (["$B$", "$A$"], None),  # points: of an answer "A" the check would say that it is option B
+        ([r"\text{C}", "D or E"], None),
+        (["~Mp", "Mp"], None),  # the check takes ~ for LaTeX's blank
+        (["~Mp", "Lq"], "Lq"),
     ],
 )
 def test_the_words_of_the_right_option_are_kept_where_none_is_a_letter(
