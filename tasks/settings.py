@@ -40,7 +40,7 @@ class Part(StageSettings):
 
     source: str = Field(description="As questions.source.")
     weight: Positive = Field(1, description="Its share beside the other parts: 1 and 4, or 1000 and 4000.")
-    kinds: tuple[str, ...] = Field((), description="Only questions of one of these: operations, subjects.")
+    kinds: tuple[str, ...] = Field((), description="Only questions of one of these, in any case: operations, subjects.")
     levels: tuple[int, ...] = Field((), description="Only questions of one of these, in the source's own scale.")
     longest: Annotated[int, Field(ge=0)] = Field(0, description="Only questions of at most so many characters. 0: all.")
     columns: dict[str, str] = Field({}, description="As questions.columns.")
