@@ -5,9 +5,10 @@ are those of the CPL paper (methods.md 1.3, 1.6, 1.8); a recipe under `flows/rec
 that a recipe can say of search and evaluation is read in one place; a rule of lessons says its own (tasks.lessons).
 """
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from infra.contract.model_folder import Style
 
@@ -75,6 +76,17 @@ class Questions(StageSettings):
         title="Held out",
         description="Share of the questions whose trees are not trained on; V is ranked on their nodes.",
     )
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _is_read(cls, source: Any) -> Any:
+        """A form has one line for it, in which a mixture is written as it is above."""
+        if isinstance(source, str) and source.lstrip().startswith("["):
+            try:
+                return json.loads(source)
+            except json.JSONDecodeError as problem:
+                raise ValueError(f"no mixture as JSON: {problem}") from None
+        return source
 
     @model_validator(mode="after")
     def _is_of_some_source(self) -> "Questions":

@@ -153,11 +153,20 @@ def test_a_source_that_was_changed_meanwhile_is_named(tmp_path: Path) -> None:
         ({"source": [{"source": "micro", "share": 1}]}, "share"),
         ({"source": [{"weight": 1}]}, "source"),
         ({"source": 3}, "source"),
+        ({"source": '[{"source": "micro"'}, "no mixture as JSON"),
     ],
 )
 def test_a_mixture_that_cannot_be_is_refused(wrong: dict[str, Any], named: str) -> None:
     with pytest.raises(ValidationError, match=named):
         Questions.model_validate(wrong)
+
+
+def test_a_mixture_may_be_written_on_one_line_of_a_form() -> None:
+    """As the words on the field have it."""
+    parts = [{"source": "gsm8k", "weight": 1}, {"source": "math", "weight": 4, "levels": [4, 5]}]
+    described = str(Questions.model_fields["source"].description)
+    assert (line := json.dumps(parts)) in described
+    assert Questions.model_validate({"source": line}) == Questions.model_validate({"source": parts})
 
 
 def test_a_name_alone_is_a_mixture_of_one() -> None:
