@@ -30,7 +30,7 @@ _SHOWN = re.compile(r"^\s*\(?([A-Z])[).:]\s+(.*)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Options:
-    """Texts of the options, and the labels that the source gives them (none where it gives none)."""
+    """Texts of the options ("": it is missing), and the labels that the source gives them (none: it gives none)."""
 
     texts: tuple[str, ...]
     labels: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ def read_options(value: Any, where: str) -> Options:
     """Options from a list, a dict of letters, {"text": [...], "label": [...]}, or a text that holds one of these.
 
     Raises:
-        QuestionError: it is none of these, an option is missing, or there are none or more than 26.
+        QuestionError: it is none of these, or there are none or more than 26.
     """
     given = _parsed(text_of(value, where, "choices"), where) if isinstance(value, str | bytes) else value
     labels: list[Any] = []
@@ -70,8 +70,6 @@ def read_options(value: Any, where: str) -> Options:
     read = tuple(text_of(one, where, f"option {place}") for place, one in enumerate(texts, 1))
     if not 1 <= len(read) <= len(ascii_uppercase):
         raise QuestionError(f"{where}: there are {len(read)} choices, expected 2 to {len(ascii_uppercase)}")
-    if "" in read:
-        raise QuestionError(f"{where}: option {read.index('') + 1} of {len(read)} is missing or empty")
     return _labelled(read, [text_of(one, where, "label of an option") for one in labels])
 
 
@@ -155,6 +153,8 @@ def unjudgeable(options: Options, letter: str) -> str | None:
     """Why no answer to such a question could be judged, None where it could."""
     if len(options.texts) == 1:
         return "there is but one option"
+    if "" in options.texts:
+        return "an option is missing or empty"
     if options.texts.count(options.texts[ascii_uppercase.index(letter)]) > 1:
         return "another option says the same as the right one"
     return None
