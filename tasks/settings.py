@@ -32,6 +32,10 @@ Repeat = Annotated[
 ]
 
 
+MOST_TRIALS = 20
+"""At a question, with a reflection before each but the first."""
+
+
 class StageSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -159,7 +163,7 @@ class Search(StageSettings):
         description="pits: wrong trajectories of a question that are looked into, at most. Self-Explore: 8. Step-DPO: "
         "one.",
     )
-    trials: Annotated[int, Field(ge=1, le=20)] = Field(
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = Field(
         5,
         title="Trials",
         description="reflect: trials in all; while nothing is right, each but the first follows a reflection. LEPA: 5.",
@@ -279,7 +283,7 @@ class Evaluation(StageSettings):
         5,
         title="Samples",
         description="best_of_n, majority…: trajectories. beam: B2, samples a step. AlphaMath: 5. reflection: trials. "
-        "LEPA: 5.",
+        "LEPA: 5, at most 20.",
     )
     beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
     temperature: float = Field(
