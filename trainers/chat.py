@@ -47,8 +47,9 @@ def turn_of(tokenizer: "PreTrainedTokenizerBase") -> Turn | None:
         raise _refused("it says nowhere that the user's words are over")
     if after.count(THINKS) > after.count(HAS_THOUGHT):
         after += f"\n{HAS_THOUGHT}\n\n"
-    ids = [tokenizer(part, add_special_tokens=False)["input_ids"] for part in (before, after)]
-    return Turn(before=ids[0], after=ids[1])
+    start = before.rstrip(" ")
+    ids = [tokenizer(part, add_special_tokens=False)["input_ids"] for part in (start, after)]
+    return Turn(before=ids[0], blanks=before.removeprefix(start), after=ids[1])
 
 
 def _refused(why: str) -> ConfigError:

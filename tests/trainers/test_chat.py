@@ -50,6 +50,10 @@ def test_the_engine_is_asked_what_the_template_says(family: str, tmp_path: Path)
     marks = [number for number in asked if number in tokenizer.all_special_ids or number in added(prompts)]
     assert marks == [number for number in tokenizer(text, add_special_tokens=False)["input_ids"] if number in marks]
     assert marks
+    start = tokenizer(text.partition("SAID")[0] + INSTRUCTIONS[PLANS], add_special_tokens=False)["input_ids"]
+    assert prompts.prefix == start
+    assert prompts.turn is not None
+    assert prompts.turn.blanks == (" " if TEMPLATES[family] == INST else "")
 
 
 def added(prompts: Prompts) -> set[int]:
@@ -84,7 +88,7 @@ def around(folder: Path) -> tuple[str, str]:
     tokenizer = plain(AutoTokenizer.from_pretrained(folder))
     turn = turn_of(tokenizer)
     assert turn is not None
-    return tokenizer.decode(turn.before), tokenizer.decode(turn.after)
+    return tokenizer.decode(turn.before) + turn.blanks, tokenizer.decode(turn.after)
 
 
 def test_a_template_that_tells_the_day_tells_one_day(tmp_path: Path) -> None:
