@@ -51,7 +51,7 @@ def draw(settings: Questions, *, seed: int, contents: Mapping[str, str] | None =
         drawn.append(sample(rows, count, seed))
         taken.update(drawn[-1]["question_id"])
     mixed = sample(pl.concat(drawn), settings.count, seed)
-    return Loaded(hold_out(mixed, settings.held_out, seed=0), tuple(notes))
+    return Loaded(hold_out(mixed, settings.held_out, seed=0), tuple(dict.fromkeys(notes)))
 
 
 def _filtered(part: Part, count: int, seed: int, content: str | None, taken: Set[str]) -> Loaded:

@@ -93,9 +93,13 @@ def test_a_question_of_two_sources_is_asked_once_and_a_short_one_is_told(tmp_pat
 
 
 def test_one_source_may_be_two_parts(tmp_path: Path) -> None:
+    """What is to be told of it is told once."""
     source = written(tmp_path / "sums.jsonl", 50)
+    with Path(source).open("a") as file:
+        file.write(json.dumps({"question": "What is 0 and 0?", "answer": 0, "kind": "sums", "level": 0}) + "\n")
     parts = ({"source": source, "levels": [4], "weight": 3}, {"source": source, "levels": [0, 1, 2, 3]})
-    rows = draw(mixture(*parts, count=8), seed=1).frame
+    rows, notes = draw(mixture(*parts, count=8), seed=1)
+    assert [note.partition(" (")[0] for note in notes] == ["sums: 1 of 51 questions were duplicates and are left out"]
     assert sorted((rows["level"] == 4).to_list()) == [False] * 2 + [True] * 6
 
 
