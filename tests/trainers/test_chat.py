@@ -91,11 +91,18 @@ def around(folder: Path) -> tuple[str, str]:
     return tokenizer.decode(turn.before) + turn.blanks, tokenizer.decode(turn.after)
 
 
-def test_a_template_that_tells_the_day_tells_one_day(tmp_path: Path) -> None:
-    """Llama 3.2, Granite, Mistral Small: else the same model would be another on every day that it is prepared."""
-    today = "{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% endif %}"
-    base = chatting(tmp_path, "qwen3", f"Today Date: {today}. {{{{ messages[0]['content'] }}}}<|im_end|>")
-    assert around(base) == ("Today Date: 26 Jul 2024. ", "<|im_end|>")
+@pytest.mark.parametrize(
+    ("told", "day"),
+    [
+        ("{% if strftime_now is defined %}{{ strftime_now('%d %b %Y') }}{% endif %}", "26 Jul 2024"),
+        ("{% set today = strftime_now('%Y-%m-%d') %}{{ today + '' }}", "2024-07-26"),
+        ("{{ strftime_now('%A, %B %d, %Y') }}", "Friday, July 26, 2024"),
+    ],
+)
+def test_a_template_that_tells_the_day_tells_one_day(told: str, day: str, tmp_path: Path) -> None:
+    """Llama 3.2, Mistral Small, Granite: else the same model would be another on every day that it is prepared."""
+    base = chatting(tmp_path, "qwen3", f"Today Date: {told}. {{{{ messages[0]['content'] }}}}<|im_end|>")
+    assert around(base) == (f"Today Date: {day}. ", "<|im_end|>")
 
 
 @pytest.mark.parametrize(
