@@ -45,28 +45,35 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
     if wrong := [*faults(plan)]:
         raise StudyRefused.of(path, dict.fromkeys(wrong))
     log = get_run_logger()
-    recipes = {name: of_seed(plan, name, TUNING).read() for name in plan.methods}
+    recipes = {
+        name: [of_seed(plan, name, TUNING, round=number).read(number) for number in range(1, method.rounds + 1)]
+        for name, method in plan.methods.items()
+    }
     tries, places = {name: len([*trials(plan, name)]) for name in plan.methods}, [*plan.places()]
-    progress = Progress(log, "Rounds", total=sum(tries.values()) + len(places))
+    progress = Progress(log, "Rounds", total=sum(tries.values()) + len(places), every=0.0)
+    become = "made"
     best: dict[str, Changes] = {}
     tried: dict[str, dict[str, list[float]]] = {}
     for done, name in zip(accumulate(tries.values(), initial=0), tries, strict=False):
-        progress.show(done, f"made, next {name} is tuned")
+        if tries[name]:
+            progress.show(done, f"{become}, next {name} is tuned")
         try:
             best[name], tried[name] = tuned(study, plan, name)
         except Exception as problem:
+            become = "made or failed"
             log.error("%s was not tuned, and no round of it is made: %s", name, problem)
     made: dict[str, Ref] = {}
     for done, place in enumerate(places, start=sum(tries.values())):
-        progress.show(done, f"made, next {place}")
         name, seed, number = place.split("/")
         if name not in best:
             continue
+        progress.show(done, f"{become}, next {place}")
         try:
             made[place] = run_round(f"study-{study}-{name}-{seed}", int(number), plan, name, int(seed), best[name])
         except Exception as problem:
+            become = "made or failed"
             log.error("%s was not made: %s", place, problem)
-    progress.show(progress.total)
+    progress.show(progress.total, become)
     if not made:
         raise StudyRefused(f"{path.name}: no round was made; the log says why of each")
     found = compare(study, plan, recipes, made, tried)

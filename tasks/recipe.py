@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from infra.contract.training import Training
 from tasks.lessons.rules import Rule
 from tasks.recipe_file import RecipeRefused, changed, in_round, merged, place_of, read_files, taken_for_numbers, there
-from tasks.settings import Evaluation, Prompt, Questions, Search
+from tasks.settings import MOST_TRIALS, Evaluation, Prompt, Questions, Search
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
@@ -167,6 +167,8 @@ def _faults(recipe: Recipe) -> Iterable[str]:
         yield f"prompt.learnt_in: chat, and prompt.style is {recipe.prompt.style}, which is how models are asked"
     if (recipe.evaluation.decoding, recipe.evaluation.steps) == ("reflection", "solution"):
         yield "evaluation.decoding: reflection speaks of the plan that failed, and without plans there is none"
+    if recipe.evaluation.decoding == "reflection" and recipe.evaluation.samples > MOST_TRIALS:
+        yield f"evaluation.samples: of reflection {MOST_TRIALS} trials at most, not {recipe.evaluation.samples}"
     seen: list[str] = []
     for name, search in recipe.evidence.items():
         if search.budget_by and search.budget_by not in seen:

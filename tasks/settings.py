@@ -5,9 +5,10 @@ are those of the CPL paper (methods.md 1.3, 1.6, 1.8); a recipe under `flows/rec
 that a recipe can say of search and evaluation is read in one place; a rule of lessons says its own (tasks.lessons).
 """
 
-from typing import Annotated, Literal
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
 from infra.contract.model_folder import Style
 
@@ -31,6 +32,10 @@ Repeat = Annotated[
 ]
 
 
+MOST_TRIALS = 20
+"""At a question, with a reflection before each but the first."""
+
+
 class StageSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,7 +45,7 @@ class Part(StageSettings):
 
     source: str = Field(description="As questions.source.")
     weight: Positive = Field(1, description="Its share beside the other parts: 1 and 4, or 1000 and 4000.")
-    kinds: tuple[str, ...] = Field((), description="Only questions of one of these: operations, subjects.")
+    kinds: tuple[str, ...] = Field((), description="Only questions of one of these, in any case: operations, subjects.")
     levels: tuple[int, ...] = Field((), description="Only questions of one of these, in the source's own scale.")
     longest: Annotated[int, Field(ge=0)] = Field(0, description="Only questions of at most so many characters. 0: all.")
     columns: dict[str, str] = Field({}, description="As questions.columns.")
@@ -75,6 +80,17 @@ class Questions(StageSettings):
         title="Held out",
         description="Share of the questions whose trees are not trained on; V is ranked on their nodes.",
     )
+
+    @field_validator("source", mode="before")
+    @classmethod
+    def _is_read(cls, source: Any) -> Any:
+        """A form has one line for it, in which a mixture is written as it is above."""
+        if isinstance(source, str) and source.lstrip().startswith("["):
+            try:
+                return json.loads(source)
+            except json.JSONDecodeError as problem:
+                raise ValueError(f"no mixture as JSON: {problem}") from None
+        return source
 
     @model_validator(mode="after")
     def _is_of_some_source(self) -> "Questions":
@@ -147,7 +163,7 @@ class Search(StageSettings):
         description="pits: wrong trajectories of a question that are looked into, at most. Self-Explore: 8. Step-DPO: "
         "one.",
     )
-    trials: Annotated[int, Field(ge=1, le=20)] = Field(
+    trials: Annotated[int, Field(ge=1, le=MOST_TRIALS)] = Field(
         5,
         title="Trials",
         description="reflect: trials in all; while nothing is right, each but the first follows a reflection. LEPA: 5.",
@@ -267,7 +283,7 @@ class Evaluation(StageSettings):
         5,
         title="Samples",
         description="best_of_n, majority…: trajectories. beam: B2, samples a step. AlphaMath: 5. reflection: trials. "
-        "LEPA: 5.",
+        "LEPA: 5, at most 20.",
     )
     beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
     temperature: float = Field(

@@ -126,7 +126,11 @@ class Study(BaseModel):
         }.items():
             if len(set(seeds)) < len(seeds):
                 yield f"{at}: a seed stands there twice, and its rounds would be the same"
-        tries = {len(set(values)) for method in self.methods.values() for values in method.tune.values()}
+        for name, method in self.methods.items():
+            for field, values in method.tune.items():
+                if len(set(values)) < len(values):
+                    yield f"methods.{name}.tune.{field}: a value stands there twice, and would be tried once"
+        tries = {len(values) for method in self.methods.values() for values in method.tune.values()}
         if len(tries) > 1:
             yield f"tune: one arm is tried {min(tries)} times and another {max(tries)} times, which is not fair"
         for name, method in self.methods.items():

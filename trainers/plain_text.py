@@ -47,13 +47,15 @@ def plain(tokenizer: "PreTrainedTokenizerBase") -> "PreTrainedTokenizerFast":
         _check(backend, together)
     named = {
         name: str(token)
-        for name in ("bos_token", "eos_token", "unk_token", "pad_token", "chat_template")
+        for name in ("bos_token", "eos_token", "unk_token", "pad_token")
         if (token := getattr(tokenizer, name)) is not None
     }
+    template = tokenizer.chat_template  # of several, which have names, the one for a conversation without tools
     return PreTrainedTokenizerFast(
         tokenizer_object=backend,
         model_max_length=tokenizer.model_max_length,
         clean_up_tokenization_spaces=False,
+        chat_template=template.get("default") if isinstance(template, dict) else template,
         **named,
     )
 

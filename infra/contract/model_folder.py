@@ -49,11 +49,12 @@ class _File(BaseModel):
 
 class Turn(BaseModel):
     """Token ids that a chat template puts around what a user says: from the start of the sequence, and from there to
-    where the answer begins."""
+    where the answer begins. `blanks`: right before the words, of whose first token they are a part."""
 
     model_config = ConfigDict(frozen=True)
 
     before: list[Annotated[int, Field(ge=0)]]
+    blanks: Annotated[str, Field(pattern="^ *$")] = ""
     after: list[Annotated[int, Field(ge=0)]] = Field(min_length=1)
 
 

@@ -24,7 +24,7 @@ comment on column questions.kinds is 'Kinds of operation (micro) or subjects tha
 comment on column questions.level is 'Difficulty as the source states it: operations (micro, gsm8k) or level 1 to 5 (math); null where it states none.';
 comment on column questions.question is 'Text of the question.';
 comment on column questions.answer is 'Gold final answer, as a solution should box it.';
-comment on column questions.option is 'Text of the right option, which is right word for word, too, as its letter is; null where there are none, or one of them is a letter itself.';
+comment on column questions.option is 'Text of the right option, which is right word for word, too, as its letter is; null where there are none, one of them is a letter itself, or another one says the same.';
 comment on column questions.solution is 'Worked solution of the source; null where it has none. Never trained on.';
 comment on column questions.is_exact is 'A right answer is the same text (micro, a letter of an option); else of the same value.';
 comment on column questions.is_held_out is 'Its tree is searched but not trained on: the value V is ranked on it.';

@@ -64,10 +64,11 @@ def is_equal_at_sight(gold: str, answer: str) -> bool | None:
 
 def is_same_text(gold: str, answer: str) -> bool:
     """Whether both are the same string once written in one way: the exact check of `micro` and of multiple choice."""
-    return _plain(gold) == _plain(answer)
+    return as_compared(gold) == as_compared(answer)
 
 
-def _plain(text: str) -> str:
+def as_compared(text: str) -> str:
+    """The one way in which `is_same_text` writes a text."""
     text = re.sub(r"(?<=\d),\s+(?=\d{3}(?!\d))", ";", normalise(text).replace('"', ""))  # "22, 500" is no 22,500
     text = squeeze(text)
     return text[1:-1] if len(text) == 3 and text[0] == "(" and text[2] == ")" else text

@@ -31,21 +31,28 @@ _SYMBOL = r"[\d.,;:/^_+*=<>(){}\[\]|%°!√π×·÷−-]|\\[A-Za-z]+|\\[,!;:{}%$
 _NAME = r"(?<![A-Za-z])(?:pi|sqrt|[A-Za-z])(?![A-Za-z])"
 _FORMULA = re.compile(rf"(?:{_SYMBOL}|{_NAME})(?:\s?(?:(?:and|or)\s)?(?:{_SYMBOL}|{_NAME}))*")
 _DELIMITED = re.compile(r"\$+([^$]+)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
+_LETTERS = re.compile(r"^\s*\(?[A-Z][).:]\s+", re.MULTILINE)
+"""Before the options that a question shows."""
+_NOT_IN_PROSE = dict.fromkeys("AI", r"(?! [a-z])")
 _IS_FORMULA = re.compile(r"[\d\\√π^]")
 
 
 async def leaks_answer(plan: str, question: str, gold: str, checker: Checker) -> bool:
     """Whether a plan states the correct answer.
 
-    What the question names may well be the answer; that is not held against the plan. The word "one" alone counts as
-    the pronoun.
+    What the question names may well be the answer; that is not held against the plan. The letters of its options are no
+    such names. The word "one" alone counts as the pronoun, and "A" before another word as the article.
     """
     steps = re.sub(r"\b(?:Plan|Step)s? \d+", "", plan)
-    return await _states(steps, gold, checker) and not await _states(question, gold, checker)
+    return await _states(steps, gold, checker) and not await _states(_LETTERS.sub("", question), gold, checker)
 
 
 async def _states(text: str, gold: str, checker: Checker) -> bool:
-    if _words_of(gold) and re.search(rf"(?<![\w.]){re.escape(_words_of(gold))}(?![\w]|\.\d)", text, _case(gold)):
+    if _words_of(gold) and re.search(
+        rf"(?<![\w.]){re.escape(_words_of(gold))}(?![\w]|\.\d){_NOT_IN_PROSE.get(_words_of(gold), '')}",
+        text,
+        _case(gold),
+    ):
         return True
     undecided = []
     for stated in dict.fromkeys(stated_values(text)):

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from string import ascii_uppercase
 from typing import Any
 
+from tasks.check.equivalence import as_compared
 from tasks.questions.golds import NoFinalAnswer, final_answer
 from tasks.questions.values import QuestionError, short, text_of
 
@@ -29,7 +30,7 @@ _SHOWN = re.compile(r"^\s*\(?([A-Z])[).:]\s+(.*)", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Options:
-    """Texts of the options, and the labels that the source gives them (none where it gives none)."""
+    """Texts of the options ("": it is missing), and the labels that the source gives them (none: it gives none)."""
 
     texts: tuple[str, ...]
     labels: tuple[str, ...] = ()
@@ -48,7 +49,7 @@ def read_options(value: Any, where: str) -> Options:
     """Options from a list, a dict of letters, {"text": [...], "label": [...]}, or a text that holds one of these.
 
     Raises:
-        QuestionError: it is none of these, an option is missing, or there are none or more than 26.
+        QuestionError: it is none of these, or there are none or more than 26.
     """
     given = _parsed(text_of(value, where, "choices"), where) if isinstance(value, str | bytes) else value
     labels: list[Any] = []
@@ -69,8 +70,6 @@ def read_options(value: Any, where: str) -> Options:
     read = tuple(text_of(one, where, f"option {place}") for place, one in enumerate(texts, 1))
     if not 1 <= len(read) <= len(ascii_uppercase):
         raise QuestionError(f"{where}: there are {len(read)} choices, expected 2 to {len(ascii_uppercase)}")
-    if "" in read:
-        raise QuestionError(f"{where}: option {read.index('') + 1} of {len(read)} is missing or empty")
     return _labelled(read, [text_of(one, where, "label of an option") for one in labels])
 
 
@@ -154,16 +153,21 @@ def unjudgeable(options: Options, letter: str) -> str | None:
     """Why no answer to such a question could be judged, None where it could."""
     if len(options.texts) == 1:
         return "there is but one option"
+    if "" in options.texts:
+        return "an option is missing or empty"
     if options.texts.count(options.texts[ascii_uppercase.index(letter)]) > 1:
         return "another option says the same as the right one"
     return None
 
 
 def text_of_option(options: Options, letter: str) -> str | None:
-    """What an option says; None where one of them is itself a letter, so that an answer might mean either."""
-    if any(_LABEL.fullmatch(text) and not text.strip().isdigit() for text in options.texts):
-        return None
-    return options.texts[ascii_uppercase.index(letter)]
+    r"""What an option says; None where an answer that says it might mean another: one of them is itself a letter, in
+    whatever dress ("(b)", "$B$"), or says the same to the answer check, to which B and ~B are one."""
+    labels = [_LABEL.fullmatch(text) for text in options.texts]
+    texts = [as_compared(text) for text in options.texts]
+    are_letters = any(label and label[1].isalpha() for label in labels) or not {*ascii_uppercase}.isdisjoint(texts)
+    place = ascii_uppercase.index(letter)
+    return None if are_letters or texts.count(texts[place]) > 1 else options.texts[place]
 
 
 def misses_shown(question: str, gold: str) -> bool:

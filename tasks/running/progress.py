@@ -31,13 +31,14 @@ def in_the_ui(log: "Log") -> Iterator[None]:
 
 
 class Progress:
-    """A progress bar in the UI and lines in the log, at most one every few seconds.
+    """A progress bar in the UI and lines in the log, at most one every so many seconds.
 
     `what` names the work in its flow run: when the work is tried again, its bar goes on, and no second one is drawn.
+    `every`: 0 where a move is followed by a long time without any, in which the bar would stand at the one before.
     """
 
-    def __init__(self, log: "Log", what: str, total: int) -> None:
-        self.log, self.what, self.total = log, what, total
+    def __init__(self, log: "Log", what: str, total: int, every: float = PROGRESS_SECONDS) -> None:
+        self.log, self.what, self.total, self.every = log, what, total, every
         self.artifact: Any = None  # its id, once it is drawn
         self.shown = time.monotonic()
         self._draw(0, what)
@@ -45,7 +46,7 @@ class Progress:
     def show(self, done: int, note: str = "") -> bool:
         """Shows it, unless it was shown a moment ago; says whether it did."""
         now = time.monotonic()
-        if done < self.total and now - self.shown < PROGRESS_SECONDS:
+        if done < self.total and now - self.shown < self.every:
             return False
         self.shown = now
         said = f"{self.what}: {done} of {self.total} {note}".rstrip()

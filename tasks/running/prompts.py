@@ -30,8 +30,9 @@ class Prompts:
         self.opening = self.encode(format.opening)
         self.prefix, self.reflection_prefix = self.start, self.start
         if self.turn:
-            self.prefix = [*self.turn.before, *self.encode(INSTRUCTIONS[format])]
-            self.reflection_prefix = [*self.turn.before, *self.encode(REFLECTION_INSTRUCTION)]
+            before, blanks = self.turn.before, self.turn.blanks
+            self.prefix = [*before, *self.encode(blanks + INSTRUCTIONS[format])]
+            self.reflection_prefix = [*before, *self.encode(blanks + REFLECTION_INSTRUCTION)]
         elif not words.knows_format:
             self.prefix = self.start + self.encode(DEMONSTRATIONS[format])
             self.reflection_prefix = self.start + self.encode(REFLECTION_DEMONSTRATION)

@@ -152,10 +152,17 @@ class SearchPolicy:
 
 async def verdict_on(answer: str, question: dict[str, Any], checker: Checker) -> Verdict:
     """Whether an answer to a row of `questions` or `benchmarks` is right: of the same value as the gold one or, where
-    there are options, the letter of the right one or its text, word for word."""
-    verdict = await checker.check(question["answer"], answer, exact=question["is_exact"])
-    if verdict is Verdict.WRONG and question["option"] is not None:
-        return await checker.check(question["option"], answer, exact=True)
+    there are options, the letter of the right one or its text, word for word, or the letter before the text."""
+    letter, option = question["answer"], question["option"]
+    verdict = await checker.check(letter, answer, exact=question["is_exact"])
+    if option is None:
+        return verdict
+    for named in (
+        option,
+        *(f"{label} {option}" for label in (f"{letter}.", f"{letter})", f"({letter})", f"{letter}:")),
+    ):
+        if verdict is Verdict.WRONG:
+            verdict = await checker.check(named, answer, exact=True)
     return verdict
 
 

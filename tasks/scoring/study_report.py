@@ -124,10 +124,11 @@ def _claims(study: Study, claims: list[Row]) -> Iterator[str]:
         verdicts = Counter(row["verdict"] for row in claims if row["split"] == part)
         if verdicts:
             yield f"- {part.replace('_', ' ')}: {', '.join(f'{n} {verdict}' for verdict, n in verdicts.items())}"
+    judged = sum(row["p_value"] is not None for row in claims)
     yield (
         "\nDifferences of accuracy, paired by seed and question, with 95 % intervals; in brackets seeds x questions "
-        f"that both answered. Each is judged by itself: of {len(claims)}, {0.05 * len(claims):.1f} would be told apart "
-        "by chance alone. In bold: also where all are judged at once (Holm).\n"
+        f"that both answered. Each is judged by itself: of the {judged} with several seeds, {0.05 * judged:.1f} would "
+        "be told apart by chance alone. In bold: also where all are judged at once (Holm).\n"
     )
     yield "| claim | models | in domain | | out of domain | |"
     yield "| --- | --- | --- | --- | --- | --- |"

@@ -14,12 +14,12 @@ from tasks.scoring.study_report import RANKED, Tried, report
 from tasks.study import Study
 
 
-@stage("study", version=5)
+@stage("study", version=6)
 def compare(
-    workplace: Workplace, name: str, study: Study, recipes: dict[str, Recipe], made: dict[str, Ref], tried: Tried
+    workplace: Workplace, name: str, study: Study, recipes: dict[str, list[Recipe]], made: dict[str, Ref], tried: Tried
 ) -> int:
-    """`recipes`: by method. `made`: the published rounds by their places, in their order; one that failed is not there,
-    and the report says so."""
+    """`recipes`: by method those of its rounds. `made`: the published rounds by their places, in their order; one that
+    failed is not there, and the report says so."""
     answers, idle = _answers(workplace, study, recipes, made)
     answered = pl.concat(answers)
     models = answered["model"].unique(maintain_order=True)
@@ -48,20 +48,22 @@ def _origin(workplace: Workplace, made: Mapping[str, Ref]) -> str:
 
 
 def _answers(
-    workplace: Workplace, study: Study, recipes: Mapping[str, Recipe], made: Mapping[str, Ref]
+    workplace: Workplace, study: Study, recipes: Mapping[str, list[Recipe]], made: Mapping[str, Ref]
 ) -> tuple[list[pl.DataFrame], dict[str, list[str]]]:
     """Of each round one row a model and test question; and the arms that learnt nothing."""
     answers: list[pl.DataFrame] = []
     idle: dict[str, list[str]] = {}
-    before: dict[tuple[str, str], pl.DataFrame] = {}
+    searched: dict[tuple[str, str], pl.DataFrame] = {}
     for place, round in made.items():
-        method, seed, _ = place.split("/")
+        method, seed, number = place.split("/")
+        recipe = recipes[method][int(number) - 1]
         stages = rounds.stages_of(workplace.store.manifest(round))
         own = pl.concat(
             [workplace.read(ref, "evaluation_samples") for name, ref in stages.items() if name.startswith("evaluate_")]
         )
-        found, idle[place] = of_round(own, before.get((method, seed)), recipes[method])
-        before[method, seed] = found
+        found, idle[place] = of_round(own, searched.get((method, seed)), recipe)
+        if recipe.next.policy:
+            searched[method, seed] = found.filter(model=recipe.next.policy[0])
         answers.append(
             found.select(
                 model=_names(study, place),
@@ -83,15 +85,14 @@ def _names(study: Study, place: str) -> pl.Expr:
     return pl.format("{}.{}{}", pl.lit(method), pl.col("model"), pl.lit(suffix))
 
 
-def of_round(own: pl.DataFrame, before: pl.DataFrame | None, recipe: Recipe) -> tuple[pl.DataFrame, list[str]]:
+def of_round(own: pl.DataFrame, searched: pl.DataFrame | None, recipe: Recipe) -> tuple[pl.DataFrame, list[str]]:
     """The answers of all policies of a round, and the arms that learnt nothing in it: these are what they started from.
 
     Were they left out, an arm's mean would be of the seeds alone in which it found something to learn. `own`: of the
-    policies that were scored, by their names in the round. `before`: what this gave of the round before.
+    policies that were scored, by their names in the round. `searched`: of the policy that searched; None: of the base.
     """
     of_model = {str(name): rows for (name,), rows in own.partition_by("model", as_dict=True).items()}
-    searched = recipe.next.policy[0] if before is not None and recipe.next.policy else "base"
-    policy = (own if before is None else before).filter(model=searched)
+    policy = own.filter(model="base") if searched is None else searched
     idle = [name for name, arm in recipe.arms.items() if arm.loss.makes_policy and name not in of_model]
     for name in idle:
         of_model[name] = of_model.get(recipe.arms[name].start, policy).with_columns(model=pl.lit(name))

@@ -25,7 +25,7 @@ from tasks.search.policy import PolicyError
 from tasks.settings import Evaluation, Search
 
 
-@stage("evaluate", version=10, task_run_name="evaluate-{name}")
+@stage("evaluate", version=11, task_run_name="evaluate-{name}")
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:

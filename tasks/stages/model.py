@@ -77,7 +77,7 @@ def locate(name: str) -> BaseModelSource:
     return found
 
 
-@stage("model", version=3, layout=("name", "location", "revision"))
+@stage("model", version=4, layout=("name", "location", "revision"))
 def prepare_model(
     workplace: Workplace, digest: str, style: Style, name: str, location: str, revision: str | None = None
 ) -> int:

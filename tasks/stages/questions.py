@@ -13,7 +13,7 @@ from tasks.running.workplace import Workplace
 from tasks.settings import Evaluation, Questions
 
 
-@stage("benchmarks", version=5)
+@stage("benchmarks", version=6)
 def load_benchmarks(
     workplace: Workplace, sources: tuple[str, ...], contents: dict[str, str], settings: Evaluation
 ) -> int:
@@ -25,7 +25,7 @@ def load_benchmarks(
     return loaded.sampled.height
 
 
-@stage("questions", version=5)
+@stage("questions", version=6)
 def sample_questions(workplace: Workplace, round: int, contents: dict[str, str], settings: Questions) -> int:
     """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
     drawn = draw(settings, seed=settings.seed + round - 1, contents=contents)

@@ -1,7 +1,9 @@
 """What a study makes of its file: rounds of every seed, and settings that the validation split chose."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import flows.study
 from flows.parameters import chosen
 from flows.study import NAMES, STUDIES, cpl_study, faults, file_of, of_seed, run_round, trials, tuned
 from infra.store import Ref
+from tasks.running.progress import Progress
 from tasks.study import MOST_ROUNDS, TUNING, Changes, Method, Study, StudyRefused
 
 PLAN = Study(
@@ -213,6 +216,44 @@ def test_what_cannot_be_is_told_by_line_before_a_round_is_made(
         cpl_study.fn(str(path))
     assert f"mine.toml, {told}" in str(refused.value)
     assert len(str(refused.value).splitlines()) == 1
+
+
+def test_its_lines_say_which_round_is_next_however_fast_and_that_some_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A line that waited for its turn would name the round before for as long as the next one takes."""
+    path = tmp_path / "mine.toml"
+    no_claims = WRONG.partition("[[claims]]")[0]
+    path.write_text(no_claims + '[methods.rft]\nrecipe = "rft-micro"\n')
+    round_of, lists = Ref(uri="s3://cpl/a/manifest.json", sha256="0" * 64, rows=0), list[list[int]]()
+
+    def run_round(campaign: str, number: int, *_: Any) -> Ref:
+        if campaign.endswith("cpl-1") and number == 2:
+            raise RuntimeError("it died")
+        return round_of
+
+    def compare(name: str, plan: Study, recipes: Mapping[str, list[Any]], *_: Any) -> Ref:
+        lists.append([one.evaluation.count for one in recipes["cpl"]])
+        return round_of
+
+    monkeypatch.setattr(flows.study, "run_round", run_round)
+    monkeypatch.setattr(flows.study, "accuracy", lambda round, arm: 0.5)
+    monkeypatch.setattr(flows.study, "compare", compare)
+    monkeypatch.setattr(flows.study, "get_run_logger", lambda: logging.getLogger("study"))
+    monkeypatch.setattr(flows.study, "show_page", lambda **_: None)
+    monkeypatch.setattr("infra.store.Store.open", lambda _: SimpleNamespace(fetch=lambda *_: path))
+    monkeypatch.setattr(Progress, "_draw", lambda *_: None)
+    with caplog.at_level(logging.INFO, "study"):
+        cpl_study.fn(str(path))
+    assert [line for line in caplog.messages if line.startswith("Rounds: ")] == [
+        "Rounds: 0 of 5 made, next cpl is tuned",
+        "Rounds: 2 of 5 made, next cpl/1/1",
+        "Rounds: 3 of 5 made, next cpl/1/2",
+        "Rounds: 4 of 5 made or failed, next rft/1/1",
+        "Rounds: 5 of 5 made or failed",
+    ]
+    assert lists[0][1] == 70, "each round is compared by its own recipe"
+    assert lists[0][0] != 70
 
 
 def test_a_claim_about_a_model_that_no_round_scores_is_told_where_nothing_is_tuned(tmp_path: Path) -> None:

@@ -129,6 +129,14 @@ def test_what_speaks_of_plans_is_refused_where_there_is_none(tmp_path: Path) -> 
         read(tmp_path, 'evaluation = { steps = "solution", decoding = "reflection" }')
 
 
+def test_more_trials_than_a_search_has_are_refused_before_it(tmp_path: Path) -> None:
+    """And not by the evaluation, when all is searched and trained."""
+    assert read(tmp_path, 'evaluation = { samples = 20, decoding = "reflection" }').evaluation.samples == 20
+    assert read(tmp_path, 'evaluation = { samples = 21, decoding = "majority" }').evaluation.samples == 21
+    with pytest.raises(RecipeRefused, match=r"line 1: evaluation\.samples: of reflection 20 trials at most, not 21"):
+        read(tmp_path, 'evaluation = { samples = 21, decoding = "reflection" }')
+
+
 def test_a_model_learns_in_the_chat_that_it_is_asked_in(tmp_path: Path) -> None:
     assert read(tmp_path, 'prompt = { style = "chat", learnt_in = "chat" }').prompt.learnt_in == "chat"
     with pytest.raises(RecipeRefused, match=r"line 1: prompt\.learnt_in: chat, and prompt\.style is own"):

@@ -49,7 +49,7 @@ def test_a_study_is_read(path: Path) -> None:
         ("[1e-5, 1e-4]", "[1e-5, 1e-4, 1e-3]", "mine.toml: tune: one arm is tried 2 times and another 3 times"),
         ('"arms.step_apo.learning_rate"', '"arms.sft.epochs"', "sft is tuned twice"),
         ('"arms.step_apo.learning_rate"', '"evidence.trees.c_puct"', "is no field of an arm"),
-        ("[1e-5, 1e-4]", "[1e-5, 1e-5]", "mine.toml: tune: one arm is tried 1 times and another 2 times, which is not"),
+        ("[1e-5, 1e-4]", "[1e-5, 1e-5]", "methods.cpl.tune.arms.step_apo.learning_rate: a value stands there twice"),
         ("[1e-5, 1e-4]", "[]", "mine.toml, line 10: methods.cpl.tune.arms.step_apo.learning_rate: Tuple"),
         (
             '"cpl.step_apo"',

@@ -55,9 +55,8 @@ def cpl(number: int) -> None:
 
 @flow(persist_result=False)
 def study() -> None:
-    progress = Progress(get_run_logger(), "Rounds", total=2)
+    progress = Progress(get_run_logger(), "Rounds", total=2, every=0.0)
     for number in range(2):
-        progress.shown = -10.0
         progress.show(number, f"made, next {number}")
         seen.acquire()
         cpl.with_options(flow_run_name=f"mine/{number}")(number)

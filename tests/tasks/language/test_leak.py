@@ -102,5 +102,23 @@ def test_what_the_question_names_in_another_notation_is_no_leak(checker: Checker
     assert leaks("Plan 1: it is 60%", r"60\%", checker, "Are 160% blue?")
 
 
+@pytest.mark.parametrize(
+    ("gold", "plan", "is_told"),
+    [
+        ("B", "Plan 1: choose B", True),
+        ("B", "Plan 1: the answer is (B).", True),
+        ("A", "Plan 1: take option A.", True),
+        ("B", "Plan 1: think of when it snows", False),
+        ("A", "Plan 1: A year has four seasons", False),
+    ],
+)
+@pytest.mark.parametrize("options", ["A. in June\nB. in May", "Options:\n(A) in June\n(B) in May"])
+def test_the_letter_of_an_option_is_told_by_a_plan_that_names_it(
+    gold: str, plan: str, is_told: bool, options: str, checker: Checker
+) -> None:
+    """The question shows all of them; else no plan for a question with options could give its answer away."""
+    assert leaks(plan, gold, checker, f"When?\n{options}") is is_told
+
+
 def test_a_long_plan_is_read_in_no_time() -> None:
     assert list(stated_values("((" * 2_000 + "1 " * 4_000 + "$" * 2_000))

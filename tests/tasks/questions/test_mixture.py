@@ -88,15 +88,56 @@ def test_a_question_of_two_sources_is_asked_once_and_a_short_one_is_told(tmp_pat
     assert counted(drawn.frame) == {"one": 10, "other": 2}
     assert drawn.notes == (
         f"{other}: 10 questions are in a source before it, too, and left out",
-        f"{other} has 2 questions, all are taken (10 asked)",
+        f"{other} has 2 questions and are in no part before it, all are taken (10 asked)",
     )
 
 
 def test_one_source_may_be_two_parts(tmp_path: Path) -> None:
+    """What is to be told of it is told once."""
     source = written(tmp_path / "sums.jsonl", 50)
+    with Path(source).open("a") as file:
+        file.write(json.dumps({"question": "What is 0 and 0?", "answer": 0, "kind": "sums", "level": 0}) + "\n")
     parts = ({"source": source, "levels": [4], "weight": 3}, {"source": source, "levels": [0, 1, 2, 3]})
-    rows = draw(mixture(*parts, count=8), seed=1).frame
+    rows, notes = draw(mixture(*parts, count=8), seed=1)
+    assert [note.partition(" (")[0] for note in notes] == ["sums: 1 of 51 questions were duplicates and are left out"]
     assert sorted((rows["level"] == 4).to_list()) == [False] * 2 + [True] * 6
+
+
+def test_parts_of_one_source_that_overlap_draw_their_shares(tmp_path: Path) -> None:
+    """All of MATH, and four times as many of its hardest: what the first part did not draw is left to the second."""
+    source = written(tmp_path / "sums.jsonl", 100)
+    for one in (source, "micro"):
+        drawn = draw(mixture({"source": one}, {"source": one, "levels": [4], "weight": 4}, count=20), seed=1)
+        assert (drawn.frame["question_id"].n_unique(), drawn.notes) == (20, ())
+        assert (drawn.frame["level"] == 4).sum() >= 16
+
+
+def test_a_question_of_two_sources_is_held_out_in_all_rounds_or_in_none(tmp_path: Path) -> None:
+    """In each source it has an id of its own, and that decides."""
+    parts = [{"source": written(tmp_path / name, 60)} for name in ("one.jsonl", "two.jsonl")]
+    rounds = [draw(mixture(*parts, count=20, held_out=0.5), seed=seed).frame for seed in range(1, 6)]
+    held = pl.concat(rounds).group_by("question").agg(pl.col("is_held_out").n_unique())
+    assert held["is_held_out"].to_list() == [1] * held.height
+
+
+@pytest.mark.parametrize("source", ["micro", "sums"])
+def test_a_share_that_is_no_question_is_told(source: str, tmp_path: Path) -> None:
+    few = source if source == "micro" else written(tmp_path / "sums.jsonl", 9)
+    other = written(tmp_path / "other.jsonl", 30, said="Add")
+    drawn = draw(mixture({"source": few}, {"source": other, "weight": 1000}, count=20), seed=1)
+    assert (counted(drawn.frame), drawn.notes) == ({"other": 20}, (f"{few}: its share of 20 questions is none",))
+
+
+def test_kinds_are_found_in_whatever_case_and_those_that_are_not_there_are_told(tmp_path: Path) -> None:
+    """Of two kinds, one of them misspelt, the other alone is asked, and nobody would know."""
+    source = written(tmp_path / "sums.jsonl", 20, kind="Number Theory")
+    part = {"source": source, "kinds": ["number theory", "gemoetry"], "levels": [0, 9]}
+    drawn = draw(mixture(part, count=6), seed=1)
+    assert drawn.notes == (
+        f"{source}: no question is of kind 'gemoetry'",
+        f"{source}: no question is of level 9",
+        f"{source} has 4 questions that pass its filters, all are taken (6 asked)",
+    )
 
 
 def test_a_source_that_was_changed_meanwhile_is_named(tmp_path: Path) -> None:
@@ -116,11 +157,20 @@ def test_a_source_that_was_changed_meanwhile_is_named(tmp_path: Path) -> None:
         ({"source": [{"source": "micro", "share": 1}]}, "share"),
         ({"source": [{"weight": 1}]}, "source"),
         ({"source": 3}, "source"),
+        ({"source": '[{"source": "micro"'}, "no mixture as JSON"),
     ],
 )
 def test_a_mixture_that_cannot_be_is_refused(wrong: dict[str, Any], named: str) -> None:
     with pytest.raises(ValidationError, match=named):
         Questions.model_validate(wrong)
+
+
+def test_a_mixture_may_be_written_on_one_line_of_a_form() -> None:
+    """As the words on the field have it."""
+    parts = [{"source": "gsm8k", "weight": 1}, {"source": "math", "weight": 4, "levels": [4, 5]}]
+    described = str(Questions.model_fields["source"].description)
+    assert (line := json.dumps(parts)) in described
+    assert Questions.model_validate({"source": line}) == Questions.model_validate({"source": parts})
 
 
 def test_a_name_alone_is_a_mixture_of_one() -> None:

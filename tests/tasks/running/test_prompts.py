@@ -70,6 +70,18 @@ def test_in_a_chat_the_user_asks_and_the_answer_begins_with_the_opening(format: 
         assert own.asked(state, reflecting=reflecting) == [0, USER, *own.encode(said), ASSISTANT, *answer]
 
 
+def test_the_blank_before_a_users_words_is_a_part_of_their_first_token() -> None:
+    """As of "[INST] Solve": where a word has its blank before it, a blank alone is a token that the model never saw."""
+    names = [*LETTERS, "ĠS", "[INST]", "[/INST]"]
+    tokenizer = Tokenizer(models.BPE({name: number for number, name in enumerate(names)}, merges=[("Ġ", "S")]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    turn = Turn(before=[names.index("[INST]")], blanks=" ", after=[names.index("[/INST]")])
+    own = Prompts(tokenizer, PLANS, ValueWords(good=1, bad=2, eos=3, knows_format=False, turn=turn))
+    assert INSTRUCTIONS[PLANS].startswith("Solve")
+    for prefix in (own.prefix, own.reflection_prefix):
+        assert [names[number] for number in prefix[:3]] == ["[INST]", "ĠS", "o"]
+
+
 @pytest.mark.parametrize("turn", [None, TURN])
 def test_what_all_prompts_of_a_policy_share_is_their_prefix(turn: Turn | None) -> None:
     own = prompts(turn=turn)

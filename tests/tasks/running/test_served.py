@@ -176,6 +176,10 @@ class Texts:
         ("in May", "in May", True),
         ("in May", "A", False),
         ("in May", "in June", False),
+        ("in May", "B. in May", True),  # as the question shows it
+        ("in May", "(B) in May", True),
+        ("in May", "A. in May", False),
+        ("in May", "B. in June", False),
         (None, "in May", False),
     ],
 )

@@ -40,7 +40,7 @@ def test_it_says_what_was_found_chosen_and_not_made() -> None:
     assert "| cpl.sft@1 | 2 | 940 | 7 | 150 |" in text
     assert "| rft.rft | 2 |  |  | 150 |" in text, "what was not trained has learnt from no tokens"
     assert "| cpl.value@1 | 2 | 30 | 0.850 ± 0.050 | 0.400 ± 0.100 |" in text
-    assert "of 4, 0.2 would be told apart by chance" in text
+    assert "of the 4 with several seeds, 0.2 would be told apart by chance" in text
     assert "| CPL beats RFT | cpl.sft@2 − rft.rft | +0.625 [" in text
     assert "| nobody was asked | cpl.base@2 − rft.rft |  | no answers |  | no answers |" in text
     assert "| cpl: arms.sft.learning_rate | 0.0001: 0.250, **0.0002: 0.500** | the largest |" in text
@@ -49,6 +49,10 @@ def test_it_says_what_was_found_chosen_and_not_made() -> None:
     assert "**Nothing was learnt** by these arms, which count as what they started from: cpl/2/1: step_apo." in text
     assert "By code 1.0." in text
     assert "out of domain: micro/longer, micro/phrasing, all of a kind together" in text
+
+
+def test_of_one_seed_nothing_would_be_told_apart_by_chance() -> None:
+    assert "of the 0 with several seeds, 0.0 would be told apart by chance" in told(frame=answered().filter(seed=1))
 
 
 def test_a_base_is_told_once_for_each_way_to_answer() -> None:

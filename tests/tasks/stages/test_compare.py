@@ -44,9 +44,9 @@ def test_an_arm_that_learnt_nothing_counts_as_what_it_started_from() -> None:
     assert (idle, dict(lost.iter_rows())) == (["sft", "step_apo"], dict.fromkeys(("base", "sft", "step_apo"), False))
     sft = RECIPE.arms["sft"].model_copy(update={"start": "policy"})
     goes_on = RECIPE.model_copy(update={"arms": RECIPE.arms | {"sft": sft}})
-    again, idle = of_round(samples(base=False), first, goes_on)
+    again, idle = of_round(samples(base=False), first.filter(model="step_apo"), goes_on)
     assert (idle, dict(again.iter_rows())) == (["sft", "step_apo"], {"base": False, "sft": True, "step_apo": True})
-    learnt, idle = of_round(samples(base=False, sft=False, step_apo=True), first, goes_on)
+    learnt, idle = of_round(samples(base=False, sft=False, step_apo=True), None, goes_on)
     assert (idle, dict(learnt.iter_rows())) == ([], {"base": False, "sft": False, "step_apo": True})
 
 
@@ -97,8 +97,20 @@ def test_a_seed_that_learnt_nothing_stays_in_the_mean_and_in_the_claims(tmp_path
     )
     found = {"cpl/1/1": {"base": False, "sft": False, "step_apo": True}, "cpl/2/1": {"base": False, "sft": False}}
     workplace = Rounds(tmp_path, found)
-    compare.body(workplace, "mine", study, {"cpl": RECIPE}, {place: ref(place) for place in found}, {})
+    compare.body(workplace, "mine", study, {"cpl": [RECIPE]}, {place: ref(place) for place in found}, {})
     (claim,) = workplace.tables["claims"].to_dicts()
     assert (claim["mean"], claim["seeds"], claim["verdict"]) == (0.5, 2, "cannot be told at this n")
     assert "cpl/2/1: step_apo." in workplace.report
     assert "Rounds of 2026-03-01 to 2026-03-02 by code code1, code2; compared by code this code." in workplace.report
+
+
+def test_an_arm_that_a_later_round_leaves_out_is_not_missed_there(tmp_path: Path) -> None:
+    """It would count as what it started from, and as one that found nothing to learn."""
+    method = Method(recipe="cpl-micro", rounds=2, from_round={2: {"without": ["step_apo"]}})
+    study = Study(model="micro", tokens=100, seeds=(1,), validation="micro/validation", methods={"cpl": method})
+    later = RECIPE.model_copy(update={"arms": {name: RECIPE.arms[name] for name in ("value", "sft")}})
+    found = {"cpl/1/1": {"base": False, "sft": True, "step_apo": True}, "cpl/1/2": {"base": False, "sft": True}}
+    workplace = Rounds(tmp_path, found)
+    compare.body(workplace, "mine", study, {"cpl": [RECIPE, later]}, {place: ref(place) for place in found}, {})
+    assert "cpl.step_apo@2" not in workplace.report
+    assert "Nothing was learnt" not in workplace.report
