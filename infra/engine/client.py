@@ -131,9 +131,18 @@ class Engine:
         """This engine died: its requests go to another or, where there is none, wait for `resume`."""
         self._life += 1
         self._admissions[address].close()
+        self._send_on()
 
     def resume(self, address: str) -> None:
         self._admissions[address].open()
+        self._send_on()
+
+    def _send_on(self) -> None:
+        """Who waits for a dead engine tries again, at one that lives, if one does."""
+        if any(admission.is_open for admission in self._admissions.values()):
+            for admission in self._admissions.values():
+                if not admission.is_open:
+                    admission.send_away("the engine died")
 
     def give_up(self, address: str, reason: str) -> None:
         """This engine will answer no request any more. Without another, all that wait, and all to come, raise
@@ -265,7 +274,7 @@ class Engine:
         try:
             return (
                 await AsyncRetrying(
-                    retry=retry_if_exception(self._is_for_another_try),
+                    retry=retry_if_exception(lambda problem: self._is_for_another_try(problem, only)),
                     stop=lambda _: strikes[self._life] >= self._attempts,
                     wait=wait_random_exponential(multiplier=self._backoff, max=10.0),
                 )(once),
@@ -289,9 +298,9 @@ class Engine:
             return homes[(homes.index(own) + turn) % len(homes)]
         return homes[(place // len(self.addresses) + turn) % len(homes)]
 
-    def _is_for_another_try(self, problem: BaseException) -> bool:
+    def _is_for_another_try(self, problem: BaseException, only: str | None) -> bool:
         if isinstance(problem, EngineGone):
-            return not all(admission.is_lost for admission in self._admissions.values())
+            return not all(self._admissions[address].is_lost for address in ([only] if only else self.addresses))
         return isinstance(problem, (httpx.RequestError, InvalidReply))
 
     async def _post(self, address: str, request: dict[str, Any]) -> bytes:
