@@ -108,11 +108,14 @@ def _client(addresses: list[str], folder: ModelFolder, key: str | None, **option
 async def _serve_locally(folder: ModelFolder, here: Environment, progress: Progress) -> list[LocalEngine]:
     """This home's engines, by berth, with one key. Raises what the first of them raises that does not serve."""
     count = len(berths(here))
-    end_local_engines(here, beyond=count)
-    running = [local_engine(here, berth) for berth in range(count)]
-    key = next((one.key for one in running if one), None) or secrets.token_urlsafe(32)
+    able = {
+        berth: one for berth in range(count) if (one := local_engine(here, berth)) and _fits(one, folder, here, berth)
+    }
+    # All others end before one starts: what a GPU was to one may now belong to an engine at another berth.
+    end_local_engines(here, but=able)
+    key = next((one.key for one in able.values()), None) or secrets.token_urlsafe(32)
     served = await asyncio.gather(
-        *(_serve_at(folder, here, progress, berth, key, one) for berth, one in enumerate(running)),
+        *(_serve_at(folder, here, progress, berth, key, able.get(berth)) for berth in range(count)),
         return_exceptions=True,
     )
     for one in served:
@@ -121,13 +124,16 @@ async def _serve_locally(folder: ModelFolder, here: Environment, progress: Progr
     return cast(list[LocalEngine], served)
 
 
+def _fits(running: LocalEngine, folder: ModelFolder, here: Environment, berth: int) -> bool:
+    """Whether the engine takes these weights in place."""
+    # An engine swaps tied embeddings by half, and does not say so (design section 4).
+    return running.signature == launch_signature(folder, here, berth) and not folder.is_tied
+
+
 async def _serve_at(
     folder: ModelFolder, here: Environment, progress: Progress, berth: int, key: str, running: LocalEngine | None
 ) -> LocalEngine:
-    # An engine swaps tied embeddings by half, and does not say so (design section 4).
-    is_alike = running and running.signature == launch_signature(folder, here, berth) and not folder.is_tied
-    takes_it = is_alike and running and running.key == key and await answers(running)
-    if running and takes_it and await _swap(running.url, folder, key):
+    if running and running.key == key and await answers(running) and await _swap(running.url, folder, key):
         try:
             async with _client([running.url], folder, key) as engine:
                 await prove(engine, running.url, folder, dtype(here))
