@@ -108,9 +108,8 @@ def _client(addresses: list[str], folder: ModelFolder, key: str | None, **option
 async def _serve_locally(folder: ModelFolder, here: Environment, progress: Progress) -> list[LocalEngine]:
     """This home's engines, by berth, with one key. Raises what the first of them raises that does not serve."""
     count = len(berths(here))
-    able = {
-        berth: one for berth in range(count) if (one := local_engine(here, berth)) and _fits(one, folder, here, berth)
-    }
+    found = {berth: one for berth in range(count) if (one := local_engine(here, berth))}
+    able = {berth: one for berth, one in found.items() if _fits(one, folder, here, berth)}
     # All others end before one starts: what a GPU was to one may now belong to an engine at another berth.
     end_local_engines(here, but=able)
     key = next((one.key for one in able.values()), None) or secrets.token_urlsafe(32)
@@ -118,9 +117,9 @@ async def _serve_locally(folder: ModelFolder, here: Environment, progress: Progr
         *(_serve_at(folder, here, progress, berth, key, able.get(berth)) for berth in range(count)),
         return_exceptions=True,
     )
-    for one in served:
-        if isinstance(one, BaseException):
-            raise one
+    for outcome in served:
+        if isinstance(outcome, BaseException):
+            raise outcome
     return cast(list[LocalEngine], served)
 
 
