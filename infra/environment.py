@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, MutableMapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -82,19 +83,27 @@ def cores_for(weights: int) -> int:
 
 
 def gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them: those in it, else all."""
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them: those in it, else all.
+
+    What CUDA takes for no device (-1, or Slurm's word) hides itself and all that follow.
+    """
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name.strip() for name in visible.split(",") if name.strip()]
+        names = [name.strip() for name in visible.split(",") if name.strip()]
+        return list(takewhile(lambda name: not name.startswith("-") and name != "NoDevFiles", names))
     listed = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
     return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
 
 
 def gpu_memory(names: Sequence[str]) -> int | None:
-    """Bytes of the smallest of these GPUs. None: one is part of a GPU (MIG), which the driver's tool does not tell."""
+    """Bytes of the smallest of these GPUs. None: the driver's tool does not tell, as of a part of a GPU (MIG), of one
+    that shares the machine's memory, or by a UUID that is cut short."""
     if any(name.startswith("MIG") for name in names):
         return None
     asked = ["nvidia-smi", f"--id={','.join(names)}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    sizes = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+    told = subprocess.run(asked, capture_output=True, text=True, check=False)
+    sizes = told.stdout.split()
+    if told.returncode or not sizes or not all(size.isdecimal() for size in sizes):
+        return None
     return min(int(size) << 20 for size in sizes)
 
 

@@ -33,7 +33,7 @@ def seats(here: Environment) -> int:
 
 
 class NotEnoughGPUs(ValueError):
-    """The settings ask for more engines, or larger ones, than the visible GPUs make."""
+    """The settings ask for more engines, or larger ones, than the visible GPUs make, or for none."""
 
 
 def refuse_engines_without_gpus(here: Environment) -> None:
@@ -52,14 +52,18 @@ def berths(here: Environment) -> list[list[str]]:
     Raises:
         NotEnoughGPUs
     """
+    each = here.engine_gpus
+    if min(each, 1 if here.engines is None else here.engines) < 1:
+        raise NotEnoughGPUs("CPL_ENGINES and CPL_ENGINE_GPUS count from 1 on; unset them for an engine on each GPU")
     if device(here) == "cpu":
         return [[] for _ in range(here.engines or 1)]
-    visible, each = gpus(), here.engine_gpus
+    visible = gpus()
     count = len(visible) // each if here.engines is None else here.engines
     if not 0 < count * each <= len(visible):
         raise NotEnoughGPUs(
-            f"CPL_ENGINE_GPUS={each}: {max(count, 1)} times {each} GPUs are wanted, and {len(visible)} are visible; "
-            "change it, CPL_ENGINES or CUDA_VISIBLE_DEVICES"
+            f"{max(count, 1)} engines of our own are wanted, each on {each} GPU{'s' if each > 1 else ''}, and "
+            f"{len(visible)} GPUs are visible; change CPL_ENGINES, CPL_ENGINE_GPUS or CUDA_VISIBLE_DEVICES, or compute "
+            "on the CPU (CPL_DEVICE=cpu)"
         )
     return [visible[each * n : each * (n + 1)] for n in range(count)]
 

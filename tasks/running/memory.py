@@ -89,9 +89,9 @@ def refuse_too_large(base: Ref, trainings: Mapping[str, Training], machine: Mach
             )
         if machine.gpus and host(model, devices) > machine.host:
             raise TooLarge(
-                f"{what} on {devices} GPUs: the process of each loads the model whole, which takes "
-                f"{host(model, devices) / GB:.1f} GB of the machine's own memory, and it has {machine.host / GB:.1f}. "
-                "Leave fewer GPUs visible (CUDA_VISIBLE_DEVICES), set lora, or take a smaller model."
+                f"{what}{f' on {devices} GPUs' if devices > 1 else ''}: the process of each GPU loads the model whole, "
+                f"which takes {host(model, devices) / GB:.1f} GB of the machine's own memory, and it has "
+                f"{machine.host / GB:.1f}. {ways_out(model, training, machine, devices)}"
             )
         room = ROOM["several" if devices > 1 else "cuda" if machine.gpus else "cpu"]
         if has and needs + room > has:
@@ -102,18 +102,25 @@ def refuse_too_large(base: Ref, trainings: Mapping[str, Training], machine: Mach
     return doubts
 
 
-def ways_out(model: Model, training: Training, machine: Machine) -> str:
-    """In a sentence: the fewest GPUs of this kind that would do, an adapter if that would, a smaller model."""
+def ways_out(model: Model, training: Training, machine: Machine, too_many: int = 0) -> str:
+    """In a sentence: the fewest GPUs of this kind that would do, an adapter if that would, a smaller model.
+
+    `too_many`: so many GPUs hold the training, and the machine's own memory does not hold their processes.
+    """
     ways = []
     if machine.gpu and not training.lora:
         enough = (
-            n for n in range(2, MOST_GPUS + 1)
-            if training.batch_size % n == 0 and state(model, training, n) + ROOM["several"] <= machine.gpu
+            n for n in range(1 if too_many else 2, too_many or MOST_GPUS + 1)
+            if training.batch_size % n == 0
+            and state(model, training, n) + ROOM["several" if n > 1 else "cuda"] <= machine.gpu
+            and (not too_many or host(model, n) <= machine.host)
         )  # fmt: skip
         if fewest := next(enough, None):
-            ways.append(f"{fewest} such GPUs")
+            ways.append(f"{fewest} of them alone (CUDA_VISIBLE_DEVICES)" if too_many else f"{fewest} such GPUs")
     adapter = training.model_copy(update={"lora": USUAL_RANK})
     has = machine.gpu or machine.host
-    if not training.lora and state(model, adapter, 1) + ROOM["cuda" if machine.gpus else "cpu"] <= has:
+    fits = state(model, adapter, 1) + ROOM["cuda" if machine.gpus else "cpu"] <= has and host(model, 1) <= machine.host
+    if not training.lora and fits:
         ways.append(f"`lora = {USUAL_RANK}` for this arm ({state(model, adapter, 1) / GB:.1f} GB)")
+    ways += ["a machine with more memory"] if too_many else []
     return f"Take {', or '.join([*ways, 'a smaller model'])}."

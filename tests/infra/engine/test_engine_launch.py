@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -69,15 +70,31 @@ def test_a_gpu_belongs_to_one_engine(
     assert words[words.index("--tensor-parallel-size") + 1] == str(each)
 
 
-@pytest.mark.parametrize(("engines", "each"), [(3, 1), (2, 2), (None, 4), (0, 1)])
+@pytest.mark.parametrize(("engines", "each"), [(3, 1), (2, 2), (None, 4)])
 def test_engines_that_the_gpus_do_not_make_are_refused(
     engines: int | None, each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     here = Environment(home=tmp_path, device="cuda", engines=engines, engine_gpus=each, engine_urls=[])
-    with pytest.raises(NotEnoughGPUs, match=r"CPL_ENGINE_GPUS=\d: .* GPUs are wanted, and 2 are visible"):
+    with pytest.raises(NotEnoughGPUs, match=r"each on \d GPUs?, and 2 GPUs are visible"):
         refuse_engines_without_gpus(here)
     refuse_engines_without_gpus(here.model_copy(update={"engine_urls": ["http://127.0.0.1:1"]}))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("nothing", [{"engines": 0}, {"engines": -1}, {"engine_gpus": 0}])
+def test_no_engine_and_an_engine_without_gpus_are_refused_in_a_sentence(device: Any, nothing: dict[str, int]) -> None:
+    with pytest.raises(NotEnoughGPUs, match="count from 1 on"):
+        refuse_engines_without_gpus(Environment(device=device, engine_urls=[], **nothing))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("visible", ["", "-1", "NoDevFiles", "-1,0"])
+def test_gpus_that_are_hidden_are_none(visible: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with pytest.raises(NotEnoughGPUs, match=r"0 GPUs are visible; .*CPL_DEVICE=cpu"):
+        refuse_engines_without_gpus(Environment(home=tmp_path, device="cuda", engine_urls=[]))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"3,{visible or '-1'}")
+    assert berths(Environment(home=tmp_path, device="cuda")) == [["3"]]
 
 
 def test_engines_on_a_cpu_share_its_cores(folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,8 +77,23 @@ def test_as_many_gpus_count_as_share_the_batch() -> None:
 
 
 def test_the_processes_of_several_gpus_load_the_model_whole() -> None:
-    with pytest.raises(TooLarge, match=r"on 8 GPUs: .* 220.8 GB of the machine's own memory, and it has 128.0"):
+    with pytest.raises(
+        TooLarge, match=r"on 8 GPUs: .* 220.8 GB of the machine's own memory, and it has 128.0"
+    ) as found:
         refuse_too_large(base(SEVEN), {"sft": SFT}, machine(8, 80, host=128))
+    told = re.search(r"Take (\d) of them alone \(CUDA_VISIBLE_DEVICES\), or `lora = 16`", str(found.value))
+    assert told
+    assert refuse_too_large(base(SEVEN), {"sft": SFT}, machine(int(told[1]), 80, host=128)) == []
+
+
+@pytest.mark.parametrize("training", [SFT, LORA])
+def test_no_advice_that_would_be_refused_in_turn(training: Training) -> None:
+    """One GPU holds the training; the machine's own memory does not hold the model, whatever is trained of it."""
+    with pytest.raises(TooLarge) as refused:
+        refuse_too_large(base(SEVEN), {"sft": training}, machine(1, 141, host=24))
+    assert str(refused.value).endswith("and it has 24.0. Take a machine with more memory, or a smaller model.")
+    assert "on 1 GPUs" not in str(refused.value)
+    assert "lora = " not in ways_out(Model(**SEVEN), SFT, machine(1, 48, host=24))
 
 
 def test_a_start_that_is_kept_beside_the_model_counts() -> None:
@@ -100,6 +115,21 @@ def test_the_smallest_visible_gpu_counts(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert gpu_memory(["0", "2"]) == 24564 << 20
     assert gpu_memory(["MIG-0a1b"]) is None
+
+
+@pytest.mark.parametrize(
+    "answer", ["echo '[N/A]'", "echo 24564; echo '[Not Supported]'", "echo none; exit 6", "exit 9"]
+)
+def test_memory_that_the_tool_does_not_tell_is_not_known(
+    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a GPU that shares the machine's memory; of a UUID that is cut short, which CUDA takes. A round goes on."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{answer}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert gpu_memory(["0", "GPU-8f3a"]) is None
+    assert refuse_too_large(base(SEVEN), {"sft": SFT}, Machine(("0",), None, int(200 * GB))) == []
 
 
 @pytest.mark.parametrize(("limit", "found"), [("max\n", None), ("1000000\n", 1_000_000)])
