@@ -30,6 +30,7 @@ from infra.engine.server import (
     engine_to_ourselves,
     local_engine,
     start_local_engine,
+    stop_local_engines,
 )
 from infra.engine.supervision import supervised
 from infra.environment import Environment
@@ -50,13 +51,18 @@ class ModelChanged(WrongModel):
 
 @asynccontextmanager
 async def serving(
-    model_dir: Path, here: Environment, progress: Progress = lambda message: None
+    model_dir: Path,
+    here: Environment,
+    progress: Progress = lambda message: None,
+    *,
+    without: Environment | None = None,
 ) -> AsyncIterator[Engine]:
     """An engine that serves the model folder (read `infra.engine.model_folder` for what is in it).
 
     Until the context ends no other flow of this home uses an engine. A local engine is started again when it dies, and
     stays up after the context (`stop_local_engines`). An engine that somebody else runs proves the model at the end,
-    too. `progress` gets one line of text now and then while the engine starts. Raises ValueError: the folder is no
+    too. `progress` gets one line of text now and then while the engine starts. `without`: whose engines end first, as
+    these take their memory. Raises ValueError: the folder is no
     model folder. EngineError: the engine does not start or answer. WrongModel: it fails the probe. ModelChanged: it
     fails the probe at the end.
     """
@@ -66,6 +72,8 @@ async def serving(
             async with _others(folder, here, progress) as engine:
                 yield engine
         else:
+            if without:
+                stop_local_engines(without)
             local = await _serve_locally(folder, here, progress)
             addresses, key = [one.url for one in local], local[0].key
             async with (

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -21,6 +23,11 @@ from infra.engine.serving import _serve_locally
 from infra.engine.supervision import RESTARTS, supervised
 from infra.environment import Environment
 from infra.stack.process import birth
+from infra.store import Ref
+from tasks.language.format import PLANS
+from tasks.running.prompts import Prompts
+from tasks.running.served import serve
+from tasks.running.workplace import Workplace
 
 SLOW = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), exit())); print(flush=True); "
 """What ends some time after it was asked to, as an engine does that lets go of its GPU."""
@@ -39,7 +46,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., LocalEngine]]:
     """Starts a process that is recorded as the engine of a berth."""
     processes = []
 
-    def started(berth: int, signature: str = "", code: str = "") -> LocalEngine:
+    def started(berth: int, signature: str = "", code: str = "", home: Path = tmp_path) -> LocalEngine:
         command = [sys.executable, "-c", f"{code or 'print(flush=True); import time; '}time.sleep(60)"]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True)
         processes.append(process)
@@ -48,9 +55,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., LocalEngine]]:
         engine = LocalEngine(
             pid=process.pid, born=birth(process.pid) or "", url="http://127.0.0.1:1", key="k", signature=signature
         )
-        home = tmp_path / "engine" / (str(berth) if berth else "")
-        home.mkdir(parents=True, exist_ok=True)
-        (home / "engine.json").write_text(engine.model_dump_json())
+        own = home / "engine" / (str(berth) if berth else "")
+        own.mkdir(parents=True, exist_ok=True)
+        (own / "engine.json").write_text(engine.model_dump_json())
         return engine
 
     yield started
@@ -59,9 +66,37 @@ def start(tmp_path: Path) -> Iterator[Callable[..., LocalEngine]]:
             process.kill()
 
 
+Starts = Callable[[Callable[[], LocalEngine]], None]
+
+
+@pytest.fixture
+def at_each_start(folder: ModelFolder, monkeypatch: pytest.MonkeyPatch) -> Starts:
+    """Has something else done wherever an engine would be started; it counts as proven, and nobody watches over it."""
+    module = sys.modules[_serve_locally.__module__]  # a function has its name in the package
+
+    @asynccontextmanager
+    async def within(*_: Any, **__: Any) -> Any:
+        yield None
+
+    async def proves(*_: Any) -> None: ...
+
+    monkeypatch.setattr(ModelFolder, "read", lambda _: folder)
+    for name, double in (("_client", within), ("supervised", within), ("prove", proves)):
+        monkeypatch.setattr(module, name, double)
+
+    def told(starts: Callable[[], LocalEngine]) -> None:
+        async def instead(*_: Any, **__: Any) -> LocalEngine:
+            return starts()
+
+        monkeypatch.setattr(module, "start_local_engine", instead)
+
+    return told
+
+
 def test_no_engine_starts_on_a_gpu_that_another_still_has(
     folder: ModelFolder,
     start: Callable[..., LocalEngine],
+    at_each_start: Starts,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -71,22 +106,47 @@ def test_no_engine_starts_on_a_gpu_that_another_still_has(
     before = [start(berth, launch_signature(folder, alone, berth), SLOW) for berth in range(4)]
     alive: list[int] = []
 
-    async def starts(*_: Any, **__: Any) -> LocalEngine:
+    def starts() -> LocalEngine:
         alive.append(sum(one.is_alive for one in before))
         return before[0]
 
-    @asynccontextmanager
-    async def client(*_: Any, **__: Any) -> Any:
-        yield None
-
-    async def proves(*_: Any) -> None: ...
-
-    module = sys.modules[_serve_locally.__module__]  # a function has its name in the package
-    monkeypatch.setattr(module, "start_local_engine", starts)
-    monkeypatch.setattr(module, "_client", client)
-    monkeypatch.setattr(module, "prove", proves)
+    at_each_start(starts)
     asyncio.run(_serve_locally(folder, alone.model_copy(update={"engine_gpus": 2}), lambda message: None))
     assert alive == [0, 0]
+
+
+@pytest.mark.parametrize(("device", "is_in_the_way"), [("cuda", True), ("cpu", False)])
+def test_the_value_models_engines_leave_a_gpu_that_the_policy_takes_alone(
+    device: str,
+    is_in_the_way: bool,
+    start: Callable[..., LocalEngine],
+    at_each_start: Starts,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A search with V left them their half of the memory; what is evaluated next wants all of it."""
+    for name, value in {"CPL_HOME": str(tmp_path), "CPL_DEVICE": device, "CUDA_VISIBLE_DEVICES": "0"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(Prompts, "read", lambda *_: None)
+    judging = start(0, home=tmp_path / "value")
+    alive: list[bool] = []
+
+    def starts() -> LocalEngine:
+        alive.append(judging.is_alive)
+        return judging
+
+    at_each_start(starts)
+    store = SimpleNamespace(folder=lambda *_: tmp_path)
+    workplace = cast(Workplace, SimpleNamespace(store=store, log=logging.getLogger()))
+    model = Ref(uri="s3://cpl/model/manifest.json", sha256="0" * 64, rows=0)
+
+    async def story() -> None:
+        with suppress(AttributeError):  # there is no client here that could say of how many engines
+            async with serve(workplace, model, PLANS):
+                pass
+
+    asyncio.run(story())
+    assert alive == [not is_in_the_way]
 
 
 def test_all_engines_of_a_home_end_whatever_else_is_in_it(start: Callable[..., LocalEngine], tmp_path: Path) -> None:
