@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, MutableMapping, Sequence
+from functools import cache
 from itertools import takewhile
 from pathlib import Path
 from typing import Literal
@@ -90,8 +91,15 @@ def gpus() -> list[str]:
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         names = [name.strip() for name in visible.split(",") if name.strip()]
         return list(takewhile(lambda name: not name.startswith("-") and name != "NoDevFiles", names))
-    listed = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+    return list(_installed(shutil.which("nvidia-smi") or "nvidia-smi"))
+
+
+@cache
+def _installed(tool: str) -> tuple[str, ...]:
+    """Asked once in a process: were one lost meanwhile, those behind it would change their places, though engines run
+    there. It also takes seconds while many GPUs are being used for the first time."""
+    listed = [tool, "--query-gpu=index", "--format=csv,noheader"]
+    return tuple(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split())
 
 
 def gpu_memory(names: Sequence[str]) -> int | None:

@@ -112,20 +112,20 @@ async def start_local_engine(
         process.kill()  # nobody would find it to end it
         process.wait()
         raise
-    started = time.monotonic()
+    name, started = name_of(here, berth), time.monotonic()
     said = 0.0
     while not await answers(engine):
         seconds = time.monotonic() - started
         if not engine.is_alive:
-            raise EngineError(f"the engine did not start with {folder.path}: {_reason(log)} (all of it: {log})")
+            raise EngineError(f"{name} did not start with {folder.path}: {_reason(log)} (all of it: {log})")
         if seconds > START_SECONDS:
             end_local_engine(here, berth)
-            raise EngineError(f"the engine was not ready after {seconds:.0f} s: {_reason(log)} (all of it: {log})")
+            raise EngineError(f"{name} was not ready after {seconds:.0f} s: {_reason(log)} (all of it: {log})")
         if seconds >= said + PROGRESS_SECONDS:
             said = seconds
-            progress(f"{name_of(here, berth)} is starting, {seconds:.0f} s")
+            progress(f"{name} is starting, {seconds:.0f} s")
         await asyncio.sleep(0.5)
-    progress(f"{name_of(here, berth)} is ready after {time.monotonic() - started:.0f} s at {engine.url}")
+    progress(f"{name} is ready after {time.monotonic() - started:.0f} s at {engine.url}")
     return engine
 
 
@@ -283,8 +283,9 @@ def _folder(here: Environment, berth: int) -> Path:
 
 def name_of(here: Environment, berth: int) -> str:
     """What messages call an engine."""
-    count = len(berths(here))
-    return f"engine {berth + 1} of {count}" if count > 1 else "the engine"
+    places = berths(here)
+    where = f" (GPU {', '.join(places[berth])})" if places[berth] else ""
+    return f"engine {berth + 1} of {len(places)}{where}" if len(places) > 1 else "the engine"
 
 
 def _state(own: Path) -> Path:

@@ -19,6 +19,7 @@ from infra.engine.launch import (
     refuse_engines_without_gpus,
 )
 from infra.engine.model_folder import ModelFolder
+from infra.engine.server import name_of
 from infra.environment import Environment
 
 
@@ -68,6 +69,23 @@ def test_a_gpu_belongs_to_one_engine(
     assert len({launch_signature(folder, here, berth) for berth in range(len(berths_of))}) == len(berths_of)
     words = arguments(folder, here, httpx.URL("http://127.0.0.1:8123"))
     assert words[words.index("--tensor-parallel-size") + 1] == str(each)
+
+
+def test_a_gpu_that_is_lost_moves_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its engine dies with it; whichever is started again gets the GPU that it had, and none that another has."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nseq 0 3\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    here = Environment(home=tmp_path, device="cuda")
+    assert berths(here) == [["0"], ["1"], ["2"], ["3"]]
+    tool.write_text("#!/bin/sh\nseq 1 3\nexit 15\n")
+    assert berths(here) == [["0"], ["1"], ["2"], ["3"]]
+    assert [name_of(here, berth) for berth in (0, 3)] == ["engine 1 of 4 (GPU 0)", "engine 4 of 4 (GPU 3)"]
+    pairs = here.model_copy(update={"engine_gpus": 2})
+    assert name_of(pairs, 1) == "engine 2 of 2 (GPU 2, 3)"
+    assert name_of(pairs.model_copy(update={"engines": 1}), 0) == "the engine"
 
 
 @pytest.mark.parametrize(("engines", "each"), [(3, 1), (2, 2), (None, 4)])
