@@ -47,7 +47,9 @@ def test_so_many_gpus_would_do_and_no_fewer(gpu: int, batch_size: int) -> None:
     training = SFT.model_copy(update={"batch_size": batch_size})
     told = re.search(r"(\d+) such GPUs", ways_out(Model(**SEVEN), training, machine(1, gpu)))
     fits = [
-        n for n in range(2, 65) if batch_size % n == 0 and 16 * SEVEN["parameters"] / n + ROOM["several"] <= gpu * GB
+        n
+        for n in range(2, 65)
+        if batch_size % n == 0 and max(16 / n, 4 + 4 / n) * SEVEN["parameters"] + ROOM["several"] <= gpu * GB
     ]
     assert (int(told[1]) if told else None) == (fits[0] if fits else None)
 
@@ -76,6 +78,17 @@ def test_as_many_gpus_count_as_share_the_batch() -> None:
         refuse_too_large(base(SEVEN), {"sft": LORA}, machine(8, 24))
 
 
+def test_each_of_several_gpus_has_the_model_whole_before_it_is_divided() -> None:
+    """However many they are: all of it with the shard that it gives, or with the reference's bfloat16 copies."""
+    preference = SFT.model_copy(update={"loss": Loss(prefer=1.0)})
+    for training, least in ((SFT, 4 + 4 / 8), (preference, 6.0)):
+        assert state(Model(**SEVEN), training, 8) == least * SEVEN["parameters"]
+        with pytest.raises(TooLarge, match=r"on each of 8 GPUs, and a GPU has 24.0 GB. Take a smaller model"):
+            refuse_too_large(base(SEVEN), {"arm": training}, machine(8, 24))
+    assert state(Model(**SEVEN), preference, 2) == 8 * SEVEN["parameters"]
+    assert state(Model(**SEVEN), preference, 1) == state(Model(**SEVEN), SFT, 1)
+
+
 def test_the_processes_of_several_gpus_load_the_model_whole() -> None:
     with pytest.raises(
         TooLarge, match=r"on 8 GPUs: .* 220.8 GB of the machine's own memory, and it has 128.0"
@@ -100,6 +113,9 @@ def test_a_start_that_is_kept_beside_the_model_counts() -> None:
     kept = SFT.model_copy(update={"loss": Loss(nll=1.0, kl=1.0), "exact_kl": True})
     assert state(Model(**TWO), kept, 1) - state(Model(**TWO), SFT, 1) == 4 * TWO["parameters"]
     assert state(Model(**TWO), kept.model_copy(update={"lora": 8}), 1) == state(Model(**TWO), LORA, 1)
+    assert refuse_too_large(base(SEVEN), {"sft": SFT}, machine(4, 80, host=128)) == []
+    with pytest.raises(TooLarge, match=r"on 4 GPUs: .* 220.8 GB of the machine's own memory"):
+        refuse_too_large(base(SEVEN), {"sft": kept}, machine(4, 80, host=128))
 
 
 def test_on_a_cpu_the_machines_memory_counts() -> None:
