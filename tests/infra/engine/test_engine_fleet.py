@@ -13,6 +13,8 @@ from infra.engine.server import LocalEngine, local_engine
 from infra.environment import Environment
 from tests.infra.engine.engine_search import check_finished, check_rewards, make_micro, search
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
