@@ -83,10 +83,17 @@ def cores_for(weights: int) -> int:
     return max(1, min(cores(), weights >> 26))
 
 
+class NoDriver(RuntimeError):
+    """GPUs are to be used, and the driver's tool does not tell which there are."""
+
+
 def gpus() -> list[str]:
     """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them: those in it, else all.
 
     What CUDA takes for no device (-1, or Slurm's word) hides itself and all that follow.
+
+    Raises:
+        NoDriver: with what the driver's tool said.
     """
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
         names = [name.strip() for name in visible.split(",") if name.strip()]
@@ -99,7 +106,13 @@ def _installed(tool: str) -> tuple[str, ...]:
     """Asked once in a process: were one lost meanwhile, those behind it would change their places, though engines run
     there. It also takes seconds while many GPUs are being used for the first time."""
     listed = [tool, "--query-gpu=index", "--format=csv,noheader"]
-    return tuple(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split())
+    try:
+        return tuple(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split())
+    except (OSError, subprocess.CalledProcessError) as problem:
+        said = " ".join(getattr(problem, "stdout", "").split()) or str(problem)
+        raise NoDriver(
+            f"the NVIDIA driver's tool lists no GPUs: {said}. Mend the driver, or set CPL_DEVICE=cpu"
+        ) from problem
 
 
 def gpu_memory(names: Sequence[str]) -> int | None:

@@ -117,8 +117,9 @@ class Engine:
 
     @property
     def has_room(self) -> bool:
-        """Nothing waits and fewer than half of the seats are taken: a tree may have several requests out."""
-        admissions = self._admissions.values()
+        """Nothing waits and fewer than half of the living engines' seats are taken: a tree may have several requests
+        out."""
+        admissions = [admission for admission in self._admissions.values() if admission.is_open]
         taken, seats = sum(one.sequences for one in admissions), sum(one.seats for one in admissions)
         return 2 * taken < seats and not any(one.has_waiting for one in admissions)
 

@@ -231,6 +231,24 @@ def test_who_waits_for_an_engine_that_dies_is_served_by_one_that_lives() -> None
     asyncio.run(story())
 
 
+def test_a_dead_engines_seats_are_no_room() -> None:
+    async def story() -> None:
+        async with (
+            scripted_engine(good) as (first, _),
+            scripted_engine(good) as (second, _),
+            engine(first, second, supervised=True, seats=2) as served,
+        ):
+            async with served._admissions[first](1, 1, 0):
+                has_room = [served.has_room]  # 1 of 4
+                served.pause(second)
+                has_room.append(served.has_room)  # 1 of 2
+            has_room.append(served.has_room)
+            served.pause(first)
+            assert [*has_room, served.has_room] == [True, False, True, False]
+
+    asyncio.run(story())
+
+
 def test_what_only_one_engine_can_answer_fails_with_it() -> None:
     """Its probe, say: no other is asked, and it is no request that is tried for ever."""
 

@@ -20,7 +20,7 @@ from infra.engine.launch import (
 )
 from infra.engine.model_folder import ModelFolder
 from infra.engine.server import name_of
-from infra.environment import Environment
+from infra.environment import Environment, NoDriver
 
 
 @pytest.fixture
@@ -69,6 +69,25 @@ def test_a_gpu_belongs_to_one_engine(
     assert len({launch_signature(folder, here, berth) for berth in range(len(berths_of))}) == len(berths_of)
     words = arguments(folder, here, httpx.URL("http://127.0.0.1:8123"))
     assert words[words.index("--tensor-parallel-size") + 1] == str(each)
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo 'NVML: Driver/library version mismatch'; exit 18", "version mismatch"),
+        (None, "No such"),
+    ],
+)
+def test_a_driver_that_does_not_answer_is_told_in_its_words(
+    script: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if script:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with pytest.raises(NoDriver, match=f"lists no GPUs: .*{said}.*CPL_DEVICE=cpu"):
+        refuse_engines_without_gpus(Environment(home=tmp_path, device="cuda", engine_urls=[]))
 
 
 def test_a_gpu_that_is_lost_moves_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
