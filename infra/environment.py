@@ -115,10 +115,16 @@ def _installed(tool: str) -> tuple[str, ...]:
         ) from problem
 
 
+def is_part(name: str) -> bool:
+    """Whether it is a part of a GPU (MIG). A process sees the first that it is shown and no other, so that nothing can
+    be shared out to several."""
+    return name.startswith("MIG")
+
+
 def gpu_memory(names: Sequence[str]) -> int | None:
     """Bytes of the smallest of these GPUs. None: the driver's tool does not tell, as of a part of a GPU (MIG), of one
     that shares the machine's memory, or by a UUID that is cut short."""
-    if any(name.startswith("MIG") for name in names):
+    if any(map(is_part, names)):
         return None
     asked = ["nvidia-smi", f"--id={','.join(names)}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     told = subprocess.run(asked, capture_output=True, text=True, check=False)

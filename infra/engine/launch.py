@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from infra.engine.model_folder import ModelFolder
-from infra.environment import Environment, cores, cores_for, device, gpus
+from infra.environment import Environment, cores, cores_for, device, gpus, is_part
 
 KV_GIB = 1
 """Memory for the KV cache of a CPU engine, GiB, float32: 262,000 tokens at micro's size, 23,000 of SmolLM2-135M."""
@@ -65,6 +65,8 @@ def berths(here: Environment) -> list[list[str]]:
             f"{len(visible)} GPUs are visible; change CPL_ENGINES, CPL_ENGINE_GPUS or CUDA_VISIBLE_DEVICES, or compute "
             "on the CPU (CPL_DEVICE=cpu)"
         )
+    if each > 1 and any(map(is_part, visible)):
+        raise NotEnoughGPUs(f"CPL_ENGINE_GPUS={each}: no engine runs on several parts of GPUs (MIG); set it to 1")
     return [visible[each * n : each * (n + 1)] for n in range(count)]
 
 

@@ -118,6 +118,14 @@ def test_engines_that_the_gpus_do_not_make_are_refused(
     refuse_engines_without_gpus(here.model_copy(update={"engine_urls": ["http://127.0.0.1:1"]}))
 
 
+def test_an_engine_has_one_part_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-0a1b,MIG-77c2")
+    here = Environment(home=tmp_path, device="cuda", engine_urls=[])
+    assert berths(here) == [["MIG-0a1b"], ["MIG-77c2"]]
+    with pytest.raises(NotEnoughGPUs, match=r"CPL_ENGINE_GPUS=2: .* \(MIG\); set it to 1"):
+        refuse_engines_without_gpus(here.model_copy(update={"engine_gpus": 2}))
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 @pytest.mark.parametrize("nothing", [{"engines": 0}, {"engines": -1}, {"engine_gpus": 0}])
 def test_no_engine_and_an_engine_without_gpus_are_refused_in_a_sentence(device: Any, nothing: dict[str, int]) -> None:

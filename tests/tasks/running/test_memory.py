@@ -10,6 +10,7 @@ from infra.contract.training import Loss, Training
 from infra.environment import gpu_memory, memory
 from infra.store import Ref
 from tasks.running.memory import GB, ROOM, Machine, Model, TooLarge, refuse_too_large, state, ways_out
+from tasks.running.trainer import shared_out
 
 SFT = Training(loss=Loss(nll=1.0), batch_size=64, learning_rate=1e-5)
 LORA = SFT.model_copy(update={"lora": 16})
@@ -76,6 +77,13 @@ def test_as_many_gpus_count_as_share_the_batch() -> None:
         refuse_too_large(base(SEVEN), {"sft": SFT}, machine(3, 48))
     with pytest.raises(TooLarge, match=r"with lora: that takes 34.3 GB of memory, and a GPU has 24.0 GB. Take a small"):
         refuse_too_large(base(SEVEN), {"sft": LORA}, machine(8, 24))
+
+
+def test_parts_of_gpus_are_not_taken_together() -> None:
+    """A process sees one of them, whatever it is shown."""
+    parts = ("MIG-0a1b", "MIG-77c2")
+    assert shared_out(parts, 64) == parts[:1]
+    assert refuse_too_large(base(SEVEN), {"sft": SFT}, Machine(parts, None, int(30 * GB))) == []
 
 
 def test_each_of_several_gpus_has_the_model_whole_before_it_is_divided() -> None:
