@@ -57,7 +57,7 @@ def cpl(
             first round that is not published, so that a schedule moves the campaign on.
         model: The base model: micro, smollm2, the path of a model folder, or a hub id (deepseek-ai/…).
         repeat: Another number draws the round again: the same questions, other samples. At least 0.
-        shards: Machines that search at once, one engine each: runs of cpl-search/shard on its work pool. From 1 to 100.
+        shards: Machines that search at once, each on its engines: runs of cpl-search/shard on its pool. From 1 to 100.
         recipe: A method with its numbers. By name: as in flows/recipes/, and by model: the model's own. A button shows
             all fields of a model's own recipe with its values, to be changed; one that is blank keeps the recipe's
             value. Those of others are changed from a shell or in a file.

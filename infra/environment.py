@@ -5,6 +5,8 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Mapping, MutableMapping, Sequence
+from functools import cache
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -81,20 +83,54 @@ def cores_for(weights: int) -> int:
     return max(1, min(cores(), weights >> 26))
 
 
+class NoDriver(RuntimeError):
+    """GPUs are to be used, and the driver's tool does not tell which there are."""
+
+
 def gpus() -> list[str]:
-    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them: those in it, else all."""
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them: those in it, else all.
+
+    What CUDA takes for no device (-1, or Slurm's word) hides itself and all that follow.
+
+    Raises:
+        NoDriver: with what the driver's tool said.
+    """
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [name.strip() for name in visible.split(",") if name.strip()]
-    listed = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    return subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split()
+        names = [name.strip() for name in visible.split(",") if name.strip()]
+        return list(takewhile(lambda name: not name.startswith("-") and name != "NoDevFiles", names))
+    return list(_installed(shutil.which("nvidia-smi") or "nvidia-smi"))
+
+
+@cache
+def _installed(tool: str) -> tuple[str, ...]:
+    """Asked once in a process: were one lost meanwhile, those behind it would change their places, though engines run
+    there. It also takes seconds while many GPUs are being used for the first time."""
+    listed = [tool, "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        return tuple(subprocess.run(listed, capture_output=True, text=True, check=True).stdout.split())
+    except (OSError, subprocess.CalledProcessError) as problem:
+        said = " ".join(getattr(problem, "stdout", "").split()) or str(problem)
+        raise NoDriver(
+            f"the NVIDIA driver's tool lists no GPUs: {said}. Mend the driver, or set CPL_DEVICE=cpu"
+        ) from problem
+
+
+def is_part(name: str) -> bool:
+    """Whether it is a part of a GPU (MIG). A process sees the first that it is shown and no other, so that nothing can
+    be shared out to several."""
+    return name.startswith("MIG")
 
 
 def gpu_memory(names: Sequence[str]) -> int | None:
-    """Bytes of the smallest of these GPUs. None: one is part of a GPU (MIG), which the driver's tool does not tell."""
-    if any(name.startswith("MIG") for name in names):
+    """Bytes of the smallest of these GPUs. None: the driver's tool does not tell, as of a part of a GPU (MIG), of one
+    that shares the machine's memory, or by a UUID that is cut short."""
+    if any(map(is_part, names)):
         return None
     asked = ["nvidia-smi", f"--id={','.join(names)}", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    sizes = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
+    told = subprocess.run(asked, capture_output=True, text=True, check=False)
+    sizes = told.stdout.split()
+    if told.returncode or not sizes or not all(size.isdecimal() for size in sizes):
+        return None
     return min(int(size) << 20 for size in sizes)
 
 

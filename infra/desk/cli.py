@@ -33,14 +33,14 @@ def up() -> None:
 
 @app.command()
 def down() -> None:
-    """End the local stack and all that it started: flows, trainers, an engine. Data stays."""
-    from infra.engine import stop_local_engines
+    """End the local stack and all that it started: flows, trainers, engines. Data stays."""
+    from infra.engine import stop_engines
     from infra.environment import Environment
     from infra.stack.local import Stack
 
     Stack(Environment().home, Path.cwd()).down(lambda line: typer.echo(visible(line)))
-    if not stop_local_engines(Environment()):
-        typer.echo("engine: left running, a flow uses it that was not started by this stack")
+    if not stop_engines(Environment()):
+        typer.echo("engines: left running, a flow uses them that was not started by this stack")
 
 
 @app.command()

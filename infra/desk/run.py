@@ -33,7 +33,7 @@ def round_(
         int | None, typer.Option(help="Number of the round. Default: the next that is not published.")
     ] = None,
     repeat: Annotated[int | None, typer.Option(help="Another number draws other samples.")] = None,
-    shards: Annotated[int | None, typer.Option(help="Machines that search at once, one engine each.")] = None,
+    shards: Annotated[int | None, typer.Option(help="Machines that search at once, each on its engines.")] = None,
     changes: Setting = None,
 ) -> None:
     """Run one round on the local stack, follow it to its end, and print its results."""

@@ -4,12 +4,12 @@ from infra.engine.client import Engine
 from infra.engine.launch import NotEnoughGPUs, refuse_engines_without_gpus
 from infra.engine.load import Load
 from infra.engine.model_folder import ModelFolder
-from infra.engine.pair import NoValueEngine, refuse_without_value_engine, side_by_side
+from infra.engine.pair import NoValueEngine, in_the_way, refuse_without_value_engine, side_by_side
 from infra.engine.proof import WrongModel
 from infra.engine.reply import Completion, EngineError, PromptTooLong, Reply
 from infra.engine.server import stop_local_engines
 from infra.engine.serving import ModelChanged, serving
-from infra.engine.tenancy import engines_stopped, tenant
+from infra.engine.tenancy import engines_stopped, stop_engines, tenant
 from infra.engine.usage import Usage
 
 __all__ = [
@@ -26,10 +26,12 @@ __all__ = [
     "Usage",
     "WrongModel",
     "engines_stopped",
+    "in_the_way",
     "refuse_engines_without_gpus",
     "refuse_without_value_engine",
     "serving",
     "side_by_side",
+    "stop_engines",
     "stop_local_engines",
     "tenant",
 ]

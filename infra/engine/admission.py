@@ -89,6 +89,10 @@ class Admission:
     def give_up(self, reason: str) -> None:
         """Sends away, with an EngineGone, who waits and whoever comes from now on."""
         self._lost = reason
+        self.send_away(reason)
+
+    def send_away(self, reason: str) -> None:
+        """With an EngineGone, who waits now."""
         for request in self._waiting:
             if not request.entered.done():
                 request.entered.set_exception(EngineGone(reason))

@@ -118,8 +118,9 @@ class Engine:
 
     @property
     def has_room(self) -> bool:
-        """Nothing waits and fewer than half of the seats are taken: a tree may have several requests out."""
-        admissions = self._admissions.values()
+        """Nothing waits and fewer than half of the living engines' seats are taken: a tree may have several requests
+        out."""
+        admissions = [admission for admission in self._admissions.values() if admission.is_open]
         taken, seats = sum(one.sequences for one in admissions), sum(one.seats for one in admissions)
         return 2 * taken < seats and not any(one.has_waiting for one in admissions)
 
@@ -132,9 +133,18 @@ class Engine:
         """This engine died: its requests go to another or, where there is none, wait for `resume`."""
         self._life += 1
         self._admissions[address].close()
+        self._send_on()
 
     def resume(self, address: str) -> None:
         self._admissions[address].open()
+        self._send_on()
+
+    def _send_on(self) -> None:
+        """Who waits for a dead engine tries again, at one that lives, if one does."""
+        if any(admission.is_open for admission in self._admissions.values()):
+            for admission in self._admissions.values():
+                if not admission.is_open:
+                    admission.send_away("the engine died")
 
     def give_up(self, address: str, reason: str) -> None:
         """This engine will answer no request any more. Without another, all that wait, and all to come, raise
@@ -266,7 +276,7 @@ class Engine:
         try:
             return (
                 await AsyncRetrying(
-                    retry=retry_if_exception(self._is_for_another_try),
+                    retry=retry_if_exception(lambda problem: self._is_for_another_try(problem, only)),
                     stop=lambda _: strikes[self._life] >= self._attempts,
                     wait=wait_random_exponential(multiplier=self._backoff, max=10.0),
                 )(once),
@@ -290,9 +300,9 @@ class Engine:
             return homes[(homes.index(own) + turn) % len(homes)]
         return homes[(place // len(self.addresses) + turn) % len(homes)]
 
-    def _is_for_another_try(self, problem: BaseException) -> bool:
+    def _is_for_another_try(self, problem: BaseException, only: str | None) -> bool:
         if isinstance(problem, EngineGone):
-            return not all(admission.is_lost for admission in self._admissions.values())
+            return not all(self._admissions[address].is_lost for address in ([only] if only else self.addresses))
         return isinstance(problem, (*FAILURES, InvalidReply))
 
     async def _post(self, address: str, request: dict[str, Any]) -> bytes:

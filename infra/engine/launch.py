@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 
 from infra.engine.model_folder import ModelFolder
-from infra.environment import Environment, cores, cores_for, device, gpus
+from infra.environment import Environment, cores, cores_for, device, gpus, is_part
 
 KV_GIB = 1
 """Memory for the KV cache of a CPU engine, GiB, float32: 262,000 tokens at micro's size, 23,000 of SmolLM2-135M."""
@@ -33,7 +33,7 @@ def seats(here: Environment) -> int:
 
 
 class NotEnoughGPUs(ValueError):
-    """The settings ask for more engines, or larger ones, than the visible GPUs make."""
+    """The settings ask for more engines, or larger ones, than the visible GPUs make, or for none."""
 
 
 def refuse_engines_without_gpus(here: Environment) -> None:
@@ -52,15 +52,21 @@ def berths(here: Environment) -> list[list[str]]:
     Raises:
         NotEnoughGPUs
     """
+    each = here.engine_gpus
+    if min(each, 1 if here.engines is None else here.engines) < 1:
+        raise NotEnoughGPUs("CPL_ENGINES and CPL_ENGINE_GPUS count from 1 on; unset them for an engine on each GPU")
     if device(here) == "cpu":
         return [[] for _ in range(here.engines or 1)]
-    visible, each = gpus(), here.engine_gpus
+    visible = gpus()
     count = len(visible) // each if here.engines is None else here.engines
     if not 0 < count * each <= len(visible):
         raise NotEnoughGPUs(
-            f"CPL_ENGINE_GPUS={each}: {max(count, 1)} times {each} GPUs are wanted, and {len(visible)} are visible; "
-            "change it, CPL_ENGINES or CUDA_VISIBLE_DEVICES"
+            f"{max(count, 1)} engines of our own are wanted, each on {each} GPU{'s' if each > 1 else ''}, and "
+            f"{len(visible)} GPUs are visible; change CPL_ENGINES, CPL_ENGINE_GPUS or CUDA_VISIBLE_DEVICES, or compute "
+            "on the CPU (CPL_DEVICE=cpu)"
         )
+    if each > 1 and any(map(is_part, visible)):
+        raise NotEnoughGPUs(f"CPL_ENGINE_GPUS={each}: no engine runs on several parts of GPUs (MIG); set it to 1")
     return [visible[each * n : each * (n + 1)] for n in range(count)]
 
 

@@ -35,5 +35,10 @@ def side_by_side(here: Environment) -> tuple[Environment, Environment]:
     return policy, value_engine(policy)
 
 
+def in_the_way(here: Environment) -> Environment | None:
+    """Whose engines must end before the policy's take their GPUs alone: a search may have left the value model's."""
+    return value_engine(here) if _share_a_gpu(here) else None
+
+
 def _share_a_gpu(here: Environment) -> bool:
     return device(here) == "cuda" and not here.engine_urls and not here.value_engine_urls

@@ -34,7 +34,7 @@ class PromptTooLong(EngineError):
 
 
 class EngineGone(EngineError):
-    """The engine was given up: whatever it should answer is for another, if there is one."""
+    """The engine died or was given up: whatever it should answer is for another, if there is one."""
 
 
 class InvalidReply(ValueError):

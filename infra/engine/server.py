@@ -13,7 +13,7 @@ import secrets
 import socket
 import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Container, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 
@@ -112,20 +112,20 @@ async def start_local_engine(
         process.kill()  # nobody would find it to end it
         process.wait()
         raise
-    started = time.monotonic()
+    name, started = name_of(here, berth), time.monotonic()
     said = 0.0
     while not await answers(engine):
         seconds = time.monotonic() - started
         if not engine.is_alive:
-            raise EngineError(f"the engine did not start with {folder.path}: {_reason(log)} (all of it: {log})")
+            raise EngineError(f"{name} did not start with {folder.path}: {_reason(log)} (all of it: {log})")
         if seconds > START_SECONDS:
             end_local_engine(here, berth)
-            raise EngineError(f"the engine was not ready after {seconds:.0f} s: {_reason(log)} (all of it: {log})")
+            raise EngineError(f"{name} was not ready after {seconds:.0f} s: {_reason(log)} (all of it: {log})")
         if seconds >= said + PROGRESS_SECONDS:
             said = seconds
-            progress(f"{_name(here, berth)} starting, {seconds:.0f} s")
+            progress(f"{name} is starting, {seconds:.0f} s")
         await asyncio.sleep(0.5)
-    progress(f"{_name(here, berth)} ready after {time.monotonic() - started:.0f} s at {engine.url}")
+    progress(f"{name} is ready after {time.monotonic() - started:.0f} s at {engine.url}")
     return engine
 
 
@@ -212,12 +212,11 @@ def engines_gone(here: Environment, progress: Progress) -> Iterator[None]:
         time.sleep(0.5)
 
 
-def end_local_engines(here: Environment, *, beyond: int = 0) -> None:
-    """Stops this home's engines from berth `beyond` on, also those that its settings do not know any more; the caller
-    holds their lock."""
-    states = _home(here).glob("**/engine.json")
-    found = [0 if state.parent == _home(here) else int(state.parent.name) for state in states]
-    ending = [berth for berth in found if berth >= beyond]
+def end_local_engines(here: Environment, but: Container[int] = ()) -> None:
+    """Stops this home's engines, also those that its settings do not know any more, apart from those of some berths;
+    the caller holds their lock."""
+    others = [int(state.parent.name) for state in _home(here).glob("*/engine.json") if state.parent.name.isdecimal()]
+    ending = [berth for berth in (0, *others) if berth not in but]
     for berth in ending:  # all are asked before any is waited for
         if engine := local_engine(here, berth):
             with suppress(psutil.NoSuchProcess):
@@ -241,7 +240,9 @@ def end_local_engine(here: Environment, berth: int = 0) -> None:
         with suppress(psutil.NoSuchProcess):
             process.kill()
     psutil.wait_procs(left, timeout=STOP_SECONDS)
-    _state(own).unlink(missing_ok=True)
+    # Where a thread ends it and nobody waits any more, the next may have been started meanwhile.
+    if _recorded(own) == engine:
+        _state(own).unlink(missing_ok=True)
 
 
 @asynccontextmanager
@@ -280,9 +281,11 @@ def _folder(here: Environment, berth: int) -> Path:
     return _home(here) / str(berth) if berth else _home(here)
 
 
-def _name(here: Environment, berth: int) -> str:
-    count = len(berths(here))
-    return f"engine {berth + 1} of {count}" if count > 1 else "engine"
+def name_of(here: Environment, berth: int) -> str:
+    """What messages call an engine."""
+    places = berths(here)
+    where = f" (GPU {', '.join(places[berth])})" if places[berth] else ""
+    return f"engine {berth + 1} of {len(places)}{where}" if len(places) > 1 else "the engine"
 
 
 def _state(own: Path) -> Path:

@@ -30,6 +30,7 @@ from infra.engine.server import (
     engine_to_ourselves,
     local_engine,
     start_local_engine,
+    stop_local_engines,
 )
 from infra.engine.supervision import supervised
 from infra.environment import Environment
@@ -50,13 +51,18 @@ class ModelChanged(WrongModel):
 
 @asynccontextmanager
 async def serving(
-    model_dir: Path, here: Environment, progress: Progress = lambda message: None
+    model_dir: Path,
+    here: Environment,
+    progress: Progress = lambda message: None,
+    *,
+    without: Environment | None = None,
 ) -> AsyncIterator[Engine]:
     """An engine that serves the model folder (read `infra.engine.model_folder` for what is in it).
 
     Until the context ends no other flow of this home uses an engine. A local engine is started again when it dies, and
     stays up after the context (`stop_local_engines`). An engine that somebody else runs proves the model at the end,
-    too. `progress` gets one line of text now and then while the engine starts. Raises ValueError: the folder is no
+    too. `progress` gets one line of text now and then while the engine starts. `without`: whose engines end first, as
+    these take their memory. Raises ValueError: the folder is no
     model folder. EngineError: the engine does not start or answer. WrongModel: it fails the probe. ModelChanged: it
     fails the probe at the end.
     """
@@ -66,6 +72,8 @@ async def serving(
             async with _others(folder, here, progress) as engine:
                 yield engine
         else:
+            if without:
+                stop_local_engines(without)
             local = await _serve_locally(folder, here, progress)
             addresses, key = [one.url for one in local], local[0].key
             async with (
@@ -108,26 +116,31 @@ def _client(addresses: list[str], folder: ModelFolder, key: str | None, **option
 async def _serve_locally(folder: ModelFolder, here: Environment, progress: Progress) -> list[LocalEngine]:
     """This home's engines, by berth, with one key. Raises what the first of them raises that does not serve."""
     count = len(berths(here))
-    end_local_engines(here, beyond=count)
-    running = [local_engine(here, berth) for berth in range(count)]
-    key = next((one.key for one in running if one), None) or secrets.token_urlsafe(32)
+    found = {berth: one for berth in range(count) if (one := local_engine(here, berth))}
+    able = {berth: one for berth, one in found.items() if _fits(one, folder, here, berth)}
+    # All others end before one starts: what a GPU was to one may now belong to an engine at another berth.
+    end_local_engines(here, but=able)
+    key = next((one.key for one in able.values()), None) or secrets.token_urlsafe(32)
     served = await asyncio.gather(
-        *(_serve_at(folder, here, progress, berth, key, one) for berth, one in enumerate(running)),
+        *(_serve_at(folder, here, progress, berth, key, able.get(berth)) for berth in range(count)),
         return_exceptions=True,
     )
-    for one in served:
-        if isinstance(one, BaseException):
-            raise one
+    for outcome in served:
+        if isinstance(outcome, BaseException):
+            raise outcome
     return cast(list[LocalEngine], served)
+
+
+def _fits(running: LocalEngine, folder: ModelFolder, here: Environment, berth: int) -> bool:
+    """Whether the engine takes these weights in place."""
+    # An engine swaps tied embeddings by half, and does not say so (design section 4).
+    return running.signature == launch_signature(folder, here, berth) and not folder.is_tied
 
 
 async def _serve_at(
     folder: ModelFolder, here: Environment, progress: Progress, berth: int, key: str, running: LocalEngine | None
 ) -> LocalEngine:
-    # An engine swaps tied embeddings by half, and does not say so (design section 4).
-    is_alike = running and running.signature == launch_signature(folder, here, berth) and not folder.is_tied
-    takes_it = is_alike and running and running.key == key and await answers(running)
-    if running and takes_it and await _swap(running.url, folder, key):
+    if running and running.key == key and await answers(running) and await _swap(running.url, folder, key):
         try:
             async with _client([running.url], folder, key) as engine:
                 await prove(engine, running.url, folder, dtype(here))

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 
 from infra.engine.client import Engine
 from infra.engine.reply import EngineError
-from infra.engine.server import LocalEngine, Progress, end_of
+from infra.engine.server import LocalEngine, Progress, end_of, name_of
 from infra.environment import Environment
 
 RESTARTS = 3
@@ -27,12 +27,16 @@ async def supervised(
 ) -> AsyncIterator[None]:
     """Watches over one local engine as long as the context lasts. `engine`: the client of all of them. `restart`
     returns one that is proven, at the same address, or raises."""
+    name = name_of(here, berth)
     watching = asyncio.create_task(_watch(engine, running, restart, here, berth, progress))
 
-    def ended(watch: asyncio.Task[None]) -> None:
+    def ended(watch: asyncio.Task[str]) -> None:
         # Requests wait for what the watch does next: they must not outlive it.
-        if not watch.cancelled() and (problem := watch.exception()):
-            engine.give_up(running.url, f"the engine died, and its restart failed: {problem!r}")
+        if not watch.cancelled():
+            problem = watch.exception()
+            reason = f"and its restart failed: {problem!r}" if problem else watch.result()
+            engine.give_up(running.url, f"{name} died, {reason}")
+            progress(f"{name} is given up, {reason}")  # where others go on, nothing fails that would say so
 
     watching.add_done_callback(ended)
     try:
@@ -49,11 +53,13 @@ async def _watch(
     here: Environment,
     berth: int,
     progress: Progress,
-) -> None:
+) -> str:
+    """Why it is started no more."""
+    name = name_of(here, berth)
     reason = await end_of(running, here, berth)
     for attempt in range(1, RESTARTS + 1):
         engine.pause(running.url)
-        progress(f"the engine died ({reason}); starting it again, {attempt} of {RESTARTS}")
+        progress(f"{name} died ({reason}); starting it again, {attempt} of {RESTARTS}")
         try:
             running = await restart()
         except EngineError as problem:
@@ -61,4 +67,4 @@ async def _watch(
         else:
             engine.resume(running.url)
             reason = await end_of(running, here, berth)
-    engine.give_up(running.url, f"the engine died, also after {RESTARTS} restarts: {reason}")
+    return f"also after {RESTARTS} restarts: {reason}"

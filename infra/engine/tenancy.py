@@ -25,9 +25,14 @@ def tenant(here: Environment) -> Iterator[None]:
             except BlockingIOError:
                 pass
             else:
-                stop_local_engines(here)
-                stop_local_engines(value_engine(here))
+                stop_engines(here)
             fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def stop_engines(here: Environment) -> bool:
+    """Stops this home's engines, the policy's and the value model's. False: another flow is using some."""
+    policys, values = stop_local_engines(here), stop_local_engines(value_engine(here))
+    return policys and values
 
 
 @contextmanager

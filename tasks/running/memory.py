@@ -3,7 +3,9 @@
 Bytes of one device for the state of a training, activations apart (these are computed anew on a GPU):
 
     all weights, one GPU      18 a parameter: float32 weights, gradients, AdamW's two means, bfloat16 copies
-    all weights, n GPUs       16 a parameter, divided by n
+    all weights, n GPUs       16 a parameter, divided by n; before that 4 + 4 / n, for each has the model whole until it
+                              is divided (trainers/trainer.py `prove_sharing`), and 6 where the reference's log-probs
+                              are computed with it: float32 weights, bfloat16 copies
     all weights, a CPU        16 a parameter
     lora                      4 a parameter, and 16 for each of the head, which trains in a copy (trainers/adapter.py)
     exact_kl without lora     4 a parameter more: the model that the training starts from
@@ -57,15 +59,21 @@ def state(model: Model, training: Training, devices: int, on_gpu: bool = True) -
     """Bytes of each of so many devices."""
     if training.lora:
         return 4.0 * model.parameters + 16.0 * model.head
-    start = 4.0 * model.parameters if training.exact_kl else 0.0
+    start = kept(model, training)
     if devices > 1:
-        return 16.0 * model.parameters / devices + start
+        whole = max(4.0 + 4.0 / devices, 6.0 if training.loss.needs_reference else 0.0)
+        return max(16.0 * model.parameters / devices + start, whole * model.parameters)
     return (18.0 if on_gpu else 16.0) * model.parameters + start
 
 
-def host(model: Model, devices: int) -> float:
+def kept(model: Model, training: Training) -> float:
+    """Bytes of the model that the training starts from, where it is kept beside the one that is trained."""
+    return 4.0 * model.parameters if training.exact_kl and not training.lora else 0.0
+
+
+def host(model: Model, training: Training, devices: int) -> float:
     """Bytes beside the GPUs: the process of each loads the whole model in float32 before it is sharded."""
-    return 4.0 * model.parameters * devices
+    return (4.0 * model.parameters + kept(model, training)) * devices
 
 
 def refuse_too_large(base: Ref, trainings: Mapping[str, Training], machine: Machine) -> list[str]:
@@ -87,11 +95,11 @@ def refuse_too_large(base: Ref, trainings: Mapping[str, Training], machine: Mach
                 f"{what}: that takes {needs / GB:.1f} GB of memory{each}, and {where} has {has / GB:.1f} GB. "
                 f"{ways_out(model, training, machine)}"
             )
-        if machine.gpus and host(model, devices) > machine.host:
+        if machine.gpus and host(model, training, devices) > machine.host:
             raise TooLarge(
-                f"{what} on {devices} GPUs: the process of each loads the model whole, which takes "
-                f"{host(model, devices) / GB:.1f} GB of the machine's own memory, and it has {machine.host / GB:.1f}. "
-                "Leave fewer GPUs visible (CUDA_VISIBLE_DEVICES), set lora, or take a smaller model."
+                f"{what}{f' on {devices} GPUs' if devices > 1 else ''}: the process of each GPU loads the model whole, "
+                f"which takes {host(model, training, devices) / GB:.1f} GB of the machine's own memory, and it has "
+                f"{machine.host / GB:.1f}. {ways_out(model, training, machine, devices)}"
             )
         room = ROOM["several" if devices > 1 else "cuda" if machine.gpus else "cpu"]
         if has and needs + room > has:
@@ -102,18 +110,28 @@ def refuse_too_large(base: Ref, trainings: Mapping[str, Training], machine: Mach
     return doubts
 
 
-def ways_out(model: Model, training: Training, machine: Machine) -> str:
-    """In a sentence: the fewest GPUs of this kind that would do, an adapter if that would, a smaller model."""
+def ways_out(model: Model, training: Training, machine: Machine, too_many: int = 0) -> str:
+    """In a sentence: the fewest GPUs of this kind that would do, an adapter if that would, a smaller model.
+
+    `too_many`: so many GPUs hold the training, and the machine's own memory does not hold their processes.
+    """
     ways = []
     if machine.gpu and not training.lora:
         enough = (
-            n for n in range(2, MOST_GPUS + 1)
-            if training.batch_size % n == 0 and state(model, training, n) + ROOM["several"] <= machine.gpu
+            n for n in range(1 if too_many else 2, too_many or MOST_GPUS + 1)
+            if training.batch_size % n == 0
+            and state(model, training, n) + ROOM["several" if n > 1 else "cuda"] <= machine.gpu
+            and (not too_many or host(model, training, n) <= machine.host)
         )  # fmt: skip
         if fewest := next(enough, None):
-            ways.append(f"{fewest} such GPUs")
+            ways.append(f"{fewest} of them alone (CUDA_VISIBLE_DEVICES)" if too_many else f"{fewest} such GPUs")
     adapter = training.model_copy(update={"lora": USUAL_RANK})
     has = machine.gpu or machine.host
-    if not training.lora and state(model, adapter, 1) + ROOM["cuda" if machine.gpus else "cpu"] <= has:
+    fits = (
+        state(model, adapter, 1) + ROOM["cuda" if machine.gpus else "cpu"] <= has
+        and host(model, adapter, 1) <= machine.host
+    )
+    if not training.lora and fits:
         ways.append(f"`lora = {USUAL_RANK}` for this arm ({state(model, adapter, 1) / GB:.1f} GB)")
+    ways += ["a machine with more memory"] if too_many else []
     return f"Take {', or '.join([*ways, 'a smaller model'])}."

@@ -11,7 +11,7 @@ from typing import Any
 
 import polars as pl
 
-from infra.engine import Engine, EngineError, ModelChanged, PromptTooLong, Reply, serving, side_by_side
+from infra.engine import Engine, EngineError, ModelChanged, PromptTooLong, Reply, in_the_way, serving, side_by_side
 from infra.environment import Environment, device, environment
 from infra.store import Ref
 from tasks.check import Checker, Verdict
@@ -201,14 +201,15 @@ async def serve(
 ) -> AsyncIterator[ServedPolicy]:
     """The engine with this model's weights, proven by its probe (design D1b), asked in a text format.
 
-    `here`: which engine, if not the first.
+    `here`: which engine, if not the first alone.
 
     Parts that were made with weights of another model are dropped.
     """
+    without = None if here else in_the_way(environment())
     here = here or environment()
     folder = workplace.store.folder(model, "model")
     try:
-        async with serving(folder, here, progress=workplace.log.info) as engine:
+        async with serving(folder, here, progress=workplace.log.info, without=without) as engine:
             each = 1 if here.engine_urls else here.engine_gpus if device() == "cuda" else 0
             gpus = each * len(engine.addresses)
             yield ServedPolicy(engine, Prompts.read(folder, format), gpus)

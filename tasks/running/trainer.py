@@ -23,7 +23,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from infra.engine import engines_stopped
-from infra.environment import ROOT, cores, cores_for, device, environment, gpus
+from infra.environment import ROOT, cores, cores_for, device, environment, gpus, is_part
 from infra.store import Ref, Store
 from tasks.running.curve import show_curve
 from tasks.running.progress import Progress, in_the_ui
@@ -105,7 +105,7 @@ def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any
     devices = shared_out(visible[:1] if config.get("lora") else visible, config.get("batch_size", 1))
     if "batch_size" in config and len(devices) < len(visible) and not config.get("lora"):
         workplace.log.info(
-            "training on %d of %d GPUs: a batch of %d is shared out evenly",
+            "training on %d of %d GPUs: a batch of %d is shared out evenly, and never to parts of GPUs",
             len(devices),
             len(visible),
             config["batch_size"],
@@ -176,7 +176,9 @@ def python(devices: Sequence[str]) -> list[str]:
 
 
 def shared_out(devices: Sequence[str], batch_size: int) -> Sequence[str]:
-    """The most of the devices to which a batch can be shared out evenly."""
+    """The most of the devices to which a batch can be shared out evenly; one where they are parts of GPUs (MIG)."""
+    if any(map(is_part, devices)):
+        return devices[:1]
     return devices[: max((n for n in range(1, len(devices) + 1) if batch_size % n == 0), default=0)]
 
 

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import httpx
@@ -47,11 +48,11 @@ class Cost:
 
 
 class Meter:
-    """Measures from when it is made to `read`. `engine_pid`: the local engine's first process, where there is one."""
+    """Measures from when it is made to `read`. `engine_pids`: the local engines' first processes, if any."""
 
-    def __init__(self, engine: Engine, engine_pid: int | None) -> None:
+    def __init__(self, engine: Engine, engine_pids: Sequence[int]) -> None:
         self._engine = engine
-        self._engine_pid = engine_pid
+        self._engine_pids = engine_pids
         self._usage = asdict(engine.usage)
         self._counters = self._read_counters()
         self._load = engine.load
@@ -87,9 +88,9 @@ class Meter:
         return {name: sum(_sum(page, counter) for page in pages) for name, counter in COUNTERS.items()}
 
     def _read_cpu(self) -> tuple[float, float, float]:
-        """CPU seconds so far of this process, of the engine's, and of the whole machine."""
-        engine = psutil.Process(self._engine_pid) if self._engine_pid else None
-        processes = [engine, *engine.children(recursive=True)] if engine else []
+        """CPU seconds so far of this process, of the engines', and of the whole machine."""
+        engines = [psutil.Process(pid) for pid in self._engine_pids]
+        processes = [one for engine in engines for one in (engine, *engine.children(recursive=True))]
         machine = psutil.cpu_times()
         busy = sum(machine) - machine.idle - getattr(machine, "iowait", 0.0) - getattr(machine, "steal", 0.0)
         return _cpu(psutil.Process()), sum(map(_cpu, processes)), busy

@@ -65,15 +65,15 @@ SIZES = {
 async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: Callable[[str], None]) -> list[Run]:
     """All turns for the model that the engine serves."""
     prompts = Prompts.read(folder, PLANS)
-    local = local_engine(environment())
-    pid = local.pid if local and local.url in engine.addresses else None
+    local = [local_engine(environment(), berth) for berth in range(len(engine.addresses))]
+    pids = [one.pid for one in local if one and one.url in engine.addresses]
 
     def served(by: Engine) -> ServedPolicy:
         return ServedPolicy(by, prompts)
 
     async def measured(by: Engine, work: Awaitable[Any]) -> tuple[Any, Cost]:
         await forget_prefixes(engine)
-        meter = Meter(by, pid)
+        meter = Meter(by, pids)
         return await work, meter.read()
 
     async def lockstep(by: Engine) -> tuple[int, Cost]:

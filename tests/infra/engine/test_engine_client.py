@@ -205,6 +205,68 @@ def test_who_waits_for_an_engine_that_is_given_up_is_served_by_another() -> None
     asyncio.run(story())
 
 
+def test_who_waits_for_an_engine_that_dies_is_served_by_one_that_lives() -> None:
+    """Whether the other lives already or is back first: nobody waits for the restart of his own."""
+
+    async def story() -> None:
+        async with (
+            scripted_engine(good) as (first, asked_first),
+            scripted_engine(good) as (second, asked_second),
+            engine(first, second, supervised=True, seats=1) as served,
+        ):
+            sessions = [one for one in "abcdefghijkl" if served._home_of(one, 0) == second][:3]
+            async with served._admissions[second](1, 1, 0):  # its only seat is taken
+                waiting = [asyncio.create_task(sample(served, n=1, session=one)) for one in sessions]
+                await asyncio.sleep(0.01)
+                assert served._admissions[second].has_waiting
+                served.pause(second)
+                await asyncio.wait_for(asyncio.gather(*waiting), 5.0)
+            assert (len(asked_first), len(asked_second)) == (3, 0)
+            served.pause(first)
+            waiting = [asyncio.create_task(sample(served, session=one)) for one in "abcdef"]
+            await asyncio.sleep(0.01)
+            served.resume(first)
+            await asyncio.wait_for(asyncio.gather(*waiting), 5.0)
+            assert (len(asked_first), len(asked_second)) == (9, 0)
+
+    asyncio.run(story())
+
+
+def test_a_dead_engines_seats_are_no_room() -> None:
+    async def story() -> None:
+        async with (
+            scripted_engine(good) as (first, _),
+            scripted_engine(good) as (second, _),
+            engine(first, second, supervised=True, seats=2) as served,
+        ):
+            async with served._admissions[first](1, 1, 0):
+                has_room = [served.has_room]  # 1 of 4
+                served.pause(second)
+                has_room.append(served.has_room)  # 1 of 2
+            has_room.append(served.has_room)
+            served.pause(first)
+            assert [*has_room, served.has_room] == [True, False, True, False]
+
+    asyncio.run(story())
+
+
+def test_what_only_one_engine_can_answer_fails_with_it() -> None:
+    """Its probe, say: no other is asked, and it is no request that is tried for ever."""
+
+    async def story() -> None:
+        async with (
+            scripted_engine(good) as (first, _),
+            scripted_engine(good) as (second, asked),
+            engine(first, second, supervised=True) as served,
+        ):
+            served.give_up(first, "no memory")
+            with pytest.raises(EngineError, match="no memory"):
+                await asyncio.wait_for(served.logprobs(first, [4, 5], [2], cache_salt="a"), 5.0)
+            assert not asked
+
+    asyncio.run(story())
+
+
 def test_a_dead_engine_is_waited_for_until_it_is_back_or_given_up() -> None:
     """A refused connection is no attempt, and attempts are counted anew in each life of the engine."""
 

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -18,7 +19,8 @@ from infra.engine.launch import (
     refuse_engines_without_gpus,
 )
 from infra.engine.model_folder import ModelFolder
-from infra.environment import Environment
+from infra.engine.server import name_of
+from infra.environment import Environment, NoDriver
 
 
 @pytest.fixture
@@ -69,15 +71,75 @@ def test_a_gpu_belongs_to_one_engine(
     assert words[words.index("--tensor-parallel-size") + 1] == str(each)
 
 
-@pytest.mark.parametrize(("engines", "each"), [(3, 1), (2, 2), (None, 4), (0, 1)])
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("echo 'NVML: Driver/library version mismatch'; exit 18", "version mismatch"),
+        (None, "No such"),
+    ],
+)
+def test_a_driver_that_does_not_answer_is_told_in_its_words(
+    script: str | None, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if script:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    with pytest.raises(NoDriver, match=f"lists no GPUs: .*{said}.*CPL_DEVICE=cpu"):
+        refuse_engines_without_gpus(Environment(home=tmp_path, device="cuda", engine_urls=[]))
+
+
+def test_a_gpu_that_is_lost_moves_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its engine dies with it; whichever is started again gets the GPU that it had, and none that another has."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\nseq 0 3\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    here = Environment(home=tmp_path, device="cuda")
+    assert berths(here) == [["0"], ["1"], ["2"], ["3"]]
+    tool.write_text("#!/bin/sh\nseq 1 3\nexit 15\n")
+    assert berths(here) == [["0"], ["1"], ["2"], ["3"]]
+    assert [name_of(here, berth) for berth in (0, 3)] == ["engine 1 of 4 (GPU 0)", "engine 4 of 4 (GPU 3)"]
+    pairs = here.model_copy(update={"engine_gpus": 2})
+    assert name_of(pairs, 1) == "engine 2 of 2 (GPU 2, 3)"
+    assert name_of(pairs.model_copy(update={"engines": 1}), 0) == "the engine"
+
+
+@pytest.mark.parametrize(("engines", "each"), [(3, 1), (2, 2), (None, 4)])
 def test_engines_that_the_gpus_do_not_make_are_refused(
     engines: int | None, each: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
     here = Environment(home=tmp_path, device="cuda", engines=engines, engine_gpus=each, engine_urls=[])
-    with pytest.raises(NotEnoughGPUs, match=r"CPL_ENGINE_GPUS=\d: .* GPUs are wanted, and 2 are visible"):
+    with pytest.raises(NotEnoughGPUs, match=r"each on \d GPUs?, and 2 GPUs are visible"):
         refuse_engines_without_gpus(here)
     refuse_engines_without_gpus(here.model_copy(update={"engine_urls": ["http://127.0.0.1:1"]}))
+
+
+def test_an_engine_has_one_part_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "MIG-0a1b,MIG-77c2")
+    here = Environment(home=tmp_path, device="cuda", engine_urls=[])
+    assert berths(here) == [["MIG-0a1b"], ["MIG-77c2"]]
+    with pytest.raises(NotEnoughGPUs, match=r"CPL_ENGINE_GPUS=2: .* \(MIG\); set it to 1"):
+        refuse_engines_without_gpus(here.model_copy(update={"engine_gpus": 2}))
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("nothing", [{"engines": 0}, {"engines": -1}, {"engine_gpus": 0}])
+def test_no_engine_and_an_engine_without_gpus_are_refused_in_a_sentence(device: Any, nothing: dict[str, int]) -> None:
+    with pytest.raises(NotEnoughGPUs, match="count from 1 on"):
+        refuse_engines_without_gpus(Environment(device=device, engine_urls=[], **nothing))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("visible", ["", "-1", "NoDevFiles", "-1,0"])
+def test_gpus_that_are_hidden_are_none(visible: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    with pytest.raises(NotEnoughGPUs, match=r"0 GPUs are visible; .*CPL_DEVICE=cpu"):
+        refuse_engines_without_gpus(Environment(home=tmp_path, device="cuda", engine_urls=[]))
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", f"3,{visible or '-1'}")
+    assert berths(Environment(home=tmp_path, device="cuda")) == [["3"]]
 
 
 def test_engines_on_a_cpu_share_its_cores(folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

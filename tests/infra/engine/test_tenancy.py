@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from infra.desk.cli import app
 from infra.engine import tenant
 from infra.engine.server import LocalEngine
 from infra.environment import Environment
@@ -31,6 +33,17 @@ def test_the_last_tenant_stops_the_engine(engine: subprocess.Popen[bytes], tmp_p
         with tenant(home):
             pass
         assert engine.poll() is None
+    assert engine.poll() is not None
+
+
+def test_down_ends_every_engine_that_a_killed_flow_left(
+    engine: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The value model's as the policy's: a flow that a terminal started carries no mark of the stack."""
+    monkeypatch.setenv("CPL_HOME", str(tmp_path))
+    told = CliRunner().invoke(app, ["down"])
+    assert told.exit_code == 0, told.output
+    assert "left running" not in told.output
     assert engine.poll() is not None
 
 

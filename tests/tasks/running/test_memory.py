@@ -10,6 +10,7 @@ from infra.contract.training import Loss, Training
 from infra.environment import gpu_memory, memory
 from infra.store import Ref
 from tasks.running.memory import GB, ROOM, Machine, Model, TooLarge, refuse_too_large, state, ways_out
+from tasks.running.trainer import shared_out
 
 SFT = Training(loss=Loss(nll=1.0), batch_size=64, learning_rate=1e-5)
 LORA = SFT.model_copy(update={"lora": 16})
@@ -47,7 +48,9 @@ def test_so_many_gpus_would_do_and_no_fewer(gpu: int, batch_size: int) -> None:
     training = SFT.model_copy(update={"batch_size": batch_size})
     told = re.search(r"(\d+) such GPUs", ways_out(Model(**SEVEN), training, machine(1, gpu)))
     fits = [
-        n for n in range(2, 65) if batch_size % n == 0 and 16 * SEVEN["parameters"] / n + ROOM["several"] <= gpu * GB
+        n
+        for n in range(2, 65)
+        if batch_size % n == 0 and max(16 / n, 4 + 4 / n) * SEVEN["parameters"] + ROOM["several"] <= gpu * GB
     ]
     assert (int(told[1]) if told else None) == (fits[0] if fits else None)
 
@@ -76,15 +79,51 @@ def test_as_many_gpus_count_as_share_the_batch() -> None:
         refuse_too_large(base(SEVEN), {"sft": LORA}, machine(8, 24))
 
 
+def test_parts_of_gpus_are_not_taken_together() -> None:
+    """A process sees one of them, whatever it is shown."""
+    parts = ("MIG-0a1b", "MIG-77c2")
+    assert shared_out(parts, 64) == parts[:1]
+    assert refuse_too_large(base(SEVEN), {"sft": SFT}, Machine(parts, None, int(30 * GB))) == []
+
+
+def test_each_of_several_gpus_has_the_model_whole_before_it_is_divided() -> None:
+    """However many they are: all of it with the shard that it gives, or with the reference's bfloat16 copies."""
+    preference = SFT.model_copy(update={"loss": Loss(prefer=1.0)})
+    for training, least in ((SFT, 4 + 4 / 8), (preference, 6.0)):
+        assert state(Model(**SEVEN), training, 8) == least * SEVEN["parameters"]
+        with pytest.raises(TooLarge, match=r"on each of 8 GPUs, and a GPU has 24.0 GB. Take a smaller model"):
+            refuse_too_large(base(SEVEN), {"arm": training}, machine(8, 24))
+    assert state(Model(**SEVEN), preference, 2) == 8 * SEVEN["parameters"]
+    assert state(Model(**SEVEN), preference, 1) == state(Model(**SEVEN), SFT, 1)
+
+
 def test_the_processes_of_several_gpus_load_the_model_whole() -> None:
-    with pytest.raises(TooLarge, match=r"on 8 GPUs: .* 220.8 GB of the machine's own memory, and it has 128.0"):
+    with pytest.raises(
+        TooLarge, match=r"on 8 GPUs: .* 220.8 GB of the machine's own memory, and it has 128.0"
+    ) as found:
         refuse_too_large(base(SEVEN), {"sft": SFT}, machine(8, 80, host=128))
+    told = re.search(r"Take (\d) of them alone \(CUDA_VISIBLE_DEVICES\), or `lora = 16`", str(found.value))
+    assert told
+    assert refuse_too_large(base(SEVEN), {"sft": SFT}, machine(int(told[1]), 80, host=128)) == []
+
+
+@pytest.mark.parametrize("training", [SFT, LORA])
+def test_no_advice_that_would_be_refused_in_turn(training: Training) -> None:
+    """One GPU holds the training; the machine's own memory does not hold the model, whatever is trained of it."""
+    with pytest.raises(TooLarge) as refused:
+        refuse_too_large(base(SEVEN), {"sft": training}, machine(1, 141, host=24))
+    assert str(refused.value).endswith("and it has 24.0. Take a machine with more memory, or a smaller model.")
+    assert "on 1 GPUs" not in str(refused.value)
+    assert "lora = " not in ways_out(Model(**SEVEN), SFT, machine(1, 48, host=24))
 
 
 def test_a_start_that_is_kept_beside_the_model_counts() -> None:
     kept = SFT.model_copy(update={"loss": Loss(nll=1.0, kl=1.0), "exact_kl": True})
     assert state(Model(**TWO), kept, 1) - state(Model(**TWO), SFT, 1) == 4 * TWO["parameters"]
     assert state(Model(**TWO), kept.model_copy(update={"lora": 8}), 1) == state(Model(**TWO), LORA, 1)
+    assert refuse_too_large(base(SEVEN), {"sft": SFT}, machine(4, 80, host=128)) == []
+    with pytest.raises(TooLarge, match=r"on 4 GPUs: .* 220.8 GB of the machine's own memory"):
+        refuse_too_large(base(SEVEN), {"sft": kept}, machine(4, 80, host=128))
 
 
 def test_on_a_cpu_the_machines_memory_counts() -> None:
@@ -100,6 +139,21 @@ def test_the_smallest_visible_gpu_counts(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     assert gpu_memory(["0", "2"]) == 24564 << 20
     assert gpu_memory(["MIG-0a1b"]) is None
+
+
+@pytest.mark.parametrize(
+    "answer", ["echo '[N/A]'", "echo 24564; echo '[Not Supported]'", "echo none; exit 6", "exit 9"]
+)
+def test_memory_that_the_tool_does_not_tell_is_not_known(
+    answer: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a GPU that shares the machine's memory; of a UUID that is cut short, which CUDA takes. A round goes on."""
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{answer}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert gpu_memory(["0", "GPU-8f3a"]) is None
+    assert refuse_too_large(base(SEVEN), {"sft": SFT}, Machine(("0",), None, int(200 * GB))) == []
 
 
 @pytest.mark.parametrize(("limit", "found"), [("max\n", None), ("1000000\n", 1_000_000)])
