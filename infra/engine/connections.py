@@ -1,6 +1,6 @@
 """Long-lived connections to the engine, as many as there are requests in flight.
 
-aiohttp, for its parser is in C: a request costs this process a fifth of what httpx takes, which limits how many engines
+aiohttp, for its parser is in C: a request costs this process a third of what httpx took, which limits how many engines
 one search can keep busy (`make bench-client`).
 """
 
