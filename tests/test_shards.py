@@ -43,7 +43,7 @@ from tasks.stages.search_in_shards import search_in_shards
 @flow(name="search-alone")
 def search_alone(count: int, shards: int, policy: str, search: Search):
     with tenant(environment()):
-        questions = sample_questions(1, content_of("micro"), Questions(count=count))
+        questions = sample_questions(1, {"micro": content_of("micro")}, Questions(count=count))
         model = questions if policy == "none" else prepare_model(*locate(policy))
         return search_in_shards(questions, model, "trees", search, None, None, None, shards)
 

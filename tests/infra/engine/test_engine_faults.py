@@ -33,11 +33,11 @@ KV_TOKENS = 32 * KV_BLOCKS
 PATIENCE = 3.0
 """Seconds for a request, where replies of `SLOW_SECONDS` are among the faults."""
 REASONS = {
-    "slow": "ReadTimeout",
+    "slow": "TimeoutError",
     "server error": "500 EngineCore encountered an issue",
     "closed connection": "disconnected",
     "truncated JSON": "invalid JSON",
-    "truncated body": "closed",
+    "truncated body": "not completed",
     "invalid token ids": "outside the vocabulary",
 }
 

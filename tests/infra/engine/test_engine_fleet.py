@@ -25,8 +25,20 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
 
 
 def both(here: Environment) -> list[LocalEngine]:
+    """Those of the two that run."""
     found = [local_engine(here, berth) for berth in range(2)]
     return [one for one in found if one]
+
+
+def started(micro: Path, here: Environment) -> list[LocalEngine]:
+    """Both, whichever test comes first."""
+
+    async def served() -> None:
+        async with serving(micro, here):
+            pass
+
+    asyncio.run(served())
+    return both(here)
 
 
 def test_a_search_on_two_engines_outlives_one_of_them(micro: Path, home: Environment) -> None:
@@ -61,7 +73,7 @@ def test_a_search_on_two_engines_outlives_one_of_them(micro: Path, home: Environ
 
 def test_both_take_the_weights_of_another_model_in_place(micro: Path, home: Environment, tmp_path: Path) -> None:
     """Each is asked for V: it is the other model's at both."""
-    before = both(home)
+    before = started(micro, home)
     assert len(before) == 2
 
     async def values(folder: Path) -> list[float]:
@@ -80,7 +92,7 @@ def test_both_take_the_weights_of_another_model_in_place(micro: Path, home: Envi
 
 
 def test_a_home_that_wants_fewer_engines_ends_the_others(micro: Path, home: Environment) -> None:
-    first, _ = both(home)
+    first, _ = started(micro, home)
 
     async def story() -> list[str]:
         async with serving(micro, home.model_copy(update={"engines": 1})) as engine:
