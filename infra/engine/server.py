@@ -88,8 +88,17 @@ async def start_local_engine(
     log = _log(own)
     if log.exists():
         log.replace(own / "engine.previous.log")
-    url = before.url if before else f"http://127.0.0.1:{_free_port()}"
     key = before.key if before else key or secrets.token_urlsafe(32)
+    with _port(httpx.URL(before.url).port if before else None) as port:
+        url = f"http://127.0.0.1:{port}"
+        return await _started(folder, here, progress, berth, url, key)
+
+
+async def _started(
+    folder: ModelFolder, here: Environment, progress: Progress, berth: int, url: str, key: str
+) -> LocalEngine:
+    own, python = _folder(here, berth), here.engine_python.absolute()
+    log = _log(own)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(python), "-m", "vllm.entrypoints.openai.api_server", *arguments(folder, here, httpx.URL(url))],
@@ -303,11 +312,21 @@ def _recorded(own: Path) -> LocalEngine | None:
         return None
 
 
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+@contextmanager
+def _port(number: int | None) -> Iterator[int]:
+    """A free port of loopback, or this one, which no other program finds free as long as the context lasts: an engine
+    opens its own after ten seconds and more. It can, for both allow it (SO_REUSEADDR) and this one never listens.
+
+    Raises EngineError: somebody has this one.
+    """
+    with socket.socket() as place:
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            place.bind(("127.0.0.1", number or 0))
+        except OSError as problem:
+            raise EngineError(f"the engine cannot have its port {number} again: {problem.strerror}") from problem
+        held: int = place.getsockname()[1]
+        yield held
 
 
 def _reason(log: Path) -> str:

@@ -66,7 +66,6 @@ def side_by_side(model: Ref) -> Iterator[Callable[..., Future[Any]]]:
     others end and are kept.
     """
     pool = ThreadPoolExecutor(1 if device() == "cuda" else cores() // cores_for(_weights(model)))
-    _cancelled.clear()
     try:
         try:
             yield lambda train, *given: pool.submit(copy_context().run, train, *given)
@@ -81,6 +80,7 @@ def side_by_side(model: Ref) -> Iterator[Callable[..., Future[Any]]]:
             for process in list(_running.values()):
                 _end(process)
             pool.shutdown()
+            _cancelled.clear()
         raise
 
 
@@ -138,9 +138,8 @@ def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any
             process.wait()
             del _running[process.pid]
     if process.returncode:
-        raise TrainingFailed(
-            f"trainer {trainer} failed: {reason((workplace.folder / 'trainer.log').read_text(errors='replace'))}"
-        )
+        said = (workplace.folder / "trainer.log").read_text(errors="replace")
+        raise TrainingFailed(f"trainer {trainer} failed: {reason(said) or ended(process.returncode)}")
     for path in sorted((output / "model").iterdir()):
         workplace.add(f"model/{path.name}", path)
     for path in (output / "progress.jsonl", output / "summary.json", output / "references.parquet"):
@@ -180,6 +179,12 @@ def shared_out(devices: Sequence[str], batch_size: int) -> Sequence[str]:
     if any(map(is_part, devices)):
         return devices[:1]
     return devices[: max((n for n in range(1, len(devices) + 1) if batch_size % n == 0), default=0)]
+
+
+def ended(status: int) -> str:
+    """How a process ended that said nothing. Below 0: by that signal."""
+    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+    return f"it ended by {how} and said nothing"
 
 
 def reason(said: str) -> str:

@@ -178,6 +178,12 @@ def test_a_cancel_ends_the_trainers_that_run_and_those_that_begin_after_it(monke
     with pytest.raises(Signal):
         cancelled()
     assert ended == [1, 2]
+    assert not train._cancelled.is_set()  # the next flow of this process is another
+
+
+@pytest.mark.parametrize(("status", "how"), [(-15, "signal SIGTERM"), (3, "status 3")])
+def test_a_trainer_that_said_nothing_is_told_by_how_it_ended(status: int, how: str) -> None:
+    assert train.ended(status) == f"it ended by {how} and said nothing"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ from infra.engine.client import Engine
 from infra.engine.launch import launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
-from infra.engine.server import LocalEngine, end_local_engine, end_local_engines, local_engine
+from infra.engine.server import LocalEngine, _port, end_local_engine, end_local_engines, local_engine
 from infra.engine.serving import _serve_locally
 from infra.engine.supervision import RESTARTS, supervised
 from infra.environment import Environment
@@ -208,3 +209,18 @@ def test_an_engine_that_is_given_up_is_told_by_its_name(
     assert told[-1].startswith("engine 2 of 2 is given up, ")
     assert why in reason
     assert why in told[-1]
+
+
+def test_an_engines_port_is_nobody_elses_while_it_starts() -> None:
+    """Its server opens it long after it was found free, as vLLM does: it may be bound before, and listens first."""
+    with _port(None) as number:
+        with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
+            stranger.bind(("127.0.0.1", number))
+        with socket.socket() as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(("127.0.0.1", number))
+            server.listen()
+            with socket.create_connection(("127.0.0.1", number), timeout=5):
+                server.accept()[0].close()
+            with pytest.raises(EngineError, match=f"its port {number} again: .*in use"), _port(number):
+                pass
