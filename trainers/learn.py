@@ -103,7 +103,7 @@ def trainer(config: Learn) -> "LessonTrainer":
     from trainers import adapter, lesson, model_folder, training
     from trainers.trainer import LessonTrainer
 
-    # cuDNN builds a plan for every new shape, in most of a second; here nearly every micro-batch has one of its own.
+    # cuDNN builds a plan for every new shape, in tenths of a second; here nearly every micro-batch has one of its own.
     torch.backends.cuda.enable_cudnn_sdp(False)
     args = SFTConfig(**training.arguments(config))
     rows = training.rows(

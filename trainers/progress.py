@@ -14,7 +14,8 @@ from accelerate.utils import broadcast
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 WORTH = 10
-"""A checkpoint is written after training for so many times what the last one took: at most a tenth is spent on them."""
+"""A checkpoint is written after training for so many times what the last one took: after the first, a tenth at most is
+spent on them."""
 
 
 class Checkpoints(TrainerCallback):

@@ -102,7 +102,7 @@ def watched() -> Iterator[Counter[str]]:
         signal.signal(signal.SIGPROF, before)
 
 
-def once(folder: Path, address: str, trees: int, seed: int) -> dict[str, Any]:
+def once(folder: Path, address: str, trees: int) -> dict[str, Any]:
     """One stage of so many trees, from its questions to its tables."""
     room = BUILD / "client"
     shutil.rmtree(room, ignore_errors=True)
@@ -152,7 +152,7 @@ def main() -> None:
     given = parser.parse_args()
     folder = prepared("micro", BUILD / "models")
     with scripted_server(folder, given.seed) as address:
-        runs = [once(folder, address, given.trees, given.seed) for _ in range(given.repeats)]
+        runs = [once(folder, address, given.trees) for _ in range(given.repeats)]
     rates = {name: [run[name] for run in runs] for name in ("expansions_per_cpu_s", "expansions_per_s")}
     parts = {name: [run["us_by_part"].get(name, 0.0) for run in runs] for name in (*PARTS, "event loop")}
     report = {

@@ -24,7 +24,7 @@ from tasks.search.policy import Sample
 from tests.bench.pairs import Writer
 
 CONTEXT, CACHE = 4096, 4_000_000
-"""Tokens of a prompt and its completion, and of the KV cache: that of an H100 with a 7B model holds about so many."""
+"""Tokens of a prompt and its completion, and of the KV cache: more than the trees fill: nothing waits for it."""
 WIDTHS = (3, 5)
 DEPTHS = 7
 RENDERED = 100

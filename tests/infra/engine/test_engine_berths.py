@@ -1,7 +1,6 @@
 """Which engine processes live and die when a home's engines change places; the processes here only sleep."""
 
 import asyncio
-import json
 import logging
 import socket
 import subprocess
@@ -14,7 +13,6 @@ from typing import Any, cast
 
 import pytest
 
-from infra.contract.model_folder import Probe, ProbeSequence, ValueWords
 from infra.engine.client import Engine
 from infra.engine.launch import launch_signature
 from infra.engine.model_folder import ModelFolder
@@ -32,14 +30,6 @@ from tasks.running.workplace import Workplace
 
 SLOW = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), exit())); print(flush=True); "
 """What ends some time after it was asked to, as an engine does that lets go of its GPU."""
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> ModelFolder:
-    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {}}))
-    one = ProbeSequence(prompt=[1], token_ids=[3], logprobs=[-1.0])
-    words = ValueWords(good=3, bad=4, eos=0, knows_format=True)
-    return ModelFolder(tmp_path, {"vocab_size": 9}, words, Probe(dtype="float32", tolerance=1e-3, sequences=[one]))
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """What an engine is started with, on devices that are not here as well."""
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,6 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.contract.model_folder import Probe, ProbeSequence, ValueWords
 from infra.engine.launch import (
     INSIDE,
     NotEnoughGPUs,
@@ -21,14 +19,6 @@ from infra.engine.launch import (
 from infra.engine.model_folder import ModelFolder
 from infra.engine.server import name_of
 from infra.environment import Environment, NoDriver
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> ModelFolder:
-    (tmp_path / "tokenizer.json").write_text(json.dumps({"model": {}}))
-    one = ProbeSequence(prompt=[1], token_ids=[3], logprobs=[-1.0])
-    words = ValueWords(good=3, bad=4, eos=0, knows_format=True)
-    return ModelFolder(tmp_path, {"vocab_size": 9}, words, Probe(dtype="float32", tolerance=1e-3, sequences=[one]))
 
 
 def test_on_a_gpu_nothing_is_compiled_that_needs_a_toolkit(
