@@ -6,7 +6,7 @@ searches with is published. Which evidence, lessons and models: the recipe says 
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from prefect import flow
 from pydantic import Field
@@ -16,10 +16,11 @@ from infra.contract.training import Loss, Training
 from infra.engine import refuse_engines_without_gpus, refuse_without_value_engine
 from infra.environment import environment
 from infra.store import Ref, Store
+from infra.store.rounds import Title
 from tasks.questions import content_of, source_of
 from tasks.recipe import Recipe
 from tasks.running.memory import Machine, refuse_too_large
-from tasks.running.opening import open_round, round_before
+from tasks.running.opening import RoundBefore, open_round, round_before
 from tasks.running.record import RoundRun, recorded
 from tasks.running.report import show_result
 from tasks.running.sentence import tell_errors_in_a_sentence
@@ -27,7 +28,7 @@ from tasks.running.trainer import side_by_side
 from tasks.stages.evaluate import evaluate
 from tasks.stages.learn import learn
 from tasks.stages.lessons import choose
-from tasks.stages.model import locate, prepare_model
+from tasks.stages.model import BaseModelSource, locate, prepare_model
 from tasks.stages.publish import point_to, publish
 from tasks.stages.questions import load_benchmarks, refuse_overlaps, sample_questions
 from tasks.stages.rank_values import rank_values
@@ -63,7 +64,39 @@ def cpl(
             value. Those of others are changed from a shell or in a file.
     """
     tell_errors_in_a_sentence()
-    base_source = locate(model)
+    title, method, source = asked_for(campaign, round, model, recipe, repeat)
+    with recorded(title) as run:
+        start = prepare(title, method, source, run)
+        trees = gather(method, run, start, shards)
+        lessons = draw(method, run, start, trees)
+        models = teach(method, run, lessons, start.base, start.policy, start.judge)
+
+        for name in scored(method, models, run.notes):
+            guide = models.next_value if method.evaluation.by_value else None
+            run.keep(f"evaluate_{name}", evaluate(models.made[name], name, start.benchmarks, method.evaluation, guide))
+        held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
+        for name in filter(method.ranks, models.made if held_out else ()):
+            run.keep(f"rank_values_{name}", rank_values(models.made[name], name, held_out, method.evaluation.steps))
+
+        before = start.previous.manifest if start.previous else None
+        run.keep("warehouse", build_warehouse(title, method, dict(run.stages), models.next_policy, before))
+        published = publish(title, dict(run.stages), models.next_policy, before, run.notes, models.next_value)
+        point_to(title, published)
+    show_result(title)
+    return published
+
+
+class Asked(NamedTuple):
+    """What a run was asked for. `source`: of the base model."""
+
+    title: Title
+    method: Recipe
+    source: BaseModelSource
+
+
+def asked_for(campaign: str, round: int, model: str, recipe: str | dict[str, Any], repeat: int = 0) -> Asked:
+    """Which round it is, and its recipe there; refused where they do not fit the campaign."""
+    source = locate(model)
     wanted = chosen(recipe, model)
     first = wanted.read(round=1)
     title = open_round(
@@ -72,59 +105,66 @@ def cpl(
         round,
         recipe=wanted.name,
         model=model,
-        base=base_source.digest,
+        base=source.digest,
         source=" + ".join(first.questions.sources),
         usual=wanted.name == usual_recipe(model) and first.questions.sources == wanted.plain().questions.sources,
     )
-    method = wanted.read(round=title.round).repeated(repeat)
-    with recorded(title) as run:
-        previous = round_before(title)
-        judge = previous.value if previous else None
-        refuse_engines_without_gpus(environment())
-        if method.is_guided and (judge or method.next.value):
-            refuse_without_value_engine(environment())
-        sources = method.questions.sources
-        contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
-        benchmarks = run.keep("benchmarks", load_benchmarks(sources, contents, method.evaluation))
-        questions = run.keep(
-            "questions", sample_questions(title.round, {one: content_of(one) for one in sources}, method.questions)
+    return Asked(title, wanted.read(round=title.round).repeated(repeat), source)
+
+
+class Start(NamedTuple):
+    """What a round starts from. `judge`: the separate value model that its searches ask."""
+
+    questions: Ref
+    benchmarks: Ref
+    base: Ref
+    policy: Ref
+    judge: Ref | None
+    previous: RoundBefore | None
+
+
+def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun) -> Start:
+    """Questions, benchmarks and the model, and all that can be refused before anything is spent."""
+    previous = round_before(title)
+    judge = previous.value if previous else None
+    refuse_engines_without_gpus(environment())
+    if method.is_guided and (judge or method.next.value):
+        refuse_without_value_engine(environment())
+    sources = method.questions.sources
+    contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
+    benchmarks = run.keep("benchmarks", load_benchmarks(sources, contents, method.evaluation))
+    questions = run.keep(
+        "questions", sample_questions(title.round, {one: content_of(one) for one in sources}, method.questions)
+    )
+    refuse_overlaps(questions, benchmarks)
+    base = run.keep("base", prepare_model(*source.in_style(method.prompt.style)))
+    run.notes += refuse_too_large(base, {name: arm.training for name, arm in method.arms.items()}, Machine.here())
+    return Start(questions, benchmarks, base, previous.policy if previous else base, judge, previous)
+
+
+def gather(method: Recipe, run: RoundRun, start: Start, shards: int = 1) -> dict[str, Ref]:
+    """The evidence, by name: searches of the questions by the policy."""
+    trees: dict[str, Ref] = {}
+    for name, how in method.evidence.items():
+        library = start.previous.library(name) if start.previous and how.library else None
+        rates = trees[how.budget_by] if how.budget_by else None
+        asked = (start.questions, start.policy, name, how, rates, library, start.judge if how.by_value else None)
+        trees[name] = run.keep(name, search(*asked) if shards == 1 else search_in_shards(*asked, shards))
+    return trees
+
+
+def draw(method: Recipe, run: RoundRun, start: Start, trees: dict[str, Ref]) -> dict[str, Ref]:
+    """The lessons, by name, that their rules choose from the evidence."""
+    return {
+        name: run.keep(
+            name,
+            choose(
+                *(name, {one: trees[one] for one in rule.evidence}, start.policy, rule),
+                *(method.tokens, trees if method.tokens else None),
+            ),
         )
-        refuse_overlaps(questions, benchmarks)
-        base = run.keep("base", prepare_model(*base_source.in_style(method.prompt.style)))
-        policy = previous.policy if previous else base
-        run.notes += refuse_too_large(base, {name: arm.training for name, arm in method.arms.items()}, Machine.here())
-
-        trees: dict[str, Ref] = {}
-        for name, how in method.evidence.items():
-            library = previous.library(name) if previous and how.library else None
-            rates = trees[how.budget_by] if how.budget_by else None
-            asked = (questions, policy, name, how, rates, library, judge if how.by_value else None)
-            trees[name] = run.keep(name, search(*asked) if shards == 1 else search_in_shards(*asked, shards))
-        lessons = {
-            name: run.keep(
-                name,
-                choose(
-                    *(name, {one: trees[one] for one in rule.evidence}, policy, rule),
-                    *(method.tokens, trees if method.tokens else None),
-                ),
-            )
-            for name, rule in method.lessons.items()
-        }
-        models = teach(method, run, lessons, base, policy, judge)
-
-        for name in scored(method, models, run.notes):
-            guide = models.next_value if method.evaluation.by_value else None
-            run.keep(f"evaluate_{name}", evaluate(models.made[name], name, benchmarks, method.evaluation, guide))
-        held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
-        for name in filter(method.ranks, models.made if held_out else ()):
-            run.keep(f"rank_values_{name}", rank_values(models.made[name], name, held_out, method.evaluation.steps))
-
-        before = previous.manifest if previous else None
-        run.keep("warehouse", build_warehouse(title, method, dict(run.stages), models.next_policy, before))
-        published = publish(title, dict(run.stages), models.next_policy, before, run.notes, models.next_value)
-        point_to(title, published)
-    show_result(title)
-    return published
+        for name, rule in method.lessons.items()
+    }
 
 
 class Models(NamedTuple):

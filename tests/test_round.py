@@ -55,6 +55,17 @@ def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell, fir
     assert store.names("stages/publish/") == published
 
 
+def test_a_preview_foretells_a_round_of_as_many_questions(shell: Shell, first: dict[str, Any]) -> None:
+    """Of all questions: it finds the round's own work, and foretells the tokens that it took."""
+    words = [f"--set={name}={json.dumps(value)}" for name, value in SMALL.items()]
+    told = shell.run("cpl", "preview", "--handful", "40", "--seconds", "1", *words)
+    (tokens,) = shell.sql("select sum(generated_tokens) as n from trees where evidence = 'trees'", "first")
+    row = next(line for line in told.splitlines() if line.startswith("| trees"))
+    assert row.split("|")[3].strip() == f"{tokens['n']:,}"
+    for part in ("40 of 40 questions", "How a question is asked", "A tree", "A preference", "A row that is imitated"):
+        assert part in told
+
+
 def test_a_search_setting_redoes_the_search_and_what_follows(shell: Shell, first: dict[str, Any]) -> None:
     """On two shards, which one machine searches in turn while the round waits for both."""
     shell.round("narrower", evidence__trees__c_puct=1.0, shards=2, without=["value", *ONE_ARM["without"]])

@@ -7,7 +7,7 @@ import typer
 
 from infra.desk.ask import list_rounds, remove, show, sql
 from infra.desk.display import visible
-from infra.desk.run import round_, study
+from infra.desk.run import preview, round_, study
 from infra.desk.upkeep import gc, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -89,6 +89,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 
 app.command("round")(round_)
+app.command()(preview)
 app.command()(study)
 app.command()(sql)
 app.command()(show)

@@ -1,4 +1,4 @@
-"""`cpl round` and `cpl study`: start a run as `prefect deployment run` does, follow it, and show its result."""
+"""`cpl round`, `cpl preview`, `cpl study`: start a run as `prefect deployment run` does, follow it, show its result."""
 
 import json
 from pathlib import Path
@@ -15,23 +15,23 @@ Setting = Annotated[
 ]
 
 
+Model = Annotated[str | None, typer.Option(help="micro, smollm2, a model folder or a hub id. Default: micro.")]
+Source = Annotated[str | None, typer.Option(help="micro, gsm8k, math, a file, hub:OWNER/NAME. Default: the recipe's.")]
+Count = Annotated[int | None, typer.Option(help="Questions in the round.")]
+RecipeName = Annotated[str | None, typer.Option(help="A file of flows/recipes/. Default: the one for the model.")]
+Campaign = Annotated[str | None, typer.Option(help="Its rounds build on each other. Default: named after the model.")]
+Number = Annotated[
+    int | None, typer.Option("--round", help="Number of the round. Default: the next that is not published.")
+]
+
+
 def round_(
-    model: Annotated[
-        str | None, typer.Option(help="micro, smollm2, a model folder or a hub id. Default: micro.")
-    ] = None,
-    questions: Annotated[
-        str | None, typer.Option(help="micro, gsm8k, math, a file, hub:OWNER/NAME. Default: the recipe's.")
-    ] = None,
-    count: Annotated[int | None, typer.Option(help="Questions in the round.")] = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="A file of flows/recipes/. Default: the one for the model.")
-    ] = None,
-    campaign: Annotated[
-        str | None, typer.Option(help="Its rounds build on each other. Default: named after the model.")
-    ] = None,
-    round: Annotated[
-        int | None, typer.Option(help="Number of the round. Default: the next that is not published.")
-    ] = None,
+    model: Model = None,
+    questions: Source = None,
+    count: Count = None,
+    recipe: RecipeName = None,
+    campaign: Campaign = None,
+    round: Number = None,
     repeat: Annotated[int | None, typer.Option(help="Another number draws other samples.")] = None,
     shards: Annotated[int | None, typer.Option(help="Machines that search at once, each on its engines.")] = None,
     changes: Setting = None,
@@ -40,10 +40,32 @@ def round_(
     from infra.desk.ask import show
 
     given = {"model": model, "campaign": campaign, "round": round, "repeat": repeat, "shards": shards}
-    fields = {"questions.source": questions, "questions.count": count, **dict(_setting(one) for one in changes or [])}
-    parameters = _given(given) | {"recipe": {recipe or "by model": nested(_given(fields))}}
-    _followed("cpl/round", parameters)
+    _followed("cpl/round", _given(given) | _recipe(recipe, questions, count, changes))
     show()
+
+
+def preview(
+    model: Model = None,
+    questions: Source = None,
+    count: Count = None,
+    recipe: RecipeName = None,
+    campaign: Campaign = None,
+    round: Number = None,
+    handful: Annotated[int | None, typer.Option(help="Questions that are tried. Default: 32.")] = None,
+    seconds: Annotated[
+        float | None, typer.Option(help="How long a search is timed with all questions at once. Default: 12.")
+    ] = None,
+    changes: Setting = None,
+) -> None:
+    """Try a handful of a round's questions in all stages, and print what the round makes and what it would take.
+
+    Shown are a prompt as text and tokens, a tree, a pair and a row that is learnt; predicted are tokens, seconds and
+    GPU hours. Nothing is published, and the round takes the same options.
+    """
+    given = {"model": model, "campaign": campaign, "round": round, "handful": handful, "seconds": seconds}
+    typer.echo(
+        _page(_followed("cpl-preview/preview", _given(given) | _recipe(recipe, questions, count, changes)), "result")
+    )
 
 
 def study(name: Annotated[str, typer.Argument(help="A file of flows/studies/, or the path of one.")] = "micro") -> None:
@@ -99,6 +121,12 @@ def _page(run: UUID, key: str) -> str:
     from infra.desk.follow import page
 
     return visible(page(run, key))
+
+
+def _recipe(name: str | None, questions: str | None, count: int | None, changes: list[str] | None) -> dict[str, Any]:
+    """The parameter `recipe` of a flow."""
+    fields = {"questions.source": questions, "questions.count": count, **dict(_setting(one) for one in changes or [])}
+    return {"recipe": {name or "by model": nested(_given(fields))}}
 
 
 def _setting(text: str) -> tuple[str, Any]:

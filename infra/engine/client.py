@@ -35,7 +35,7 @@ from infra.engine.reply import (
     parse_reply,
 )
 from infra.engine.usage import Usage
-from infra.engine.wire import FAILURES, completion_request, greet, post
+from infra.engine.wire import FAILURES, completion_request, generated, greet, post
 
 BUDGET_UNKNOWN = 65_536
 """Tokens in flight for an engine that does not publish the size of its KV cache."""
@@ -128,6 +128,14 @@ class Engine:
     def load(self) -> Load:
         """Of all addresses together, until now."""
         return self._meter.load
+
+    async def generated(self) -> float:
+        """Tokens that the engines have generated since they started, those of requests under way among them.
+
+        Raises:
+            EngineError: one of them does not tell.
+        """
+        return sum(await asyncio.gather(*(generated(self._http, address) for address in self.addresses)))
 
     def pause(self, address: str) -> None:
         """This engine died: its requests go to another or, where there is none, wait for `resume`."""

@@ -90,6 +90,23 @@ async def greet(http: aiohttp.ClientSession, address: str) -> Greeting:
         raise EngineError(f"no vLLM engine answers at {address}: {problem!r}") from None
 
 
+async def generated(http: aiohttp.ClientSession, address: str) -> float:
+    """Tokens that an engine has generated since it started, those of requests under way among them.
+
+    Raises:
+        EngineError: it does not tell.
+    """
+    try:
+        async with http.get(f"{address}/metrics", allow_redirects=False) as response:
+            metrics = await response.text()
+    except (*FAILURES, ValueError) as problem:
+        raise EngineError(f"the engine at {address} does not tell what it has generated: {problem!r}") from None
+    counters = re.findall(r"^vllm:generation_tokens_total\{.*\} (\S+)", metrics, re.MULTILINE)
+    if not counters:
+        raise EngineError(f"the engine at {address} does not tell what it has generated: start it with its statistics")
+    return sum(map(float, counters))
+
+
 def _message(content: bytes) -> str:
     try:
         return str(parse_body(content)["error"]["message"])

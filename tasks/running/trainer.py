@@ -59,13 +59,10 @@ class TrainingFailed(RuntimeError):
 @contextmanager
 def side_by_side(model: Ref) -> Iterator[Callable[..., Future[Any]]]:
     """Begins trainings, `(function, arguments…) -> its future`: as many at once as this machine does of models of this
-    one's size, in the order given, so that one may wait for what was begun before.
-
-    On GPUs one, which has all of them. On a CPU one for each of the cores that a small model can not make use of
-    (`infra.environment.cores_for`). Where the flow is cancelled, all that run are ended; where one of them fails, the
-    others end and are kept.
+    one's size (`at_once`), in the order given, so that one may wait for what was begun before. Where the flow is
+    cancelled, all that run are ended; where one of them fails, the others end and are kept.
     """
-    pool = ThreadPoolExecutor(1 if device() == "cuda" else cores() // cores_for(_weights(model)))
+    pool = ThreadPoolExecutor(at_once(model))
     try:
         try:
             yield lambda train, *given: pool.submit(copy_context().run, train, *given)
@@ -82,6 +79,12 @@ def side_by_side(model: Ref) -> Iterator[Callable[..., Future[Any]]]:
             pool.shutdown()
             _cancelled.clear()
         raise
+
+
+def at_once(model: Ref) -> int:
+    """Trainings side by side, of models of this one's size. On GPUs one, which has all of them. On a CPU one for each
+    of the cores that a small model can not make use of (`infra.environment.cores_for`)."""
+    return 1 if device() == "cuda" else cores() // cores_for(_weights(model))
 
 
 def _weights(model: Ref) -> int:

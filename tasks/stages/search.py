@@ -1,10 +1,12 @@
 """The stage *search*: one evidence of a round, plan MCTS or another method of the papers over every question."""
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -14,7 +16,7 @@ from tasks.language.format import FORMATS, PLAN_OPEN, Kind, Origin, verdict
 from tasks.language.leak import leaks_answer
 from tasks.records import frame
 from tasks.running.parts import Part, each_part
-from tasks.running.served import SearchPolicy, judge, serve_both
+from tasks.running.served import SearchPolicy, ServedPolicy, judge, serve_both
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tasks.search.actions import no_offers
@@ -50,36 +52,9 @@ def search(
     `value`: a separate value model, whose V counts in the place of the policy's.
     """
     asked = to_search(workplace.read(questions, "questions"), settings)
-    known: dict[str, float] = {}
-    if rates is not None:
-        known = pass_rates(workplace.read(rates, "trees"), _ends(workplace.store.fetch(rates, "nodes.parquet")))
-    worked = _library(workplace, library) if library and settings.library else None
 
     async def run() -> None:
-        format = FORMATS[settings.steps]
-        async with serve_both(workplace, policy, value, format) as (served, judging), Checker() as checker:
-            searcher = SearchPolicy(served, settings, judging)
-
-            async def work(question: Row, place: int) -> Part:
-                text, gold = question["question"], question["answer"]
-                pass_rate = known.get(question["question_id"])
-                task = Task(
-                    question_id=question["question_id"],
-                    question=text,
-                    prompt_ids=tuple(served.prompts.question(text)),
-                    judge=judge(checker, question),
-                    simulations=budget(question, pass_rate, settings),
-                    evidence=name,
-                    is_held_out=question["is_held_out"],
-                    pass_rate=pass_rate,
-                    priority=place,
-                    offers=worked.offers(text, settings.library) if worked else no_offers,
-                    gold=gold,
-                    told_ids=tuple(served.prompts.encode(verdict(gold, then=PLAN_OPEN))),
-                    leaks=partial(leaks_answer, question=text, gold=gold, checker=checker),
-                )
-                return await trees_of(task, searcher, settings)
-
+        async with searching(workplace, policy, name, settings, rates, library, value) as (work, served, judging):
             await each_part(workplace, asked, work, what=f"Search of {name}", note=served.account)
             used = {name: served} | ({f"{name}_value": judging} if judging else {})
             workplace.write("engine_use", pl.concat([one.use(asking, len(asked)) for asking, one in used.items()]))
@@ -92,6 +67,56 @@ def search(
     trees = workplace.written("trees")
     workplace.facts |= counted(trees, _ends(workplace.folder / "nodes.parquet"))
     return trees.height
+
+
+class Searching(NamedTuple):
+    """`work`: searches a question, at its place in the queue. `policy`, `value`: the models that it asks."""
+
+    work: Callable[[Row, int], Awaitable[Part]]
+    policy: ServedPolicy
+    value: ServedPolicy | None
+
+
+@asynccontextmanager
+async def searching(
+    workplace: Workplace,
+    policy: Ref,
+    name: str,
+    settings: Search,
+    rates: Ref | None = None,
+    library: dict[str, Ref] | None = None,
+    value: Ref | None = None,
+) -> AsyncIterator[Searching]:
+    """An evidence that can be asked for its questions' trees, one by one (the arguments are those of the stage)."""
+    known: dict[str, float] = {}
+    if rates is not None:
+        known = pass_rates(workplace.read(rates, "trees"), _ends(workplace.store.fetch(rates, "nodes.parquet")))
+    worked = _library(workplace, library) if library and settings.library else None
+    format = FORMATS[settings.steps]
+    async with serve_both(workplace, policy, value, format) as (served, judging), Checker() as checker:
+        searcher = SearchPolicy(served, settings, judging)
+
+        async def work(question: Row, place: int) -> Part:
+            text, gold = question["question"], question["answer"]
+            pass_rate = known.get(question["question_id"])
+            task = Task(
+                question_id=question["question_id"],
+                question=text,
+                prompt_ids=tuple(served.prompts.question(text)),
+                judge=judge(checker, question),
+                simulations=budget(question, pass_rate, settings),
+                evidence=name,
+                is_held_out=question["is_held_out"],
+                pass_rate=pass_rate,
+                priority=place,
+                offers=worked.offers(text, settings.library) if worked else no_offers,
+                gold=gold,
+                told_ids=tuple(served.prompts.encode(verdict(gold, then=PLAN_OPEN))),
+                leaks=partial(leaks_answer, question=text, gold=gold, checker=checker),
+            )
+            return await trees_of(task, searcher, settings)
+
+        yield Searching(work, served, judging)
 
 
 async def trees_of(task: Task, policy: Policy, settings: Search) -> Part:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -81,11 +81,12 @@ FAULTS: dict[str, tuple[Respond, str]] = {
 
 @asynccontextmanager
 async def scripted_engine(
-    *script: Respond, engines: int = 1, port: int = 0
+    *script: Respond, engines: int = 1, port: int = 0, generated: Sequence[float] = ()
 ) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
     """Answers completion request i by the script's i-th entry (the last one from then on); yields what it was asked.
 
-    `engines`: of data parallelism behind the address, with 10,000 tokens of KV cache each.
+    `engines`: of data parallelism behind the address, with 10,000 tokens of KV cache each; `generated`: what each
+    of them counts so far, if they count.
     """
     asked: list[dict[str, Any]] = []
 
@@ -103,7 +104,8 @@ async def scripted_engine(
                         f'vllm:cache_config_info{{engine="{i}",kv_cache_size_tokens="10000"}} 1.0'
                         for i in range(engines)
                     ]
-                    response = http("\n".join(sizes).encode())
+                    counts = [f'vllm:generation_tokens_total{{engine="{i}"}} {n}' for i, n in enumerate(generated)]
+                    response = http("\n".join([*sizes, *counts]).encode())
                 else:
                     asked.append(json.loads(body))
                     response = script[min(len(asked), len(script)) - 1](asked[-1])

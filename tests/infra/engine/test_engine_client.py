@@ -421,3 +421,24 @@ def test_waiting_and_service_are_told_apart_and_make_up_the_load() -> None:
             assert served.load == Load(seconds=17.0, busy_seconds=4.0, sequence_seconds=8.0)
 
     asyncio.run(story())
+
+
+def test_engines_tell_together_what_they_have_generated() -> None:
+    async def story() -> None:
+        async with (
+            scripted_engine(good, engines=2, generated=[100.0, 2e6]) as (first, _),
+            scripted_engine(good, generated=[5.0]) as (second, _),
+            engine(first, second) as served,
+        ):
+            assert await served.generated() == 2_000_105
+
+    asyncio.run(story())
+
+
+def test_an_engine_without_statistics_says_so() -> None:
+    async def story() -> None:
+        async with scripted_engine(good) as (address, _), engine(address) as served:
+            with pytest.raises(EngineError, match="does not tell what it has generated"):
+                await served.generated()
+
+    asyncio.run(story())

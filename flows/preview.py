@@ -1,0 +1,105 @@
+"""The flow `cpl-preview`: a handful of a round's questions through all of its stages, before the round is paid for.
+
+It shows one of everything that the round makes, and says from what it measured what the whole would take. Nothing is
+published. The model, the questions and the benchmarks that it prepares are the round's own, which finds them done.
+"""
+
+from typing import Annotated
+
+from prefect import flow
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+from pydantic import Field
+
+from flows.parameters import BY_MODEL, AnyRecipe
+from flows.round import asked_for, draw, gather, prepare, teach
+from infra.contract.disk import room_in
+from infra.engine import tenant
+from infra.environment import device, environment, gpus
+from infra.store import Ref, Store
+from tasks.questions import content_of, source_of
+from tasks.running.progress import show_page
+from tasks.running.record import RoundRun
+from tasks.running.sentence import tell_errors_in_a_sentence
+from tasks.running.trainer import at_once
+from tasks.stages.evaluate import evaluate
+from tasks.stages.pace import pace_of_evaluation, pace_of_search
+from tasks.stages.preview import preview
+from tasks.stages.questions import load_benchmarks
+from tasks.stages.rank_values import rank_values
+from tasks.stages.search_in_shards import take_shard
+
+
+@flow(name="cpl-preview", flow_run_name="preview of {recipe}, {model}", persist_result=False)
+def cpl_preview(
+    campaign: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]*)?$")] = "",
+    round: Annotated[int, Field(ge=0, le=9999)] = 0,
+    model: str = "micro",
+    handful: Annotated[int, Field(ge=2, le=1000)] = 32,
+    seconds: Annotated[float, Field(ge=1, le=3600)] = 12.0,
+    recipe: AnyRecipe = BY_MODEL,
+) -> Ref:
+    """What a round would show and take: prompts, a tree, pairs, rows that are learnt, tokens, time and GPU hours.
+
+    Args:
+        campaign: As in a round: one whose published rounds this one would build on. Blank: named after the model.
+        round: The round that would be run. 0: the campaign's first that is not published.
+        model: The base model: micro, smollm2, the path of a model folder, or a hub id.
+        handful: Questions that go through all stages, and of each benchmark. More of them tell more. From 2 to 1000.
+        seconds: How long each search and the evaluation are timed with all questions at once. From 1 to 3600.
+        recipe: As in a round: a method with its numbers, by name or with some of its fields changed.
+    """
+    tell_errors_in_a_sentence()
+    log = get_run_logger()
+    title, method, source = asked_for(campaign, round, model, recipe)
+    run = RoundRun()
+    with room_in(environment().home), tenant(environment()):
+        start = prepare(title, method, source, run)
+        shares = start.questions.rows // handful
+        few = start._replace(questions=take_shard(start.questions, 1, shares)) if shares > 1 else start
+        trees = gather(method, run, few)
+        when = str(flow_run.id)
+        paces = {
+            name: pace_of_search(
+                start.questions, start.policy, name, how, start.judge if how.by_value else None, seconds, when
+            )
+            for name, how in method.evidence.items()
+        }
+        lessons = draw(method, run, few, trees)
+        models = teach(method, run, lessons, start.base, start.policy, start.judge)
+
+        contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
+        asked = method.evaluation
+        fewer = asked.model_copy(
+            update={
+                "count": min(handful, asked.count),
+                "out_of_domain_count": min(handful, asked.out_of_domain_count),
+            }
+        )
+        benchmarks = load_benchmarks(method.questions.sources, contents, fewer)
+        guide = models.next_value if method.evaluation.by_value else None
+        answers = evaluate(start.policy, "base" if start.policy == start.base else "policy", benchmarks, fewer, guide)
+        pace = pace_of_evaluation(start.policy, start.benchmarks, asked, guide, seconds, when)
+        held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
+        ranked = {
+            name: rank_values(models.made[name], name, held_out, method.evaluation.steps)
+            for name in filter(method.ranks, models.made if held_out else ())
+        }
+        given = {"questions": start.questions, "benchmarks": start.benchmarks, "base": start.base}
+        found = preview(
+            f"{title.recipe}, {title.model}",
+            method,
+            {**given, "policy": start.policy, "few": few.questions, "answers": answers, "pace": pace},
+            trees,
+            paces,
+            lessons,
+            {name: made for name, made in models.made.items() if name in method.arms},
+            ranked,
+            at_once=at_once(start.base),
+            gpus=len(gpus()) if device() == "cuda" else 0,
+            notes=run.notes,
+        )
+    report = Store.open(environment()).fetch(found, "report.markdown").read_text()
+    log.info("%s", report)
+    show_page(key="result", text=report, description=f"What {title.recipe} with {title.model} would take")
+    return found

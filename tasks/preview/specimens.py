@@ -1,0 +1,96 @@
+"""One of everything that a round makes, as Markdown to be read: a prompt, a tree, a pair, and rows that are learnt.
+
+Whatever a model or a file says stands in fences that it cannot end.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from textwrap import shorten, wrap
+from typing import Any
+
+Row = Mapping[str, Any]
+MOST_NODES, LONGEST = 60, 96
+"""Of a tree: the nodes that are drawn, and characters of each."""
+MOST_TOKENS = 48
+
+
+def fenced(text: str) -> Iterator[str]:
+    """The text as it is, in a fence that is longer than any run of backticks in it."""
+    fence = "`" * (1 + max([2, *(len(run) for run in re.findall("`+", text))]))
+    yield from (fence, text, fence)
+
+
+def prompt(text: str, ids: Sequence[int], tokens: Sequence[str], shared: int) -> Iterator[str]:
+    """How a question is asked. `shared`: tokens at its start that all questions share."""
+    yield "## How a question is asked\n"
+    yield f"{len(ids)} tokens, of which the first {shared} are the same for every question.\n"
+    yield from fenced(text)
+    told = list(zip(ids, tokens, strict=True))[shared:]
+    cut = f"The last {MOST_TOKENS} of the others" if len(told) > MOST_TOKENS else "The others"
+    yield f"\n{cut}, id and text:\n"
+    pairs = "  ".join(f"{id}={text!r}" for id, text in told[-MOST_TOKENS:])
+    yield from fenced("\n".join(wrap(pairs, 110, break_on_hyphens=False)))
+
+
+def tree(nodes: Sequence[Row], question: str) -> Iterator[str]:
+    """A search tree as an outline, its `nodes` in their order, the root first."""
+    yield "\n## A tree\n"
+    yield f"{len(nodes)} nodes. N: visit count. Q: mean of what was backed up. P: the policy's prior. V: its value.\n"
+    yield from fenced("\n".join([question.strip(), *_outline(nodes)]))
+
+
+def _outline(nodes: Sequence[Row]) -> Iterator[str]:
+    below: dict[int | None, list[Row]] = {}
+    for node in nodes:
+        below.setdefault(node["parent_id"], []).append(node)
+    waiting = [(node, "") for node in reversed(below[None])]
+    drawn = 0
+    while waiting:
+        node, indent = waiting.pop()
+        if drawn == MOST_NODES:
+            yield f"… and {len(nodes) - drawn} nodes more"
+            return
+        drawn += 1
+        yield f"{indent}{_of(node)}"
+        waiting += [(child, indent + "  ") for child in reversed(below.get(node["node_id"], []))]
+
+
+def _of(node: Row) -> str:
+    numbers = [f"N {node['visits']}"]
+    numbers += [
+        f"{letter} {node[name]:+.2f}" for letter, name in (("Q", "q"), ("V", "value")) if node[name] is not None
+    ]
+    if node["parent_id"] is None:
+        return f"[{'  '.join(numbers)}]"
+    numbers.append(f"P {node['prior']:.2f}")
+    ended = {1.0: " right", -1.0: " wrong"}.get(node["reward"], "")
+    return f"[{'  '.join(numbers)}] {node['kind']}{ended}: {shorten(node['text'], LONGEST, placeholder=' …')}"
+
+
+def pair(found: Row) -> Iterator[str]:
+    """A row of `preferences`."""
+    yield "\n## A preference\n"
+    yield (
+        f"Of {found['kind']}s that continue the same state. Only the tokens of both sides are in the loss: "
+        f"{len(found['chosen_ids'])} of the chosen, {len(found['rejected_ids'])} of the rejected one, after "
+        f"{len(found['prompt_ids'])} of the state."
+        if found["kind"] in ("plan", "step", "solution")
+        else "Two continuations of the same state."
+    )
+    yield "\nThe state:\n"
+    yield from fenced(found["prompt"])
+    for side in ("chosen", "rejected"):
+        yield f"\n{side.capitalize()}, Q {found[f'{side}_q']:+.2f}, in the loss {found[f'{side}_value']:+.2f}:\n"
+        yield from fenced(found[side])
+
+
+def imitation(found: Row) -> Iterator[str]:
+    """A row of `imitations`."""
+    yield "\n## A row that is imitated\n"
+    yield (
+        f"{len(found['prompt_ids'])} tokens of a question, which are not learnt, and {len(found['completion_ids'])} of "
+        f"its answer, at weight {found['weight']:g}. {len(found['value_positions'])} of them have a target of V: "
+        + (", ".join(f"{target:+.2f}" for target in found["value_targets"]) or "none")
+        + ".\n"
+    )
+    yield from fenced(found["prompt"] + found["completion"])

@@ -1,0 +1,109 @@
+"""The stages *pace_of_search* and *pace_of_evaluation*: how fast an engine works for a whole round's questions.
+
+A handful of questions leaves an engine half empty, so that their seconds say little of a round's. Here all questions
+are begun, as in the round, and given up after some seconds. What is kept is `tokens_per_second` alone.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from infra.engine import Engine
+from infra.store import Ref
+from tasks.check import Checker
+from tasks.language.format import FORMATS
+from tasks.running.served import serve_both
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
+from tasks.settings import Evaluation, Search
+from tasks.stages.evaluate import sample
+from tasks.stages.search import searching, to_search
+
+RAMP = 0.25
+"""The share of the time in which the engine fills up: it is not measured."""
+
+
+class NothingGenerated(RuntimeError):
+    """No token came in the time that was given."""
+
+
+@stage("pace_of_search", version=1, task_run_name="pace-{name}")
+def pace_of_search(
+    workplace: Workplace,
+    questions: Ref,
+    policy: Ref,
+    name: str,
+    settings: Search,
+    value: Ref | None,
+    seconds: float,
+    when: str,
+) -> int:
+    """Of an evidence over all of its questions, in tokens a second. `when`: it is measured anew for another word."""
+    asked = to_search(workplace.read(questions, "questions"), settings)
+
+    async def run() -> float:
+        async with searching(workplace, policy, name, settings, value=value) as (work, served, _):
+            return await pace(served.engine, work, asked.values(), seconds)
+
+    workplace.facts["tokens_per_second"] = asyncio.run(run())
+    return 0
+
+
+@stage("pace_of_evaluation", version=1)
+def pace_of_evaluation(
+    workplace: Workplace,
+    model: Ref,
+    benchmarks: Ref,
+    settings: Evaluation,
+    value: Ref | None,
+    seconds: float,
+    when: str,
+) -> int:
+    """Of the round's decoding over all benchmark questions, in tokens a second."""
+    asked = workplace.read(benchmarks, "benchmarks").to_dicts()
+
+    async def run() -> float:
+        format = FORMATS[settings.steps]
+        async with serve_both(workplace, model, value, format) as (served, judging), Checker() as checker:
+
+            async def work(question: dict[str, Any], place: int) -> Any:
+                return await sample(question, place, "", served, checker, settings, judging)
+
+            return await pace(served.engine, work, asked, seconds)
+
+    workplace.facts["tokens_per_second"] = asyncio.run(run())
+    return 0
+
+
+async def pace(
+    engine: Engine,
+    work: Callable[[dict[str, Any], int], Awaitable[Any]],
+    questions: Iterable[dict[str, Any]],
+    seconds: float,
+) -> float:
+    """Tokens that the engine generates a second while all questions are worked on, after a ramp, or until all are done.
+
+    Raises:
+        NothingGenerated: within the seconds.
+    """
+
+    async def seen() -> tuple[float, float]:
+        return await engine.generated(), time.monotonic()
+
+    at_first = await seen()
+    begun = [asyncio.ensure_future(work(question, place)) for place, question in enumerate(questions)]
+    try:
+        _, under_way = await asyncio.wait(begun, timeout=RAMP * seconds)
+        if under_way:
+            at_first = await seen()
+            await asyncio.wait(under_way, timeout=(1 - RAMP) * seconds)
+        at_last = await seen()
+    finally:
+        for one in begun:
+            one.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
+    tokens, took = (last - first for last, first in zip(at_last, at_first, strict=True))
+    if tokens <= 0:
+        raise NothingGenerated(f"no token was generated in {took:.0f} s: the pace needs more time (seconds)")
+    return tokens / took
