@@ -91,7 +91,7 @@ async def searching(
     known: dict[str, float] = {}
     if rates is not None:
         known = pass_rates(workplace.read(rates, "trees"), _ends(workplace.store.fetch(rates, "nodes.parquet")))
-    worked = _library(workplace, library) if library and settings.library else None
+    worked = library_of(workplace, library) if library and settings.library else None
     format = FORMATS[settings.steps]
     async with serve_both(workplace, policy, value, format) as (served, judging), Checker() as checker:
         searcher = SearchPolicy(served, settings, judging)
@@ -141,7 +141,7 @@ def pass_rates(trees: pl.DataFrame, nodes: pl.DataFrame) -> dict[str, float]:
     """
     ended = nodes.filter(pl.col("reward").is_not_null(), origin=Origin.POLICY)
     known = trees.filter(pl.col("state") != "failed").select("question_id", "tree_id").join(ended, on="tree_id")
-    right = (pl.col("visits") * (pl.col("reward") > 0)).sum() / pl.col("visits").sum()
+    right = (pl.col("visits") * (pl.col("reward") == 1.0)).sum() / pl.col("visits").sum()
     return dict(known.group_by("question_id").agg(right).iter_rows())
 
 
@@ -174,7 +174,8 @@ def _ends(nodes: Path) -> pl.DataFrame:
     return pl.read_parquet(nodes, columns=ENDS)
 
 
-def _library(workplace: Workplace, source: dict[str, Ref]) -> Library:
+def library_of(workplace: Workplace, source: dict[str, Ref]) -> Library:
+    """Of the stages `questions` and `search` of an earlier round."""
     searched = source["search"]
     return Library(
         workplace.read(source["questions"], "questions"),

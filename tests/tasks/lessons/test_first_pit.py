@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from tasks.lessons.first_pit import FirstPit, first_pit, good_states, pits
+from tasks.lessons.first_pit import FirstPit, good_states, pits
 from tasks.lessons.searched import SearchedTree
-from tests.tasks.lessons.grown import FOREST, HINTED, OPINION, Row, node, right, tree, without_plans, wrong
+from tests.tasks.lessons.grown import EOS, FOREST, HINTED, OPINION, Row, node, right, tree, without_plans, wrong
 
 #                      root
 #     1: .2                            2: -1 of 4
@@ -28,7 +28,7 @@ SAMPLED = tree(
 
 def found(*trees: SearchedTree, chosen: str = "step", **settings: Any) -> tuple[list[Row], int]:
     rule = FirstPit.model_validate({"evidence": ("trees",), "chosen": chosen, "min_outcomes": 4, **settings})
-    return first_pit({"trees": trees}, rule)
+    return rule.rows({"trees": trees}, EOS)
 
 
 def ends(rows: list[Row]) -> list[tuple[int, int, int]]:

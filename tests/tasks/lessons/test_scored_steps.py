@@ -3,19 +3,21 @@
 import pytest
 
 from tasks.language.format import Kind
-from tasks.lessons.scored_steps import ScoredSteps, scored_steps
+from tasks.lessons.scored_steps import ScoredSteps
 from tasks.lessons.searched import SearchedTree
+from tasks.records import frame
+from tasks.settings import Search
 from tests.tasks.lessons.grown import EOS, Row, node, right, tree, wrong
 
 
 def learnt(*trees: SearchedTree, alpha: float = 1.0) -> tuple[list[Row], int]:
-    return scored_steps({"steps": trees}, ScoredSteps(evidence=("steps",), alpha=alpha), EOS)
+    return ScoredSteps(evidence=("steps", "absent"), alpha=alpha).rows({"steps": trees}, EOS)
 
 
 FIRST = tree(
     node(0, None, "root", 0.0, visits=8),
-    node(1, 0, "plan", 0.5, visits=4, score=1.0),
-    node(2, 0, "plan", -0.5, visits=4, score=-1.0),
+    node(1, 0, "plan", 0.5, visits=4, score=2.0),
+    node(2, 0, "plan", -0.5, visits=4, score=-2.0),
     node(3, 1, "plan", 1.0, visits=1, score=None),
     tree_id="t",
     method="stepwise",
@@ -33,12 +35,15 @@ SECOND = tree(
 def test_each_scored_step_is_a_row_with_its_score_as_weight() -> None:
     rows, dropped = learnt(FIRST, SECOND, alpha=0.25)
     assert [(row["example_id"], row["weight"]) for row in rows] == [
-        ("t/1", 0.25),
-        ("t/2", -0.25),
+        ("t/1", 0.5),
+        ("t/2", -0.5),
         ("t/step-1/1", 0.25),
         ("t/step-1/2", -0.25),
     ]
     assert dropped == 0
+    assert frame("imitations", [row | {"lesson": "steps"} for row in rows]).height == 4
+    assert {(row["question_id"], row["origin"]) for row in rows} == {("t", "policy")}
+    assert [row["tree_id"] for row in rows] == ["t", "t", "t/step-1", "t/step-1"]
     assert sum(row["weight"] for row in rows) == 0, "the scores of siblings add up to 0"
 
 
@@ -50,6 +55,16 @@ def test_what_is_learnt_is_the_step_alone_and_only_a_solution_ends_the_text() ->
     ]
     assert (rows[0]["prompt"], rows[0]["completion"]) == ("<0>", "<1>")
     assert {len(row["value_targets"]) for row in rows} == {0}
+
+
+def test_only_a_search_that_scores_its_steps_is_learnt_from() -> None:
+    rule = ScoredSteps(evidence=("steps",), alpha=1.0)
+    assert rule.refuses(Search(method="stepwise")) is None
+    assert "only a stepwise search does" in str(rule.refuses(Search(method="puct")))
+
+
+def test_a_tree_of_its_root_alone_teaches_nothing() -> None:
+    assert learnt(tree(node(0, None, "root", None))) == ([], 0)
 
 
 def test_siblings_that_are_all_alike_teach_nothing() -> None:

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from tasks.lessons.searched import SearchedTree
-from tasks.lessons.whole_answers import WholeAnswers, whole_answers
-from tests.tasks.lessons.grown import FOREST, HINTED, Row, node, right, tree, without_plans, wrong
+from tasks.lessons.whole_answers import WholeAnswers
+from tests.tasks.lessons.grown import EOS, FOREST, HINTED, Row, node, right, tree, without_plans, wrong
 
 
 def paired(*trees: SearchedTree, **settings: Any) -> tuple[list[Row], int]:
     rule = WholeAnswers.model_validate({"evidence": ("trees",), **settings})
-    return whole_answers({"trees": trees}, rule)
+    return rule.rows({"trees": trees}, EOS)
 
 
 def answers(rights: int, wrongs: int) -> SearchedTree:

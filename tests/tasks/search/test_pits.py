@@ -198,3 +198,25 @@ def test_the_settings_reach_it() -> None:
     made = method(Task("q", "?", (5,), is_even, 1), Search(method="pits", root_children=9, children=3, wrong=2))
     assert isinstance(made, Pits)
     assert (made.to_ask, made.k, made.most) == ([(made.tree.root, Draw(9))], 3, 2)
+
+
+def test_where_a_branch_fills_the_context_the_others_are_looked_into() -> None:
+    """Three steps: one whose state is too long, one with a wrong end, one with a right end."""
+
+    def ended(reward: float) -> list[Child]:
+        return [Child(Kind.SOLUTION, "end", (9,), logprob=0.0, prior=1.0, reward=reward)]
+
+    search = Pits(Tree("How many?", (5, 6)), n=3, k=2, wrong=1, seed="1")
+    first = search.ask()
+    assert first is not None
+    search.take(first, [Child(Kind.PLAN, text, (n,), logprob=0.0, prior=0.3) for n, text in enumerate("abc", 1)])
+    long, wrong, right = search.ask(), search.ask(), search.ask()
+    assert long is not None
+    assert wrong is not None
+    assert right is not None
+    search.close(long)
+    search.take(wrong, ended(-1.0))
+    search.take(right, ended(1.0))
+    further = search.ask()
+    assert further is not None
+    assert (further.node.action.text, further.draws[0].n) == ("b", 2)

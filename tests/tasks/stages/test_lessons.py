@@ -75,10 +75,13 @@ def model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lessons, "ModelFolder", read)
 
 
-def chosen(folder: Path, rule: RightPaths | Siblings, found: Any = None) -> tuple[pl.DataFrame, dict[str, Any]]:
+def chosen(
+    folder: Path, rule: RightPaths | Siblings, found: Any = None, tokens: int = 0
+) -> tuple[pl.DataFrame, dict[str, Any]]:
+    """`tokens`: a budget for the searches of all evidence together."""
     workplace = Evidence(folder, found or searched())
     trees = {name: a_ref(name) for name in workplace.found}
-    rows = lessons.choose.body(workplace, "lesson", trees, a_ref("policy"), rule)
+    rows = lessons.choose.body(workplace, "lesson", trees, a_ref("policy"), rule, tokens, trees if tokens else None)
     table = workplace.written(rule.gives)
     assert table.height == rows
     assert table.schema == TABLES[rule.gives]
@@ -123,6 +126,36 @@ def test_all_questions_are_imitated_in_their_order_and_the_seed_chooses_their_pa
         "steps_without_outcome": 10,
     }
     assert sum(map(len, table["value_targets"])) == facts["value_targets"]
+
+
+def paid() -> dict[str, tuple[pl.DataFrame, pl.DataFrame]]:
+    """Four questions, the last held out; each took 70 tokens of its trees and 30 of its tries."""
+    trees, tries = (
+        [
+            ({"question_id": q, "tree_id": f"{name}/{q}", "generated_tokens": n, "is_held_out": q == "d"}, SEARCHED)
+            for q in "abcd"
+        ]
+        for name, n in (("trees", 70), ("tries", 30))
+    )
+    return {"trees": tables(*trees), "tries": tables(*tries)}
+
+
+def test_a_budget_pays_for_the_first_questions_with_all_that_was_done_to_them(tmp_path: Path) -> None:
+    rule = Siblings(evidence=("trees",))
+    table, facts = chosen(tmp_path, rule, paid(), tokens=250)
+    assert table["question_id"].unique(maintain_order=True).to_list() == ["a", "b"]
+    assert (facts["learnt_from"], facts["tokens"]) == (2, 200)
+    assert "notes" not in facts
+
+
+def test_a_budget_that_pays_for_all_is_told_not_to_be_spent(tmp_path: Path) -> None:
+    table, facts = chosen(tmp_path, Siblings(evidence=("trees",)), paid(), tokens=5_000)
+    assert table["question_id"].unique(maintain_order=True).to_list() == ["a", "b", "c"]
+    assert (facts["learnt_from"], facts["tokens"]) == (3, 300)
+    assert facts["notes"] == [
+        "all questions together took 300 tokens, and the budget of 5,000 is not spent: ask for more questions "
+        "(questions.count)"
+    ]
 
 
 def test_what_a_hint_led_to_is_counted(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -13,7 +14,7 @@ from tasks.running.parts import Part
 from tasks.search.grow import Task, method
 from tasks.search.puct import Puct
 from tasks.settings import Search
-from tasks.stages.search import budget, counted, pass_rates, search, to_search, trees_of
+from tasks.stages.search import budget, counted, library_of, pass_rates, search, to_search, trees_of
 from tests.sql.handmade import HINTED, Row, node, question, tree
 from tests.tasks.running.local_stage import LocalStage
 from tests.tasks.search.scripted import ScriptedPolicy, is_even
@@ -155,3 +156,29 @@ def test_the_ties_of_each_tree_are_broken_by_a_seed_of_its_own() -> None:
     made = [method(replace(task, copy=copy), Search()) for copy in (0, 0, 1)]
     drawn = [one.random.random() for one in made if isinstance(one, Puct)]
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_a_library_holds_the_right_steps_of_the_round_before() -> None:
+    """Of its questions and its search, whatever else the round has."""
+    texts = {"q1": "Ann has 3 apples.", "q2": "Ben has 4 pears."}
+    steps = {"q1": "<step>\nPlan 1: count the apples\n</step>\n", "q2": "<step>\nPlan 1: count the pears\n</step>\n"}
+    nodes = [
+        row
+        for name, text in steps.items()
+        for row in (
+            node(f"trees/{name}", 0, None, 0, "root", ""),
+            node(f"trees/{name}", 1, 0, 1, "plan", text, q=1.0, visits=1),
+            node(f"trees/{name}", 2, 1, 2, "solution", "", reward=1.0, q=1.0, visits=1),
+        )
+    ]
+    held = {
+        ("before", "questions"): frame(
+            "questions", [question(name, []) | {"question": t} for name, t in texts.items()]
+        ),
+        ("search", "trees"): frame("trees", [tree(f"trees/{name}", name, "budget", **FIGURES) for name in steps]),
+        ("search", "nodes"): frame("nodes", nodes),
+    }
+    workplace: Any = SimpleNamespace(read=lambda ref, table: held[ref, table])
+    source: Any = {"questions": "before", "search": "search"}
+    offers = library_of(workplace, source).offers("Ann has 5 apples.", 1)
+    assert [*offers(0)] == ["count the apples"]
