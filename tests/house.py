@@ -23,6 +23,7 @@ FOLDERS = {
     "sql": "the warehouse, one statement a file, in the order of their numbers",
     "sql/checks": "rules that hold in every round: a query that must find no row",
     "sql/examples": "questions that people ask; `cpl sql --list` names them",
+    "sql/exports": "what `cpl export` takes out, a data set each",
     "sql/reports": "what `cpl show` and the round's page in the UI print",
     "sql/tables": "one row is what? Every column with its comment",
     "sql/views": "what is asked often, and texts put together",

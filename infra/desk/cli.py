@@ -7,6 +7,7 @@ import typer
 
 from infra.desk.ask import list_rounds, remove, show, sql
 from infra.desk.display import visible
+from infra.desk.export import app as export
 from infra.desk.run import preview, round_, study
 from infra.desk.upkeep import gc, verify
 
@@ -97,3 +98,4 @@ app.command("rounds")(list_rounds)
 app.command()(remove)
 app.command()(gc)
 app.command()(verify)
+app.add_typer(export, name="export")

@@ -1,0 +1,149 @@
+"""`cpl export`: pairs, imitated paths and models out of the factory, as other tools read them.
+
+A data set is a folder with the rows as Parquet and as JSON lines, and a card that says what they are and where they
+come from. A model is the folder that the engine serves.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+import typer
+
+from infra.desk.ask import Campaign
+from infra.desk.display import plain_errors
+from infra.desk.published import published, warehouse_of
+from infra.environment import environment
+from infra.store import Store, rounds
+from infra.store.rounds import NoSuchRound, Publication
+from infra.warehouse import CONFIG, SQL, ask, first_comment
+
+BATCH = 10_000
+KINDS = {"pairs": ("preferences", "dpo"), "sft": ("imitations", "sft")}
+"""By query of `sql/exports`: the table whose columns it takes, and the hub's tag for such data."""
+
+app = typer.Typer(no_args_is_help=True, help="Take pairs, imitated paths or a model out, as other tools read them.")
+
+Folder = Annotated[Path, typer.Argument(help="A folder that is not there yet, or is empty.")]
+Round = Annotated[int | None, typer.Option(help="Of this round. Default: the campaign's latest.")]
+
+
+@app.command()
+def pairs(folder: Folder, round: Round = None, campaign: Campaign = None) -> None:
+    """Preferences with margins and provenance: columns prompt, chosen, rejected of TRL's DPOTrainer."""
+    _data("pairs", folder, campaign, round)
+
+
+@app.command()
+def sft(folder: Folder, round: Round = None, campaign: Campaign = None) -> None:
+    """Imitated paths with targets of V and provenance: columns prompt, completion of TRL's SFTTrainer."""
+    _data("sft", folder, campaign, round)
+
+
+@app.command()
+def model(
+    name: Annotated[str, typer.Argument(help="As `cpl show` names it: base, sft, step_apo, …")],
+    folder: Folder,
+    round: Round = None,
+    campaign: Campaign = None,
+) -> None:
+    """A model as a folder that transformers and vLLM load, with the two words of its vocabulary that hold its value."""
+    with plain_errors(), _filled(folder):
+        store = Store.open(environment())
+        found = published(store, campaign, round)
+        stages = rounds.stages_of(store.manifest(found.manifest))
+        (made,) = ask(warehouse_of(store, found), "select list(model) from models where round = ?", [found.round]).rows
+        if name not in made[0]:
+            raise NoSuchRound(f"Round {found.round} of {found.campaign} has no model {name!r}; it has {made[0]}.")
+        shutil.copytree(store.folder(stages[name], "model"), folder, dirs_exist_ok=True)
+        typer.echo(f"{name} of round {found.round} of {found.campaign}: {folder}")
+
+
+def _data(what: str, folder: Path, campaign: str | None, round: int | None) -> None:
+    with plain_errors(), _filled(folder):
+        store = Store.open(environment())
+        found = published(store, campaign, round)
+        rows = write(warehouse_of(store, found), what, found, folder)
+        typer.echo(f"{rows:,} rows of round {found.round} of {found.campaign}: {folder}")
+
+
+@contextmanager
+def _filled(folder: Path) -> Iterator[None]:
+    """A new folder, which is gone again where it cannot be filled."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is there, and not empty: name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+
+
+def write(warehouse: Path, what: str, found: Publication, folder: Path) -> int:
+    """The rows of one of `sql/exports`, as `<what>.parquet` and `<what>.jsonl`, and their card; how many they are."""
+    query = SQL / "exports" / f"{what}.sql"
+    config = CONFIG | {"enable_external_access": False, "lock_configuration": True}
+    rows = 0
+    with duckdb.connect(warehouse, read_only=True, config=config) as connection:
+        of_round = {"campaign": found.campaign, "round": found.round}
+        reader: pa.RecordBatchReader = connection.sql(query.read_text(), params=of_round).to_arrow_reader(BATCH)
+        with (
+            pq.ParquetWriter(folder / f"{what}.parquet", reader.schema, compression="zstd") as parquet,
+            (folder / f"{what}.jsonl").open("w") as lines,
+        ):
+            for batch in reader:
+                parquet.write_batch(batch)
+                lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch.to_pylist())
+                rows += batch.num_rows
+    (folder / "README.md").write_text(card(warehouse, what, found, reader.schema.names, rows))
+    return rows
+
+
+def card(warehouse: Path, what: str, found: Publication, columns: list[str], rows: int) -> str:
+    """What the data are, for who finds the folder: the hub reads its head, people the rest."""
+    table, tag = KINDS[what]
+    (made,) = ask(
+        warehouse,
+        "select recipe, model, code, list_sort(list(distinct source)) as sources from rounds "
+        "inner join questions using (campaign, round) where campaign = ? and round = ? group by all",
+        [found.campaign, found.round],
+    ).records()
+    said = dict(
+        ask(
+            warehouse,
+            "select column_name, comment from duckdb_columns() where table_name in ('questions', ?) "
+            "order by table_name = 'questions' desc",
+            [table],
+        ).rows
+    )
+    said |= {"margin": "chosen_value - rejected_value: the advantage by which Step-APO asks more of a pair."}
+    lines = [
+        "---",
+        "configs:",
+        "- config_name: default",
+        f"  data_files: {what}.parquet",
+        "tags:",
+        "- trl",
+        f"- {tag}",
+        "---",
+        f"# {rows:,} {what} of round {found.round} of {found.campaign}",
+        "",
+        first_comment(SQL / "exports" / f"{what}.sql"),
+        "",
+        f"Recipe `{made['recipe']}`, base model `{made['model']}`, questions of "
+        f"{', '.join(f'`{one}`' for one in made['sources'])}, made by CPL Factory "
+        f"{made['code']}. The licence of the questions holds for what was made of them.",
+        "",
+        "| column | what it is |",
+        "| --- | --- |",
+        *(f"| `{name}` | {said[name]} |" for name in columns),
+        "",
+    ]
+    return "\n".join(lines)
