@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from infra.desk.ask import list_rounds, remove, show, sql
+from infra.desk.diff import diff
 from infra.desk.display import visible
 from infra.desk.export import app as export
 from infra.desk.run import preview, round_, study
@@ -98,4 +99,5 @@ app.command("rounds")(list_rounds)
 app.command()(remove)
 app.command()(gc)
 app.command()(verify)
+app.command()(diff)
 app.add_typer(export, name="export")

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from infra.desk.query import QueryFailed, QueryRefused
-from infra.desk.summary import Row, headline, sections
+from infra.desk.summary import Row, Section, headline, sections
 from infra.store.rounds import NoSuchRound
 from infra.store.s3 import StoreError
 from infra.warehouse import Answer
@@ -142,10 +142,17 @@ def print_summary(summary: Row) -> None:
     out.print(visible(headline(summary)))
     if summary["error"]:
         out.print(f"\n{visible(summary['error'])}\n")
-    for section in sections(summary):
-        out.print(_table(section.header, section.rows, title=section.title))
+    print_sections(sections(summary))
     for note in summary["notes"]:
         out.print(f"Note: {visible(note)}")
+
+
+def print_sections(found: Iterable[Section]) -> None:
+    """Those without rows are left out."""
+    out = console()
+    for section in found:
+        if section.rows:
+            out.print(_table(section.header, section.rows, title=section.title))
 
 
 def _table(header: list[str], rows: list[list[str]], title: str | None = None) -> Table:

@@ -1,0 +1,157 @@
+"""`cpl diff`: two rounds beside each other: their settings, what they are made of, and whose models answer better."""
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import duckdb
+import pyarrow as pa
+import typer
+
+from infra.desk.display import plain_errors, print_json, print_sections
+from infra.desk.published import published, round_tables, warehouse_of
+from infra.desk.summary import Row, Section, comparison_grid
+from infra.environment import environment
+from infra.store import Store
+from infra.warehouse import CONFIG, SQL
+
+TAKEN = ("08_models", "10_evaluation_samples")
+"""Of `sql/tables`, what models are compared by."""
+
+Which = Annotated[str, typer.Argument(metavar="ROUND", help="CAMPAIGN/ROUND, or a campaign: its latest round.")]
+
+
+class Side(NamedTuple):
+    """A round: its name, its recipe as it was run, rows by table, and the tables of `TAKEN`."""
+
+    name: str
+    config: dict[str, Any]
+    counts: dict[str, int]
+    tables: dict[str, pa.Table]
+
+
+def diff(
+    first: Which, second: Which, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False
+) -> None:
+    """Compare two rounds: settings that differ, rows of each table, and models question by question.
+
+    Models of one name are compared, and those that the next rounds search with. A difference is the second's accuracy
+    minus the first's, on the questions that both answered, with McNemar's exact test.
+    """
+    with plain_errors():
+        store = Store.open(environment())
+        found = differences(side(store, first), side(store, second))
+    if as_json:
+        print_json(found)
+        return
+    typer.echo(f"{found['second']} against {found['first']}")
+    settings = [[one["setting"], *(_shown(one[which]) for which in ("first", "second"))] for one in found["settings"]]
+    rows = [[name, *(f"{n:,}" for n in counted)] for name, counted in found["rows"].items()]
+    header = [found["first"], found["second"]]
+    print_sections(
+        [
+            Section("Settings that differ", ["setting", *header], settings),
+            Section("Rows", ["table", *header], rows),
+            Section("Which model is better (McNemar's test, 95 %)", *comparison_grid(found["comparisons"])),
+        ]
+    )
+
+
+def side(store: Store, which: str) -> Side:
+    """Raises NoSuchRound for one that is not published."""
+    campaign, _, number = which.partition("/")
+    if number and not number.isdecimal():
+        raise typer.BadParameter(f"{which!r} is not CAMPAIGN/ROUND, e.g. micro/1")
+    found = published(store, campaign, int(number) if number else None)
+    return read(warehouse_of(store, found), found.campaign, found.round)
+
+
+def read(path: Path, campaign: str, round: int) -> Side:
+    """A round out of a warehouse."""
+    of_round = {"campaign": campaign, "round": round}
+    with closing(_read_only(path)) as warehouse:
+        config = warehouse.sql(
+            "select config from rounds where (campaign, round) = ($campaign, $round)", params=of_round
+        )
+        ((told,),) = config.fetchall()
+        tables = {
+            name: warehouse.sql(
+                f"from {name.partition('_')[2]} where (campaign, round) = ($campaign, $round)", params=of_round
+            ).to_arrow_table()
+            for name in TAKEN
+        }
+    return Side(f"{campaign}/{round}", json.loads(told), round_tables(path, campaign, round)["counts"], tables)
+
+
+def _read_only(path: Path) -> duckdb.DuckDBPyConnection:
+    return duckdb.connect(path, read_only=True, config=CONFIG | {"enable_external_access": False})
+
+
+def differences(first: Side, second: Side) -> Row:
+    """The document of `cpl diff --json`."""
+    flat = [dict(_flat(one.config)) for one in (first, second)]
+    names = dict.fromkeys([*flat[0], *flat[1]])
+    return {
+        "first": first.name,
+        "second": second.name,
+        "settings": [
+            {"setting": name, "first": flat[0].get(name), "second": flat[1].get(name)}
+            for name in names
+            if flat[0].get(name) != flat[1].get(name)
+        ],
+        "rows": {name: [one.counts.get(name, 0) for one in (first, second)] for name in first.counts | second.counts},
+        "comparisons": comparisons(first, second),
+    }
+
+
+def comparisons(first: Side, second: Side) -> list[Row]:
+    """Rows of the view `model_comparisons`: a model of the second round against one of the first.
+
+    Both rounds' models are put into one, under names that say whose they are, and the view compares them there. Equal
+    checkpoints are the same weights.
+    """
+    with closing(duckdb.connect(config=CONFIG)) as both:
+        for name in TAKEN:
+            both.execute((SQL / "tables" / f"{name}.sql").read_text())
+        for place, one in enumerate((first, second)):
+            for name in TAKEN:
+                named = ["model", "same_as"] if "same_as" in one.tables[name].column_names else ["model"]
+                both.register("taken", one.tables[name])
+                both.execute(
+                    f"insert into {name.partition('_')[2]} by name select * replace ('' as campaign, 1 as round, "
+                    f"{', '.join(f'$side || {column} as {column}' for column in named)}) from taken",
+                    {"side": _of(place)},
+                )
+        both.execute(
+            "update models set same_as = one.model from models as one where models.same_as is null "
+            "and one.sha256 = models.sha256 and one.model < models.model and one.same_as is null"
+        )
+        both.execute((SQL / "views" / "07_model_comparisons.sql").read_text())
+        found = both.sql(
+            "select model_comparisons.* exclude (campaign, round) replace (model[3:] as model, other[3:] as other) "
+            "from model_comparisons inner join models using (model) inner join models as others "
+            "on others.model = other where model[:2] = $second and other[:2] = $first "
+            "and (model[3:] = other[3:] or models.is_next and others.is_next) "
+            "order by split, benchmark, models.ordinal, others.ordinal",
+            params={"first": _of(0), "second": _of(1)},
+        )
+        return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
+
+
+def _of(place: int) -> str:
+    """What the names of a side's models begin with."""
+    return f"{place}:"
+
+
+def _flat(settings: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in settings.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield f"{above}{name}", value
+
+
+def _shown(value: Any) -> str:
+    return "" if value is None else value if isinstance(value, str) else json.dumps(value)
