@@ -24,7 +24,7 @@ EXPANSION_SECONDS, HTTP_SECONDS = 720e-6, 329e-6
 CONTEXT = 4096
 STEP_END = 255
 """The last token of a plan step, and no other: it tells the depth of a state."""
-ACTIONS = 2_000
+ACTIONS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,8 @@ class Lengths:
     """Tokens, log-normal with a standard deviation of `spread` of their logarithm, cut off at `most`.
 
     Means: `solution` as Llama-3-8B's on MATH (175.1: STaR in LEPA's table). The others are inferred: `examples` and
-    `question` from our prompts' 1,051 and about 300 characters, `step` from their plans. `runaway`: the share of answers
-    that end at `most`, CPL's limit of a step.
+    `question` from our prompts' 1,051 and about 300 characters, `step` from their plans. `runaway`: the share of
+    answers that end at `most`, CPL's limit of a step.
     """
 
     examples: int = 330

@@ -85,14 +85,31 @@ class Found:
 
 
 def simulate(case: Case) -> Found:
-    """In this process, to the end of the last tree. Its garbage is collected when the process ends."""
-    gc.disable()
+    """To the end of the last tree."""
     began = time.perf_counter()
-    found = in_virtual_time(_search(case))
-    return replace(found, took=time.perf_counter() - began)
+    fleet, seconds = in_virtual_time(search(case))
+    gpus, times, count = fleet.gpus.values(), fleet.times, len(fleet.times)
+
+    def of_all(name: str) -> Any:
+        return sum(getattr(gpu, name) for gpu in gpus)
+
+    return Found(
+        seconds=seconds,
+        expansions=count,
+        full=count / 2 / (times[3 * count // 4] - times[count // 4]) / case.engines,
+        busy=of_all("busy_seconds") / seconds / case.engines,
+        sequences=of_all("sequences") / of_all("passes"),
+        pass_ms=1e3 * of_all("busy_seconds") / of_all("passes"),
+        tokens_per_s=of_all("generated") / seconds / case.engines,
+        cached=fleet.usage.cached_tokens / fleet.usage.prompt_tokens,
+        cache_fullest=max(gpu.fullest for gpu in gpus),
+        client_busy=fleet.core.busy_seconds / seconds,
+        took=time.perf_counter() - began,
+    )
 
 
-async def _search(case: Case) -> Found:
+async def search(case: Case) -> tuple[Fleet, float]:
+    """The fleet that has searched all trees, and the seconds that it took."""
     replies = Replies(case.lengths, case.seed)
     gpus = [GPU(MODELS[case.model], SEATS["cuda"], case.passes) for _ in range(case.engines)]
     running = [asyncio.create_task(gpu.run()) for gpu in gpus]
@@ -110,28 +127,9 @@ async def _search(case: Case) -> Found:
         await asyncio.gather(*(_grow(task, policy, settings) for task in tasks))
     else:
         await search_in_lockstep(served, tasks, settings)
-    seconds = asyncio.get_running_loop().time()
     for one in running:
         one.cancel()
-
-    def of_all(name: str) -> Any:
-        return sum(getattr(gpu, name) for gpu in gpus)
-
-    count = len(fleet.times)
-    middle = fleet.times[3 * count // 4] - fleet.times[count // 4]
-    return Found(
-        seconds=seconds,
-        expansions=count,
-        full=count / 2 / middle / case.engines,
-        busy=of_all("busy_seconds") / seconds / case.engines,
-        sequences=of_all("sequences") / of_all("passes"),
-        pass_ms=1e3 * of_all("busy_seconds") / of_all("passes"),
-        tokens_per_s=of_all("generated") / seconds / case.engines,
-        cached=fleet.usage.cached_tokens / fleet.usage.prompt_tokens,
-        cache_fullest=max(gpu.fullest for gpu in gpus),
-        client_busy=fleet.core.busy_seconds / seconds,
-        took=0.0,
-    )
+    return fleet, asyncio.get_running_loop().time()
 
 
 async def _grow(task: Task, policy: SearchPolicy, settings: Search) -> None:
@@ -186,6 +184,7 @@ SENSITIVITY = {
 
 
 def _named(given: tuple[str, Case]) -> tuple[str, Found]:
+    gc.disable()  # trees are circles; the process ends with them
     return given[0], simulate(given[1])
 
 
