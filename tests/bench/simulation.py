@@ -15,6 +15,7 @@ process's core. Whole fleets are simulated to check that, and to see trees that 
 import argparse
 import asyncio
 import gc
+import hashlib
 import json
 import multiprocessing
 import time
@@ -113,14 +114,16 @@ async def search(case: Case) -> tuple[Fleet, float]:
     replies = Replies(case.lengths, case.seed)
     gpus = [GPU(MODELS[case.model], SEATS["cuda"], case.passes) for _ in range(case.engines)]
     running = [asyncio.create_task(gpu.run()) for gpu in gpus]
-    dealt = (lambda session: int(session) % case.engines) if case.is_even else None
+    # Names are digests, as the product's are: the client chooses an engine by them.
+    places = {hashlib.sha256(b"%d" % place).hexdigest(): place for place in range(case.questions)}
+    dealt = (lambda session: places[session] % case.engines) if case.is_even else None
     cached = case.schedule != "uncached"
     fleet = Fleet(gpus, replies, seats=case.seats, client=case.client, spread=dealt, cached=cached)
     served = ServedPolicy(fleet, Prompts(replies.prefix))  # type: ignore[arg-type]
     settings = Search(simulations=case.simulations, leaves=case.leaves)
     tasks = [
-        Task(str(number), "", tuple(replies.question(number)), _is_low, case.simulations, priority=number)
-        for number in range(case.questions)
+        Task(name, "", tuple(replies.question(place)), _is_low, case.simulations, priority=place)
+        for name, place in places.items()
     ]
     if case.schedule == "product":
         policy = SearchPolicy(served, settings)
@@ -162,6 +165,8 @@ CHECKS = {
     "1, product, 200 simulations": Case(simulations=SIMULATIONS),
     "64 engines whole, product, 4 simulations": Case(64, 64, QUESTIONS, 4),
     "one of 64, product, 4 simulations": one_of(64, simulations=4),
+    "1, lockstep, 20 simulations": Case(simulations=20, schedule="lockstep"),
+    "1, lockstep, 20 simulations, 1,000 questions": Case(questions=1000, simulations=20, schedule="lockstep"),
     "8 engines, 625 questions, by hash": Case(64, 8, 625, 40),
     "8 engines, 625 questions, evenly": Case(64, 8, 625, 40, is_even=True),
 }
