@@ -33,7 +33,7 @@ class Lengths:
 
     Means: `solution` as Llama-3-8B's on MATH (175.1: STaR in LEPA's table). The others are inferred: `examples` and
     `question` from our prompts' 1,051 and about 300 characters, `step` from their plans. `runaway`: the share of
-    answers that end at `most`, CPL's limit of a step.
+    answers that do not end before `most`, CPL's limit of a step: they are malformed.
     """
 
     examples: int = 330
@@ -44,8 +44,8 @@ class Lengths:
     most: int = 1500
     runaway: float = 0.0
 
-    def draw(self, rng: random.Random, mean: float) -> int:
-        if rng.random() < self.runaway:
+    def draw(self, rng: random.Random, mean: float, runaway: float = 0.0) -> int:
+        if rng.random() < runaway:
             return self.most
         drawn = mean * rng.lognormvariate(-(self.spread**2) / 2, self.spread)
         return min(self.most, max(4, round(drawn)))
@@ -73,20 +73,21 @@ class Replies:
         return [self._solutions[one] if one < solutions else self._steps[depth][one] for one in drawn]
 
     def _step(self, rng: random.Random, number: int) -> Completion:
-        ids = _ids(rng, self.lengths.draw(rng, self.lengths.step) - 1)
-        return _completion(rng, plan_step(rng, number), [*ids, STEP_END])
+        count = self.lengths.draw(rng, self.lengths.step, self.lengths.runaway)
+        return self._completion(rng, plan_step(rng, number), [*_ids(rng, count - 1), STEP_END])
 
     def _solution(self, rng: random.Random) -> Completion:
-        return _completion(rng, solution(rng), _ids(rng, self.lengths.draw(rng, self.lengths.solution)))
+        count = self.lengths.draw(rng, self.lengths.solution, self.lengths.runaway)
+        return self._completion(rng, solution(rng), _ids(rng, count))
+
+    def _completion(self, rng: random.Random, text: str, ids: list[int]) -> Completion:
+        """Its log-prob and value are told of its last token alone, which is where they are read."""
+        told = text if len(ids) < self.lengths.most else text.rpartition("<")[0]
+        return Completion(ids, told, [-rng.random() * len(ids) / 2], [rng.uniform(-1, 1)], "stop")
 
 
 def _ids(rng: random.Random, count: int) -> list[int]:
     return [*rng.randbytes(count).replace(bytes([STEP_END]), bytes(1))]
-
-
-def _completion(rng: random.Random, text: str, ids: list[int]) -> Completion:
-    """Its log-prob and value are told of its last token alone, which is where they are read."""
-    return Completion(ids, text, [-rng.random() * len(ids) / 2], [rng.uniform(-1, 1)], "stop")
 
 
 class Prompts:

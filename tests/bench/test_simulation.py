@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from tasks.language.format import PLANS, Kind
 from tests.bench.fleet import EXPANSION_SECONDS, Fleet, Lengths, Replies
 from tests.bench.gpu import GPU, MODELS, PUBLISHED, Model, PrefixCache
-from tests.bench.simulation import Case, search, simulate
+from tests.bench.simulation import SCHEDULES, Case, search, simulate
 from tests.bench.virtual import Core, Deadlock, in_virtual_time
 
 QWEN = MODELS["qwen3-8b"]
@@ -160,7 +161,15 @@ def test_what_is_asked_is_served_and_every_seat_is_given_back() -> None:
     assert fleet.core.busy_seconds == pytest.approx(60 * EXPANSION_SECONDS)
 
 
+def test_who_never_ends_writes_no_step_that_counts() -> None:
+    (answer,) = Replies(Lengths(most=60, runaway=1.0), seed=1).answers([7], 1)
+    assert len(answer.token_ids) == 60
+    assert PLANS.parse_action(answer.text, 0).kind is Kind.MALFORMED
+
+
 def test_lockstep_takes_longer_and_no_prefix_cache_longer_still() -> None:
-    seconds = [simulate(Case(questions=6, simulations=6, schedule=one)).seconds for one in ("product", "lockstep")]
-    assert seconds[0] < 0.8 * seconds[1]
-    assert simulate(Case(questions=6, simulations=6, schedule="uncached")).cached == 0.0
+    product, lockstep, uncached = (simulate(Case(questions=6, simulations=6, schedule=one)) for one in SCHEDULES)
+    assert product.expansions == lockstep.expansions == uncached.expansions == 36
+    assert product.seconds < 0.8 * lockstep.seconds
+    assert lockstep.seconds < uncached.seconds
+    assert uncached.cached == 0.0 < lockstep.cached
