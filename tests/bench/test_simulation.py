@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.language.format import PLANS, Kind
-from tests.bench.fleet import EXPANSION_SECONDS, Fleet, Lengths, Replies
+from tests.bench.fleet import EXPANSION_SECONDS, HTTP_SECONDS, Fleet, Lengths, Replies
 from tests.bench.gpu import GPU, MODELS, PUBLISHED, Model, PrefixCache
 from tests.bench.simulation import SCHEDULES, Case, search, simulate
 from tests.bench.virtual import Core, Deadlock, in_virtual_time
@@ -150,15 +150,16 @@ def test_what_is_asked_is_served_and_every_seat_is_given_back() -> None:
                 shared=len(fleet.replies.prefix),
             )
 
-        await ended(*map(ask, range(60)), gpus=gpus)
+        await ended(*map(ask, range(60)), fleet.values([[7] * 40]), gpus=gpus)
         return gpus, fleet
 
     gpus, fleet = in_virtual_time(search())
-    assert fleet.usage.requests == 60
+    assert fleet.usage.requests == 61
     assert sum(gpu.generated for gpu in gpus) == fleet.usage.generated_tokens > 60 * 3 * 10
     assert all(gpu.generated for gpu in gpus)
     assert {(one.tokens, one.sequences) for one in fleet._admissions.values()} == {(0, 0)}
-    assert fleet.core.busy_seconds == pytest.approx(60 * EXPANSION_SECONDS)
+    assert [gpu._held for gpu in gpus] == [0, 0, 0]
+    assert fleet.core.busy_seconds == pytest.approx(60 * EXPANSION_SECONDS + HTTP_SECONDS)
 
 
 def test_who_never_ends_writes_no_step_that_counts() -> None:
