@@ -103,7 +103,7 @@ bench-training: install ## Preference training against TRL's DPOTrainer, on the 
 bench-client: install ## How many expansions one search process can ask for: build/bench/client.json (2 minutes)
 	.venv/bin/python -m tests.bench.client $(ARGS)
 
-bench-simulation: install ## A round on 1, 8 and 64 simulated GPUs, in virtual time: build/bench/simulation.json (10 minutes)
+bench-simulation: install ## A round on 1, 8 and 64 simulated GPUs, in virtual time: build/bench/simulation.json (15 minutes)
 	.venv/bin/python -m tests.bench.simulation $(ARGS)
 
 bench-tree: install ## Tree code, memory of 10,000 trees, a million nodes to Parquet: build/bench/tree.json (10 minutes)
