@@ -25,8 +25,13 @@ async def search_in_lockstep(served: ServedPolicy, tasks: Sequence[Task], settin
     expansions = 0
     while asks := [(task, search, ask) for task, search in searches if (ask := search.ask())]:
         states = [ask.tree.state_ids(ask.node) for _, _, ask in asks]
-        values = await served.values(states)
-        for (_, _, ask), value in zip(asks, values, strict=True):
+        values = await asyncio.gather(
+            *(
+                served.values([state], session=task.question_id)
+                for (task, _, _), state in zip(asks, states, strict=True)
+            )
+        )
+        for (_, _, ask), (value,) in zip(asks, values, strict=True):
             if ask.node.parent is not None:
                 ask.node.action = replace(ask.node.action, value=value)
         replies = await asyncio.gather(

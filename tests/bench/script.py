@@ -28,8 +28,10 @@ class Script:
 
     def __init__(self, seed: int) -> None:
         rng = random.Random(seed)
-        self._steps = [[_step(rng, depth + 1) for _ in range(ACTIONS)] for depth in range(len(SOLVED_AT))]
-        self._solutions = [_solution(rng) for _ in range(ACTIONS)]
+        self._steps = [
+            [_sample(rng, plan_step(rng, depth + 1)) for _ in range(ACTIONS)] for depth in range(len(SOLVED_AT))
+        ]
+        self._solutions = [_sample(rng, solution(rng)) for _ in range(ACTIONS)]
 
     def open(self) -> None:
         """In the event loop in which it will be asked."""
@@ -50,15 +52,13 @@ class Script:
         return [self._solutions[one] if one < solutions else self._steps[depth][one] for one in drawn]
 
 
-def _step(rng: random.Random, number: int) -> Sample:
-    text = f"<step>\nPlan {number}: Work out {rng.random()} from what is left, and keep it for later.\n</step>\n"
-    return _sample(rng, text)
+def plan_step(rng: random.Random, number: int) -> str:
+    return f"<step>\nPlan {number}: Work out {rng.random()} from what is left, and keep it for later.\n</step>\n"
 
 
-def _solution(rng: random.Random) -> Sample:
+def solution(rng: random.Random) -> str:
     answer = rng.randrange(10)
-    text = f"</plan>\n<solution>\n1. It is {rng.random()}.\nThe final answer is \\boxed{{{answer}}}.\n</solution>"
-    return _sample(rng, text)
+    return f"</plan>\n<solution>\n1. It is {rng.random()}.\nThe final answer is \\boxed{{{answer}}}.\n</solution>"
 
 
 def _sample(rng: random.Random, text: str) -> Sample:
