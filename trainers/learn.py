@@ -113,11 +113,13 @@ def trainer(config: Learn) -> "LessonTrainer":
         share = config.batch_size * len(rows) / imitated / processes()  # rows of an update on each device
         args.gradient_accumulation_steps = ceil(share / config.micro_batch_size)
         args.per_device_train_batch_size = round(share / args.gradient_accumulation_steps)
-    model = model_folder.load_model(config.model)
+    model = model_folder.load_model(config.model, args.device)
+    keeps_start = config.loss.kl and config.exact_kl and not config.lora
     set_seed(config.seed)
     made = LessonTrainer(
         learning=config,
         words=ValueWords.read(config.model),
+        start=model_folder.load_model(config.model) if keeps_start else None,
         model=model,
         peft_config=adapter.of_rank(config.lora, model) if config.lora else None,
         args=args,

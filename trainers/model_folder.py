@@ -33,10 +33,16 @@ Forward = Callable[[torch.Tensor], torch.Tensor]
 """Token ids [1, length] int64 -> logits [1, length, vocabulary]."""
 
 
-def load_model(folder: Path) -> PreTrainedModel:
-    """The folder's model in float32, whatever precision it was saved in: the master weights of training."""
+CPU = torch.device("cpu")
+
+
+def load_model(folder: Path, device: torch.device = CPU) -> PreTrainedModel:
+    """The folder's model in float32, whatever precision it was saved in: the master weights of training.
+
+    A GPU gets its weights one by one: the machine's own memory never holds the model, however many processes load it.
+    """
     return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False
+        folder, dtype=torch.float32, device_map=device, use_safetensors=True, trust_remote_code=False
     )
 
 

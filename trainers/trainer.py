@@ -6,7 +6,6 @@ Every mean is taken over the whole update (of tokens, of values, of pairs): how 
 changes nothing. TRL's fused head makes log-probs of the learnt tokens alone, and never all logits of a row.
 """
 
-import copy
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -44,18 +43,19 @@ def _layout(batch: Batch) -> Batch:
 
 
 class LessonTrainer(ScheduledTrainer, SFTTrainer):
-    """`learning`: what it is told; `words`: of the model that it starts from."""
+    """`learning`: what it is told; `words`: of the model that it starts from; `start`: a copy of that model, on the
+    CPU, where the exact KL is taken from it."""
 
     data_collator: Collator
     train_dataset: Dataset
 
-    def __init__(self, *, learning: Training, words: ValueWords, **kwargs: Any) -> None:
+    def __init__(
+        self, *, learning: Training, words: ValueWords, start: PreTrainedModel | None = None, **kwargs: Any
+    ) -> None:
         self.learning, self.terms = learning, learning.loss
         self.words = words.good, words.bad
         self._asked: Batch | None = None
-        self.start: Any = None
-        if learning.loss.kl and learning.exact_kl and not learning.lora:
-            self.start = copy.deepcopy(kwargs["model"]).eval().requires_grad_(False)
+        self.start = start.eval().requires_grad_(False) if start else None
         # Attention costs by a row's length, all else by the width: up to twice the width, longer rows cost no more.
         row_length = min(learning.max_length, 2 * kwargs["model"].config.get_text_config().hidden_size)
         super().__init__(data_collator=Collator(words.eos, learning.max_length, row_length, learning.loss), **kwargs)
@@ -154,7 +154,11 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
     @torch.no_grad()
     def prove_sharing(self) -> bool:
         """Whether this model computes the same for sequences that share a beginning as for each alone, on the longest
-        rows. One that does not (its attention takes no mask, or no positions) is trained with a row for each."""
+        rows. One that does not (its attention takes no mask, or no positions) is trained with a row for each.
+
+        Of several devices each has the model whole here, in float32, and is the reason why it is divided only after
+        this: shards compute in bfloat16, whose rounding hides a mask that is wrong in a few places.
+        """
         groups = Together(self.train_dataset, self.learning.seed).groups
         lengths = [sum(len(path.ids) for path in paths(row)) for row in self.train_dataset]
         model = self.model.to(self.accelerator.device).eval()

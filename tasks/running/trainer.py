@@ -41,7 +41,7 @@ LAUNCHERS = re.compile(r"^(\w+\.)*(ChildFailedError|CalledProcessError)\b")
 ADVICE = {
     ("OutOfMemoryError", "CUDA out of memory"): "Lower micro_batch_size, use more GPUs or a smaller model.",
     ("exitcode: -9", "exitcode  : -9", "died with <Signals.SIGKILL"): "A process was killed (signal 9), as the machine "
-    "does when its memory is full: every GPU's process loads the whole model in float32 first.",
+    "does when its memory is full: of several GPUs, the first one's process gathers the trained model there.",
 }
 """By what is found in the output of a trainer that failed."""
 

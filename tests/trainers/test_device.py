@@ -2,6 +2,7 @@
 
 import subprocess
 from contextlib import nullcontext
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 import tasks.running.trainer
 from trainers.config import ConfigError
 from trainers.device import device
+from trainers.model_folder import load_model
 
 
 @pytest.mark.parametrize(
@@ -79,3 +81,10 @@ def test_an_adapter_trains_on_the_first_gpu(
 ) -> None:
     given = started(monkeypatch, tmp_path, "cuda", ["0", "1"], model="m", batch_size=4, lora=lora)
     assert given["env"]["CUDA_VISIBLE_DEVICES"] == used
+
+
+def test_a_model_is_read_onto_its_device_and_nowhere_else(folder: Path) -> None:
+    """Of several processes none has it in the machine's own memory."""
+    model = load_model(folder, torch.device("meta"))
+    assert {tensor.device.type for tensor in model.parameters()} == {"meta"}
+    assert {tensor.dtype for tensor in model.parameters()} == {torch.float32}

@@ -118,7 +118,7 @@ def test_alpha_0_is_trls_dpo_on_the_same_texts(
     pl.DataFrame(rows, schema_overrides=PREFERENCE_TYPES).with_columns(**values).write_parquet(ours)
 
     config = changed(config, lesson=ours, alpha=0.0, epochs=25, learning_rate=1e-3)
-    monkeypatch.setattr(model_folder, "load_model", lambda folder: load_model(folder).double())
+    monkeypatch.setattr(model_folder, "load_model", lambda folder, device: load_model(folder).double())
     apo = trainer(config)
     apo.train()
 
@@ -297,7 +297,7 @@ def test_a_model_that_can_not_share_beginnings_is_trained_without(
     bloom = BloomForCausalLM(BloomConfig(vocab_size=len(tokenizer), hidden_size=32, n_layer=2, n_head=2))
     for weight in bloom.parameters():
         torch.nn.init.normal_(weight, std=0.2)
-    monkeypatch.setattr(model_folder, "load_model", lambda folder: copy.deepcopy(bloom))
+    monkeypatch.setattr(model_folder, "load_model", lambda folder, device: copy.deepcopy(bloom))
     apo = trainer(config)
     assert "nothing is shared" in capsys.readouterr().out
     batch = apo.data_collator([apo.train_dataset[0]])
