@@ -1,46 +1,58 @@
-"""`make bench-options`: what the options of plan MCTS change on the micro world, on one engine.
+"""`make bench-options`: what the options of plan MCTS, and other searches, change on the micro world at equal tokens.
 
-Each option is switched on alone, on the same questions, and compared with the plain search (CPL's): right answers
-found, preference pairs, right paths for SFT, expansions and tokens. `by origin` tells how the steps did that an option
-began: their number, how many were visited, and their mean Q. The early stops are not searched: the plain trees are
-replayed under every rule, so that rule and plain search see the very same samples, and what a rule loses is exact.
+Each is compared with the plain search (CPL's) on the same questions and one engine. The plain trees are searched
+further than the options' and replayed: so their yields are known for every number of simulations, and with them what
+plain search gives for just as many generated tokens as an option took. Yields are given per 100,000 tokens; of what an
+option gives more there is the 95 % interval over questions (bootstrap: the same questions in both, drawn together). It
+is nan where plain search ends before so many tokens, for its trees are exhausted. `plain again` tells what chance does.
 
-The library is filled by a plain search over other questions.
+`true_pairs` are plan pairs whose chosen step is worth more than the rejected one by the world's own calculation
+(tests/bench/truth.py): noise gives pairs, too, but half of them the wrong way round.
+
+`by origin` tells how the steps did that an option began: their number, how many were visited, and their mean Q. The
+early stops are not searched: the plain trees are replayed under every rule, from the very same samples. The library is
+filled by a plain search over other questions.
 """
 
 import argparse
 import asyncio
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from statistics import mean, stdev
+from statistics import mean
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from infra.engine import serving, stop_local_engines
 from infra.environment import environment
 from tasks.check import Checker
-from tasks.language.format import PLANS, Origin
+from tasks.language.format import PLANS, STEP_CLOSE, Kind, Origin, step_body
 from tasks.lessons.right_paths import RightPaths
 from tasks.lessons.searched import SearchedTree
-from tasks.lessons.siblings import Siblings, step_pairs
+from tasks.lessons.siblings import Siblings, siblings
+from tasks.micro.world import generate
 from tasks.records import frame
 from tasks.running.prompts import Prompts
-from tasks.running.served import ServedPolicy
-from tasks.search.grow import Grown, Task
+from tasks.running.served import SearchPolicy, ServedPolicy
+from tasks.search.grow import Grown, Task, grow
 from tasks.search.library import Library
+from tasks.search.method import Backup, Draw
+from tasks.search.policy import Expansion, Policy
 from tasks.search.puct import Puct
 from tasks.search.tree import Node, Tree
 from tasks.settings import Search
+from tests.bench.equal_tokens import COLUMNS, YIELDS, Table, compared
 from tests.bench.models import prepared
 from tests.bench.product import make_tasks, search
+from tests.bench.truth import Truth
 
 BUILD = Path("build/bench")
-OPTIONS: dict[str, dict[str, int]] = {
-    "plain": {},
+OPTIONS: dict[str, dict[str, Any]] = {
+    "plain again": {},
     "one child more": {"root_children": 6, "children": 4},
     "readings 1": {"readings": 1},
     "readings 2": {"readings": 2},
@@ -48,6 +60,8 @@ OPTIONS: dict[str, dict[str, int]] = {
     "library 1": {"library": 1},
     "library 2": {"library": 2},
     "4 leaves out": {"leaves": 4},
+    "sampling 10": {"method": "sampling", "root_children": 10},
+    "pits 8 + 4": {"method": "pits", "root_children": 8, "children": 4},
 }
 RULES: dict[str, dict[str, int]] = {
     "enough_right 1": {"enough_right": 1},
@@ -58,25 +72,61 @@ RULES: dict[str, dict[str, int]] = {
     "hopeless_after 12": {"hopeless_after": 12},
     "enough_right 4, hopeless_after 12": {"enough_right": 4, "hopeless_after": 12},
 }
+FURTHER = 2
+"""Times the options' simulations that plain search goes on for."""
+EVERY = 2
+"""Simulations between two points of plain search's line."""
+
+SIBLINGS = Siblings(evidence=("search",))
+PATHS = RightPaths(evidence=("search",)).most
+
+Yields = dict[str, float]
+"""What one question gives to learn from, and what it costs, by column."""
 
 
-def yields(trees: Sequence[Tree]) -> dict[str, float]:
-    """What searched trees give to learn from, and what they cost."""
-    paths = RightPaths(evidence=("search",)).most
-    pairs: list[dict[str, Any]] = []
-    for number, tree in enumerate(trees):
-        about = {"tree_id": str(number), "question_id": "", "backup": "values", "steps": 0, "state": "finished"}
-        searched = SearchedTree(about, tree.rows(str(number)))
-        pairs += step_pairs(searched, Siblings(evidence=("search",)))
+class Metered:
+    """A policy that remembers what each state of a question cost, in generated tokens: plain search asks each once."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.tokens: dict[tuple[str, tuple[int, ...]], int] = {}
+
+    @property
+    def has_room(self) -> bool:
+        return self.policy.has_room
+
+    async def sample(self, state_ids: Sequence[int], draw: Draw, *, session: str, priority: int) -> Expansion:
+        reply = await self.policy.sample(state_ids, draw, session=session, priority=priority)
+        self.tokens[session, tuple(state_ids)] = reply.cost.generated_tokens
+        return reply
+
+
+def yields(tree: Tree, backup: Backup, truth: Truth) -> Yields:
+    """What one searched tree gives to learn from, and what it cost."""
+    about = {"tree_id": "tree", "question_id": "question", "backup": backup, "steps": 0}
+    pairs, _ = siblings({"search": [SearchedTree(about, tree.rows("tree"))]}, SIBLINGS)
+    plan_pairs = [pair for pair in pairs if pair["kind"] == Kind.PLAN]
     return {
-        "solved": sum(tree.right > 0 for tree in trees) / len(trees),
-        "plan_pairs": sum(pair["kind"] == "plan" for pair in pairs),
-        "solution_pairs": sum(pair["kind"] == "solution" for pair in pairs),
-        "trees_with_pairs": len({pair["tree_id"] for pair in pairs}),
-        "paths": sum(min(paths, tree.right) for tree in trees),
-        "expansions": sum(node.is_expanded for tree in trees for node in tree.nodes),
-        "generated_tokens": sum(tree.cost.generated_tokens for tree in trees),
+        "solved": float(tree.right > 0),
+        "plan_pairs": len(plan_pairs),
+        "true_pairs": sum(is_true(pair, truth) for pair in plan_pairs),
+        "solution_pairs": sum(pair["kind"] == Kind.SOLUTION for pair in pairs),
+        "trees_with_pairs": float(bool(pairs)),
+        "paths": min(PATHS, tree.right),
+        "generated_tokens": tree.cost.generated_tokens,
     }
+
+
+def is_true(pair: Mapping[str, Any], truth: Truth) -> float:
+    """Whether the chosen step is worth more than the rejected one; a half where the habits never take one of them."""
+    before = pair["prompt"][len(PLANS.prompt(truth.problem.question)) :]
+    chosen, rejected = (truth.chance(steps_of(before + pair[side])) for side in ("chosen", "rejected"))
+    return 0.5 if chosen is None or rejected is None else float(chosen > rejected)
+
+
+def steps_of(plan: str) -> tuple[str, ...]:
+    """The words of its steps."""
+    return tuple(step_body(step + STEP_CLOSE) for step in plan.split(STEP_CLOSE)[:-1])
 
 
 def by_origin(trees: Sequence[Tree]) -> dict[str, dict[str, float]]:
@@ -95,8 +145,8 @@ def by_origin(trees: Sequence[Tree]) -> dict[str, dict[str, float]]:
     return found
 
 
-def replayed(tree: Tree, task: Task, settings: Search) -> Tree:
-    """The same tree, grown under other stopping rules from the samples that it already has."""
+def replayed(tree: Tree, task: Task, settings: Search, policy: Metered) -> Iterator[Tree]:
+    """The same tree, grown under other stopping rules from the samples that it already has: after each expansion."""
     again = Puct(
         Tree(tree.root.action.text, tree.root.action.token_ids),
         lambda leaf: (),
@@ -111,70 +161,108 @@ def replayed(tree: Tree, task: Task, settings: Search) -> Tree:
         known = original[ask.node].children
         again.take(ask, [node.action for node in known])
         original |= zip(ask.node.children, known, strict=True)
-    return again.tree
+        again.tree.cost.generated_tokens += policy.tokens.get((task.question_id, (*again.tree.state_ids(ask.node),)), 0)
+        yield again.tree
 
 
-async def run(seed: int, count: int, simulations: int) -> dict[str, Any]:
-    """All options and rules on the questions of one seed."""
+def growth(tree: Tree, task: Task, settings: Search, policy: Metered, truth: Truth) -> list[Yields]:
+    """Yields of a plain tree after 0, EVERY, … simulations; a tree that is exhausted yields what it has."""
+    line: list[Yields] = [dict.fromkeys(COLUMNS, 0.0)]
+    for expansions, grown in enumerate(replayed(tree, task, settings, policy), 1):
+        if expansions % EVERY == 0:
+            line.append(yields(grown, "values", truth))
+    line.append(yields(grown, "values", truth))  # exhausted, or its budget is spent
+    assert line[-1]["generated_tokens"] == tree.cost.generated_tokens
+    points = task.simulations // EVERY + 1
+    return (line + line[-1:] * points)[:points]
+
+
+async def run(seed: int, count: int, simulations: int, names: Sequence[str]) -> dict[str, Any]:
+    """Plain search, options and rules on the questions of one seed: yields by question."""
     folder = prepared("micro", BUILD / "models")
     plain = Search(simulations=simulations, max_depth=10, max_step_tokens=160, leaves=1)
+    further = plain.model_copy(update={"simulations": FURTHER * simulations})
     async with serving(folder, environment(), print) as engine, Checker() as checker:
         served = ServedPolicy(engine, Prompts.read(folder, PLANS))
+        asked = make_tasks(served, checker, plain, count=count, seed=seed)
+        problems = {problem.question: problem for problem in generate("train", count, seed)}
+        truths = [Truth(problems[task.question]) for task in asked]
+        library: Library | None = None
+        if any(OPTIONS[name].get("library") for name in names):
+            known = {task.question for task in asked}
+            others = make_tasks(served, checker, plain, count=2 * count, seed=seed + 1000)
+            library = await searched_library(served, [task for task in others if task.question not in known], plain)
 
-        def tasks(of: int, number: int) -> list[Task]:
-            return make_tasks(served, checker, plain, count=number, seed=of)
-
-        def trees(grown: Sequence[Grown]) -> list[Tree]:
-            assert not any(one.error for one in grown), "a failed tree spoils a benchmark"
-            return [tree for one in grown for tree in one.trees]
-
-        asked = tasks(seed, count)
-        known = {task.question for task in asked}
-        others = [task for task in tasks(seed + 1000, 2 * count) if task.question not in known]
-        earlier = await search(served, others, plain)
-        library = Library(
-            pl.DataFrame({"question_id": [t.question_id for t in others], "question": [t.question for t in others]}),
-            frame("trees", [row for one in earlier for row in one.tree_rows]),
-            frame("nodes", [row for one in earlier for row in one.node_rows]),
-        )
+        metered = Metered(SearchPolicy(served, further))
+        longer = [replace(task, simulations=further.simulations) for task in asked]
+        trees = trees_of(await asyncio.gather(*(grow(task, metered, further) for task in longer)))
+        lines = [
+            growth(tree, task, further, metered, truth) for tree, task, truth in zip(trees, longer, truths, strict=True)
+        ]
+        print(f"seed {seed}: plain search is done", flush=True)
         options: dict[str, Any] = {}
-        for name, option in OPTIONS.items():
-            settings = plain.model_copy(update=option)
-            offered = [
-                replace(task, offers=library.offers(task.question, settings.library)) if settings.library else task
-                for task in asked
-            ]
-            grown = trees(await search(served, offered, settings))
-            options[name] = yields(grown) | {"by_origin": by_origin(grown)}
-            if name == "plain":
-                plain_trees = grown
-            print(f"seed {seed}, {name}: {options[name]['solved']:.3f} solved", flush=True)
-        rules = {
-            name: yields(
-                [replayed(t, task, plain.model_copy(update=rule)) for t, task in zip(plain_trees, asked, strict=True)]
-            )
-            for name, rule in RULES.items()
-        }
-    return {"options": options, "rules": rules}
+        for name in names:
+            settings = plain.model_copy(update=OPTIONS[name])
+            offered = asked
+            if library and settings.library:
+                offered = [replace(task, offers=library.offers(task.question, settings.library)) for task in asked]
+            grown = await search(served, offered, settings)
+            found = trees_of(grown)
+            backup = grown[0].tree_rows[0]["backup"]
+            options[name] = {
+                "questions": [yields(tree, backup, truth) for tree, truth in zip(found, truths, strict=True)],
+                "by_origin": by_origin(found),
+            }
+            print(f"seed {seed}: {name} is done", flush=True)
+    rules: dict[str, list[Yields]] = {}
+    for name, rule in RULES.items():
+        settings = plain.model_copy(update=rule)
+        stopped = [[*replayed(*one, settings, metered)][-1] for one in zip(trees, asked, strict=True)]
+        rules[name] = [yields(tree, "values", truth) for tree, truth in zip(stopped, truths, strict=True)]
+    return {"plain": lines, "options": options, "rules": rules}
 
 
-def table(seeds: Sequence[dict[str, Any]], part: str) -> str:
-    """Mean over seeds, with the spread behind ±; rules as shares of the plain search."""
+async def searched_library(served: ServedPolicy, tasks: Sequence[Task], plain: Search) -> Library:
+    """A library of these questions' right paths."""
+    grown = await search(served, tasks, plain)
+    return Library(
+        pl.DataFrame({"question_id": [t.question_id for t in tasks], "question": [t.question for t in tasks]}),
+        frame("trees", [row for one in grown for row in one.tree_rows]),
+        frame("nodes", [row for one in grown for row in one.node_rows]),
+    )
 
-    def plain(seed: dict[str, Any], column: str) -> float:
-        return max(seed["options"]["plain"][column], 1e-9)
 
-    columns = ["solved", "plan_pairs", "solution_pairs", "trees_with_pairs", "paths", "expansions"]
-    columns += ["generated_tokens"] if part == "options" else []
-    lines = [f"{'':36s}" + "".join(f"{column:>20s}" for column in columns)]
-    for name in seeds[0][part]:
-        cells = []
-        for column in columns:
-            of = [seed[part][name][column] / (plain(seed, column) if part == "rules" else 1) for seed in seeds]
-            digits = 0 if mean(of) >= 1000 else 1 if mean(of) >= 10 else 3
-            spread = f" ± {stdev(of):,.{digits}f}" if len(of) > 1 else ""
-            cells.append(f"{mean(of):,.{digits}f}{spread}".rjust(20))
-        lines.append(f"{name:36s}" + "".join(cells))
+def trees_of(grown: Sequence[Grown]) -> list[Tree]:
+    """One a question."""
+    assert not any(one.error for one in grown), "a failed tree spoils a benchmark"
+    return [one.trees[0] for one in grown]
+
+
+def comparison(seeds: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Options and rules against plain search, over the questions of all seeds."""
+    points = [[by_column(point) for point in zip(*seed["plain"], strict=True)] for seed in seeds]
+    line = np.concatenate([np.stack(of_seed) for of_seed in points], axis=1)
+    tables = {
+        name: by_column([one for seed in seeds for one in seed["options"][name]["questions"]])
+        for name in seeds[0]["options"]
+    }
+    tables |= {name: by_column([one for seed in seeds for one in seed["rules"][name]]) for name in seeds[0]["rules"]}
+    return {
+        name: {"tokens_a_question": of[:, -1].mean(), "solved_share": of[:, 0].mean(), **compared(of, line)}
+        for name, of in tables.items()
+    }
+
+
+def by_column(questions: Sequence[Yields]) -> Table:
+    return np.array([[one[column] for column in COLUMNS] for one in questions])
+
+
+def table(found: dict[str, dict[str, Any]]) -> str:
+    """By option: its tokens a question, its yields per 100,000 tokens, and the interval of what it gives more."""
+    lines = [f"{'':34s}{'tokens':>7s}" + "".join(f"{column:>24s}" for column in YIELDS)]
+    for name, of in found.items():
+        cells = [f"{of[one]['option']:.1f} [{of[one]['low']:+.1f}, {of[one]['high']:+.1f}]" for one in YIELDS]
+        lines.append(f"{name:34s}{of['tokens_a_question']:7,.0f}" + "".join(f"{cell:>24s}" for cell in cells))
     return "\n".join(lines)
 
 
@@ -185,23 +273,29 @@ def main() -> None:
     parser.add_argument("--questions", type=int, default=200, help="default: %(default)s")
     parser.add_argument("--simulations", type=int, default=24, help="expansions a tree; default: %(default)s")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the questions; default: 1 2 3")
+    parser.add_argument(
+        "--options", nargs="+", choices=OPTIONS, default=[*OPTIONS], metavar="NAME", help="default: all"
+    )
     parser.add_argument("--output", type=Path, default=BUILD / "options.json", help="default: %(default)s")
     given = parser.parse_args()
     os.environ.setdefault("CPL_HOME", str(BUILD / "home"))
     try:
-        seeds = [asyncio.run(run(seed, given.questions, given.simulations)) for seed in given.seeds]
+        seeds = [asyncio.run(run(seed, given.questions, given.simulations, given.options)) for seed in given.seeds]
     finally:
         stop_local_engines(environment())
+    found = comparison(seeds)
     given.output.parent.mkdir(parents=True, exist_ok=True)
-    given.output.write_text(json.dumps(dict(zip(map(str, given.seeds), seeds, strict=True)), indent=1) + "\n")
-    print(f"\n{given.questions} questions, {given.simulations} simulations, seeds {given.seeds}: mean ± spread\n")
-    print(table(seeds, "options"))
+    written = {"compared": found, "seeds": dict(zip(map(str, given.seeds), seeds, strict=True))}
+    given.output.write_text(json.dumps(written) + "\n")
+    print(
+        f"\n{given.questions} questions, {given.simulations} simulations, seeds {given.seeds}. Per 100,000 tokens, and"
+    )
+    print("the 95 % interval of what it is more than plain search at as many tokens\n")
+    print(table(found))
     print("\nSteps by origin, first seed")
-    for name, found in seeds[0]["options"].items():
-        for origin, figures in found["by_origin"].items():
+    for name, of in seeds[0]["options"].items():
+        for origin, figures in of["by_origin"].items():
             print(f"{name:20s} {origin:12s} " + ", ".join(f"{key} {value:.3g}" for key, value in figures.items()))
-    print("\nEarly stops, as shares of the plain search\n")
-    print(table(seeds, "rules"))
     print(f"\n{given.output}")
 
 
