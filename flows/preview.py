@@ -1,13 +1,13 @@
 """The flow `cpl-preview`: a handful of a round's questions through all of its stages, before the round is paid for.
 
 It shows one of everything that the round makes, and says from what it measured what the whole would take. Nothing is
-published. The model, the questions and the benchmarks that it prepares are the round's own, which finds them done.
+published. The model, the questions and the benchmarks that it prepares are the round's own, which finds them done. The
+models that it trains on the handful stay in the store, as those of any round do.
 """
 
 from typing import Annotated
 
 from prefect import flow
-from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from pydantic import Field
 
@@ -25,7 +25,7 @@ from tasks.running.trainer import at_once
 from tasks.stages.evaluate import evaluate
 from tasks.stages.pace import pace_of_evaluation, pace_of_search
 from tasks.stages.preview import preview
-from tasks.stages.questions import load_benchmarks
+from tasks.stages.questions import load_benchmarks, refuse_without_lessons
 from tasks.stages.rank_values import rank_values
 from tasks.stages.search_in_shards import take_shard
 
@@ -50,13 +50,13 @@ def cpl_preview(
         recipe: As in a round: a method with its numbers, by name or with some of its fields changed.
     """
     tell_errors_in_a_sentence()
-    log = get_run_logger()
     title, method, source = asked_for(campaign, round, model, recipe)
     run = RoundRun()
     with room_in(environment().home), tenant(environment()):
         start = prepare(title, method, source, run)
         shares = start.questions.rows // handful
         few = start._replace(questions=take_shard(start.questions, 1, shares)) if shares > 1 else start
+        refuse_without_lessons(few.questions)
         trees = gather(method, run, few)
         when = str(flow_run.id)
         paces = {
@@ -65,7 +65,7 @@ def cpl_preview(
             )
             for name, how in method.evidence.items()
         }
-        lessons = draw(method, run, few, trees)
+        lessons = draw(method.model_copy(update={"tokens": 0}), run, few, trees)
         models = teach(method, run, lessons, start.base, start.policy, start.judge)
 
         contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
@@ -78,8 +78,8 @@ def cpl_preview(
         )
         benchmarks = load_benchmarks(method.questions.sources, contents, fewer)
         guide = models.next_value if method.evaluation.by_value else None
-        answers = evaluate(start.policy, "base" if start.policy == start.base else "policy", benchmarks, fewer, guide)
         pace = pace_of_evaluation(start.policy, start.benchmarks, asked, guide, seconds, when)
+        answers = evaluate(start.policy, "base" if start.policy == start.base else "policy", benchmarks, fewer, guide)
         held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
         ranked = {
             name: rank_values(models.made[name], name, held_out, method.evaluation.steps)
@@ -100,6 +100,5 @@ def cpl_preview(
             notes=run.notes,
         )
     report = Store.open(environment()).fetch(found, "report.markdown").read_text()
-    log.info("%s", report)
     show_page(key="result", text=report, description=f"What {title.recipe} with {title.model} would take")
     return found

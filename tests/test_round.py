@@ -62,7 +62,7 @@ def test_a_preview_foretells_a_round_of_as_many_questions(shell: Shell, first: d
     (tokens,) = shell.sql("select sum(generated_tokens) as n from trees where evidence = 'trees'", "first")
     row = next(line for line in told.splitlines() if line.startswith("| trees"))
     assert row.split("|")[3].strip() == f"{tokens['n']:,}"
-    for part in ("40 of 40 questions", "How a question is asked", "A tree", "A preference", "A row that is imitated"):
+    for part in ("40 of 40 questions", "How a question is asked", "A tree", "A preference", "A row that is learnt"):
         assert part in told
 
 

@@ -6,6 +6,7 @@ Every mean is taken over the whole update (of tokens, of values, of pairs): how 
 changes nothing. TRL's fused head makes log-probs of the learnt tokens alone, and never all logits of a row.
 """
 
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -55,6 +56,7 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         self.learning, self.terms = learning, learning.loss
         self.words = words.good, words.bad
         self._asked: Batch | None = None
+        self.reference_seconds = 0.0
         self.start = start.eval().requires_grad_(False) if start else None
         # Attention costs by a row's length, all else by the width: up to twice the width, longer rows cost no more.
         row_length = min(learning.max_length, 2 * kwargs["model"].config.get_text_config().hidden_size)
@@ -192,6 +194,7 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         """Adds log pi_ref of every learnt token to the rows: the model before its first update. `artifact`: where they
         are kept by the row of the lesson, for whoever asks, and for a training that goes on."""
         if not artifact.is_file():
+            started = time.monotonic()
             whole = gather_object(self._references(self.model.to(self.accelerator.device).eval()))
             self.model.train()
             if self.is_world_process_zero():
@@ -199,6 +202,7 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
                 part = artifact.with_suffix(".part")
                 pq.write_table(pa.table({"row": list(self.train_dataset["row"]), "reference": by_sequence}), part)
                 part.replace(artifact)
+            self.reference_seconds = time.monotonic() - started
         self.accelerator.wait_for_everyone()
         reference = pq.read_table(artifact)["reference"].to_pylist()
         self.train_dataset = self.train_dataset.add_column("reference", reference)

@@ -117,6 +117,7 @@ def run(trainer: "LessonTrainer", config: "Learn", words: ValueWords) -> None:
             "examples": len(trainer.train_dataset),
             "rows_seen": round(trainer.state.epoch * len(trainer.train_dataset)),
             "unchanged": start == end,
+            "reference_seconds": round(trainer.reference_seconds, 3),
             "token_ratio": trainer.seen["row_tokens"] / trainer.seen["tokens"] if trainer.seen["tokens"] else None,
             **progress.last,
         }

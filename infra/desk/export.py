@@ -5,10 +5,12 @@ come from. A model is the folder that the engine serves.
 """
 
 import json
+import re
 import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Annotated
 
 import duckdb
@@ -27,6 +29,15 @@ from infra.warehouse import CONFIG, SQL, ask, first_comment
 BATCH = 10_000
 KINDS = {"pairs": ("preferences", "dpo"), "sft": ("imitations", "sft")}
 """By query of `sql/exports`: the table whose columns it takes, and the hub's tag for such data."""
+
+HEED = {
+    "pairs": "A step ends no text. TRL appends an end of sequence to both sides, which teaches a model to stop after a "
+    "step: the token ids have none, and the factory's own trainer adds none. `lesson` tells the lessons of the recipe "
+    "apart.",
+    "sft": "Each path is whole: an end of sequence belongs behind it, and the token ids have it. `lesson` tells the "
+    "lessons of the recipe apart.",
+}
+"""What goes wrong unnoticed."""
 
 app = typer.Typer(no_args_is_help=True, help="Take pairs, imitated paths or a model out, as other tools read them.")
 
@@ -54,36 +65,48 @@ def model(
     campaign: Campaign = None,
 ) -> None:
     """A model as a folder that transformers and vLLM load, with the two words of its vocabulary that hold its value."""
-    with plain_errors(), _filled(folder):
+    with plain_errors(), _filled(folder) as filled:
         store = Store.open(environment())
-        found = published(store, campaign, round)
+        found = _current(store, campaign, round)
         stages = rounds.stages_of(store.manifest(found.manifest))
         (made,) = ask(warehouse_of(store, found), "select list(model) from models where round = ?", [found.round]).rows
         if name not in made[0]:
             raise NoSuchRound(f"Round {found.round} of {found.campaign} has no model {name!r}; it has {made[0]}.")
-        shutil.copytree(store.folder(stages[name], "model"), folder, dirs_exist_ok=True)
+        shutil.copytree(store.folder(stages[name], "model"), filled, dirs_exist_ok=True)
         typer.echo(f"{name} of round {found.round} of {found.campaign}: {folder}")
 
 
 def _data(what: str, folder: Path, campaign: str | None, round: int | None) -> None:
-    with plain_errors(), _filled(folder):
+    with plain_errors(), _filled(folder) as filled:
         store = Store.open(environment())
-        found = published(store, campaign, round)
-        rows = write(warehouse_of(store, found), what, found, folder)
+        found = _current(store, campaign, round)
+        rows = write(warehouse_of(store, found), what, found, filled)
         typer.echo(f"{rows:,} rows of round {found.round} of {found.campaign}: {folder}")
 
 
+def _current(store: Store, campaign: str | None, round: int | None) -> Publication:
+    """The publication that is asked for. Raises NoSuchRound, too, for one with the tables of an earlier version."""
+    found = published(store, campaign, round)
+    if (manifest := store.manifest(found.manifest)).version < rounds.SINCE:
+        raise NoSuchRound(
+            f"Round {found.round} of {found.campaign} was published by an earlier version ({manifest.code}), whose "
+            "tables are others: run the round again, and its models are found."
+        )
+    return found
+
+
 @contextmanager
-def _filled(folder: Path) -> Iterator[None]:
-    """A new folder, which is gone again where it cannot be filled."""
+def _filled(folder: Path) -> Iterator[Path]:
+    """A folder beside it to be filled, which takes its name when it is whole."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is there, and not empty: name a new folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield
-    except BaseException:
-        shutil.rmtree(folder)
-        raise
+    folder = folder.resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as beside:
+        whole = Path(beside) / folder.name
+        whole.mkdir()
+        yield whole
+        whole.replace(folder)
 
 
 def write(warehouse: Path, what: str, found: Publication, folder: Path) -> int:
@@ -96,13 +119,14 @@ def write(warehouse: Path, what: str, found: Publication, folder: Path) -> int:
         reader: pa.RecordBatchReader = connection.sql(query.read_text(), params=of_round).to_arrow_reader(BATCH)
         with (
             pq.ParquetWriter(folder / f"{what}.parquet", reader.schema, compression="zstd") as parquet,
-            (folder / f"{what}.jsonl").open("w") as lines,
+            (folder / f"{what}.jsonl").open("w", encoding="utf-8") as lines,
         ):
             for batch in reader:
                 parquet.write_batch(batch)
                 lines.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in batch.to_pylist())
                 rows += batch.num_rows
-    (folder / "README.md").write_text(card(warehouse, what, found, reader.schema.names, rows))
+    told = card(warehouse, what, found, reader.schema.names, rows)
+    (folder / "README.md").write_text(told, encoding="utf-8")
     return rows
 
 
@@ -137,9 +161,11 @@ def card(warehouse: Path, what: str, found: Publication, columns: list[str], row
         "",
         first_comment(SQL / "exports" / f"{what}.sql"),
         "",
-        f"Recipe `{made['recipe']}`, base model `{made['model']}`, questions of "
-        f"{', '.join(f'`{one}`' for one in made['sources'])}, made by CPL Factory "
-        f"{made['code']}. The licence of the questions holds for what was made of them.",
+        f"Recipe `{made['recipe']}`, base model {_named(made['model'])}, questions of "
+        f"{', '.join(map(_named, made['sources']))}, made by CPL Factory {made['code']}. The licence of the questions "
+        "holds for what was made of them.",
+        "",
+        HEED[what],
         "",
         "| column | what it is |",
         "| --- | --- |",
@@ -147,3 +173,9 @@ def card(warehouse: Path, what: str, found: Publication, columns: list[str], row
         "",
     ]
     return "\n".join(lines)
+
+
+def _named(source: str) -> str:
+    """A model or a source as others may know it: of a path on this machine the last part."""
+    is_path = source.startswith(("/", "~", "."))
+    return "`" + re.sub(r"[`\s]+", " ", PurePath(source).name if is_path else source) + "`"

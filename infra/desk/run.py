@@ -60,7 +60,7 @@ def preview(
     """Try a handful of a round's questions in all stages, and print what the round makes and what it would take.
 
     Shown are a prompt as text and tokens, a tree, a pair and a row that is learnt; predicted are tokens, seconds and
-    GPU hours. Nothing is published, and the round takes the same options.
+    GPU hours. Nothing is published. Other options are the round's own.
     """
     given = {"model": model, "campaign": campaign, "round": round, "handful": handful, "seconds": seconds}
     typer.echo(

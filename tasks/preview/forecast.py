@@ -1,12 +1,13 @@
 """A forecast of a round: what each question of a handful took, times the questions that the round has.
 
-    seconds of a stage = start + units of all questions / pace
+    seconds of a stage = start + times x units of all questions / pace
 
 Units are tokens that an engine generates, or rows that a trainer sees. `start` is what a stage takes whatever its size:
 an engine's start or new weights, a trainer's. The pace is measured with a full engine (tasks.stages.pace), or over the
 handful's own updates. An interval is Student's t over the questions of the handful, with the correction for a finite
-population: the handful is a part of the round. It knows which questions were drawn, and nothing else: not that the
-machine slows down, nor that trained models answer at another length.
+population: the handful is a part of the round. It holds the truth in about 95 % of draws, in fewer where some questions
+take most of all (87 % where what they take is lognormal with sigma 1). It knows which questions were drawn, and nothing
+else: not that the machine slows down, nor that trained models answer at another length.
 """
 
 import math
@@ -54,19 +55,20 @@ class Questions:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """A stage of the round. `start`: seconds whatever its size. `pace`: units a second. `after`: a stage that it waits
-    for, among those that run side by side."""
+    """A stage of the round. `start`: seconds whatever its size. `pace`: units a second. `times`: that all questions are
+    gone through. `after`: a stage that it waits for, among those that run side by side."""
 
     stage: str
     start: float
     questions: Sequence[Questions] = ()
     pace: float = 1.0
     unit: str = ""
+    times: float = 1.0
     after: str = ""
 
     @property
     def units(self) -> Estimate:
-        return sum((kind.all for kind in self.questions), Estimate(0.0, 0.0))
+        return sum((kind.all for kind in self.questions), Estimate(0.0, 0.0)) * self.times
 
     @property
     def seconds(self) -> Estimate:
@@ -91,7 +93,8 @@ def whole(in_turn: Sequence[Work], beside: Sequence[Work], at_once: int) -> Esti
 
 
 def update_seconds(progress: Sequence[Mapping[str, float]]) -> float:
-    """Of all updates of a training, from the lines of its progress: at the pace after the first, which warms up."""
+    """Of all updates of a training, from the lines of its progress: at the pace after the first, which warms up. Of one
+    update alone its own seconds, warm-up included: too many."""
     first, last = progress[0], progress[-1]
     if last["update"] == first["update"]:
         return last["seconds"]
@@ -105,14 +108,18 @@ def table(works: Sequence[Work]) -> Iterable[str]:
     yield "| --- | --- | --- | --- |"
     for work in works:
         seen = [unit for kind in work.questions for unit in kind.each]
-        each = f"{sum(seen) / len(seen):,.3g} {work.unit}" if seen else ""
+        each = f"{_number(sum(seen) / len(seen))} {work.unit}" if seen else ""
         yield f"| {work.stage} | {each} | {said(work.units) if seen else ''} | {said(work.seconds)} |"
 
 
 def said(one: Estimate) -> str:
     """The mean with its interval, to the digits that it can have."""
     if not one.error:
-        return f"{one.mean:,.0f}"
+        return _number(one.mean)
     if math.isinf(one.error):
-        return f"{one.mean:,.0f} (one question tells no interval)"
-    return f"{one.mean:,.0f} ({max(one.mean - one.error, 0):,.0f} to {one.mean + one.error:,.0f})"
+        return f"{_number(one.mean)} (too few questions for an interval)"
+    return f"{_number(one.mean)} ({_number(max(one.mean - one.error, 0))} to {_number(one.mean + one.error)})"
+
+
+def _number(one: float) -> str:
+    return f"{one:,.0f}" if one >= 100 or one == round(one) else f"{one:.1f}" if one >= 10 else f"{one:.2f}"

@@ -5,13 +5,14 @@ Whatever a model or a file says stands in fences that it cannot end.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from textwrap import shorten, wrap
+from textwrap import shorten
 from typing import Any
 
 Row = Mapping[str, Any]
 MOST_NODES, LONGEST = 60, 96
 """Of a tree: the nodes that are drawn, and characters of each."""
-MOST_TOKENS = 48
+SHOWN, WIDTH = 40, 110
+"""Of a prompt: the tokens that are told of its start and of its end, and characters of a line."""
 
 
 def fenced(text: str) -> Iterator[str]:
@@ -25,11 +26,22 @@ def prompt(text: str, ids: Sequence[int], tokens: Sequence[str], shared: int) ->
     yield "## How a question is asked\n"
     yield f"{len(ids)} tokens, of which the first {shared} are the same for every question.\n"
     yield from fenced(text)
-    told = list(zip(ids, tokens, strict=True))[shared:]
-    cut = f"The last {MOST_TOKENS} of the others" if len(told) > MOST_TOKENS else "The others"
-    yield f"\n{cut}, id and text:\n"
-    pairs = "  ".join(f"{id}={text!r}" for id, text in told[-MOST_TOKENS:])
-    yield from fenced("\n".join(wrap(pairs, 110, break_on_hyphens=False)))
+    told = [f"{id}={text!r}" for id, text in zip(ids, tokens, strict=True)]
+    if len(told) > 2 * SHOWN:
+        told = [*told[:SHOWN], f"… {len(told) - 2 * SHOWN} more …", *told[-SHOWN:]]
+    yield "\nTheir ids and texts:\n"
+    yield from fenced("\n".join(_lines(told)))
+
+
+def _lines(words: Sequence[str]) -> Iterator[str]:
+    """Of at most `WIDTH` characters, no word divided."""
+    line = ""
+    for word in words:
+        if line and len(line) + 2 + len(word) > WIDTH:
+            yield line
+            line = ""
+        line = f"{line}  {word}" if line else word
+    yield line
 
 
 def tree(nodes: Sequence[Row], question: str) -> Iterator[str]:
@@ -86,7 +98,7 @@ def pair(found: Row) -> Iterator[str]:
 
 def imitation(found: Row) -> Iterator[str]:
     """A row of `imitations`."""
-    yield "\n## A row that is imitated\n"
+    yield "\n## A row that is learnt\n"
     yield (
         f"{len(found['prompt_ids'])} tokens of a question, which are not learnt, and {len(found['completion_ids'])} of "
         f"its answer, at weight {found['weight']:g}. {len(found['value_positions'])} of them have a target of V: "

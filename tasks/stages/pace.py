@@ -1,7 +1,8 @@
 """The stages *pace_of_search* and *pace_of_evaluation*: how fast an engine works for a whole round's questions.
 
 A handful of questions leaves an engine half empty, so that their seconds say little of a round's. Here all questions
-are begun, as in the round, and given up after some seconds. What is kept is `tokens_per_second` alone.
+are begun, each with the plain budget, and given up after some seconds. What is kept is `tokens_per_second` alone. The
+engine counts all that it generates: who measures must have it alone.
 """
 
 import asyncio
@@ -25,7 +26,7 @@ RAMP = 0.25
 
 
 class NothingGenerated(RuntimeError):
-    """No token came in the time that was given."""
+    """No token came in the time that was given; the message says why, if a question failed."""
 
 
 @stage("pace_of_search", version=1, task_run_name="pace-{name}")
@@ -105,5 +106,7 @@ async def pace(
         await asyncio.gather(*begun, return_exceptions=True)
     tokens, took = (last - first for last, first in zip(at_last, at_first, strict=True))
     if tokens <= 0:
-        raise NothingGenerated(f"no token was generated in {took:.0f} s: the pace needs more time (seconds)")
+        failed = (one.exception() for one in begun if not one.cancelled())
+        why = next(filter(None, failed), None) or "the pace needs more time (seconds)"
+        raise NothingGenerated(f"no token was generated in {took:.0f} s: {why}")
     return tokens / took

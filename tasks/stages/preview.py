@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 import polars as pl
 
 from infra.store import Ref
-from infra.store.manifest import Manifest
 from tasks.language.format import FORMATS
 from tasks.preview import specimens
 from tasks.preview.forecast import Estimate, Questions, Work, said, table, update_seconds, whole
@@ -43,48 +42,58 @@ def preview(
     trainings side by side.
     """
     questions, few = (workplace.read(given[name], "questions") for name in ("questions", "few"))
-    before = [Work(name, _manifest(workplace, given[name]).seconds) for name in ("benchmarks", "questions", "base")]
-    searches = [*_searches(workplace, method, trees, paces, questions)]
+    searches = [*_searches(workplace, method, trees, paces, questions, few)]
     trainings = [*_trainings(workplace, method, lessons, models, searches, questions, few)]
-    scored = 1 + sum(method.arms[name].loss.makes_policy for name in models)
-    after = [*_evaluations(workplace, given, scored), *_rankings(workplace, ranked, questions, few)]
-    works = [*before, *searches, *trainings, *after]
-    total = whole([*before, *searches, *after], trainings, at_once)
+    policies = sum(method.arms[name].loss.makes_policy for name in models)
+    after = [
+        _evaluation(workplace, given, policies + (given["policy"] == given["base"])),
+        *_rankings(workplace, given, ranked, questions, few),
+    ]
+    total = whole([*searches, *after], trainings, at_once)
     lines = [
         f"# Preview of {title}\n",
         f"{few.height} of {questions.height} questions went through the stages.\n",
         *(f"> **Note:** {words(note)}\n" for note in notes),
-        *_forecast(works, total, gpus, [name for name in method.arms if name not in models]),
+        *_forecast([*searches, *trainings, *after], total, gpus, [name for name in method.arms if name not in models]),
         *_specimens(workplace, method, given["policy"], few, trees, lessons),
         "",
     ]
     workplace.add("report.markdown", "\n".join(lines).encode())
-    workplace.facts |= {"forecast_seconds": [total.mean, total.error]}
-    return len(works)
+    workplace.facts["forecast_seconds"] = [total.mean, total.error]
+    return len(searches) + len(trainings) + len(after)
 
 
-def _manifest(workplace: Workplace, ref: Ref) -> Manifest:
-    return workplace.store.manifest(ref)
+def _seconds(workplace: Workplace, ref: Ref) -> float:
+    return workplace.store.manifest(ref).seconds
 
 
 def _start(workplace: Workplace, ref: Ref) -> float:
-    """Seconds that a stage took before it had the engine."""
-    with_engine = max(workplace.read(ref, "engine_use")["seconds"])
-    return max(_manifest(workplace, ref).seconds - with_engine, 0.0)
+    """Seconds that a stage took before it had the engine, if it asked one."""
+    with_engine = max([0.0, *workplace.read(ref, "engine_use")["seconds"]])
+    return max(_seconds(workplace, ref) - with_engine, 0.0)
 
 
 def _pace(workplace: Workplace, ref: Ref) -> float:
-    return float(_manifest(workplace, ref).facts["tokens_per_second"])
+    return float(workplace.store.manifest(ref).facts["tokens_per_second"])
 
 
 def _searches(
-    workplace: Workplace, method: Recipe, trees: Refs, paces: Refs, questions: pl.DataFrame
+    workplace: Workplace, method: Recipe, trees: Refs, paces: Refs, questions: pl.DataFrame, few: pl.DataFrame
 ) -> Iterator[Work]:
+    """Held-out questions are a kind of their own, for their budgets differ, where two of each kind were tried."""
     for name, ref in trees.items():
-        is_asked = pl.lit(True) if method.evidence[name].held_out else ~pl.col("is_held_out")
-        tokens = workplace.read(ref, "trees").group_by("question_id").agg(pl.col("generated_tokens").sum())
-        kind = Questions(tokens["generated_tokens"].to_list(), questions.filter(is_asked).height)
-        yield Work(name, _start(workplace, ref), [kind], _pace(workplace, paces[name]), "tokens")
+        tokens = workplace.read(ref, "trees").group_by("question_id").agg(units=pl.col("generated_tokens").sum())
+        tried = few.join(tokens, on="question_id")
+        asked = questions.filter(method.evidence[name].held_out | ~pl.col("is_held_out"))
+        held = [False, True] if min(tried.filter(is_held_out=one).height for one in (False, True)) > 1 else [None]
+        kinds = [
+            Questions(
+                (tried if one is None else tried.filter(is_held_out=one))["units"].to_list(),
+                (asked if one is None else asked.filter(is_held_out=one)).height,
+            )
+            for one in held
+        ]
+        yield Work(name, _start(workplace, ref), kinds, _pace(workplace, paces[name]), "tokens")
 
 
 def _trainings(
@@ -97,67 +106,76 @@ def _trainings(
     few: pl.DataFrame,
 ) -> Iterator[Work]:
     """A control learns for as long as the arm that it is like, and so grows with that one's lesson."""
-    learnt = questions.filter(~pl.col("is_held_out")).height * _affordable(method, searches, questions)
+    learnable = questions.filter(~pl.col("is_held_out")).height
+    share = _affordable(method, searches, learnable)
     asked = few.filter(~pl.col("is_held_out")).select("question_id")
     for name, ref in models.items():
-        manifest, arm = _manifest(workplace, ref), method.arms[name]
+        manifest, arm = workplace.store.manifest(ref), method.arms[name]
         source = arm if arm.like is None else method.arms[arm.like]
         rows = workplace.read(lessons[source.lesson], source.loss.learns_from).group_by("question_id").len()
-        each = asked.join(rows, on="question_id", how="left")["len"].fill_null(0)
+        each = asked.join(rows, on="question_id", how="left")["len"].fill_null(0).to_list()
+        progress = [json.loads(line) for line in workplace.store.fetch(ref, "progress.jsonl").read_text().splitlines()]
+        learning = update_seconds(progress) + manifest.facts.get("reference_seconds", 0.0)
         seen = float(manifest.facts["rows_seen"])
-        lines = workplace.store.fetch(ref, "progress.jsonl").read_text().splitlines()
-        progress = [json.loads(line) for line in lines]
-        start = max(manifest.seconds - progress[-1]["seconds"], 0.0)
-        passes = seen / sum(each)
-        pace = seen / update_seconds(progress)
-        kind = Questions([passes * one for one in each], learnt)
-        yield Work(name, start, [kind], pace, "rows", after=arm.start)
+        yield Work(
+            name,
+            max(manifest.seconds - learning, 0.0),
+            [Questions([seen / sum(each) * one for one in each], learnable)],
+            seen / learning,
+            "rows",
+            times=share,
+            after=arm.start,
+        )
 
 
-def _affordable(method: Recipe, searches: Sequence[Work], questions: pl.DataFrame) -> float:
-    """The share of the questions to learn from that a budget of tokens pays for."""
-    spent = sum(work.units.mean / max(sum(kind.count for kind in work.questions), 1) for work in searches)
-    wanted = spent * questions.filter(~pl.col("is_held_out")).height
-    return min(1.0, method.tokens / wanted) if method.tokens and wanted else 1.0
+def _affordable(method: Recipe, searches: Sequence[Work], learnable: int) -> float:
+    """The share of the questions to learn from that a budget of tokens pays for, all evidence of each together."""
+    spent = sum(sum(work.questions[0].each) / len(work.questions[0].each) for work in searches)
+    return min(1.0, method.tokens / (spent * learnable)) if method.tokens else 1.0
 
 
-def _evaluations(workplace: Workplace, given: Refs, models: int) -> Iterator[Work]:
-    """Of the policy and of each model that it becomes, taken to answer at the same length."""
+def _evaluation(workplace: Workplace, given: Refs, models: int) -> Work:
+    """Of so many models, taken to answer at the policy's length."""
     asked = workplace.read(given["benchmarks"], "benchmarks")["benchmark"].value_counts()
     answers = workplace.read(given["answers"], "evaluation_samples")
     kinds = [
-        Questions(answers.filter(benchmark=benchmark)["generated_tokens"].to_list(), count * models)
+        Questions(answers.filter(benchmark=benchmark)["generated_tokens"].to_list(), count)
         for benchmark, count in asked.iter_rows()
     ]
     start = models * _start(workplace, given["answers"])
-    yield Work(f"evaluation of {models} models", start, kinds, _pace(workplace, given["pace"]), "tokens")
+    pace = _pace(workplace, given["pace"])
+    return Work(f"evaluation of {models} models", start, kinds, pace, "tokens", times=models)
 
 
-def _rankings(workplace: Workplace, ranked: Refs, questions: pl.DataFrame, few: pl.DataFrame) -> Iterator[Work]:
-    """Taken to grow with the held-out questions, an engine's start included: they are the smallest part."""
-    held_out = [frame.filter("is_held_out").height for frame in (questions, few)]
+def _rankings(
+    workplace: Workplace, given: Refs, ranked: Refs, questions: pl.DataFrame, few: pl.DataFrame
+) -> Iterator[Work]:
+    """Taken to begin as an evaluation does, and to grow with the held-out questions."""
+    of_round, tried = (frame.filter("is_held_out").height for frame in (questions, few))
     for name, ref in ranked.items():
-        yield Work(
-            f"ranking by V of {name}", _manifest(workplace, ref).seconds * max(1.0, held_out[0] / max(held_out[1], 1))
-        )
+        seconds = _seconds(workplace, ref)
+        start = min(_start(workplace, given["answers"]), seconds)
+        yield Work(f"ranking by {name}", start + (seconds - start) * of_round / max(tried, 1))
 
 
 def _forecast(works: Sequence[Work], total: Estimate, gpus: int, unseen: Sequence[str]) -> Iterator[str]:
     hours = total * (1 / 3600)
+    tokens = sum((work.units for work in works if work.unit == "tokens"), Estimate(0.0, 0.0))
     yield "## What the round would take\n"
-    yield f"**{said(total)} seconds**, {hours.mean:.2g} hours" + (
-        f", {(hours * gpus).mean:.2g} GPU hours on {gpus} GPUs." if gpus else "."
+    yield f"**{said(total)} seconds, {said(hours)} hours**, {said(tokens)} generated tokens" + (
+        f", {said(hours * gpus)} GPU hours on {gpus} GPUs.\n" if gpus else ".\n"
     )
     yield (
-        "In brackets 95 % intervals, by which questions were drawn. They do not know how the machine's speed varies, "
-        "nor that trained models may answer at another length. Trainings may run side by side: then the whole is less "
-        "than the sum."
+        "In brackets intervals of about 95 %, by which questions were drawn. They do not know how the machine's speed "
+        "varies, nor that trained models may answer at another length. Questions, benchmarks and the base model are "
+        "prepared, and the round finds them; the tables at its end are not in it. Trainings may run side by side: then "
+        "the whole is less than the sum.\n"
     )
     if unseen:
         yield (
-            f"**Not in it:** {', '.join(unseen)}. These questions gave them nothing to learn; ask for more (`handful`)."
+            f"**Not in it:** {', '.join(unseen)}. These questions gave them nothing to learn; ask for more "
+            "(`handful`).\n"
         )
-    yield ""
     yield from table(works)
     yield ""
 
@@ -188,11 +206,14 @@ def _specimens(
         yield from specimens.pair(pairs)
     if rows:
         yield from specimens.imitation(rows)
+        if method.prompt.learnt_in == "chat":
+            yield "\nIt is learnt in the chat template, behind the instruction that is shown above."
 
 
 def _first(workplace: Workplace, method: Recipe, lessons: Refs, gives: str) -> dict[str, object] | None:
-    """The first row of the lessons that give such rows."""
+    """The first row of the lessons that give such rows; of paths, the first that is imitated, if one is."""
     for name, rule in method.lessons.items():
         if rule.gives == gives and lessons[name].rows:
-            return workplace.read(lessons[name], gives).row(0, named=True)
+            rows = workplace.read(lessons[name], gives)
+            return (rows.sort("weight", descending=True) if gives == "imitations" else rows).row(0, named=True)
     return None

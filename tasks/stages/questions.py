@@ -6,6 +6,8 @@ cache key (`tasks.questions.content_of`): an edited file is another source, also
 
 from collections.abc import Iterable
 
+import polars as pl
+
 from infra.store import Ref
 from tasks.questions import draw, load_all, refuse_overlap
 from tasks.running.stage import stage
@@ -32,6 +34,19 @@ def sample_questions(workplace: Workplace, round: int, contents: dict[str, str],
     _tell(workplace, drawn.notes)
     workplace.write("questions", drawn.frame)
     return drawn.frame.height
+
+
+class NothingToLearn(ValueError):
+    """All questions are held out."""
+
+
+@stage("learnable", version=1)
+def refuse_without_lessons(workplace: Workplace, questions: Ref) -> int:
+    """Refuses questions of which none may be learnt from; returns how many may."""
+    learnable = workplace.read(questions, "questions").filter(~pl.col("is_held_out")).height
+    if not learnable:
+        raise NothingToLearn(f"all {questions.rows} questions are held out: ask for more (handful, questions.count)")
+    return learnable
 
 
 @stage("overlap", version=1)

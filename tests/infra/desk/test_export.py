@@ -88,6 +88,19 @@ def test_the_command_fills_a_new_folder_or_leaves_none(store: Store, tmp_path: P
 
 
 @pytest.mark.integration
+def test_a_folder_that_was_there_stays_where_nothing_can_be_exported(store: Store, tmp_path: Path) -> None:
+    cli = typer.Typer()
+    cli.add_typer(app, name="export")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "mine")
+    for name in ("mine", "link", "mine/../mine"):
+        result = CliRunner().invoke(cli, ["export", "pairs", str(tmp_path / name)])
+        assert result.exit_code == 1
+        assert "make round" in result.output
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "home") == ["link", "mine"]
+
+
+@pytest.mark.integration
 def test_a_model_comes_out_as_its_folder(store: Store, tmp_path: Path) -> None:
     publish(store, tmp_path, "demo", 1)
     before = rounds.published(store, "demo", 1).manifest

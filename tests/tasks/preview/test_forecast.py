@@ -37,6 +37,7 @@ def test_seconds_are_the_start_and_units_at_their_pace() -> None:
     assert work.units == Estimate(4000.0, 0.0)
     assert work.seconds == Estimate(110.0, 0.0)
     assert Work("base", 3.0).seconds == Estimate(3.0, 0.0)
+    assert Work("three models", 5.0, [Questions([10.0], 1)], pace=2.0, times=3.0).seconds == Estimate(20.0, 0.0)
 
 
 def fixed(stage: str, seconds: float, after: str = "") -> Work:
@@ -67,7 +68,8 @@ def test_updates_go_at_the_pace_after_the_first() -> None:
 
 def test_the_table_says_what_it_knows() -> None:
     lines = list(table([Work("trees", 1.0, [Questions([2.0, 4.0], 4)], pace=0.5, unit="tokens"), fixed("base", 3)]))
-    assert lines[2] == "| trees | 3 tokens | 12 (0 to 48) | 25 (0 to 97) |"
+    assert lines[2] == "| trees | 3 tokens | 12 (0 to 47.9) | 25 (0 to 96.9) |"
     assert lines[3] == "| base |  |  | 3 |"
     assert said(Estimate(1234.0, 234.0)) == "1,234 (1,000 to 1,468)"
-    assert said(Estimate(5.0, math.inf)) == "5 (one question tells no interval)"
+    assert said(Estimate(5.0, math.inf)) == "5 (too few questions for an interval)"
+    assert said(Estimate(0.253, 0.1)) == "0.25 (0.15 to 0.35)"

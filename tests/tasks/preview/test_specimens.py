@@ -40,8 +40,16 @@ def test_a_large_tree_is_cut_and_says_so() -> None:
 def test_a_prompt_tells_its_tokens() -> None:
     shown = "\n".join(specimens.prompt("ab cd", [7, 8, 9], ["ab", " ", "cd"], shared=1))
     assert "3 tokens, of which the first 1 are the same" in shown
-    assert "8=' '  9='cd'" in shown
-    assert "7=" not in shown
+    assert "7='ab'  8=' '  9='cd'" in shown
+
+
+def test_a_long_prompt_tells_its_start_and_its_end_and_divides_no_token() -> None:
+    ids = list(range(1000))
+    shown = "\n".join(specimens.prompt("", ids, [" a b"] * 1000, shared=0))
+    assert f"… {1000 - 2 * specimens.SHOWN} more …" in shown
+    told = [word for line in shown.splitlines() if "=' a b'" in line for word in line.split("  ") if "=" in word]
+    assert told == [f"{id}=' a b'" for id in [*ids[: specimens.SHOWN], *ids[-specimens.SHOWN :]]]
+    assert max(map(len, shown.splitlines())) <= specimens.WIDTH
 
 
 def test_rows_tell_what_is_learnt_of_them() -> None:
