@@ -217,7 +217,8 @@ def _told(problem: ValidationError) -> Iterable[tuple[str, str]]:
     """What is wrong: the dotted field, and the field with the reason."""
     for error in problem.errors(include_url=False, include_input=False):
         parts = [str(part) for part in error["loc"]]
-        del parts[2 : 3 if parts[:1] == ["lessons"] else 2]  # pydantic names the rule, too
+        is_one_of_several = parts[:1] == ["lessons"] or parts[:2] == ["questions", "source"]
+        del parts[2 : 3 if is_one_of_several else 2]  # pydantic names which: the rule, or a mixture
         field, why = ".".join(parts), error["msg"].removeprefix("Value error, ")
         for fault in [f"{field}: {why}"] if field else why.split("; "):
             yield fault.partition(": ")[0], fault

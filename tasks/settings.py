@@ -119,7 +119,8 @@ class Prompt(StageSettings):
         "own",
         title="Style",
         description="own: a model that the factory trained is told nothing, one that has a chat template is instructed "
-        "in it, any other sees worked examples. trained, chat, worked examples: that one, whatever the model is.",
+        "in it, any other sees worked examples. trained, chat, worked examples: that one, whatever the model is. "
+        "worked options: examples of multiple choice, for questions that all are.",
     )
     learnt_in: Literal["format", "chat"] = Field(
         "format",

@@ -53,7 +53,14 @@ def prepare(config: Prepare) -> None:
     if config.style == "chat" and turn is None:
         raise ConfigError(f"prompt.style: {config.model} has no chat template; choose own or worked examples")
     knows_format = config.style == "trained"
-    words = ValueWords(good=good, bad=bad, eos=tokenizer.eos_token_id, knows_format=knows_format, turn=turn)
+    words = ValueWords(
+        good=good,
+        bad=bad,
+        eos=tokenizer.eos_token_id,
+        knows_format=knows_format,
+        turn=turn,
+        sees_options=True if config.style == "worked options" else None,
+    )
     probe = model_folder.make_probe(lambda ids: model(input_ids=ids).logits, tokenizer, words, dtype, device)
     with _refusing(config.model):
         checkpoint.refuse_rescaled_logits(model, probe.sequences[0].prompt)

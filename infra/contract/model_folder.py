@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError,
 
 from infra.contract.faults import described
 
-Style = Literal["own", "trained", "worked examples", "chat"]
-"""How a model is told the text format: not at all, for it was trained on it, by worked examples, or in its chat
-template. own: as it is usual for a model of its kind."""
+Style = Literal["own", "trained", "worked examples", "worked options", "chat"]
+"""How a model is told the text format: not at all, for it was trained on it, by worked examples (of multiple choice:
+worked options), or in its chat template. own: as it is usual for a model of its kind."""
 
 LOADED = ("*.safetensors", "*.json", "*.model", "*.tiktoken", "*.jinja", "merges.txt", "vocab.txt")
 """Files of a hub model's top folder that are fetched and loaded: config, tokenizer and weights, but nothing pickled."""
@@ -62,7 +62,8 @@ class ValueWords(_File):
     """Token ids of the two words that hold the value, V(s) = tanh((z_good - z_bad) / 2), and of the end of sequence.
 
     `knows_format`: the model was trained on the XML format and needs to be told nothing before a question. Another one
-    is told the format in its `turn` of a chat or, without one, by worked examples.
+    is told the format in its `turn` of a chat or, without one, by worked examples. `sees_options`: by those of multiple
+    choice; None, which is not written, in any other model.
     """
 
     NAME = "policy.json"
@@ -72,6 +73,7 @@ class ValueWords(_File):
     eos: int = Field(ge=0)
     knows_format: bool
     turn: Turn | None = None
+    sees_options: Literal[True] | None = None
 
 
 class ProbeSequence(BaseModel):

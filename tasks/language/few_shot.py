@@ -2,7 +2,7 @@ r"""What tells a model the text format that it was never trained on: worked exam
 
 CPL searches its first round with two demonstrations (methods.md 1.2). Ours are written for this project: two
 that plan and solve, the same two without plans, and one that shows a failed attempt, its reflection and the better plan
-(LEPA 4.2).
+(LEPA 4.2). Each again for multiple choice, where a small model that has seen numbers alone names no letter.
 """
 
 from collections.abc import Mapping
@@ -61,7 +61,16 @@ _HASTY_PLAN = _steps(
     "Find how many rolls were baked, from the number of trays and the rolls on each.",
     "Halve them, then take away the rolls that were sold by noon.",
 )
-_HASTY_SOLUTION = _solution("There were 6 * 8 = 48 rolls.", "So 48 / 2 - 18 = 6 rolls remain.", answer="6")
+_HASTY_LINES = ("There were 6 * 8 = 48 rolls.", "So 48 / 2 - 18 = 6 rolls remain.")
+
+_BAKERY_OPTIONS = f"{_BAKERY}\nA. 6\nB. 15\nC. 30\nD. 48"
+_SUN = "Which of these melts when it lies in the sun on a warm day?\nA. a coin\nB. a glass\nC. a spoon\nD. some butter"
+_SUN_PLAN = _steps(
+    PLANS,
+    "Think of what each of the four things is made of.",
+    "Choose the one that melts when it gets only a little warm.",
+)
+_SUN_LINES = ("Coins, glasses and spoons stay solid in the sun.", "Butter becomes soft and melts.")
 
 DEMONSTRATIONS: Mapping[Format, str] = {
     PLANS: (
@@ -75,11 +84,29 @@ DEMONSTRATIONS: Mapping[Format, str] = {
 }
 """Prefix of every search and evaluation prompt of such a model, by the format that it is to write in."""
 
-REFLECTION_DEMONSTRATION = (
-    f"{PLANS.prompt(_BAKERY)}{_HASTY_PLAN}{_HASTY_SOLUTION}{verdict(gold='15')}"
-    "Plan 2 halves too early: half of what is left at noon is sold, not half of all rolls. The morning's sale has "
-    f"to be taken away before halving.\n</reflection>\n{PLAN_OPEN}{_BAKERY_PLAN}{PLAN_CLOSE}"
-)
+OPTION_DEMONSTRATIONS: Mapping[Format, str] = {
+    PLANS: (
+        f"{PLANS.prompt(_BAKERY_OPTIONS)}{_BAKERY_PLAN}{_solution(*_BAKERY_LINES, answer='B')}\n"
+        f"{PLANS.prompt(_SUN)}{_SUN_PLAN}{_solution(*_SUN_LINES, answer='D')}\n"
+    ),
+    SOLUTIONS: (
+        f"{SOLUTIONS.prompt(_BAKERY_OPTIONS)}{_steps(SOLUTIONS, *_BAKERY_LINES)}{_answer('B')}\n"
+        f"{SOLUTIONS.prompt(_SUN)}{_steps(SOLUTIONS, *_SUN_LINES)}{_answer('D')}\n"
+    ),
+}
+"""The same where the questions are multiple choice."""
+
+
+def _reflection(question: str, wrong: str, gold: str) -> str:
+    return (
+        f"{PLANS.prompt(question)}{_HASTY_PLAN}{_solution(*_HASTY_LINES, answer=wrong)}{verdict(gold)}"
+        "Plan 2 halves too early: half of what is left at noon is sold, not half of all rolls. The morning's sale has "
+        f"to be taken away before halving.\n</reflection>\n{PLAN_OPEN}{_BAKERY_PLAN}{PLAN_CLOSE}"
+    )
+
+
+REFLECTION_DEMONSTRATION = _reflection(_BAKERY, wrong="6", gold="15")
+OPTION_REFLECTION_DEMONSTRATION = _reflection(_BAKERY_OPTIONS, wrong="A", gold="B")
 """Prefix of such a model's prompts for a reflection, and for the plan under it."""
 
 INSTRUCTIONS: Mapping[Format, str] = {

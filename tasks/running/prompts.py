@@ -10,7 +10,14 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from infra.contract.model_folder import ValueWords
-from tasks.language.few_shot import DEMONSTRATIONS, INSTRUCTIONS, REFLECTION_DEMONSTRATION, REFLECTION_INSTRUCTION
+from tasks.language.few_shot import (
+    DEMONSTRATIONS,
+    INSTRUCTIONS,
+    OPTION_DEMONSTRATIONS,
+    OPTION_REFLECTION_DEMONSTRATION,
+    REFLECTION_DEMONSTRATION,
+    REFLECTION_INSTRUCTION,
+)
 from tasks.language.format import Format, asked
 
 
@@ -34,8 +41,11 @@ class Prompts:
             self.prefix = [*before, *self.encode(blanks + INSTRUCTIONS[format])]
             self.reflection_prefix = [*before, *self.encode(blanks + REFLECTION_INSTRUCTION)]
         elif not words.knows_format:
-            self.prefix = self.start + self.encode(DEMONSTRATIONS[format])
-            self.reflection_prefix = self.start + self.encode(REFLECTION_DEMONSTRATION)
+            shown, failed = DEMONSTRATIONS, REFLECTION_DEMONSTRATION
+            if words.sees_options:
+                shown, failed = OPTION_DEMONSTRATIONS, OPTION_REFLECTION_DEMONSTRATION
+            self.prefix = self.start + self.encode(shown[format])
+            self.reflection_prefix = self.start + self.encode(failed)
 
     @classmethod
     def read(cls, folder: Path, format: Format) -> "Prompts":

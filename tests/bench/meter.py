@@ -9,6 +9,7 @@ import httpx
 import psutil
 
 from infra.engine import Engine
+from infra.engine.connections import bearer
 
 COUNTERS = {
     "running_seconds": "vllm:request_inference_time_seconds_sum",
@@ -48,10 +49,12 @@ class Cost:
 
 
 class Meter:
-    """Measures from when it is made to `read`. `engine_pids`: the local engines' first processes, if any."""
+    """Measures from when it is made to `read`. `engine_pids`: the local engines' first processes, if any; `key`: that
+    they ask for."""
 
-    def __init__(self, engine: Engine, engine_pids: Sequence[int]) -> None:
+    def __init__(self, engine: Engine, engine_pids: Sequence[int], key: str | None) -> None:
         self._engine = engine
+        self._key = key
         self._engine_pids = engine_pids
         self._usage = asdict(engine.usage)
         self._counters = self._read_counters()
@@ -84,7 +87,11 @@ class Meter:
         )
 
     def _read_counters(self) -> dict[str, float]:
-        pages = [httpx.get(f"{address}/metrics", trust_env=False).text for address in self._engine.addresses]
+        asked = [
+            httpx.get(f"{address}/metrics", trust_env=False, headers=bearer(self._key))
+            for address in self._engine.addresses
+        ]
+        pages = [one.raise_for_status().text for one in asked]
         return {name: sum(_sum(page, counter) for page in pages) for name, counter in COUNTERS.items()}
 
     def _read_cpu(self) -> tuple[float, float, float]:

@@ -29,6 +29,7 @@ from typing import Any
 import httpx
 
 from infra.engine import Engine, serving, stop_local_engines
+from infra.engine.connections import bearer
 from infra.engine.launch import seats
 from infra.engine.server import local_engine
 from infra.environment import Environment, device, environment
@@ -66,14 +67,15 @@ async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: C
     """All turns for the model that the engine serves."""
     prompts = Prompts.read(folder, PLANS)
     local = [local_engine(environment(), berth) for berth in range(len(engine.addresses))]
-    pids = [one.pid for one in local if one and one.url in engine.addresses]
+    running = [one for one in local if one and one.url in engine.addresses]
+    pids, key = [one.pid for one in running], running[0].key if running else None
 
     def served(by: Engine) -> ServedPolicy:
         return ServedPolicy(by, prompts)
 
     async def measured(by: Engine, work: Awaitable[Any]) -> tuple[Any, Cost]:
-        await forget_prefixes(engine)
-        meter = Meter(by, pids)
+        await forget_prefixes(engine, key)
+        meter = Meter(by, pids, key)
         return await work, meter.read()
 
     async def lockstep(by: Engine) -> tuple[int, Cost]:
@@ -109,9 +111,9 @@ async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: C
     return runs
 
 
-async def forget_prefixes(engine: Engine) -> None:
-    """Empties the engine's prefix cache, by an endpoint of vLLM's development mode."""
-    async with httpx.AsyncClient(trust_env=False, timeout=60.0) as http:
+async def forget_prefixes(engine: Engine, key: str | None) -> None:
+    """Empties the engine's prefix cache, by an endpoint of vLLM's development mode. `key`: that the engine asks for."""
+    async with httpx.AsyncClient(trust_env=False, timeout=60.0, headers=bearer(key)) as http:
         for address in engine.addresses:
             response = await http.post(f"{address}/reset_prefix_cache")
             if response.status_code != 200 or not response.json()["success"]:

@@ -137,6 +137,21 @@ def test_more_trials_than_a_search_has_are_refused_before_it(tmp_path: Path) -> 
         read(tmp_path, 'evaluation = { samples = 21, decoding = "reflection" }')
 
 
+def test_a_part_of_a_mixture_that_is_wrong_is_told_by_its_place(tmp_path: Path) -> None:
+    def mixed(part: str) -> None:
+        read(tmp_path, f'questions.source = [{{ source = "micro" }}, {{ source = "gsm8k", {part} }}]')
+
+    mixed("weight = 3")
+    with pytest.raises(
+        RecipeRefused, match=r"line 1: questions\.source\.1\.weight: Input should be greater than or equal"
+    ):
+        mixed("weight = 0")
+    with pytest.raises(RecipeRefused, match=r"line 1: questions\.source\.1\.shape: Extra inputs are not permitted"):
+        mixed("shape = 3")
+    with pytest.raises(RecipeRefused, match=r"line 1: questions\.source: Input should be a valid (?:tuple|list)"):
+        read(tmp_path, "questions.source = 3")
+
+
 def test_a_model_learns_in_the_chat_that_it_is_asked_in(tmp_path: Path) -> None:
     assert read(tmp_path, 'prompt = { style = "chat", learnt_in = "chat" }').prompt.learnt_in == "chat"
     with pytest.raises(RecipeRefused, match=r"line 1: prompt\.learnt_in: chat, and prompt\.style is own"):

@@ -63,15 +63,16 @@ def added(prompts: Prompts) -> set[int]:
 def test_another_style_is_taken_where_it_is_asked_for(tmp_path: Path) -> None:
     base = chatting(tmp_path / "base", "qwen3", CHATML)
     told = {}
-    for style in ("own", "chat", "worked examples", "trained"):
+    for style in ("own", "chat", "worked examples", "worked options", "trained"):
         prepare(Prepare(model=str(base), output=tmp_path / style, style=style))
         words = ValueWords.read(tmp_path / style / "model")
-        told[style] = (words.turn is not None, words.knows_format)
+        told[style] = (words.turn is not None, words.knows_format, words.sees_options)
     assert told == {
-        "own": (True, False),
-        "chat": (True, False),
-        "worked examples": (False, False),
-        "trained": (False, True),
+        "own": (True, False, None),
+        "chat": (True, False, None),
+        "worked examples": (False, False, None),
+        "worked options": (False, False, True),
+        "trained": (False, True, None),
     }
 
 

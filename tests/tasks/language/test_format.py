@@ -1,8 +1,15 @@
 """The text formats, read back."""
 
+from collections.abc import Mapping
+
 import pytest
 
-from tasks.language.few_shot import DEMONSTRATIONS, REFLECTION_DEMONSTRATION
+from tasks.language.few_shot import (
+    DEMONSTRATIONS,
+    OPTION_DEMONSTRATIONS,
+    OPTION_REFLECTION_DEMONSTRATION,
+    REFLECTION_DEMONSTRATION,
+)
 from tasks.language.format import (
     PLAN_CLOSE,
     PLAN_OPEN,
@@ -112,9 +119,18 @@ def test_what_the_search_would_call_malformed_or_too_deep_is_no_plan(plan: str, 
     assert PLANS.parse_ending(plan + solution_text("4"), 0, 6).kind is kind
 
 
-def test_the_demonstrations_are_in_the_format_they_teach() -> None:
+@pytest.mark.parametrize(
+    ("demonstrations", "told"),
+    [
+        (DEMONSTRATIONS, [("A bakery ", "15"), ("The line ", "\\frac{3}{4}")]),
+        (OPTION_DEMONSTRATIONS, [("A bakery ", "B"), ("Which of ", "D")]),
+    ],
+)
+def test_the_demonstrations_are_in_the_format_they_teach(
+    demonstrations: Mapping[Format, str], told: list[tuple[str, str]]
+) -> None:
     """The same questions in both; every one is answered in the steps that the search would take."""
-    for format, text in DEMONSTRATIONS.items():
+    for format, text in demonstrations.items():
         shown = text.removesuffix("\n").split("</solution>\n")
         answers = []
         for one in shown:
@@ -122,14 +138,18 @@ def test_the_demonstrations_are_in_the_format_they_teach() -> None:
             question = question.removeprefix("<question>\n")
             assert f"{format.prompt(question)}{rest}</solution>" == one.removesuffix("</solution>") + "</solution>"
             answers.append((question[:9], format.parse_ending(f"{rest}</solution>", 0, 6).answer))
-        assert answers == [("A bakery ", "15"), ("The line ", "\\frac{3}{4}")]
+        assert answers == told
         assert ("plan" in text.lower()) == (format is PLANS)
 
 
-def test_the_reflections_demonstration_speaks_as_a_hint_does() -> None:
+@pytest.mark.parametrize(
+    ("demonstration", "wrong", "gold"),
+    [(REFLECTION_DEMONSTRATION, "6", "15"), (OPTION_REFLECTION_DEMONSTRATION, "A", "B")],
+)
+def test_the_reflections_demonstration_speaks_as_a_hint_does(demonstration: str, wrong: str, gold: str) -> None:
     """A failed attempt, its verdict and a reflection on it; then the new plan, in the format."""
-    failed, rest = REFLECTION_DEMONSTRATION.split(verdict("15"))
-    assert PLANS.parse_ending(failed.split(PLAN_OPEN)[1], 0, 6) == Action(Kind.SOLUTION, "6")
+    failed, rest = demonstration.split(verdict(gold))
+    assert PLANS.parse_ending(failed.split(PLAN_OPEN)[1], 0, 6) == Action(Kind.SOLUTION, wrong)
     assert rest.count(REFLECTION_CLOSE + PLAN_OPEN) == 1
     plan = rest.split(REFLECTION_CLOSE + PLAN_OPEN)[1].removesuffix(PLAN_CLOSE)
     assert PLANS.parse_ending(plan + solution_text("15"), 0, 6) == Action(Kind.SOLUTION, "15")

@@ -1,12 +1,20 @@
 """What a model is asked for a state, and what of it is stored."""
 
+from typing import Literal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from infra.contract.model_folder import Turn, ValueWords
-from tasks.language.few_shot import DEMONSTRATIONS, INSTRUCTIONS, REFLECTION_INSTRUCTION
+from tasks.language.few_shot import (
+    DEMONSTRATIONS,
+    INSTRUCTIONS,
+    OPTION_DEMONSTRATIONS,
+    OPTION_REFLECTION_DEMONSTRATION,
+    REFLECTION_INSTRUCTION,
+)
 from tasks.language.format import PLANS, SOLUTIONS, STEP_OPEN, Format
 from tasks.running.prompts import Prompts
 
@@ -17,7 +25,12 @@ questions = st.lists(st.one_of(st.text(max_size=9), st.sampled_from(["<plan>\n",
 
 
 def prompts(
-    *, has_bos: bool = True, knows_format: bool = False, turn: Turn | None = None, format: Format = PLANS
+    *,
+    has_bos: bool = True,
+    knows_format: bool = False,
+    turn: Turn | None = None,
+    sees_options: Literal[True] | None = None,
+    format: Format = PLANS,
 ) -> Prompts:
     """One token a byte; the beginning of a sequence is token 0."""
     names = ["<s>", *LETTERS, "<|user|>", "<|assistant|>"]
@@ -25,7 +38,8 @@ def prompts(
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     if has_bos:
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
-    return Prompts(tokenizer, format, ValueWords(good=1, bad=2, eos=3, knows_format=knows_format, turn=turn))
+    words = ValueWords(good=1, bad=2, eos=3, knows_format=knows_format, turn=turn, sees_options=sees_options)
+    return Prompts(tokenizer, format, words)
 
 
 @pytest.mark.parametrize("has_bos", [True, False])
@@ -54,6 +68,16 @@ def test_worked_examples_stand_between_the_start_and_the_question() -> None:
 def test_a_policy_is_asked_and_shown_examples_in_one_format(format: Format) -> None:
     own = prompts(has_bos=False, format=format)
     assert own.asked(own.question("Q?")) == own.encode(DEMONSTRATIONS[format] + format.prompt("Q?"))
+
+
+@pytest.mark.parametrize("format", [PLANS, SOLUTIONS])
+def test_where_questions_are_multiple_choice_the_examples_are(format: Format) -> None:
+    """Until the model has learnt the format: then it is shown none of either."""
+    shown = prompts(sees_options=True, format=format)
+    state = shown.question("Q?")
+    assert shown.asked(state)[1:] == shown.encode(OPTION_DEMONSTRATIONS[format]) + state[1:]
+    assert shown.asked(state, reflecting=True)[1:] == shown.encode(OPTION_REFLECTION_DEMONSTRATION) + state[1:]
+    assert prompts(knows_format=True, sees_options=True, format=format).asked(state) == state
 
 
 @pytest.mark.parametrize("format", [PLANS, SOLUTIONS])
