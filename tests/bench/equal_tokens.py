@@ -16,12 +16,14 @@ Line = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def at_tokens(line: Line, tokens: float) -> Table:
-    """Yields of each question where the search has generated so many tokens in all, between two points of its line; nan
-    if it never does."""
+    """Yields of each question where the search has generated so many tokens in all, between two points of its line.
+
+    Where the line ends before, the tokens that are left go to more such questions: all yields grow alike.
+    """
     spent = line[:, :, -1].sum(axis=1)
     after = int(np.searchsorted(spent, tokens))
     if after == len(spent):
-        return np.full_like(line[0], np.nan)
+        return line[-1] * tokens / spent[-1]
     if after == 0:
         return line[0]
     share = (tokens - spent[after - 1]) / (spent[after] - spent[after - 1])

@@ -3,8 +3,9 @@
 Each is compared with the plain search (CPL's) on the same questions and one engine. The plain trees are searched
 further than the options' and replayed: so their yields are known for every number of simulations, and with them what
 plain search gives for just as many generated tokens as an option took. Yields are given per 100,000 tokens; of what an
-option gives more there is the 95 % interval over questions (bootstrap: the same questions in both, drawn together). It
-is nan where plain search ends before so many tokens, for its trees are exhausted. `plain again` tells what chance does.
+option gives more there is the 95 % interval over questions (bootstrap: the same questions in both, drawn together).
+Where the plain trees are exhausted before so many tokens, the tokens that are left go to more such questions. `plain
+again` tells what chance does.
 
 `true_pairs` are plan pairs whose chosen step is worth more than the rejected one by the world's own calculation
 (tests/bench/truth.py): noise gives pairs, too, but half of them the wrong way round.

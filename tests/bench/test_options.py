@@ -33,7 +33,7 @@ def test_yields_at_some_tokens_lie_between_two_points_of_the_line() -> None:
     assert at_tokens(line, 50)[:, 0].tolist() == [0.25, 1], "a quarter of the way from 40 to 80 tokens"
     assert at_tokens(line, 20)[:, -1].sum() == 20
     assert at_tokens(line, 0).tolist() == NOTHING.tolist()
-    assert np.isnan(at_tokens(line, 81)).all(), "it never comes so far"
+    assert at_tokens(line, 120).tolist() == (1.5 * line[2]).tolist(), "half as many questions more"
 
 
 def test_an_option_that_gives_what_plain_search_gives_differs_by_nothing() -> None:
