@@ -7,6 +7,7 @@ import typer
 
 from infra.desk.ask import list_rounds, remove, show, sql
 from infra.desk.display import visible
+from infra.desk.page.command import page
 from infra.desk.run import round_, study
 from infra.desk.upkeep import gc, verify
 
@@ -92,6 +93,7 @@ app.command("round")(round_)
 app.command()(study)
 app.command()(sql)
 app.command()(show)
+app.command()(page)
 app.command("rounds")(list_rounds)
 app.command()(remove)
 app.command()(gc)
