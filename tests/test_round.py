@@ -62,7 +62,7 @@ def test_its_page_opens_its_deepest_and_its_widest_tree(shell: Shell, first: dic
         for by in ("deepest", "nodes"):
             tree = max(trees, key=lambda row: row[by])
             window.run(f"location.hash = 'question={tree['question_id']}&tree={tree['tree_id']}'")
-            window.until(f"document.querySelector('.tree-tab[aria-pressed=true]').title === '{tree['tree_id']}'")
+            window.until(f"document.querySelector('.tree-tab[aria-pressed=true]')?.title === '{tree['tree_id']}'")
             facts = window.run("document.getElementById('tree-facts').textContent")
             assert f"{tree['nodes']} nodes" in facts
             assert f"depth {tree['deepest']} " in facts
