@@ -24,6 +24,7 @@ FOLDERS = {
     "sql/checks": "rules that hold in every round: a query that must find no row",
     "sql/examples": "questions that people ask; `cpl sql --list` names them",
     "sql/exports": "what `cpl export` takes out, a data set each",
+    "sql/page": "the figures and trees of a round's page (`cpl page`)",
     "sql/reports": "what `cpl show` and the round's page in the UI print",
     "sql/tables": "one row is what? Every column with its comment",
     "sql/views": "what is asked often, and texts put together",
@@ -32,7 +33,7 @@ FOLDERS = {
 }
 """Of folders without a docstring."""
 LONGEST, WIDEST = 88, 120
-DOCUMENTED = (".py", ".sql", ".toml", ".yaml")
+DOCUMENTED = (".css", ".html", ".js", ".py", ".sql", ".toml", ".yaml")
 Arrows = dict[str, set[str]]
 
 
@@ -107,8 +108,8 @@ def said_of(path: Path) -> str:
     elif commented := re.search(r"(?m)^comment on (?:table|view) \w+ is '((?:[^']|'')*)'", text):
         said = commented[1].replace("''", "'")
     else:
-        lines = re.match(r"((?:--|#)[^\n]*\n)+", text)
-        said = re.sub(r"(?m)^(?:--|#) ?", "", lines[0]) if lines else ""
+        lines = re.match(r"((?:--|#|//|/\*|\{#)[^\n]*\n)+", text)
+        said = re.sub(r"(?m)^(?:--|#|//|/\*|\{#) ?| ?(?:\*/|#\})$", "", lines[0]) if lines else ""
     paragraph = " ".join(said.split("\n\n")[0].split())
     sentence = re.split(r"(?<=[.?!]) (?=[A-Z])", re.sub(r" \([^()]*\)", "", paragraph))[0].rstrip(".")
     if len(sentence) > LONGEST and (short := re.match(rf"(.{{30,{LONGEST}}})[;:] ", sentence)):

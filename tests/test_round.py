@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra.desk.run import nested
+from tests.infra.stack.browser import browser
 from tests.rounds import ONE_ARM, SMALL, Shell, cached, held_out, running_shell
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
@@ -45,6 +47,26 @@ def test_a_round_is_published_and_can_be_asked(shell: Shell, first: dict[str, An
         "sft_more": "sft",
     }
     assert {row["model"] for row in shell.sql("select model from value_rankings", "first")} == {"value"}
+
+
+def test_its_page_opens_its_deepest_and_its_widest_tree(shell: Shell, first: dict[str, Any], tmp_path: Path) -> None:
+    page = tmp_path / "first.html"
+    shell.run("cpl", "page", "--campaign", "first", "--no-open", "--output", str(page))
+    shape = (
+        "select tree_id, question_id, max(depth) as deepest, count(*) as nodes from nodes join trees using (tree_id)"
+    )
+    trees = shell.sql(f"{shape} group by all", "first")
+    with browser(tmp_path / "browser") as window:
+        window.go_offline()
+        window.open(page.as_uri())
+        for by in ("deepest", "nodes"):
+            tree = max(trees, key=lambda row: row[by])
+            window.run(f"location.hash = 'question={tree['question_id']}&tree={tree['tree_id']}'")
+            window.until(f"document.querySelector('.tree-tab[aria-pressed=true]')?.title === '{tree['tree_id']}'")
+            facts = window.run("document.getElementById('tree-facts').textContent")
+            assert f"{tree['nodes']} nodes" in facts
+            assert f"depth {tree['deepest']} " in facts
+        assert window.said("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
 
 
 def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell, first: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from infra.desk.ask import list_rounds, remove, show, sql
 from infra.desk.diff import diff
 from infra.desk.display import visible
 from infra.desk.export import app as export
+from infra.desk.page.command import page
 from infra.desk.run import preview, round_, study
 from infra.desk.upkeep import gc, verify
 
@@ -95,6 +96,7 @@ app.command()(preview)
 app.command()(study)
 app.command()(sql)
 app.command()(show)
+app.command()(page)
 app.command("rounds")(list_rounds)
 app.command()(remove)
 app.command()(gc)

@@ -1,5 +1,6 @@
 """A real browser, headless, steered through its DevTools protocol: what a page can do is for a browser to say."""
 
+import base64
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ class Browser:
 
     def __init__(self, connection: Connection) -> None:
         self._connection, self._asked = connection, 0
+        self.heard: list[dict[str, Any]] = []
         self._session: str | None = None
         window = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=window, flatten=True)["sessionId"]
@@ -38,12 +40,43 @@ class Browser:
         assert "exceptionDetails" not in told, told["exceptionDetails"]
         return told["result"].get("value")
 
+    def until(self, condition: str) -> None:
+        """Waits until the script is true in the page."""
+        deadline = time.monotonic() + 30
+        while not self.run(condition):
+            assert time.monotonic() < deadline, f"never: {condition}"
+            time.sleep(0.02)
+
+    def go_offline(self) -> None:
+        """From here on nothing leads anywhere, and `heard` has every request, and what a page says on its console."""
+        for domain in ("Runtime", "Log", "Network"):
+            self._call(f"{domain}.enable")
+        self._call(
+            "Network.emulateNetworkConditions", offline=True, latency=0, downloadThroughput=0, uploadThroughput=0
+        )
+
+    def said(self, *methods: str) -> list[dict[str, Any]]:
+        """The parameters of the events of these names so far."""
+        self.run("0")  # what was said before that is here now
+        return [event["params"] for event in self.heard if event["method"] in methods]
+
+    def press(self, *keys: str) -> None:
+        """Presses and lets go keys, by their names (ArrowDown, Enter, a)."""
+        for key in keys:
+            event: dict[str, Any] = {"key": key, "windowsVirtualKeyCode": 8 if key == "Backspace" else 0}
+            self._call("Input.dispatchKeyEvent", type="keyDown", **event, **({"text": key} if len(key) == 1 else {}))
+            self._call("Input.dispatchKeyEvent", type="keyUp", **event)
+
+    def printed(self) -> bytes:
+        """The page as a PDF."""
+        return base64.b64decode(self._call("Page.printToPDF")["data"])
+
     def _call(self, method: str, **parameters: Any) -> dict[str, Any]:
         self._asked += 1
         session = {"sessionId": self._session} if self._session else {}
         self._connection.send(json.dumps({"id": self._asked, "method": method, "params": parameters} | session))
         while (told := json.loads(self._connection.recv(timeout=60))).get("id") != self._asked:
-            pass
+            self.heard.append(told)
         assert "error" not in told, told
         result: dict[str, Any] = told["result"]
         return result

@@ -1,0 +1,52 @@
+-- Does V mean what it says? The mean reward below a step (weighed by visits; not Q, in which V itself is) by the V that the searching policy gave it. Errors are clustered by tree.
+with ends as (
+    select paths.tree_id, unnest(paths.path) as node_id, terminal.reward, terminal.visits
+    from tree_paths as paths
+    inner join nodes as terminal using (campaign, round, tree_id, node_id)
+    where (campaign, round) = ($campaign, $round) and terminal.reward is not null
+),
+
+outcomes as (
+    select tree_id, node_id, sum(reward * visits) / sum(visits) as outcome
+    from ends
+    group by all
+),
+
+steps as (
+    select
+        tree_id,
+        nodes.value,
+        outcome,
+        floor(least(nodes.value, 0.999) * 5) / 5 as value_from,
+        avg(outcome) over (partition by value_from) as mean_outcome,
+    from nodes
+    inner join outcomes using (tree_id, node_id)
+    where
+        (campaign, round) = ($campaign, $round)
+        and nodes.kind in ('plan', 'step')
+        and nodes.value is not null
+),
+
+by_tree as (
+    select
+        value_from,
+        tree_id,
+        mean_outcome,
+        count(*) as steps,
+        sum(value) as values_added,
+        sum(outcome - mean_outcome) as off,
+    from steps
+    group by all
+)
+
+select
+    value_from,
+    value_from + 0.2 as value_to,
+    sum(steps)::bigint as steps,
+    count(*) as trees,
+    sum(values_added) / sum(steps) as mean_value,
+    mean_outcome,
+    if(count(*) > 1, sqrt(sum(off * off)) / sum(steps), null) as stderr,
+from by_tree
+group by value_from, mean_outcome
+order by value_from
