@@ -131,7 +131,7 @@ def _trainings(
 def _affordable(method: Recipe, searches: Sequence[Work], learnable: int) -> float:
     """The share of the questions to learn from that a budget of tokens pays for, all evidence of each together."""
     spent = sum(sum(work.questions[0].each) / len(work.questions[0].each) for work in searches)
-    return min(1.0, method.tokens / (spent * learnable)) if method.tokens else 1.0
+    return min(1.0, method.tokens / (spent * learnable)) if method.tokens and spent else 1.0
 
 
 def _evaluation(workplace: Workplace, given: Refs, models: int) -> Work:

@@ -32,7 +32,7 @@ def page(
         name = f"{read.summary['campaign']}-round-{read.summary['round']}.html"
         path = (output or here.home / "pages" / name).absolute()
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(document(read), errors="replace")
+        path.write_text(document(read), encoding="utf-8", errors="replace")
     typer.echo(path)
     if not no_open and has_browser():
         typer.launch(str(path))

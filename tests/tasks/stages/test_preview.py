@@ -105,6 +105,10 @@ def test_a_training_foretells_its_rows_and_a_control_those_of_its_arm(
     assert more == Work("more", 6.0, [Questions([0.0, 12.0], 7)], 3.0, "rows", times=share, after="sft")
 
 
+def test_a_budget_without_a_search_is_no_share_of_anything() -> None:
+    assert preview._affordable(RECIPE.model_copy(update={"tokens": 100}), [], 7) == 1.0
+
+
 def test_an_evaluation_is_that_of_every_model(tmp_path: Path) -> None:
     samples = {"benchmark": ["a", "a", "b"], "generated_tokens": [10, 30, 5]}
     found = workplace(
