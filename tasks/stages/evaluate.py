@@ -6,26 +6,29 @@ question.
 """
 
 import asyncio
+import time
 from dataclasses import dataclass
 from functools import partial
 
+from infra.digest import digest_of
 from infra.store import Ref
 from tasks.check import Checker, Verdict
-from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE, Kind
+from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE, STEPS, Kind
 from tasks.language.leak import leaks_answer
 from tasks.lessons.searched import Row
 from tasks.running.parts import Part, each_part
 from tasks.running.served import SearchPolicy, ServedPolicy, judge, serve_both, verdict_on
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
-from tasks.scoring.accuracy import accuracies
+from tasks.scoring.accuracy import Outcome, Setup, accuracies
 from tasks.search.beam import best_solution, majority_solution
 from tasks.search.grow import Task, grow
 from tasks.search.policy import PolicyError
+from tasks.search.tree import Node
 from tasks.settings import Evaluation, Search
 
 
-@stage("evaluate", version=11, task_run_name="evaluate-{name}")
+@stage("evaluate", version=12, task_run_name="evaluate-{name}")
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:
@@ -35,7 +38,7 @@ def evaluate(
     """
     asked = {question["question_id"]: question for question in workplace.read(benchmarks, "benchmarks").to_dicts()}
 
-    async def run() -> None:
+    async def run() -> Setup:
         format = FORMATS[settings.steps]
         async with serve_both(workplace, model, value, format) as (served, judging), Checker() as checker:
 
@@ -44,21 +47,26 @@ def evaluate(
 
             await each_part(workplace, asked, work, what=f"Evaluation of {name}", note=served.account)
             workplace.write("engine_use", served.use(f"evaluate_{name}", len(asked)))
+            return Setup(digest_of(settings.model_dump(mode="json")), await served.engine.version())
 
-    asyncio.run(run())
+    setup = asyncio.run(run())
     samples = workplace.written("evaluation_samples")
-    workplace.write("evaluations", accuracies(samples))
-    workplace.facts["undecided"] = int(samples["is_undecided"].sum())
+    workplace.write("evaluations", accuracies(samples, setup))
+    workplace.facts["undecided"] = samples.filter(outcome=Outcome.UNDECIDED).height
     return samples.height
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model says to a question: its steps and their end, the answer, and the tokens that it took to find it."""
+    """What a model says to a question: its steps and their end, the answer, and the tokens that it took to find it.
+
+    `is_cut`: a limit of tokens or steps ended it before there was an answer.
+    """
 
     output: str
     answer: str | None
     generated_tokens: int
+    is_cut: bool = False
 
 
 async def sample(
@@ -70,36 +78,60 @@ async def sample(
     settings: Evaluation,
     value: ServedPolicy | None = None,
 ) -> Part:
-    """One question's answer, checked: a row of `evaluation_samples`.
+    """One question's answers, checked: a row of `evaluation_samples` for each draw.
 
     An answer that can not be decided counts as not solved. A question whose request failed for good is neither right
     nor wrong: it is no answer of the model's, and is left out of the accuracy.
     """
-    given, verdict, error = Answer("", None, 0), Verdict.WRONG, None
-    try:
-        if settings.decoding == "greedy":
-            given = await greedy(question, place, policy, settings)
-        else:
-            given = await searched(question, place, policy, checker, settings, value)
-        if given.answer is not None:
-            verdict = await verdict_on(given.answer, question, checker)
-    except PolicyError as problem:
-        error = str(problem)
-    row = {
-        "model": model,
-        "benchmark": question["benchmark"],
-        "split": question["split"],
-        "question_id": question["question_id"],
-        "question": question["question"],
-        "kinds": question["kinds"],
-        "output": given.output,
-        "answer": given.answer,
-        "is_correct": None if error else verdict is Verdict.RIGHT,
-        "is_undecided": verdict is Verdict.UNDECIDED,
-        "generated_tokens": given.generated_tokens,
-        "error": error,
-    }
-    return Part({"evaluation_samples": [row]}, error)
+
+    async def one(draw: int) -> Row:
+        given, outcome, error = Answer("", None, 0), Outcome.FAILED, None
+        started = time.monotonic()
+        try:
+            if settings.decoding == "greedy":
+                given = await greedy(question, place, policy, settings)
+            else:
+                given = await searched(question, place, policy, checker, settings, value)
+            seconds = time.monotonic() - started
+            outcome = await outcome_of(given, question, checker)
+        except PolicyError as problem:
+            error, seconds = str(problem), time.monotonic() - started
+        return {
+            "model": model,
+            "benchmark": question["benchmark"],
+            "split": question["split"],
+            "form": "plan",
+            "metric": "answer",
+            "shots": policy.prompts.shots,
+            "question_id": question["question_id"],
+            "draw": draw,
+            "cluster": question["cluster"],
+            "question": question["question"],
+            "kinds": question["kinds"],
+            "prompt_digest": digest_of(policy.prompts.asked(policy.prompts.question(question["question"]))),
+            "output": given.output,
+            "answer": given.answer,
+            "outcome": outcome,
+            "is_correct": None if error else outcome is Outcome.RIGHT,
+            "generated_tokens": given.generated_tokens,
+            "seconds": seconds,
+            "error": error,
+        }
+
+    rows = await asyncio.gather(*(one(draw) for draw in range(settings.draws)))
+    return Part({"evaluation_samples": list(rows)}, next((row["error"] for row in rows if row["error"]), None))
+
+
+async def outcome_of(given: Answer, question: Row, checker: Checker) -> Outcome:
+    """What becomes of an answer, or of there being none."""
+    if given.answer is None:
+        return Outcome.TRUNCATED if given.is_cut else Outcome.UNPARSABLE
+    verdict = await verdict_on(given.answer, question, checker)
+    return {
+        Verdict.RIGHT: Outcome.RIGHT,
+        Verdict.WRONG: Outcome.WRONG,
+        Verdict.UNDECIDED: Outcome.UNDECIDED,
+    }[verdict]
 
 
 async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
@@ -112,8 +144,9 @@ async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Eval
         session=question["question_id"],
         priority=place,
     )
-    answer = FORMATS[settings.steps].parse_ending(written.text, 0, settings.max_depth).answer
-    return Answer(written.text, answer, len(written.token_ids))
+    end = FORMATS[settings.steps].parse_ending(written.text, 0, settings.max_depth)
+    is_cut = end.answer is None and (written.is_cut or end.kind is Kind.TOO_DEEP)
+    return Answer(written.text, end.answer, len(written.token_ids), is_cut)
 
 
 async def searched(
@@ -161,9 +194,17 @@ async def searched(
     else:
         chosen = best_solution(tree)
     if chosen is None:
-        return Answer("", None, tree.cost.generated_tokens)
+        return Answer("", None, tree.cost.generated_tokens, any(is_cut(node, settings) for node in tree.nodes))
     path = [node.action.text for node in chosen.lineage()][-2::-1]
     return Answer("".join(path), chosen.action.answer, tree.cost.generated_tokens)
+
+
+def is_cut(node: Node, settings: Evaluation) -> bool:
+    """Whether a path ended here at a limit: of tokens, of steps, or of the context."""
+    kind = node.action.kind
+    if kind is Kind.MALFORMED:
+        return len(node.action.token_ids) >= settings.max_tokens
+    return kind is Kind.TOO_DEEP or (kind in STEPS and node.is_closed and not node.children)
 
 
 async def unknown(answer: str) -> bool:

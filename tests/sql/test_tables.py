@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 
 from infra.warehouse import ask, build, check, first_comment, statements
 from tasks.records import TABLES, frame
-from tasks.scoring.accuracy import accuracies
+from tasks.scoring.accuracy import Setup, accuracies
 from tests.sql.handmade import NODES, QUESTIONS, ROUND, model, parquet, plan, sample, solution, tree
 
 
@@ -145,7 +145,7 @@ def scored(**outcomes: str) -> dict[str, list[dict[str, Any]]]:
         for model, letters in outcomes.items()
         for number, letter in enumerate(letters)
     ]
-    table = accuracies(frame("evaluation_samples", samples))
+    table = accuracies(frame("evaluation_samples", samples), Setup("0"))
     return {"models": models, "evaluation_samples": samples, "evaluations": table.to_dicts()}
 
 
