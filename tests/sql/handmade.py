@@ -206,7 +206,7 @@ def model(name: str, parent: str | None, **loss: float) -> Row:
         "model": name,
         "ordinal": ORDER.index(name),
         "uri": f"s3://cpl/stages/{name}/manifest.json",
-        "sha256": "0" * 64,
+        "sha256": name.encode().hex().ljust(64, "0"),
         "parent": parent,
         "same_as": None,
         "is_policy": True,

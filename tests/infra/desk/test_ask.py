@@ -142,7 +142,7 @@ def test_show_sums_up_a_published_round(store: Store, tmp_path: Path) -> None:
         ("solution", 0.7),
     ]
     assert [(row["model"], row["other"], row["verdict"]) for row in summary["comparisons"]] == [
-        ("step_apo", "base", "cannot be told at this n")
+        ("step_apo", "base", "cannot be told with n = 2")
     ]
     assert [(row["model"], row["same_as"]) for row in summary["models"]] == [
         ("base", None),
