@@ -310,3 +310,8 @@ class Evaluation(StageSettings):
     def by_value(self) -> bool:
         """Whether V decides anything, so that a value model is worth its requests."""
         return self.decoding in ("beam", "best_of_n", "majority_by_value")
+
+    @property
+    def samples_trajectories(self) -> bool:
+        """Whether whole trajectories are sampled, of which fewer tell what fewer would have answered."""
+        return self.decoding in ("best_of_n", "majority", "majority_by_value")

@@ -7,12 +7,13 @@ Row = dict[str, Any]
 
 
 class Tables(TypedDict):
-    """What the warehouse says of one round: rows by table, and the rows of five relations."""
+    """What the warehouse says of one round: rows by table, and the rows of six relations."""
 
     counts: dict[str, int]
     models: list[Row]
     evaluations: list[Row]
     comparisons: list[Row]
+    curves: list[Row]
     value_rankings: list[Row]
     engine: list[Row]
 
@@ -22,6 +23,7 @@ NO_TABLES: Tables = {
     "models": [],
     "evaluations": [],
     "comparisons": [],
+    "curves": [],
     "value_rankings": [],
     "engine": [],
 }
@@ -44,8 +46,9 @@ def summarise(campaign: str, round: int, record: Row | None, published: Row | No
     Returns:
         campaign, round, state, recipe, model, run_id, seconds, stages [{stage, seconds, cached}], counts {table: rows},
         models, evaluations (kind "all" alone), by_kind (the other kinds), comparisons (view model_comparisons, of the
-        arms that matter; other_round null: of the same round), value_rankings, engine (view engine_efficiency), notes,
-        error. Where the last run failed, nothing of an earlier publication is mixed in; a note says that there is one.
+        arms that matter; other_round null: of the same round), curves (evaluation_curves), value_rankings, engine (view
+        engine_efficiency), notes, error. Where the last run failed, nothing of an earlier publication is mixed in; a
+        note says that there is one.
     """
     latest = record or published or {}
     failed = latest["state"] == "failed"
@@ -69,6 +72,7 @@ def summarise(campaign: str, round: int, record: Row | None, published: Row | No
         "evaluations": evaluations,
         "by_kind": [row for row in shown["evaluations"] if row["kind"] != "all"],
         "comparisons": shown["comparisons"],
+        "curves": shown["curves"],
         "value_rankings": shown["value_rankings"],
         "engine": shown["engine"],
         "notes": notes,
@@ -126,6 +130,7 @@ def sections(summary: Row) -> list[Section]:
         ),
         Section("Of these answers: not whole, not readable, not decided, lost", *answer_grid(summary["evaluations"])),
         Section(COMPARED, *comparison_grid(summary["comparisons"])),
+        Section("Accuracy against tokens: of so many samples ± standard error, tokens", *curve_grid(summary["curves"])),
         Section("How V ranks siblings of held-out trees (chance: 0.5)", *ranking_grid(summary["value_rankings"])),
         Section("The engine", *engine_grid(summary["engine"])),
     ]
@@ -230,6 +235,17 @@ def against(comparison: Row) -> str:
     """What a model is compared with."""
     other, round = comparison["other"], comparison.get("other_round")
     return str(other) if round is None else f"{other} of round {round}"
+
+
+def curve_grid(curves: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of accuracy against tokens: a decoding of a model a row, a number of samples a column."""
+    amounts = sorted({row["samples"] for row in curves})
+    lines: dict[tuple[str, str, str], dict[int, str]] = {}
+    for row in curves:
+        told = f"{row['accuracy']:.3f} ± {row['stderr']:.3f}, {row['generated_tokens']:,.0f}"
+        lines.setdefault((row["benchmark"], row["model"], row["decoding"]), {})[row["samples"]] = told
+    header = ["benchmark", "model", "decoding", *(str(amount) for amount in amounts)]
+    return header, [[*line, *(cells.get(amount, "") for amount in amounts)] for line, cells in lines.items()]
 
 
 def ranking_grid(rankings: list[Row]) -> tuple[list[str], list[list[str]]]:

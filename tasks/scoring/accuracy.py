@@ -84,13 +84,11 @@ def _accuracy(samples: pl.DataFrame) -> Iterator[dict[str, Any]]:
         share=right.mean(),
         of_draws=right.var() / pl.len(),  # null for one draw
     )
-    n, shares = questions.height, questions["share"].to_numpy()
-    mean = float(shares.sum() / n)
-    off = questions.group_by("cluster").agg((pl.col("share") - mean).sum())["share"].to_numpy()
-    alone = ((shares - mean) ** 2).sum()  # each question its own cluster
-    stderr = float(max((off**2).sum(), alone) ** 0.5 / n)
+    n, clusters = questions.height, questions["cluster"].n_unique()
+    mean = float(questions["share"].to_numpy().mean())
+    stderr = clustered_error(questions)
     of_draws = questions["of_draws"].drop_nulls().to_numpy()
-    independent = min(mean * (1 - mean) / stderr**2, answered.height) if stderr > 0 else len(off)
+    independent = min(mean * (1 - mean) / stderr**2, answered.height) if stderr > 0 else clusters
     low, high = wilson(mean, independent)
     yield {
         "accuracy": mean,
@@ -99,10 +97,19 @@ def _accuracy(samples: pl.DataFrame) -> Iterator[dict[str, Any]]:
         "stderr": stderr,
         "stderr_draws": float(of_draws.sum() ** 0.5 / n) if len(of_draws) else None,
         "n": n,
-        "clusters": len(off),
+        "clusters": clusters,
         **{name: samples.filter(outcome=outcome).height for name, outcome in COUNTED.items()},
         "generated_tokens": answered["generated_tokens"].mean(),
     }
+
+
+def clustered_error(questions: pl.DataFrame) -> float:
+    """Standard error of the mean `share` of questions, of which those of a `cluster` are right or wrong together; never
+    below that of questions which are not, for few clusters may cancel out by luck."""
+    off = questions.select("cluster", off=pl.col("share") - pl.col("share").mean())
+    of_clusters = off.group_by("cluster").agg(pl.col("off").sum())["off"].to_numpy()
+    alone = off["off"].to_numpy()
+    return float(max((of_clusters**2).sum(), (alone**2).sum()) ** 0.5 / questions.height)
 
 
 def wilson(share: float, n: float, z: float = 1.959963984540054) -> tuple[float, float]:

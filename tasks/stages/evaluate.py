@@ -7,6 +7,7 @@ question.
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -21,10 +22,11 @@ from tasks.running.served import SearchPolicy, ServedPolicy, judge, serve_both, 
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tasks.scoring.accuracy import Outcome, Setup, accuracies
-from tasks.search.beam import best_solution, majority_solution
+from tasks.scoring.spending import curves
+from tasks.search.beam import best_solution, majority_solution, votes
 from tasks.search.grow import Task, grow
 from tasks.search.policy import PolicyError
-from tasks.search.tree import Node
+from tasks.search.tree import Node, Tree
 from tasks.settings import Evaluation, Search
 
 
@@ -32,7 +34,8 @@ from tasks.settings import Evaluation, Search
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:
-    """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`.
+    """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`. Of decodings that sample
+    whole trajectories all of these, and what fewer would have answered: `evaluation_trajectories`, `evaluation_curves`.
 
     `value`: a separate value model that guides the decodings by V, in the place of the model's own.
     """
@@ -52,6 +55,8 @@ def evaluate(
     setup = asyncio.run(run())
     samples = workplace.written("evaluation_samples")
     workplace.write("evaluations", accuracies(samples, setup))
+    if settings.samples_trajectories:
+        workplace.write("evaluation_curves", curves(workplace.written("evaluation_trajectories")))
     workplace.facts["undecided"] = samples.filter(outcome=Outcome.UNDECIDED).height
     return samples.height
 
@@ -60,13 +65,14 @@ def evaluate(
 class Answer:
     """What a model says to a question: its steps and their end, the answer, and the tokens that it took to find it.
 
-    `is_cut`: a limit of tokens or steps ended it before there was an answer.
+    `is_cut`: a limit of tokens or steps ended it before there was an answer. `tree`: of a search, what was sampled.
     """
 
     output: str
     answer: str | None
     generated_tokens: int
     is_cut: bool = False
+    tree: Tree | None = None
 
 
 async def sample(
@@ -84,8 +90,11 @@ async def sample(
     nor wrong: it is no answer of the model's, and is left out of the accuracy.
     """
 
-    async def one(draw: int) -> Row:
+    async def one(draw: int) -> tuple[Row, list[Row]]:
         given, outcome, error = Answer("", None, 0), Outcome.FAILED, None
+        asked = {name: question[name] for name in ("benchmark", "split", "question_id", "cluster")}
+        asked |= {"model": model, "draw": draw}
+        sampled: list[Row] = []
         started = time.monotonic()
         try:
             if settings.decoding == "greedy":
@@ -94,18 +103,14 @@ async def sample(
                 given = await searched(question, place, policy, checker, settings, value)
             seconds = time.monotonic() - started
             outcome = await outcome_of(given, question, checker)
+            if settings.samples_trajectories and given.tree is not None:
+                sampled = [asked | row async for row in trajectories(given.tree, question, checker, settings.samples)]
         except PolicyError as problem:
             error, seconds = str(problem), time.monotonic() - started
-        return {
-            "model": model,
-            "benchmark": question["benchmark"],
-            "split": question["split"],
+        return asked | {
             "form": "plan",
             "metric": "answer",
             "shots": policy.prompts.shots,
-            "question_id": question["question_id"],
-            "draw": draw,
-            "cluster": question["cluster"],
             "question": question["question"],
             "kinds": question["kinds"],
             "prompt_digest": digest_of(policy.prompts.asked(policy.prompts.question(question["question"]))),
@@ -116,10 +121,33 @@ async def sample(
             "generated_tokens": given.generated_tokens,
             "seconds": seconds,
             "error": error,
-        }
+        }, sampled
 
-    rows = await asyncio.gather(*(one(draw) for draw in range(settings.draws)))
-    return Part({"evaluation_samples": list(rows)}, next((row["error"] for row in rows if row["error"]), None))
+    rows, sampled = zip(*await asyncio.gather(*(one(draw) for draw in range(settings.draws))), strict=True)
+    tables = {"evaluation_samples": list(rows)}
+    if settings.samples_trajectories:
+        tables["evaluation_trajectories"] = [row for of_draw in sampled for row in of_draw]
+    return Part(tables, next((row["error"] for row in rows if row["error"]), None))
+
+
+async def trajectories(tree: Tree, question: Row, checker: Checker, samples: int) -> AsyncIterator[Row]:
+    """What each of the sampled trajectories votes for, and whether that is right; one that met a full context has none.
+
+    Trajectories that begin alike share nodes, and those that are alike are one node with so many visits.
+    """
+    vote_of = {node.node_id: vote for vote, nodes in votes(tree).items() for node in nodes}
+    verdicts = {vote: await verdict_on(vote, question, checker) for vote in dict.fromkeys(vote_of.values())}
+    ends = [node for node in tree.nodes if node.is_terminal for _ in range(node.visits)]
+    ends += [tree.root] * (samples - len(ends))
+    for number, node in enumerate(ends):
+        vote = vote_of.get(node.node_id)
+        yield {
+            "trajectory": number,
+            "vote": vote,
+            "is_correct": vote is not None and verdicts[vote] is Verdict.RIGHT,
+            "value": node.value,
+            "generated_tokens": sum(len(step.action.token_ids) for step in node.lineage() if step.parent is not None),
+        }
 
 
 async def outcome_of(given: Answer, question: Row, checker: Checker) -> Outcome:
@@ -194,9 +222,9 @@ async def searched(
     else:
         chosen = best_solution(tree)
     if chosen is None:
-        return Answer("", None, tree.cost.generated_tokens, any(is_cut(node, settings) for node in tree.nodes))
+        return Answer("", None, tree.cost.generated_tokens, any(is_cut(node, settings) for node in tree.nodes), tree)
     path = [node.action.text for node in chosen.lineage()][-2::-1]
-    return Answer("".join(path), chosen.action.answer, tree.cost.generated_tokens)
+    return Answer("".join(path), chosen.action.answer, tree.cost.generated_tokens, tree=tree)
 
 
 def is_cut(node: Node, settings: Evaluation) -> bool:

@@ -12,6 +12,7 @@ from infra.desk.summary import (
     accuracy_grid,
     answer_grid,
     comparison_grid,
+    curve_grid,
     publication,
     summarise,
 )
@@ -82,6 +83,20 @@ TABLES: Tables = {
             "detectable": 0.059,
             "verdict": "better",
         }
+    ],
+    "curves": [
+        {
+            "benchmark": "micro/test",
+            "split": "in_domain",
+            "model": "sft",
+            "decoding": decoding,
+            "samples": samples,
+            "accuracy": 0.5 + samples / 100,
+            "stderr": 0.02,
+            "n": 600,
+            "generated_tokens": 800.4 * samples,
+        }
+        for decoding, samples in (("majority", 1), ("majority", 4), ("adaptive", 4))
     ],
     "value_rankings": [
         {
@@ -216,6 +231,15 @@ def test_a_difference_is_told_with_its_errors_and_its_verdict() -> None:
     }
     assert (unknown["against"], unknown["p of all"]) == ("base of round 1", "0.210")
     assert (unknown["difference"], unknown["verdict"]) == ("-0.004 ± 0.021", "cannot be told with n = 600")
+
+
+def test_accuracy_stands_beside_the_tokens_that_it_took() -> None:
+    header, rows = curve_grid(TABLES["curves"])
+    assert header == ["benchmark", "model", "decoding", "1", "4"]
+    assert rows == [
+        ["micro/test", "sft", "majority", "0.510 ± 0.020, 800", "0.540 ± 0.020, 3,202"],
+        ["micro/test", "sft", "adaptive", "", "0.540 ± 0.020, 3,202"],
+    ]
 
 
 def test_a_model_that_changed_nothing_is_told_by_the_name_of_the_one_it_is() -> None:

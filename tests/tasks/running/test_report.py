@@ -36,6 +36,7 @@ SUMMARY: dict[str, Any] = {
     "evaluations": SCORES,
     "by_kind": [],
     "comparisons": [],
+    "curves": [],
     "value_rankings": [],
     "engine": [],
     "notes": ["Two | rows <b>were</b>\nleft out."],

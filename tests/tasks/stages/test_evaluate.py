@@ -21,7 +21,7 @@ from tasks.running.served import ServedPolicy, Written
 from tasks.scoring.accuracy import Setup, accuracies
 from tasks.scoring.ranking import Ranked, held_out, pooled_auc, rankings, sibling_auc, steps_of
 from tasks.search.grow import Task, grow
-from tasks.search.policy import PolicyError
+from tasks.search.policy import ContextFull, PolicyError
 from tasks.settings import Evaluation, Search
 from tasks.stages.evaluate import sample as evaluated
 from tests.sql.handmade import NODES, ROUND
@@ -260,6 +260,54 @@ def test_a_random_decoding_may_answer_several_times() -> None:
     assert sorted(sampling.drawn) == [6] * 6
     with pytest.raises(ValueError, match="greedy gives one answer"):
         Evaluation(decoding="greedy", draws=2)
+
+
+def test_every_trajectory_of_a_vote_is_kept_with_what_it_votes_for() -> None:
+    """BALLOTS and a seventh that has no format; 0.5 and 1/2 would be one vote."""
+    said = {"": [(step_text(1, "a"), 0.0)], "a": [*VOTES["a"], ("no format", 0.3)]}
+    policy, checker = cast(ServedPolicy, Sampling(said)), cast(Checker, Exact())
+    settings = Evaluation(decoding="majority", samples=14, draws=2)
+    part = asyncio.run(evaluated(QUESTION, 3, "base", policy, checker, settings))
+    rows = frame("evaluation_trajectories", part.rows["evaluation_trajectories"])
+    assert rows.select("draw", "trajectory").rows() == [(draw, place) for draw in (0, 1) for place in range(14)]
+    first = rows.filter(draw=0).group_by("vote", "is_correct", maintain_order=True).len().rows()
+    assert sorted(first, key=str) == [("5", True, 6), ("6", False, 2), ("7", False, 4), (None, False, 2)]
+    assert rows.filter(vote="6")["value"].unique().to_list() == [0.9]
+    assert set(rows["generated_tokens"]) == {2}, "a step and its end, a token each"
+    assert rows.select("model", "question_id", "cluster", "split").unique().rows() == [
+        ("base", "q", "add", "in_domain")
+    ]
+
+
+def test_a_trajectory_that_met_a_full_context_votes_for_nothing() -> None:
+    class Short(Sampling):
+        async def complete(self, prompt_ids: list[int], *, n: int, **about: Any) -> Reply:
+            if prompt_ids:
+                raise ContextFull("full")
+            return await super().complete(prompt_ids, n=n, **about)
+
+    part = asyncio.run(
+        evaluated(
+            QUESTION,
+            3,
+            "base",
+            cast(ServedPolicy, Short(VOTES)),
+            cast(Checker, Exact()),
+            Evaluation(decoding="majority", samples=3),
+        )
+    )
+    assert [row["vote"] for row in part.rows["evaluation_trajectories"]] == [None] * 3
+    (row,) = part.rows["evaluation_samples"]
+    assert row["outcome"] == "truncated"
+
+
+def test_what_samples_no_trajectories_keeps_none() -> None:
+    for policy, settings in (
+        (Greedy(PLAN + solution_text("5")), Evaluation(decoding="greedy")),
+        (Sampling(VOTES), Evaluation(decoding="beam", samples=6)),
+    ):
+        part = asyncio.run(evaluated(QUESTION, 3, "base", cast(ServedPolicy, policy), cast(Checker, Exact()), settings))
+        assert part.rows.keys() == {"evaluation_samples"}
 
 
 @pytest.mark.parametrize("decoding", ["greedy", "best_of_n"])
