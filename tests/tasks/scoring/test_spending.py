@@ -84,6 +84,12 @@ def test_adaptive_spends_where_samples_disagree_and_no_more_in_all() -> None:
     assert four["accuracy"] > found["majority", 4]["accuracy"], "the vote of ten is right more often than that of four"
 
 
+def test_where_all_disagree_adaptive_is_the_vote() -> None:
+    found = points(*(sampled(number, [str(vote) for vote in range(12)]) for number in range(3)))
+    for k in (4, 8):
+        assert found["adaptive", k] == found["majority", k] | {"decoding": "adaptive"}
+
+
 def test_a_question_that_nobody_answers_is_one_that_they_disagree_on() -> None:
     found = points(sampled(0, [None] * 4), sampled(1, ["5"] * 4))
     assert found["adaptive", 4]["generated_tokens"] == 30
