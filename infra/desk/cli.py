@@ -10,6 +10,7 @@ from infra.desk.diff import diff
 from infra.desk.display import visible
 from infra.desk.export import app as export
 from infra.desk.page.command import page
+from infra.desk.power import power
 from infra.desk.run import preview, round_, study
 from infra.desk.upkeep import gc, verify
 
@@ -102,4 +103,5 @@ app.command()(remove)
 app.command()(gc)
 app.command()(verify)
 app.command()(diff)
+app.command()(power)
 app.add_typer(export, name="export")

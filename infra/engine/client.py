@@ -41,7 +41,7 @@ from infra.engine.reply import (
     parse_usage,
 )
 from infra.engine.usage import Usage
-from infra.engine.wire import FAILURES, completion_request, generated, greet, post
+from infra.engine.wire import FAILURES, completion_request, generated, greet, post, version
 
 BUDGET_UNKNOWN = 65_536
 """Tokens in flight for an engine that does not publish the size of its KV cache."""
@@ -143,6 +143,11 @@ class Engine:
             EngineError: one of them does not tell.
         """
         return sum(await asyncio.gather(*(generated(self._http, address) for address in self.addresses)))
+
+    async def version(self) -> str | None:
+        """Of vLLM, of all engines where they differ; None where they do not tell it."""
+        told = await asyncio.gather(*(version(self._http, address) for address in self.addresses))
+        return ", ".join(sorted({one for one in told if one})) or None
 
     def pause(self, address: str) -> None:
         """This engine died: its requests go to another or, where there is none, wait for `resume`."""

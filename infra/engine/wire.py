@@ -95,6 +95,15 @@ async def greet(http: aiohttp.ClientSession, address: str) -> Greeting:
         raise EngineError(f"no vLLM engine answers at {address}: {problem!r}") from None
 
 
+async def version(http: aiohttp.ClientSession, address: str) -> str | None:
+    """vLLM's version, e.g. "0.32.0"; None where the engine does not tell it."""
+    try:
+        async with http.get(f"{address}/version", allow_redirects=False) as response:
+            return str(parse_body(await response.read())["version"])
+    except (*FAILURES, InvalidReply, KeyError, TypeError):
+        return None
+
+
 async def generated(http: aiohttp.ClientSession, address: str) -> float:
     """Tokens that an engine has generated since it started, those of requests under way among them.
 

@@ -6,7 +6,7 @@ from html import escape
 from prefect.logging import get_run_logger
 
 from infra.desk.published import round_summary
-from infra.desk.summary import Row, Section, headline, sections
+from infra.desk.summary import Row, Section, asked_as, headline, sections
 from infra.environment import environment
 from infra.store import Store
 from infra.store.rounds import Title
@@ -53,9 +53,9 @@ def scores_svg(evaluations: Sequence[Row]) -> str:
     """A line a model and benchmark: a dot at its accuracy and its 95 % interval, all on one scale from 0 to 1."""
     lines, y = [], ROW
     models = list(dict.fromkeys(row["model"] for row in evaluations))
-    for benchmark in dict.fromkeys(row["benchmark"] for row in evaluations):
+    for benchmark in dict.fromkeys(map(asked_as, evaluations)):
         lines.append(f'<text x="4" y="{y + 4}" font-weight="bold">{escape(benchmark)}</text>')
-        for row in (row for row in evaluations if row["benchmark"] == benchmark):
+        for row in (row for row in evaluations if asked_as(row) == benchmark):
             y += ROW
             colour = COLOURS[models.index(row["model"]) % len(COLOURS)]
             low, middle, high = (_across(row[name]) for name in ("accuracy_low", "accuracy", "accuracy_high"))

@@ -26,11 +26,12 @@ from tasks.settings import Search
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One completion, as the engine sampled it."""
+    """One completion, as the engine sampled it. `is_cut`: at the limit of tokens."""
 
     text: str
     token_ids: list[int]
     prompt_tokens: int
+    is_cut: bool = False
 
 
 class ServedPolicy:
@@ -79,7 +80,8 @@ class ServedPolicy:
             scored=False,
         )
         completion = reply.completions[0]
-        return Written(completion.text, list(completion.token_ids), reply.usage.prompt_tokens)
+        is_cut = completion.finish_reason == "length"
+        return Written(completion.text, list(completion.token_ids), reply.usage.prompt_tokens, is_cut)
 
     async def values(self, states: Sequence[Sequence[int]], *, session: str = "") -> list[float]:
         """V of states given by all of their token ids: read at the position that predicts the last (design D2)."""
