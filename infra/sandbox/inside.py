@@ -1,7 +1,6 @@
 """What runs first in the sandbox: it takes the limits and a user of its own upon itself, then becomes the program.
 
-Standard library only; `infra/sandbox/machine.py` gives its text to the interpreter. A second of the machine's time
-starts dozens of these, so it imports what it must.
+Standard library only; `infra/sandbox/machine.py` gives its text to the interpreter.
 """
 
 import marshal
@@ -30,7 +29,7 @@ def become() -> None:
     confine(user, limits)
     sys.argv = ["program", *arguments]
     os.write(1, CONFINED)
-    exec(compile(source, "program", "exec"), {"__name__": "__main__"})
+    exec(source, {"__name__": "__main__"})
 
 
 if __name__ == "__main__":

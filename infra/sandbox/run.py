@@ -14,11 +14,12 @@ from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from types import CodeType
 
 from infra.sandbox.inside import CONFINED
 from infra.sandbox.machine import ENVIRONMENT, NoSandbox, machine
 
-LAST_WORDS = 1.0
+LAST_WORDS = 0.5
 """Seconds that the second of two programs has to end by itself after the first."""
 FILES = 64
 CHUNK = 1 << 16
@@ -76,17 +77,18 @@ class Sandbox:
         self._machine = machine()
         self._places = asyncio.Semaphore(places or len(os.sched_getaffinity(0)))
 
-    async def run(self, source: str, *arguments: str) -> Ended:
-        """Runs the text of a program, which finds the arguments in `sys.argv[1:]`.
+    async def run(self, program: str | CodeType, *arguments: str) -> Ended:
+        """Runs a program, which finds the arguments in `sys.argv[1:]`. A text is compiled in the sandbox: compile none
+        that you do not trust.
 
         Raises:
             NoSandbox: the sandbox did not start; not a line of the program ran.
         """
-        async with self._places, self._started(source, arguments) as process:
+        async with self._places, self._started(program, arguments) as process:
             return await self._followed(process)
 
-    async def run_pair(self, front: Sequence[str], back: Sequence[str]) -> tuple[Ended, Ended]:
-        """Runs two programs (a text, then its arguments) that see nothing of each other but a line between them: a
+    async def run_pair(self, program: str | CodeType, front: Sequence[str], back: Sequence[str]) -> tuple[Ended, Ended]:
+        """Runs a program twice, with these arguments each. They see nothing of each other but a line between them: a
         socket, whose descriptor is the last argument of both. When `front` has ended, `back` has `LAST_WORDS` to end.
 
         Raises:
@@ -96,8 +98,8 @@ class Sandbox:
         async with self._places, AsyncExitStack() as stack:
             with ends[0], ends[1]:
                 first, second = [
-                    await stack.enter_async_context(self._started(source, arguments, end.fileno()))
-                    for (source, *arguments), end in zip((front, back), ends, strict=True)
+                    await stack.enter_async_context(self._started(program, arguments, end.fileno()))
+                    for arguments, end in zip((front, back), ends, strict=True)
                 ]
             following = asyncio.create_task(self._followed(second))
             try:
@@ -109,9 +111,9 @@ class Sandbox:
                 following.cancel()
 
     @asynccontextmanager
-    async def _started(self, source: str, arguments: Sequence[str], *line: int) -> AsyncIterator[Process]:
+    async def _started(self, program: str | CodeType, arguments: Sequence[str], *line: int) -> AsyncIterator[Process]:
         """The process, killed with all it has in the end. It holds `line`, whose number is its last argument."""
-        given = (self._machine.user(), self.limits.of_kernel(), source, [*arguments, *map(str, line)])
+        given = (self._machine.user(), self.limits.of_kernel(), program, [*arguments, *map(str, line)])
         with self._machine.handed(marshal.dumps(given)) as (command, descriptors):
             process = await asyncio.create_subprocess_exec(
                 *command,

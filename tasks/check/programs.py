@@ -4,18 +4,18 @@ The model's code and the tests run in sandboxes of their own (`infra/sandbox`), 
 standard library is there.
 """
 
-import json
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.check import programs_inside
+from tasks.check.programs_inside import parts
 
 if TYPE_CHECKING:
     from infra.sandbox import Ended, Sandbox
 
-INSIDE = Path(programs_inside.__file__).read_text()
+INSIDE = compile(Path(programs_inside.__file__).read_text(), "programs_inside.py", "exec")
 
 
 class ProgramVerdict(StrEnum):
@@ -65,9 +65,9 @@ async def judge(program: Program, sandbox: "Sandbox") -> Judgement:
         ValueError: the tests are broken: they do not run, define no `check`, or call with what is no plain value.
         NoSandbox: the machine does not start a sandbox any more. No verdict is made of it.
     """
-    called = [INSIDE, "program", program.prompt + program.completion, program.entry_point]
-    tests = [INSIDE, "tests", program.prompt, program.test, program.entry_point]
-    return judgement(*await sandbox.run_pair(tests, called))
+    called = ["program", program.prompt + program.completion, program.entry_point]
+    tests = ["tests", program.prompt, program.test, program.entry_point]
+    return judgement(*await sandbox.run_pair(INSIDE, tests, called))
 
 
 def judgement(tests: "Ended", called: "Ended") -> Judgement:
@@ -80,7 +80,7 @@ def judgement(tests: "Ended", called: "Ended") -> Judgement:
     if tests.status:
         why = tests.output.decode(errors="replace").strip()[-300:]
         return Judgement(ProgramVerdict.REFUSED, f"the tests cannot read its answers: {why}")
-    told = json.loads(tests.output.splitlines()[-1])
+    (told,) = parts(bytes.fromhex(tests.output.split()[-1].decode()))
     if "broken" in told:
         raise ValueError(f"the tests are broken: {told['broken']}")
     return Judgement(ProgramVerdict(told["verdict"]), told["why"])

@@ -1,45 +1,26 @@
 """Runs in two sandboxes: a model's functions in one, the benchmark's tests in the other; only plain values cross.
 
 The process of the model's code knows no test and holds no verdict, so nothing that it does there can forge one: it
-answers calls, a line of JSON each. Here, a value becomes what Python's own types make of it. A model's class with an
-`__eq__` of its own never reaches a test. Standard library only; `programs.py` gives this text to the interpreter.
+answers calls. What it answers becomes values of Python's own types here, so that a class with an `__eq__` of its own
+never reaches a test. `programs.py` gives this text to the interpreter. It imports nothing that takes time: a program
+is two interpreters' starts, of 10 ms each, and `json` takes 12 more.
 """
 
 from __future__ import annotations
 
 import builtins
-import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
 
-TYPE_CHECKING = False  # that of `typing`, whose import takes as long as all the rest
+TYPE_CHECKING = False  # that of `typing`, whose import takes longer than all the rest
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 LONGEST = 1 << 20
 """Bytes of an answer to one call."""
 FOREIGN = (OSError, MemoryError)
 """What a program gets where it asks for files, processes, a network or more memory."""
-KINDS: dict[str, Callable[[list[Any]], Any]] = {
-    "list": list,
-    "tuple": tuple,
-    "set": set,
-    "frozenset": frozenset,
-    "iterator": iter,
-    "dict": dict,
-    "bytes": bytes,
-    "complex": lambda parts: complex(*parts),
-    "range": lambda parts: range(*parts),
-    "Fraction": lambda parts: _of("fractions").Fraction(*parts),
-    "Decimal": lambda parts: _of("decimal").Decimal(*parts),
-}
-
-
-def _of(name: str) -> Any:
-    """A module that few need and that takes long to import."""
-    return __import__(name)
 
 
 class NotPlain(TypeError):
@@ -50,45 +31,83 @@ class Gone(BaseException):
     """The process of the model's code gives no answer any more; no test catches it."""
 
 
-def packed(value: Any) -> Any:
-    """A value as JSON: numbers and text as they are, all else as [kind, part, …]. What derives from a type of Python's
-    is taken for one: a Counter crosses as a dict.
+def packed(value: Any) -> bytes:
+    """A value as `kind length:content`, where the content of a container is its parts in the same way.
+
+    What derives from a type of Python's is taken for one: a Counter crosses as a dict.
 
     Raises:
         NotPlain: the value is of another type.
     """
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if isinstance(value, list | tuple | set | frozenset):
-        kind = next(kind for kind in (list, tuple, set, frozenset) if isinstance(value, kind))
-        return [kind.__name__, *map(packed, value)]
-    if isinstance(value, dict):
-        return ["dict", *(["tuple", packed(key), packed(part)] for key, part in value.items())]
+    kind, content = _taken_apart(value)
+    return b"%s %d:%s" % (kind.encode(), len(content), content)
+
+
+def _taken_apart(value: Any) -> tuple[str, bytes]:
+    if value is None or value is True or value is False:
+        return repr(value), b""
+    if isinstance(value, int):
+        return "int", int.__format__(value, "x").encode()  # in decimals, Python refuses long ones
+    if isinstance(value, float):
+        return "float", float.__repr__(value).encode()
+    if isinstance(value, str):
+        return "str", str.encode(value, "utf-8", "surrogatepass")
     if isinstance(value, bytes | bytearray):
-        return ["bytes", *value]
-    if isinstance(value, complex):
-        return ["complex", value.real, value.imag]
+        return "bytes", bytes(value)
+    for kind in (list, tuple, set, frozenset):
+        if isinstance(value, kind):
+            return kind.__name__, b"".join(map(packed, value))
+    if isinstance(value, dict):
+        return "dict", b"".join(map(packed, dict.items(value)))
     if isinstance(value, range):
-        return ["range", value.start, value.stop, value.step]
-    if isinstance(value, Iterator):
-        return ["iterator", *map(packed, value)]
-    if type(value).__module__ == "fractions":
-        return ["Fraction", value.numerator, value.denominator]
-    if type(value).__module__ == "decimal":
-        return ["Decimal", str(value)]
+        return "range", b"".join(map(packed, (value.start, value.stop, value.step)))
+    if isinstance(value, complex):
+        return "complex", complex.__repr__(value).encode()
+    if hasattr(type(value), "__next__"):
+        return "iterator", b"".join(map(packed, value))
+    if type(value).__module__ in ("decimal", "fractions"):
+        return type(value).__name__, str(value).encode()
     raise NotPlain(f"{type(value).__name__} is no type of plain values")
 
 
-def unpacked(written: Any) -> Any:
-    """The value that `packed` wrote, whoever wrote it: of Python's own types and no others.
+def _of(module: str, name: str) -> Callable[[bytes], Any]:
+    """A type from a module that few programs need."""
+    return lambda content: getattr(__import__(module), name)(content.decode())
+
+
+MADE: dict[bytes, Callable[[bytes], Any]] = {
+    b"None": lambda _: None,
+    b"True": lambda _: True,
+    b"False": lambda _: False,
+    b"int": lambda content: int(content, 16),
+    b"float": float,
+    b"str": lambda content: content.decode("utf-8", "surrogatepass"),
+    b"bytes": bytes,
+    b"list": lambda content: list(parts(content)),
+    b"tuple": lambda content: tuple(parts(content)),
+    b"set": lambda content: set(parts(content)),
+    b"frozenset": lambda content: frozenset(parts(content)),
+    b"dict": lambda content: dict(parts(content)),
+    b"range": lambda content: range(*parts(content)),
+    b"complex": lambda content: complex(content.decode()),
+    b"iterator": lambda content: iter(list(parts(content))),
+    b"Fraction": _of("fractions", "Fraction"),
+    b"Decimal": _of("decimal", "Decimal"),
+}
+
+
+def parts(content: bytes) -> Iterator[Any]:
+    """The values that stand in a row, whoever wrote them: of Python's own types and no others.
 
     Raises:
         ValueError, TypeError, KeyError and the like: nobody's `packed` wrote this.
     """
-    if not isinstance(written, list):
-        return written
-    kind, *parts = written
-    return KINDS[kind]([unpacked(part) for part in parts])
+    start = 0
+    while start < len(content):
+        colon = content.index(b":", start)
+        kind, length = content[start:colon].split(b" ")
+        start = colon + 1 + int(length)
+        yield MADE[kind](content[colon + 1 : start])
 
 
 def put_back(given: Any, left: Any) -> None:
@@ -101,27 +120,39 @@ def put_back(given: Any, left: Any) -> None:
 
 
 class Line:
-    """JSON, line by line, to the process at the other end of a socket. Who speaks to nobody hears nothing."""
+    """Messages to the process at the other end of a socket: 8 bytes of length and so many bytes."""
 
     def __init__(self, descriptor: int) -> None:
         self._incoming = open(descriptor, "rb")  # noqa: SIM115
-        self._outgoing = open(os.dup(descriptor), "wb")  # noqa: SIM115
+        self._outgoing = open(os.dup(descriptor), "wb", buffering=0)  # noqa: SIM115
 
-    def say(self, said: Any) -> None:
-        with suppress(ConnectionError):
-            self._outgoing.write(json.dumps(said).encode() + b"\n")
-            self._outgoing.flush()
+    def say(self, said: bytes) -> None:
+        """Says it, to nobody where the other end is gone: what is heard then says so."""
+        rest = memoryview(len(said).to_bytes(8, "big") + said)
+        try:
+            while rest:
+                rest = rest[self._outgoing.write(rest) :]
+        except ConnectionError:
+            pass
 
-    def hear(self) -> bytes:
-        """What came, with its newline; without one where the other end fell silent or says more than `LONGEST`."""
-        with suppress(ConnectionError):
-            return self._incoming.readline(LONGEST)
-        return b""
+    def hear(self) -> bytes | None:
+        """What the other end said. None where it is gone.
+
+        Raises:
+            OverflowError: it says more than `LONGEST`.
+        """
+        try:
+            length = self._incoming.read(8)
+            if int.from_bytes(length, "big") > LONGEST:
+                raise OverflowError(f"its answer is longer than {LONGEST} bytes")
+            said = self._incoming.read(int.from_bytes(length, "big"))
+        except ConnectionError:
+            return None
+        return said or None
 
     def close(self) -> None:
-        with suppress(ConnectionError):
-            self._outgoing.close()
         self._incoming.close()
+        self._outgoing.close()
 
 
 def told(problem: BaseException) -> dict[str, Any]:
@@ -141,17 +172,17 @@ def answer_calls(line: Line, program: str, entry_point: str) -> None:
         namespace: dict[str, Any] = {"__name__": "program"}
         exec(compile(program, "program", "exec"), namespace)
         function = namespace[entry_point]
-        line.say({})
+        line.say(packed({}))
     except BaseException as problem:
-        line.say(told(problem))
+        line.say(packed(told(problem)))
         return
     while asked := line.hear():
-        arguments, named = unpacked(json.loads(asked))
+        arguments, named = parts(asked)
         try:
-            value = packed(function(*arguments, **named))
-            said = {"value": value, "left": packed(arguments)}
+            value = function(*arguments, **named)
+            said = packed({"value": value, "left": arguments})
         except BaseException as problem:
-            said = told(problem)
+            said = packed(told(problem))
         line.say(said)
 
 
@@ -167,43 +198,44 @@ class Called:
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
         asked = packed(arguments)
-        self._line.say(["tuple", asked, packed(named)])
-        heard = self.heard()
+        self._line.say(asked + packed(named))
+        answer = self.heard()
         try:
-            if heard["left"] != asked:
-                for given, left in zip(arguments, unpacked(heard["left"]), strict=True):
-                    put_back(given, left)
-            return unpacked(heard["value"])
+            value, left = answer["value"], answer["left"]
+            if packed(left) != asked:
+                for given, found in zip(arguments, left, strict=True):
+                    put_back(given, found)
         except Exception as problem:
-            raise self._gone("refused", f"its answer is no plain value: {problem!r}"[:300]) from None
+            raise self._gone("refused", f"it answers another question: {problem!r}") from None
+        return value
 
     def heard(self) -> dict[str, Any]:
         """The answer to a call. Raises what the function raised."""
         if self.end is not None:
             raise Gone
-        text = self._line.hear()
-        if not text.endswith(b"\n"):
-            if len(text) == LONGEST:
-                raise self._gone("refused", f"its answer is longer than {LONGEST} bytes")
-            raise self._gone("crashed", "its process ended")
         try:
-            heard = json.loads(text)
-            if "raised" not in heard:
-                return dict(heard)
-            name, why = str(heard["raised"]), str(heard["why"])
-            verdict, is_ordinary = "refused" if heard["is_refused"] else "crashed", heard["is_ordinary"] is True
+            said = self._line.hear()
+            if said is None:
+                raise self._gone("crashed", "its process ended")
+            (answer,) = parts(said)
+            if "raised" not in answer:
+                return dict(answer)
+            name, why = str(answer["raised"]), str(answer["why"])
+            verdict, is_ordinary = "refused" if answer["is_refused"] else "crashed", answer["is_ordinary"] is True
+        except OverflowError as problem:
+            raise self._gone("refused", str(problem)) from None
         except Exception as problem:
-            raise self._gone("refused", f"its answer is none: {problem!r}"[:300]) from None
+            raise self._gone("refused", f"its answer is no plain value: {problem!r}") from None
         if not is_ordinary:
             raise self._gone(verdict, why)
         kind = getattr(builtins, name, Exception)
         is_known = isinstance(kind, type) and issubclass(kind, Exception)
         raised = kind(why) if is_known else Exception(why)
-        self.raised = raised, {"verdict": verdict, "why": why}
+        self.raised = raised, {"verdict": verdict, "why": why[:300]}
         raise raised
 
     def _gone(self, verdict: str, why: str) -> Gone:
-        self.end = {"verdict": verdict, "why": why}
+        self.end = {"verdict": verdict, "why": why[:300]}
         return Gone()
 
 
@@ -226,7 +258,7 @@ def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str,
         called.heard()
         check(called)
     except NotPlain as problem:
-        return {"broken": repr(problem)}
+        return {"broken": str(problem)}
     except BaseException as problem:
         raised, verdict = called.raised
         if called.end is None and problem is raised:
@@ -241,9 +273,8 @@ def main(role: str, *texts: str) -> None:
     if role == "program":
         answer_calls(line, *given)
     else:
-        verdict = json.dumps(run_tests(line, *given))
-        print(f"\n{verdict}", flush=True)
-        os._exit(0)  # nothing is printed after the verdict
+        print("\n" + packed(run_tests(line, *given)).hex(), flush=True)
+    os._exit(0)  # nothing is printed after the verdict
 
 
 if __name__ == "__main__":

@@ -1,7 +1,6 @@
 """A program that a model wrote is judged by tests that it cannot reach: verdicts, tricks, and what crosses."""
 
 import asyncio
-import json
 import socket
 import threading
 from collections import Counter, OrderedDict, namedtuple
@@ -15,7 +14,7 @@ import pytest
 
 from infra.sandbox import Ended, Limits
 from tasks.check.programs import Judgement, Program, ProgramVerdict, judge, judgement
-from tasks.check.programs_inside import LONGEST, Line, NotPlain, answer_calls, packed, run_tests, unpacked
+from tasks.check.programs_inside import LONGEST, Line, NotPlain, answer_calls, packed, parts, run_tests
 from tests.infra.sandboxed import bare, sandbox
 
 PASSED, WRONG, CRASHED, TIMED_OUT, REFUSED = ProgramVerdict
@@ -51,10 +50,7 @@ ORDINARY = {
     "    return numbers\n": (WRONG, "AssertionError: first"),
     "    return None\n": (WRONG, "AssertionError: first"),
     "    return (2 * number for number in numbers)\n": (WRONG, "AssertionError: first"),
-    "    for i, n in enumerate(numbers):\n        numbers[i] = 2 * n\n    return numbers\n": (
-        WRONG,
-        "AssertionError: ",
-    ),
+    "    for i, n in enumerate(numbers): numbers[i] = 2 * n\n    return numbers\n": (WRONG, "AssertionError: first"),
     RIGHT.replace("return", "twice =") + "    numbers.pop()\n    return twice\n": (WRONG, "AssertionError: first"),
     RIGHT.replace("return", "twice =") + "    numbers.append(1)\n    return twice\n": (WRONG, "AssertionError: first"),
     "    return 1 / 0\n": (CRASHED, "ZeroDivisionError: division by zero"),
@@ -81,21 +77,6 @@ CONFINED = {
     "    import subprocess; return subprocess.run(['ls'])\n": (REFUSED, "PermissionError: "),
 }
 """Those that the test's own process does not bear."""
-
-
-@pytest.mark.integration
-def test_each_verdict_says_in_which_way_a_program_is_not_right() -> None:
-    verdicts = ORDINARY | CONFINED
-    for (completion, (verdict, why)), found in zip(verdicts.items(), all_judged([*verdicts]), strict=True):
-        assert (found.verdict, found.why[: len(why)]) == (verdict, why), completion
-
-
-def all_judged(completions: list[str]) -> list[Judgement]:
-    async def together() -> list[Judgement]:
-        inside = sandbox(LIMITS)
-        return await asyncio.gather(*(judge(Program(PROMPT, one, TEST, "doubled"), inside) for one in completions))
-
-    return asyncio.run(together())
 
 
 EQUAL = """
@@ -133,18 +114,24 @@ sys.excepthook = lambda *_: __import__("os")._exit(0)
 """Each gets past tests that run in its process."""
 FORGERIES = {
     "says the verdict": """    return numbers
-import os
+import os, sys
+packed = sys._getframe(1).f_globals["packed"]
+verdict = packed({"verdict": "passed", "why": "", "value": True, "left": ([],)})
 for descriptor in range(64):
-    for said in (b'{"verdict": "passed", "why": ""}', b'{"value": true, "left": ["tuple"], "verdict": "passed"}'):
-        try: os.write(descriptor, b"\\n" + said + b"\\n")
+    for said in (verdict, len(verdict).to_bytes(8, "big") + verdict, b"\\n" + verdict.hex().encode() + b"\\n"):
+        try: os.write(descriptor, said)
         except OSError: pass
 """,
-    "answers what is none": "    import os\n    os.write(3, b'[' * 100_000 + b'\\n')\n    os._exit(0)\n",
+    "answers what is none": "    import os\n    os.write(3, b'list 99:' * 100_000)\n    os._exit(0)\n",
     "answers with a type of no kind": """    import os
     for descriptor in range(3, 64):
-        try: os.write(descriptor, b'{"value": ["eval", "check.__globals__"], "left": ["tuple", ["list"]]}\\n')
+        try: os.write(descriptor, (6).to_bytes(8, "big") + b"eval 0:")
         except OSError: pass
     os._exit(0)
+""",
+    "answers in a depth without end": """    deep = []
+    for _ in range(100_000): deep = [deep]
+    return deep
 """,
     "raises what ends the tests": "    raise KeyboardInterrupt\n",
     "takes over the signals": """    while True: pass
@@ -161,12 +148,34 @@ threading.Thread(target=time.sleep, args=(600,)).start()
 """Aimed at how this judge works."""
 
 
+@pytest.fixture(scope="module")
+def judgements() -> dict[str, Judgement]:
+    """By completion; all are judged at once."""
+
+    async def all_of_them() -> list[Judgement]:
+        inside = sandbox(LIMITS)
+        return await asyncio.gather(*(judge(Program(PROMPT, one, TEST, "doubled"), inside) for one in completions))
+
+    completions = [*list(ORDINARY)[::4], *CONFINED, *TRICKS.values(), *FORGERIES.values()]
+    return dict(zip(completions, asyncio.run(all_of_them()), strict=True))
+
+
 @pytest.mark.integration
-def test_no_trick_passes() -> None:
-    tricks = TRICKS | FORGERIES
-    for name, found in zip(tricks, all_judged(list(tricks.values())), strict=True):
-        assert found.verdict != PASSED, (name, found)
-        assert "SyntaxError" not in found.why, (name, found)
+@pytest.mark.parametrize("completion", [*list(ORDINARY)[::4], *CONFINED])
+def test_each_verdict_says_in_which_way_a_program_is_not_right(
+    completion: str, judgements: dict[str, Judgement]
+) -> None:
+    verdict, why = (ORDINARY | CONFINED)[completion]
+    found = judgements[completion]
+    assert (found.verdict, found.why[: len(why)]) == (verdict, why)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", [*TRICKS, *FORGERIES])
+def test_no_trick_passes(name: str, judgements: dict[str, Judgement]) -> None:
+    found = judgements[(TRICKS | FORGERIES)[name]]
+    assert found.verdict != PASSED
+    assert "SyntaxError" not in found.why
 
 
 @pytest.mark.integration
@@ -184,10 +193,10 @@ def test_tests_that_are_broken_are_an_error_and_no_verdict(test: str) -> None:
 
 
 def test_the_ends_of_both_processes_make_the_judgement() -> None:
-    passed = Ended(0, b'printed by a test\n{"verdict": "passed", "why": ""}\n')
-    ended = Ended(0, b'\n{"verdict": "crashed", "why": "its process ended"}\n')
+    passed = Ended(0, b"printed by a test\n" + packed({"verdict": "passed", "why": ""}).hex().encode())
+    ended = Ended(0, packed({"verdict": "crashed", "why": "its process ended"}).hex().encode() + b"\n")
     killed = Ended(137, b"Killed")
-    assert judgement(passed, Ended(0, b'{"verdict": "wrong"}')) == Judgement(PASSED, "")
+    assert judgement(passed, Ended(0, packed({"verdict": "wrong"}))) == Judgement(PASSED, "")
     assert judgement(ended, killed) == Judgement(CRASHED, "its process ended")
     assert judgement(ended, Ended(152, b"", is_out_of_time=True)).verdict == TIMED_OUT
     assert judgement(Ended(137, b"", is_out_of_time=True), killed).verdict == TIMED_OUT
@@ -216,7 +225,7 @@ class Sly(int):
     ],
 )
 def test_a_plain_value_crosses_as_it_is(value: Any) -> None:
-    crossed = unpacked(json.loads(json.dumps(packed(value))))
+    (crossed,) = parts(packed(value))
     assert crossed == value
     assert repr(crossed) == repr(value)
 
@@ -229,19 +238,28 @@ def test_a_plain_value_crosses_as_it_is(value: Any) -> None:
     ],
 )
 def test_what_derives_from_a_type_of_pythons_is_taken_for_one(value: Any, plain: Any) -> None:
-    crossed = unpacked(json.loads(json.dumps(packed(value))))
+    (crossed,) = parts(packed(value))
     assert repr(crossed) == repr(plain)
 
 
 def test_other_values_do_not_cross() -> None:
-    assert str(float(unpacked(json.loads(json.dumps(packed(float("nan"))))))) == "nan"
-    assert list(unpacked(packed(number for number in (1, 2)))) == [1, 2]
+    assert [repr(value) for value in parts(packed(float("nan")) + packed(1))] == ["nan", "1"]
+    assert [list(value) for value in parts(packed(number for number in (1, 2)))] == [[1, 2]]
     for value in (object(), print, [object()], {1: print}, type("Decimal", (), {})()):
         with pytest.raises(NotPlain, match="is no type of plain values"):
             packed(value)
-    for forged in (["eval", "1"], [], [["list"]], ["set", ["list"]], ["range", "a"], ["dict", 1]):
+    for forged in (
+        b"eval 1:1",
+        b"1",
+        b":",
+        b"list 9",
+        b"int 1:x",
+        b"set 7:list 0:",
+        b"range 6:str 0:",
+        b"dict 7:int 1:1",
+    ):
         with pytest.raises((KeyError, TypeError, ValueError)):
-            unpacked(forged)
+            list(parts(forged))
 
 
 @contextmanager
