@@ -97,11 +97,16 @@ def machine() -> Machine:
     found = Machine((bubblewrap, *options(is_root, files(python)), "--", python), refused, is_root)
     with found.handed(marshal.dumps((found.user(), {}, PROOF, []))) as (command, descriptors):
         tried = subprocess.run(
-            command, pass_fds=descriptors, env=ENVIRONMENT, stdin=subprocess.DEVNULL, capture_output=True, check=False
+            command,
+            env=ENVIRONMENT,
+            pass_fds=descriptors,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
     if tried.stdout != CONFINED:
-        told = " ".join((tried.stdout + tried.stderr).decode(errors="replace").split())
-        raise NoSandbox(way_out(told, is_root, switches()))
+        raise NoSandbox(way_out(" ".join(tried.stdout.decode(errors="replace").split()), is_root, switches()))
     return found
 
 

@@ -94,8 +94,8 @@ class Sandbox:
         Raises:
             NoSandbox: one did not start; not a line of it ran.
         """
-        ends = socket.socketpair()
         async with self._places, AsyncExitStack() as stack:
+            ends = socket.socketpair()
             with ends[0], ends[1]:
                 first, second = [
                     await stack.enter_async_context(self._started(program, arguments, end.fileno()))
@@ -109,6 +109,7 @@ class Sandbox:
                 return ended, await following
             finally:
                 following.cancel()
+                await asyncio.wait([following])  # it lets go of the stream
 
     @asynccontextmanager
     async def _started(self, program: str | CodeType, arguments: Sequence[str], *line: int) -> AsyncIterator[Process]:

@@ -134,12 +134,6 @@ for descriptor in range(64):
     return deep
 """,
     "raises what ends the tests": "    raise KeyboardInterrupt\n",
-    "takes over the signals": """    while True: pass
-import signal
-for number in range(1, 65):
-    try: signal.signal(number, signal.SIG_IGN)
-    except (OSError, ValueError): pass
-""",
     "goes on when the tests have ended": """    return None
 import os, threading, time
 threading.Thread(target=time.sleep, args=(600,)).start()
