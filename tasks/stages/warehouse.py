@@ -19,7 +19,7 @@ class RuleBroken(RuntimeError):
     """A check of the warehouse found rows that break its rule; the message shows them."""
 
 
-@stage("warehouse", version=8)
+@stage("warehouse", version=9)
 def build_warehouse(
     workplace: Workplace, title: Title, recipe: Recipe, stages: dict[str, Ref], policy: Ref, previous: Ref | None
 ) -> int:
