@@ -315,3 +315,21 @@ class Evaluation(StageSettings):
     def samples_trajectories(self) -> bool:
         """Whether whole trajectories are sampled, of which fewer tell what fewer would have answered."""
         return self.decoding in ("best_of_n", "majority", "majority_by_value")
+
+
+class Harness(StageSettings):
+    """Accuracy as the field measures it: benchmarks in their standard prompts, by the lm-evaluation-harness."""
+
+    benchmarks: tuple[str, ...] = Field(
+        (),
+        title="Benchmarks",
+        description="gsm8k, math, math500, humaneval, gpqa_diamond, arc_challenge, bbh, mmlu, mmlu_stem, hellaswag, "
+        "boolq, piqa. None: not asked.",
+    )
+    count: Annotated[int, Field(ge=0)] = Field(
+        0, title="Count", description="Questions of each at most, spread over its parts by the seed. 0: all."
+    )
+    shots: Annotated[int, Field(ge=0)] | None = Field(
+        None, title="Shots", description="Worked examples before a question. Blank: as many as the harness shows."
+    )
+    seed: int = Field(7, title="Seed", description="Chooses the questions.")

@@ -131,8 +131,7 @@ def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: S
 
 
 def test_bad_input_is_named_before_anything_is_spent(shell: Shell) -> None:
-    wrong = {"evaluation__benchmarks": ["nowhere.jsonl"]}
-    assert "nowhere.jsonl" in shell.round("wrong", succeeds=False, **wrong)
+    assert "nowhere.jsonl" in shell.round("wrong", succeeds=False, evaluation__benchmarks=["nowhere.jsonl"])
 
 
 def test_an_unknown_recipe_and_a_model_that_is_none_are_named(shell: Shell) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 MAX_TOKENS = 256
 """Of a text where its task says nothing: what the harness's own backends take."""
 
+INVALID = "[invalid]"
+"""What the harness takes from a text in which its pattern finds nothing."""
+
 Reply = str | tuple[float, bool]
 """To one request: a text, or the log-prob of a continuation and whether greedy decoding would write it."""
 
@@ -49,10 +52,11 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Continuations:
-    """Log-probs that are asked for: of each of these continuations of a prompt."""
+    """Log-probs that are asked for: of each of these continuations of a prompt. `places`: of their instances."""
 
     prompt_ids: list[int]
     continuations: list[list[int]]
+    places: list[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,15 +101,17 @@ class Encoding:
 
 
 def continuations_of(question: Question, encoding: Encoding) -> list[Continuations]:
-    """The requests for log-probs: those of one prompt together, in the order of the instances."""
-    by_prompt: dict[tuple[int, ...], list[list[int]]] = {}
-    for instance in question.instances:
-        prompt, continuation = encoding.pair(*instance.args)
-        by_prompt.setdefault(tuple(prompt), []).append(continuation)
-    return [
-        Continuations(_last(prompt, encoding.room - 1 - max(map(len, all_of))), all_of)
-        for prompt, all_of in by_prompt.items()
-    ]
+    """The requests for log-probs, those of one prompt together."""
+    by_prompt: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
+    for place, instance in enumerate(question.instances):
+        ids, continuation = encoding.pair(*instance.args)
+        by_prompt.setdefault(tuple(ids), []).append((place, continuation))
+    asked = []
+    for prompt, of_prompt in by_prompt.items():
+        continuations = [continuation for _, continuation in of_prompt]
+        kept = _last(prompt, encoding.room - 1 - max(map(len, continuations)))
+        asked.append(Continuations(kept, continuations, [place for place, _ in of_prompt]))
+    return asked
 
 
 def texts_of(question: Question, encoding: Encoding) -> list[Texts]:
@@ -136,27 +142,35 @@ def ended(text: str, until: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """`value` by a metric; `answer`: what was taken from the reply for it, if it is a text."""
+    """`value` in [0, 1] by a metric; `answer`: what was taken from a text for it."""
 
     metric: str
     value: float
     answer: str | None
 
 
+def metrics_of(question: Question) -> list[str]:
+    """What its answers are scored by: a metric, and the filter that takes the answer from a text, if it has a name."""
+    metrics, filters = question.task._metric_fn_list, question.task._filters
+    return [_named(metric, filter.name) for filter in filters for metric in metrics]
+
+
 def scores(question: Question, replies: Sequence[Sequence[Reply]]) -> list[Score]:
-    """What the harness makes of the replies to each instance: by its filters and metrics."""
+    """What the harness makes of the replies to each instance, by each of `metrics_of`."""
     for instance, given in zip(question.instances, replies, strict=True):
         instance.resps = list(given)
-    found = []
+    wanted, found = metrics_of(question), []
     for filter in question.task._filters:
         filter.apply(question.instances)
         kept = [instance.filtered_resps[filter.name] for instance in question.instances]
         answer = kept[0] if len(kept) == 1 and isinstance(kept[0], str) else None
-        name = "" if filter.name == "none" else f",{filter.name}"
-        for metric, value in question.task.process_results(question.doc, kept).items():
-            if isinstance(value, int | float):
-                found.append(Score(f"{metric}{name}", float(value), answer))
-    return found
+        made = question.task.process_results(question.doc, kept)
+        found += [Score(_named(metric, filter.name), float(value), answer) for metric, value in made.items()]
+    return [score for score in found if score.metric in wanted]
+
+
+def _named(metric: str, filter: str) -> str:
+    return metric if filter == "none" else f"{metric},{filter}"
 
 
 def _last(ids: Sequence[int], room: int) -> list[int]:

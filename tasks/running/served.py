@@ -11,7 +11,17 @@ from typing import Any
 
 import polars as pl
 
-from infra.engine import Engine, EngineError, ModelChanged, PromptTooLong, Reply, in_the_way, serving, side_by_side
+from infra.engine import (
+    Engine,
+    EngineError,
+    Likelihood,
+    ModelChanged,
+    PromptTooLong,
+    Reply,
+    in_the_way,
+    serving,
+    side_by_side,
+)
 from infra.environment import Environment, device, environment
 from infra.store import Ref
 from tasks.check import Checker, Verdict
@@ -88,6 +98,15 @@ class ServedPolicy:
         try:
             prompts = [self.prompts.asked(state[:-1]) for state in states]
             return await self.engine.values(prompts, session=session, shared=len(self.prompts.prefix))
+        except EngineError as problem:
+            raise PolicyError(str(problem), problem.spent) from problem
+
+    async def likelihoods(
+        self, prompt_ids: Sequence[int], continuations: Sequence[Sequence[int]], *, session: str, priority: int
+    ) -> list[Likelihood]:
+        """Of whole continuations of a prompt (infra.engine.client)."""
+        try:
+            return await self.engine.likelihoods(prompt_ids, continuations, session=session, priority=priority)
         except EngineError as problem:
             raise PolicyError(str(problem), problem.spent) from problem
 
