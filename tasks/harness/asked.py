@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -22,18 +21,16 @@ Reply = str | tuple[float, bool]
 
 @dataclass(frozen=True)
 class Question:
-    """One question of a benchmark, as a task of the harness asks it: `instances` are its requests, in their order."""
+    """One question of a benchmark, as a task of the harness asks it: `instances` are its requests, in their order.
+
+    `id`: the row's own name where it has one, else the task's with the row's number.
+    """
 
     benchmark: str
+    id: str
     task: "ConfigurableTask"
-    number: int
     doc: Mapping[str, Any]
     instances: Sequence["Instance"]
-
-    @cached_property
-    def id(self) -> str:
-        """The row's own name where it has one."""
-        return str(self.doc.get("id") or f"{self.task.task_name}/{self.number}")
 
     @property
     def is_chosen(self) -> bool:
@@ -43,11 +40,6 @@ class Question:
     @property
     def shots(self) -> int:
         return int(self.task.config.num_fewshot or 0)
-
-    @property
-    def version(self) -> str:
-        """The task's name and version, as the harness counts them."""
-        return f"{self.task.task_name} {self.task.VERSION}"
 
 
 @dataclass(frozen=True, slots=True)

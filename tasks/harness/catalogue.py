@@ -23,6 +23,7 @@ from tasks.questions.tables import read_file, rows_of
 from tasks.questions.values import QuestionError
 
 if TYPE_CHECKING:
+    from lm_eval.api.instance import Instance
     from lm_eval.api.task import ConfigurableTask
     from lm_eval.tasks import TaskManager
 
@@ -145,17 +146,26 @@ def load(benchmark: str, *, count: int, seed: int, shots: int | None = None) -> 
         QuestionError: as `content_of`; or a task has no examples to show.
     """
     random.seed(0)  # the harness's own, by which GPQA's options are shuffled
-    found = {one.id: one for task in _tasks(benchmark) for one in _asked(benchmark, task, shots)}
-    if not count:
-        return list(found.values())
+    tasks = list(_tasks(benchmark))
+    places = {name: (task, number) for task in tasks for number, name in enumerate(_names(task))}
     drawn = pl.DataFrame(
         {
-            "question_id": list(found),
-            "source": [one.task.task_name for one in found.values()],
-            "level": [""] * len(found),
+            "question_id": list(places),
+            "source": [task.task_name for task, _ in places.values()],
+            "level": [""] * len(places),
         }
     )
-    return [found[name] for name in sample(drawn, count, seed)["question_id"]]
+    chosen = list(places) if not count else sample(drawn, count, seed)["question_id"].to_list()
+    numbers: dict[str, list[int]] = {}
+    for name in chosen:
+        task, number = places[name]
+        numbers.setdefault(task.task_name, []).append(number)
+    asked = {
+        (task.task_name, number): question
+        for task in tasks
+        for number, question in _asked(benchmark, task, sorted(numbers.get(task.task_name, ())), shots)
+    }
+    return [Question(benchmark, name, *asked[places[name][0].task_name, places[name][1]]) for name in chosen]
 
 
 def _named(benchmark: str) -> Benchmark:
@@ -223,16 +233,34 @@ def _folder(benchmark: str) -> Path:
     return (data_folder() or BESIDE) / _FOLDER_OF.get(benchmark, benchmark)
 
 
-def _asked(benchmark: str, task: "ConfigurableTask", shots: int | None) -> Iterator[Question]:
-    """Every question of a task, its requests built."""
+def _names(task: "ConfigurableTask") -> Iterator[str]:
+    """Of its rows, in their order: each its own, or the task's with its number."""
+    for number, doc in enumerate(task.eval_docs):
+        yield str(doc.get("id") or f"{task.task_name}/{number}")
+
+
+Asked = tuple["ConfigurableTask", Mapping[str, Any], list["Instance"]]
+
+
+def _asked(
+    benchmark: str, task: "ConfigurableTask", numbers: list[int], shots: int | None
+) -> Iterator[tuple[int, Asked]]:
+    """The requests for some rows of a task, by their numbers.
+
+    Where examples are drawn at random, they are drawn for every row in turn, so that its prompt is that of the whole.
+    """
+    from lm_eval.api.samplers import FirstNSampler
+
     task.set_fewshot_seed(seed=FEW_SHOT_SEED)
-    if shots is not None and task.config.num_fewshot != shots:
-        task.set_config("num_fewshot", shots)
-    elif task.config.num_fewshot is None:
-        task.set_config("num_fewshot", 0)
-    task.build_all_requests()
-    by_number: dict[int, list[Any]] = {}
+    if shots is not None or task.config.num_fewshot is None:
+        task.set_config("num_fewshot", shots or 0)
+    if not numbers:
+        return
+    is_drawn = task.config.num_fewshot and not isinstance(task.sampler, FirstNSampler)
+    task.build_all_requests(samples=None if is_drawn else numbers)
+    by_number: dict[int, list[Instance]] = {}
     for instance in task.instances:
-        by_number.setdefault(instance.doc_id, []).append(instance)
-    for number, instances in by_number.items():
-        yield Question(benchmark, task, number, instances[0].doc, sorted(instances, key=lambda one: one.idx))
+        by_number.setdefault(instance.doc_id if is_drawn else numbers[instance.doc_id], []).append(instance)
+    for number in numbers:
+        instances = sorted(by_number[number], key=lambda one: int(one.idx))
+        yield number, (task, instances[0].doc, instances)

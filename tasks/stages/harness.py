@@ -64,7 +64,7 @@ def contents_of(benchmarks: Iterable[str]) -> dict[str, str]:
 def answer_benchmarks(
     workplace: Workplace, model: Ref, name: str, contents: dict[str, str], sources: tuple[str, ...], settings: Harness
 ) -> int:
-    """Answers of one model: tables `evaluations` and `evaluation_samples`, of form standard.
+    """Answers of one model: tables `evaluations` and `evaluationsamples`, of form standard.
 
     `contents`: of `contents_of`. `sources`: of the round's questions; a test set of one of them is in domain.
     """
@@ -83,14 +83,14 @@ def answer_benchmarks(
             encoding = Encoding(prompts.tokenizer, prompts.start, engine.words.eos, engine.max_tokens)
 
             async def work(question: Question, place: int) -> Part:
-                return await _sample(question, place, name, splits, served, encoding, sandbox)
+                return await sample(question, place, name, splits, served, encoding, sandbox)
 
             await each_part(workplace, asked, work, what=f"Benchmarks of {name}", note=served.account)
             workplace.write("engine_use", served.use(f"harness_{name}", len(asked)))
             return await engine.version()
 
     engine = asyncio.run(run())
-    samples = workplace.written("evaluation_samples")
+    samples = workplace.written("evaluationsamples")
     versions = {question.benchmark: question.task.VERSION for question in asked.values()}
     made = [
         accuracies(
@@ -108,7 +108,7 @@ def answer_benchmarks(
     return samples.height
 
 
-async def _sample(
+async def sample(
     question: Question,
     place: int,
     model: str,
@@ -117,14 +117,14 @@ async def _sample(
     encoding: Encoding,
     sandbox: Sandbox | None,
 ) -> Part:
-    """One question's answer: a row of `evaluation_samples` for each metric."""
+    """One question's answer: a row of `evaluationsamples` for each metric."""
     started = time.monotonic()
-    given, error = _Given([], "", 0, False, []), None
+    given, error = Given([], "", 0, False, []), None
     found: list[tuple[Score, Outcome]] = []
     try:
-        given = await (_weighed if question.is_chosen else _written)(question, place, policy, encoding)
+        given = await (weighed if question.is_chosen else written)(question, place, policy, encoding)
         seconds = time.monotonic() - started
-        found = await _scored(question, given, sandbox)
+        found = await scored(question, given, sandbox)
     except PolicyError as problem:
         error, seconds = str(problem), time.monotonic() - started
         names = [PASS] if sandbox and BENCHMARKS[question.benchmark].in_sandbox else metrics_of(question)
@@ -156,11 +156,11 @@ async def _sample(
         }
         for score, outcome in found
     ]
-    return Part({"evaluation_samples": rows}, error)
+    return Part({"evaluationsamples": rows}, error)
 
 
 @dataclass(frozen=True, slots=True)
-class _Given:
+class Given:
     """What a model gave to one question: a list of replies an instance of it. `is_cut`: every text met its limit."""
 
     replies: list[list[Reply]]
@@ -170,7 +170,7 @@ class _Given:
     prompts: list[list[int]]
 
 
-async def _weighed(question: Question, place: int, policy: ServedPolicy, encoding: Encoding) -> _Given:
+async def weighed(question: Question, place: int, policy: ServedPolicy, encoding: Encoding) -> Given:
     """The log-probs of its continuations; the output has them by their texts."""
     groups = continuations_of(question, encoding)
     told = await asyncio.gather(
@@ -188,10 +188,10 @@ async def _weighed(question: Question, place: int, policy: ServedPolicy, encodin
         {"continuation": instance.args[1], "logprob": one.logprob}
         for instance, one in zip(question.instances, ordered, strict=True)
     ]
-    return _Given(replies, json.dumps(logprobs), 0, False, [group.prompt_ids for group in groups])
+    return Given(replies, json.dumps(logprobs), 0, False, [group.prompt_ids for group in groups])
 
 
-async def _written(question: Question, place: int, policy: ServedPolicy, encoding: Encoding) -> _Given:
+async def written(question: Question, place: int, policy: ServedPolicy, encoding: Encoding) -> Given:
     """Its texts, without the tokens that only an engine sees, up to the first string that ends them."""
     asked = texts_of(question, encoding)
     told = await asyncio.gather(
@@ -214,7 +214,7 @@ async def _written(question: Question, place: int, policy: ServedPolicy, encodin
         for request, reply in zip(asked, told, strict=True)
     ]
     completions = [one for reply in told for one in reply.completions]
-    return _Given(
+    return Given(
         replies,
         str(replies[0][0]),
         sum(len(one.token_ids) for one in completions),
@@ -223,7 +223,7 @@ async def _written(question: Question, place: int, policy: ServedPolicy, encodin
     )
 
 
-async def _scored(question: Question, given: _Given, sandbox: Sandbox | None) -> list[tuple[Score, Outcome]]:
+async def scored(question: Question, given: Given, sandbox: Sandbox | None) -> list[tuple[Score, Outcome]]:
     """By each metric: right or wrong, and in which way."""
     if sandbox is not None and BENCHMARKS[question.benchmark].in_sandbox:
         doc = question.doc
