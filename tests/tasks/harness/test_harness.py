@@ -43,20 +43,15 @@ def gsm8k(data: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CPL_DATA", str(tmp_path))
 
 
-def gold(question: Question) -> list[list[Reply]]:
-    """What a model that knows the answer replies."""
-    if question.is_chosen:
-        target = question.task.doc_to_target(question.doc)
-        choices = question.task.doc_to_choice(question.doc)
-        place = target if isinstance(target, int) else choices.index(target)
-        return [[(-1.0 if number == place else -90.0, number == place)] for number in range(len(question.instances))]
-    return [[question.doc["answer"] if "answer" in question.doc else f"So the answer is {question.doc['target']}."]]
-
-
-def other(question: Question) -> list[list[Reply]]:
-    if question.is_chosen:
-        return [[(-91.0 - logprob, False)] for ((logprob, _),) in gold(question)]  # type: ignore[misc]
-    return [["I do not know."]]
+def knows(question: Question, *, is_right: bool = True) -> list[list[Reply]]:
+    """What a model replies that knows the answer, or that says another."""
+    if not question.is_chosen:
+        doc = question.doc
+        right = doc["answer"] if "answer" in doc else f"So the answer is {doc['target']}."
+        return [[right if is_right else "I do not know."]]
+    target, choices = question.task.doc_to_target(question.doc), question.task.doc_to_choice(question.doc)
+    gold = target if isinstance(target, int) else choices.index(target)
+    return [[(-1.0 if (place == gold) is is_right else -90.0, False)] for place in range(len(question.instances))]
 
 
 @pytest.mark.parametrize("name", [name for name in HERE if not BENCHMARKS[name].in_sandbox])
@@ -67,7 +62,7 @@ def test_its_own_answer_is_right_by_every_metric_and_another_by_none(
         request.getfixturevalue(name)
     for question in load(name, count=3, seed=1):
         assert question.id.startswith(name.removesuffix("_stem"))
-        right, wrong = scores(question, gold(question)), scores(question, other(question))
+        right, wrong = (scores(question, knows(question, is_right=is_right)) for is_right in (True, False))
         assert {score.metric: score.value for score in right} == dict.fromkeys(metrics_of(question), 1.0)
         assert {score.metric: score.value for score in wrong} == dict.fromkeys(metrics_of(question), 0.0)
 

@@ -1,0 +1,127 @@
+"""`make bench-harness`: the same questions in standard prompts, answered by our engine and by the harness alone.
+
+The harness alone is its own `hf` backend: transformers, float32, on the same rows and requests. Both are asked
+greedily, so what differs is arithmetic: log-probs in their last digits, and a text from the first near tie on.
+"""
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from infra.engine import serving
+from infra.environment import environment
+from tasks.harness import BENCHMARKS, Encoding, Question, Reply, load, scores
+from tasks.language.format import FORMATS
+from tasks.running.prompts import Prompts
+from tasks.running.served import ServedPolicy
+from tasks.stages.harness import weighed, written
+from tests.bench.models import prepared
+
+OUTPUT = Path("build/bench")
+Replies = list[list[list[Reply]]]
+"""By question and instance: the replies."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One benchmark by one metric. `differing`: answers that one of the two alone has right. `farthest`: log-probs of
+    one continuation apart, nats. `texts`: outputs that are not the same to the last letter."""
+
+    benchmark: str
+    metric: str
+    n: int
+    engine: float
+    harness: float
+    differing: int
+    texts: int | None
+    farthest: float | None
+    engine_seconds: float
+    harness_seconds: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Scores of one model by our engine and by the harness alone.")
+    known = [name for name, one in BENCHMARKS.items() if not one.in_sandbox]
+    parser.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help=f"of {', '.join(known)}")
+    parser.add_argument("--model", default="smollm2", help="micro, smollm2, a model folder or a hub id")
+    parser.add_argument("--count", type=int, default=100, help="questions of each (default: 100)")
+    asked = parser.parse_args()
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    folder = prepared(asked.model, OUTPUT / "models")
+    rows: list[Row] = []
+    for name in asked.benchmarks or known:
+        questions = load(name, count=asked.count, seed=1)
+        started = time.monotonic()
+        ours = asyncio.run(by_engine(folder, questions))
+        between = time.monotonic()
+        theirs = by_harness(folder, questions)
+        rows += compared(name, questions, ours, theirs, between - started, time.monotonic() - between)
+        for row in rows:
+            if row.benchmark == name:
+                print(json.dumps(asdict(row)), flush=True)
+        (OUTPUT / "harness.json").write_text(
+            json.dumps({"model": asked.model, "count": asked.count, "rows": [asdict(row) for row in rows]}, indent=1)
+        )
+
+
+async def by_engine(folder: Path, questions: Sequence[Question]) -> Replies:
+    async with serving(folder, environment()) as engine:
+        policy = ServedPolicy(engine, Prompts.read(folder, FORMATS["plan"]))
+        encoding = Encoding(policy.prompts.tokenizer, policy.prompts.start, engine.words.eos, engine.max_tokens)
+        given = await asyncio.gather(
+            *(
+                (weighed if question.is_chosen else written)(question, place, policy, encoding)
+                for place, question in enumerate(questions)
+            )
+        )
+        return [one.replies for one in given]
+
+
+def by_harness(folder: Path, questions: Sequence[Question]) -> Replies:
+    from lm_eval.models.huggingface import HFLM
+
+    model = HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=8)
+    requests = [instance for question in questions for instance in question.instances]
+    ask = model.loglikelihood if questions[0].is_chosen else model.generate_until
+    told = iter(ask(requests, disable_tqdm=True))
+    return [[[next(told)] for _ in question.instances] for question in questions]
+
+
+def compared(
+    name: str, questions: Sequence[Question], ours: Replies, theirs: Replies, engine: float, harness: float
+) -> list[Row]:
+    by_metric: dict[str, list[tuple[float, float]]] = {}
+    pairs = list(zip(questions, ours, theirs, strict=True))
+    for question, one, other in pairs:
+        for first, second in zip(scores(question, one), scores(question, other), strict=True):
+            by_metric.setdefault(first.metric, []).append((first.value, second.value))
+    flat = [
+        (a, b)
+        for _, one, other in pairs
+        for of_a, of_b in zip(one, other, strict=True)
+        for a, b in zip(of_a, of_b, strict=True)
+    ]
+    apart = [abs(a[0] - b[0]) for a, b in flat if not isinstance(a, str) and not isinstance(b, str)]
+    return [
+        Row(
+            name,
+            metric,
+            n=len(values),
+            engine=sum(a for a, _ in values) / len(values),
+            harness=sum(b for _, b in values) / len(values),
+            differing=sum(a != b for a, b in values),
+            texts=None if apart else sum(a != b for a, b in flat),
+            farthest=max(apart, default=None),
+            engine_seconds=engine,
+            harness_seconds=harness,
+        )
+        for metric, values in by_metric.items()
+    ]
+
+
+if __name__ == "__main__":
+    main()
