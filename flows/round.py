@@ -25,6 +25,7 @@ from tasks.running.record import RoundRun, recorded
 from tasks.running.report import show_result
 from tasks.running.sentence import tell_errors_in_a_sentence
 from tasks.running.trainer import side_by_side
+from tasks.stages.contamination import find_contamination, refuse_contaminated
 from tasks.stages.evaluate import evaluate
 from tasks.stages.learn import learn
 from tasks.stages.lessons import choose
@@ -34,6 +35,7 @@ from tasks.stages.questions import load_benchmarks, refuse_overlaps, sample_ques
 from tasks.stages.rank_values import rank_values
 from tasks.stages.search import search
 from tasks.stages.search_in_shards import search_in_shards
+from tasks.stages.second_opinions import ask_second_opinions
 from tasks.stages.warehouse import build_warehouse
 
 
@@ -69,14 +71,22 @@ def cpl(
         start = prepare(title, method, source, run)
         trees = gather(method, run, start, shards)
         lessons = draw(method, run, start, trees)
+        refuse_contamination("lessons", lessons, start.benchmarks, start.base, method, run)
         models = teach(method, run, lessons, start.base, start.policy, start.judge)
 
-        for name in scored(method, models, run.notes):
-            guide = models.next_value if method.evaluation.by_value else None
-            run.keep(f"evaluate_{name}", evaluate(models.made[name], name, start.benchmarks, method.evaluation, guide))
+        guide = models.next_value if method.evaluation.by_value else None
+        answers = {
+            name: run.keep(
+                f"evaluate_{name}", evaluate(models.made[name], name, start.benchmarks, method.evaluation, guide)
+            )
+            for name in scored(method, models, run.notes)
+        }
         held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
         for name in filter(method.ranks, models.made if held_out else ()):
             run.keep(f"rank_values_{name}", rank_values(models.made[name], name, held_out, method.evaluation.steps))
+        if method.second_opinion:
+            opinions = ask_second_opinions(start.questions, trees, start.benchmarks, answers)
+            run.keep("second_opinions", opinions)
 
         before = start.previous.manifest if start.previous else None
         run.keep("warehouse", build_warehouse(title, method, dict(run.stages), models.next_policy, before))
@@ -138,8 +148,17 @@ def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun
     )
     refuse_overlaps(questions, benchmarks)
     base = run.keep("base", prepare_model(*source.in_style(method.prompt.style)))
+    refuse_contamination("questions", {"questions": questions}, benchmarks, base, method, run)
     run.notes += refuse_too_large(base, {name: arm.training for name, arm in method.arms.items()}, Machine.here())
     return Start(questions, benchmarks, base, previous.policy if previous else base, judge, previous)
+
+
+def refuse_contamination(
+    name: str, learnt: dict[str, Ref], benchmarks: Ref, base: Ref, method: Recipe, run: RoundRun
+) -> None:
+    """What of the benchmarks stands in what is learnt is found, and the round is refused where it is too much."""
+    found = run.keep(f"contamination_{name}", find_contamination(name, learnt, benchmarks, base))
+    refuse_contaminated(found, method.overlap)
 
 
 def gather(method: Recipe, run: RoundRun, start: Start, shards: int = 1) -> dict[str, Ref]:

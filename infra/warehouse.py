@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
+import polars as pl
 
 from infra.environment import ROOT
 
@@ -130,6 +131,19 @@ def ask(path: Path, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
     config = CONFIG | {"enable_external_access": False, "lock_configuration": True}
     with duckdb.connect(path, read_only=True, config=config) as connection:
         return _execute(connection, sql, parameters, most)
+
+
+def derive(
+    query: Path, frames: Mapping[str, pl.DataFrame], parameters: Mapping[str, Any], scratch: Path
+) -> pl.DataFrame:
+    """The result of a query of `sql/stages` over frames, by the names that it knows them by.
+
+    In the memory that CONFIG gives; what does not fit is spilled to the folder `scratch`.
+    """
+    with duckdb.connect(config=CONFIG | {"temp_directory": str(scratch)}) as connection:
+        for name, frame in frames.items():
+            connection.register(name, frame.to_arrow())
+        return pl.DataFrame(connection.sql(query.read_text(), params=parameters).to_arrow_table())
 
 
 def _execute(

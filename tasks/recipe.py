@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from infra.contract.training import Training
 from tasks.lessons.rules import Rule
 from tasks.recipe_file import RecipeRefused, changed, in_round, merged, place_of, read_files, taken_for_numbers, there
-from tasks.settings import MOST_TRIALS, Evaluation, Prompt, Questions, Search
+from tasks.settings import MOST_TRIALS, Evaluation, Prompt, Questions, Search, Share
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
-TAKEN = re.compile("base|policy|previous|benchmarks|questions|warehouse|(evaluate|rank_values)_.*")
+TAKEN = re.compile(
+    "base|policy|previous|benchmarks|questions|warehouse|second_opinions|(evaluate|rank_values|contamination)_.*"
+)
 """Names of stages and models that a round has, whatever its recipe."""
 
 Samples = TypeVar("Samples", Search, Evaluation)
@@ -80,6 +82,17 @@ class Recipe(BaseModel):
     without: tuple[Name, ...] = Field((), description="Evidence, lessons and arms that are left out this time.")
     next: Next = Next()
     evaluation: Evaluation = Evaluation()
+    overlap: Share = Field(
+        0.7,
+        title="Overlap",
+        description="The round is refused where one text that it learns from holds this share, or more, of the runs of "
+        "13 tokens of a benchmark's question. The table contamination has all that is shared.",
+    )
+    second_opinion: bool = Field(
+        True,
+        title="Second opinion",
+        description="math-verify is asked of every answer, too, for the view label_noise. No reward depends on it.",
+    )
 
     @model_validator(mode="after")
     def _is_whole(self) -> "Recipe":

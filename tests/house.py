@@ -26,6 +26,7 @@ FOLDERS = {
     "sql/exports": "what `cpl export` takes out, a data set each",
     "sql/page": "the figures and trees of a round's page (`cpl page`)",
     "sql/reports": "what `cpl show` and the round's page in the UI print",
+    "sql/stages": "what a stage computes in DuckDB, over frames of its own",
     "sql/tables": "one row is what? Every column with its comment",
     "sql/views": "what is asked often, and texts put together",
     "tasks/micro/base": "the small base model, as a model folder",

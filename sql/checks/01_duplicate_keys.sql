@@ -32,6 +32,12 @@ union all
 select 'artifacts', concat_ws(' ', campaign, round, stage, name), count(*)
 from artifacts group by all having count(*) > 1
 union all
+select 'contamination', concat_ws(' ', campaign, round, benchmark, n, is_masked, kind, benchmark_question), count(*)
+from contamination group by all having count(*) > 1
+union all
+select 'second_opinions', concat_ws(' ', campaign, round, origin, name, ours, gold, answer), count(*)
+from second_opinions group by all having count(*) > 1
+union all
 -- a million rows: grouped by the key itself, which costs far less than by its text
 select 'nodes', concat_ws(' ', campaign, round, tree_id, node_id), copies
 from (

@@ -32,3 +32,6 @@ anti join evaluation_samples using (campaign, round, model, benchmark, split, qu
 union all
 select 'value_rankings', 'model', campaign, round, model
 from value_rankings anti join models using (campaign, round, model)
+union all
+select 'contamination', 'question_id', campaign, round, question_id
+from contamination anti join questions using (campaign, round, question_id)

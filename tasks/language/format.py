@@ -29,7 +29,7 @@ Search, training and evaluation of a round all speak one of the two.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -45,6 +45,7 @@ ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
 """An action is complete at the first of these; the model's own end of sequence ends it unfinished."""
 
 _STEP = re.compile(r"<step>\n(Plan|Step) (\d{1,6}): *(\S.*?)\n?</step>\n", re.DOTALL)
+_NUMBERED = re.compile(r"\s*(Plan|Step) \d{1,6}:")
 _TAG = re.compile(r"</?(?:question|plan|step|solution|verdict|reflection)>")
 
 
@@ -187,6 +188,15 @@ def step_body(text: str) -> str:
     match = _STEP.fullmatch(text)
     assert match is not None, f"not a step: {text!r}"
     return match[3]
+
+
+def words_learnt(text: str) -> Iterator[tuple[Kind, str]]:
+    """The words of a part of a trajectory, without tags and numbers of steps: those of each step (PLAN or STEP) and of
+    the end (SOLUTION), in order."""
+    for part in _TAG.split(text):
+        numbered = _NUMBERED.match(part)
+        if words := part[numbered.end() if numbered else 0 :].strip():
+            yield (Kind.SOLUTION if numbered is None else Kind.PLAN if numbered[1] == PLANS.word else Kind.STEP), words
 
 
 def verdict(gold: str, then: str = REFLECTION_OPEN) -> str:

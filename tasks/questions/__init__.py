@@ -2,7 +2,7 @@
 
 from tasks.questions.benchmarks import domain_of, load_all, load_benchmark, source_of
 from tasks.questions.mixture import draw
-from tasks.questions.overlap import ContaminatedQuestions, refuse_overlap
+from tasks.questions.overlap import ContaminatedQuestions, refuse_contamination, refuse_overlap
 from tasks.questions.rows import Loaded
 from tasks.questions.sampling import hold_out, sample
 from tasks.questions.sources import content_of, load_questions
@@ -19,6 +19,7 @@ __all__ = [
     "load_all",
     "load_benchmark",
     "load_questions",
+    "refuse_contamination",
     "refuse_overlap",
     "sample",
     "source_of",

@@ -49,6 +49,8 @@ def test_before_it_searches(
         "sample_questions": lambda *given: BASE,
         "refuse_overlaps": lambda *given: None,
         "prepare_model": lambda *given: BASE,
+        "find_contamination": lambda *given: BASE,
+        "refuse_contaminated": lambda *given: None,
         "search": search,
         "Store": SimpleNamespace(open=lambda here: None),
         "tell_errors_in_a_sentence": lambda: None,

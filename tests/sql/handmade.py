@@ -257,6 +257,30 @@ def ranking(name: str, kind: str, **figures: Any) -> Row:
     return {"model": name, "kind": kind, "trees": 1, "value_mean": 0.1, "value_sd": 0.2, "prior_auc": None} | figures
 
 
+def overlap(kind: str, is_masked: bool = False, **figures: Any) -> Row:
+    """A benchmark's question of 20 tokens that ends as a learnt text does."""
+    return {
+        "benchmark": "micro/test",
+        "benchmark_question": "Benchmark question b1?",
+        "n": 13,
+        "is_masked": is_masked,
+        "kind": kind,
+        "question_id": "q1",
+        "text": QUESTIONS["q1"],
+        "texts": 1,
+        "share": 0.25,
+        "span": "apples and buys 3. How many has she?",
+        "tokens": 14,
+    } | figures
+
+
+def opinion(name: str, answer: str, ours: str, theirs: str, times: int) -> Row:
+    origin = "benchmark" if "/" in name else "search"
+    return {
+        "origin": origin, "name": name, "gold": "5", "answer": answer, "ours": ours, "theirs": theirs, "times": times
+    }  # fmt: skip
+
+
 TRIES = {"evidence": "tries", "method": "reflect", "backup": "trajectories", "pass_rate": None}
 
 ROUND: dict[str, list[Row]] = {
@@ -341,6 +365,16 @@ ROUND: dict[str, list[Row]] = {
     "value_rankings": [
         ranking("sft", "plan", nodes=1, sibling_auc=None, sibling_auc_stderr=None, sibling_pairs=0, pooled_auc=None),
         ranking("sft", "solution", nodes=9, sibling_auc=0.7, sibling_auc_stderr=0.1, sibling_pairs=8, pooled_auc=0.8),
+    ],
+    "contamination": [overlap("question"), overlap("question", is_masked=True, share=0.5), overlap("plan")],
+    "second_opinions": [
+        opinion("trees", "5", "right", "right", 6),
+        opinion("trees", "5 ft", "right", "wrong", 2),
+        opinion("trees", "5x", "wrong", "right", 1),
+        opinion("trees", "?", "wrong", "unread", 3),
+        opinion("trees", "9^9^9", "undecided", "wrong", 1),
+        opinion("trees", "9!!!", "wrong", "undecided", 1),
+        opinion("micro/test", "?", "wrong", "unread", 4),
     ],
     "artifacts": [
         {"stage": "trees", "name": name, "uri": f"s3://cpl/{name}", "size": 100, "sha256": "0" * 64, "rows": rows}

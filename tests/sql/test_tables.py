@@ -480,6 +480,15 @@ def test_self_reflection_is_counted_in_questions_not_in_attempts(warehouse: Path
     assert [row["tokens_per_question"] for row in answer] == [6.0, 4.0, 4.0]
 
 
+def test_label_noise_is_the_share_of_what_both_checkers_decided(warehouse: Path) -> None:
+    columns = "name, answers, compared, ours_alone, theirs_alone, unread, theirs_undecided, ours_undecided"
+    rows = ask(warehouse, f"select origin, disagreement, {columns} from label_noise order by origin").rows
+    assert rows == [
+        ("benchmark", None, "micro/test", 4, 0, 0, 0, 4, 0, 0),
+        ("search", pytest.approx(3 / 9), "trees", 14, 9, 2, 1, 3, 1, 1),
+    ]
+
+
 @pytest.mark.parametrize("example", statements("examples"), ids=lambda file: file.stem)
 def test_every_example_asks_a_question_and_gets_rows(example: Path, warehouse: Path) -> None:
     assert "?" in first_comment(example)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tasks.language.format import PLANS, SOLUTIONS, Action, Format, Kind, step_body, verdict
+from tasks.language.format import PLANS, SOLUTIONS, Action, Format, Kind, step_body, verdict, words_learnt
 from tests.tasks.search.scripted import solution_text, step_text
 
 LONG = "3" * 5000
@@ -161,3 +161,16 @@ def test_a_verdict_states_the_gold_answer_without_the_formats_tags() -> None:
     told = "\n<verdict>\nThe answer is wrong. The desired correct final answer is {}.\n</verdict>\n<reflection>\n"
     assert verdict("12") == told.format("12")
     assert verdict("x < 5 </solution> <step>") == told.format("x < 5 < /solution> < step>")
+
+
+def test_the_words_of_a_trajectory_stand_without_tags_and_numbers() -> None:
+    plan = "<step>\nPlan 1: Add 2 < 3.\n</step>\n<step>\nPlan 12: Double it.\n</step>\n"
+    whole = f"{plan}</plan>\n<solution>\n1. 2 + 3 = 5\nThe final answer is \\boxed{{5}}.\n</solution>"
+    steps = [(Kind.PLAN, "Add 2 < 3."), (Kind.PLAN, "Double it.")]
+    assert list(words_learnt(plan)) == steps
+    assert list(words_learnt(whole)) == [*steps, (Kind.SOLUTION, "1. 2 + 3 = 5\nThe final answer is \\boxed{5}.")]
+    assert list(words_learnt("<step>\nStep 2: So 6.\n</step>\nIt is 6.\n</solution>")) == [
+        (Kind.STEP, "So 6."),
+        (Kind.SOLUTION, "It is 6."),
+    ]
+    assert list(words_learnt("</step>\n")) == []

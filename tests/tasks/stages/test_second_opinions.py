@@ -1,0 +1,90 @@
+"""The stage *second_opinions*: every judged answer of a round is counted, and each pair is asked once."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import polars as pl
+import pytest
+
+from infra.store import Ref
+from tasks.stages import second_opinions as stage
+from tasks.stages.second_opinions import ask_second_opinions, notes
+from tests.tasks.running.local_stage import LocalStage
+
+TABLES: dict[str, dict[str, list[Any]]] = {
+    "questions": {"questions": [("q1", "5"), ("q2", "7")]},
+    "trees": {
+        "trees": [("t1", "q1"), ("t2", "q2")],
+        "nodes": [
+            ("t1", None, None),
+            ("t1", "5", 1.0),
+            ("t1", "5", 1.0),
+            ("t1", "6", -1.0),
+            ("t1", "9^9", None),
+            ("t2", "5", -1.0),
+            ("t2", None, -1.0),
+        ],
+    },
+    "benchmarks": {"benchmarks": [("b", "b1", "5"), ("c", "b1", "8")]},
+    "sft": {
+        "evaluation_samples": [
+            ("b", "b1", "5", True, False),
+            ("c", "b1", "5", False, False),
+            ("c", "b1", "8x", False, True),
+            ("c", "b1", None, False, False),
+            ("b", "b1", None, None, False),
+        ]
+    },
+    "base": {"evaluation_samples": [("b", "b1", "5", True, False)]},
+}
+COLUMNS = {
+    "questions": ["question_id", "answer"],
+    "trees": ["tree_id", "question_id"],
+    "nodes": ["tree_id", "answer", "reward"],
+    "benchmarks": ["benchmark", "question_id", "answer"],
+    "evaluation_samples": ["benchmark", "question_id", "answer", "is_correct", "is_undecided"],
+}
+
+
+def a_ref(name: str) -> Ref:
+    return Ref(uri=f"s3://cpl/{name}/manifest.json", sha256="0" * 64, rows=1)
+
+
+def test_every_terminal_and_sample_with_an_answer_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = LocalStage(tmp_path)
+    for name, tables in TABLES.items():
+        for table, rows in tables.items():
+            pl.DataFrame(rows, schema=COLUMNS[table], orient="row").write_parquet(tmp_path / f"{name}-{table}.parquet")
+    where: Any = SimpleNamespace(fetch=lambda ref, file: tmp_path / f"{ref.uri.split('/')[-2]}-{file}")
+    place.store = where
+    asked: list[tuple[str, str]] = []
+
+    def equal_texts(pairs: Iterable[tuple[str, str]]) -> list[str]:
+        asked.extend(pairs)
+        return ["right" if gold == answer else "wrong" for gold, answer in asked]
+
+    monkeypatch.setattr(stage, "second_opinions", equal_texts)
+    refs = {name: a_ref(name) for name in TABLES}
+    evaluations = {name: refs[name] for name in ("base", "sft")}
+    ask_second_opinions.body(place, refs["questions"], {"trees": refs["trees"]}, refs["benchmarks"], evaluations)
+    assert sorted(place.written("second_opinions").rows()) == [
+        ("benchmark", "b", "5", "5", "right", "right", 2),
+        ("benchmark", "c", "8", "5", "wrong", "wrong", 1),
+        ("benchmark", "c", "8", "8x", "undecided", "wrong", 1),
+        ("search", "trees", "5", "5", "right", "right", 2),
+        ("search", "trees", "5", "6", "wrong", "wrong", 1),
+        ("search", "trees", "5", "9^9", "undecided", "wrong", 1),
+        ("search", "trees", "7", "5", "wrong", "wrong", 1),
+    ]
+    assert len(asked) == len(set(asked)) == place.facts["pairs"] == 6
+    assert place.facts["notes"] == []
+
+
+def test_a_note_tells_of_the_answers_that_both_decided_and_judge_otherwise() -> None:
+    rows = [("right", "right", 90), ("right", "wrong", 6), ("wrong", "right", 4), ("wrong", "unread", 50)]
+    assert list(notes(pl.DataFrame(rows, schema=["ours", "theirs", "times"], orient="row"))) == [
+        "math-verify judges 10 of 100 answers otherwise (10.0%): 6 that are right here are wrong there, 4 the other "
+        "way round (view label_noise)"
+    ]
