@@ -35,6 +35,8 @@ def test_a_round_is_published_and_can_be_asked(shell: Shell, first: dict[str, An
     assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "sft_more", "step_dpo", "step_apo"}
     assert {row["split"] for row in summary["evaluations"]} == {"in_domain", "out_of_domain"}
     assert all(row["n"] in (30, 10) and 0 <= row["accuracy"] <= 1 for row in summary["evaluations"])
+    assert all(row["clusters"] <= row["n"] and row["generated_tokens"] > 0 for row in summary["evaluations"])
+    assert {(row["form"], row["shots"]) for row in summary["evaluations"]} == {("plan", 0)}
     counted = json.loads(shell.run("cpl", "sql", "select count(*) as n from trees", "--campaign", "first", "--json"))
     assert counted == [{"n": 80 - held_out(shell, "first")}], "two searches, one of them of what is learnt from"
     assert summary["counts"]["preferences"] > 0

@@ -26,6 +26,10 @@ union all
 select 'evaluation_samples', 'model', campaign, round, model
 from evaluation_samples anti join models using (campaign, round, model)
 union all
+select 'evaluation_trajectories', 'question_id', campaign, round, concat_ws(' ', model, benchmark, question_id)
+from evaluation_trajectories
+anti join evaluation_samples using (campaign, round, model, benchmark, split, question_id, draw)
+union all
 select 'value_rankings', 'model', campaign, round, model
 from value_rankings anti join models using (campaign, round, model)
 union all

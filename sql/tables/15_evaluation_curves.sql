@@ -18,7 +18,7 @@ comment on column evaluation_curves.round is 'Number of the round in its campaig
 comment on column evaluation_curves.model is 'Model that answered (models).';
 comment on column evaluation_curves.benchmark is 'Name of the benchmark.';
 comment on column evaluation_curves.split is 'in_domain or out_of_domain, as in evaluations.';
-comment on column evaluation_curves.decoding is 'best_of_n, majority, majority_by_value, as in evaluation.decoding; adaptive: a vote whose samples go where the first half of them disagree.';
+comment on column evaluation_curves.decoding is 'best_of_n, majority, majority_by_value, as in evaluation.decoding (by value only where V was asked for); adaptive: a vote whose samples go where the first half of them disagree.';
 comment on column evaluation_curves.samples is 'Trajectories a question; adaptive: on average, at most.';
 comment on column evaluation_curves.accuracy is 'Share of questions answered correctly by so many, over many choices of them, in [0, 1].';
 comment on column evaluation_curves.stderr is 'Standard error of accuracy over questions, clustered. Points of one curve are of the same questions: they are far less apart than their errors say.';

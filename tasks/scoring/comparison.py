@@ -33,9 +33,10 @@ CLAIMS = pl.Schema(
 
 
 def right(answered: pl.DataFrame, model: str, part: str) -> pl.DataFrame:
-    """Of a model the seeds as columns, and a row for each question of the split that every seed answered."""
+    """Of a model the seeds as columns, and a row for each question of the split that every seed answered: the share of
+    its draws that are right."""
     own = answered.filter(model=model, split=part).with_columns(pl.col("is_correct").cast(pl.Float64))
-    wide = own.pivot("seed", index=["benchmark", "question_id"], values="is_correct")
+    wide = own.pivot("seed", index=["benchmark", "question_id"], values="is_correct", aggregate_function="mean")
     return wide.drop_nulls()
 
 

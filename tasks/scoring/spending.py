@@ -20,6 +20,8 @@ Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 ORDERS = 32
 """Of each question's trajectories."""
 VOTES = ("best_of_n", "majority", "majority_by_value")
+WITHOUT_VALUE = ("majority",)
+"""What decides where nobody was asked for V: the others would choose as the order has it."""
 QUESTION = ("model", "benchmark", "split")
 
 
@@ -32,24 +34,27 @@ class Walks(NamedTuple):
     disagree: Array
 
 
-def curves(trajectories: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `evaluation_curves`, from rows of `evaluation_trajectories`: as many of each question and draw."""
+def curves(trajectories: pl.DataFrame, *, by_value: bool) -> pl.DataFrame:
+    """Rows of `evaluation_curves`, from rows of `evaluation_trajectories`: as many of each question and draw.
+
+    `by_value`: their V is one that was asked for, so that decodings by V are told, too.
+    """
     rows = (
         dict(zip(QUESTION, key, strict=True)) | row
         for key, own in trajectories.partition_by(*QUESTION, as_dict=True, maintain_order=True).items()
-        for row in _curves(own)
+        for row in _curves(own, VOTES if by_value else WITHOUT_VALUE)
     )
     return frame("evaluation_curves", rows)
 
 
-def _curves(trajectories: pl.DataFrame) -> Iterator[dict[str, Any]]:
+def _curves(trajectories: pl.DataFrame, decodings: Sequence[str]) -> Iterator[dict[str, Any]]:
     asked = trajectories.partition_by("question_id", "draw", maintain_order=True)
     most = asked[0].height
     seen = pl.concat(one.select("question_id", "cluster").head(1) for one in asked)
     walks = _walks(asked, np.random.default_rng(most))
     for samples in (2**power for power in range(most.bit_length())):
         last = np.full(walks.tokens.shape[:2], samples - 1)
-        for decoding in VOTES:
+        for decoding in decodings:
             yield _point(decoding, samples, walks.right[decoding], walks.tokens, last, seen)
         if samples >= 4:
             yield _point("adaptive", samples, walks.right["majority"], walks.tokens, adaptive(walks, samples), seen)

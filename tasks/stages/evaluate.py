@@ -30,7 +30,7 @@ from tasks.search.tree import Node, Tree
 from tasks.settings import Evaluation, Search
 
 
-@stage("evaluate", version=12, task_run_name="evaluate-{name}")
+@stage("evaluate", version=13, task_run_name="evaluate-{name}")
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:
@@ -56,7 +56,9 @@ def evaluate(
     samples = workplace.written("evaluation_samples")
     workplace.write("evaluations", accuracies(samples, setup))
     if settings.samples_trajectories:
-        workplace.write("evaluation_curves", curves(workplace.written("evaluation_trajectories")))
+        workplace.write(
+            "evaluation_curves", curves(workplace.written("evaluation_trajectories"), by_value=settings.by_value)
+        )
     workplace.facts["undecided"] = samples.filter(outcome=Outcome.UNDECIDED).height
     return samples.height
 

@@ -81,12 +81,12 @@ FAULTS: dict[str, tuple[Respond, str]] = {
 
 @asynccontextmanager
 async def scripted_engine(
-    *script: Respond, engines: int = 1, port: int = 0, generated: Sequence[float] = ()
+    *script: Respond, engines: int = 1, port: int = 0, generated: Sequence[float] = (), version: str = ""
 ) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
     """Answers completion request i by the script's i-th entry (the last one from then on); yields what it was asked.
 
     `engines`: of data parallelism behind the address, with 10,000 tokens of KV cache each; `generated`: what each
-    of them counts so far, if they count.
+    of them counts so far, if they count. `version`: of vLLM, if they tell it.
     """
     asked: list[dict[str, Any]] = []
 
@@ -106,6 +106,8 @@ async def scripted_engine(
                     ]
                     counts = [f'vllm:generation_tokens_total{{engine="{i}"}} {n}' for i, n in enumerate(generated)]
                     response = http("\n".join([*sizes, *counts]).encode())
+                elif "/version" in head:
+                    response = http(json.dumps({"version": version} if version else {}).encode())
                 else:
                     asked.append(json.loads(body))
                     response = script[min(len(asked), len(script)) - 1](asked[-1])

@@ -3,6 +3,7 @@
 import asyncio
 import math
 import os
+import re
 import shutil
 import signal
 import socket
@@ -176,6 +177,7 @@ def test_a_prefix_is_computed_once(policy: Path, settings: Environment) -> None:
         async with serving(policy, settings) as engine:
             replies = [await engine.complete(prompt_ids, n=3, temperature=0.7, max_tokens=4) for _ in range(2)]
             assert engine.usage.cached_tokens == sum(reply.usage.cached_tokens for reply in replies)
+            assert re.fullmatch(r"\d+\.\d+\..*", await engine.version() or "")
             return [reply.usage.cached_tokens for reply in replies]
 
     assert asyncio.run(ask_twice())[1] >= 32

@@ -435,6 +435,21 @@ def test_engines_tell_together_what_they_have_generated() -> None:
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    ("versions", "told"), [(("0.32.0", "0.32.0"), "0.32.0"), (("0.32.0", "0.31.1"), "0.31.1, 0.32.0"), (("", ""), None)]
+)
+def test_engines_tell_their_version(versions: tuple[str, str], told: str | None) -> None:
+    async def story() -> None:
+        async with (
+            scripted_engine(good, version=versions[0]) as (first, _),
+            scripted_engine(good, version=versions[1]) as (second, _),
+            engine(first, second) as served,
+        ):
+            assert await served.version() == told
+
+    asyncio.run(story())
+
+
 def test_an_engine_without_statistics_says_so() -> None:
     async def story() -> None:
         async with scripted_engine(good) as (address, _), engine(address) as served:

@@ -51,6 +51,13 @@ def test_an_accuracy_is_over_seeds_and_the_questions_that_all_of_them_answered()
     assert right(answered(), "cpl.sft@1", "in_domain")["question_id"].to_list() == ["q0", "q1", "q2"]
 
 
+def test_draws_of_a_question_are_its_share() -> None:
+    again = answered().with_columns(is_correct=pl.lit(True))
+    found = right(pl.concat([answered(), again]), "cpl.sft@1", "in_domain").sort("question_id")
+    assert found["1"].to_list() == [1.0, 0.5, 1.0, 1.0]
+    assert found["2"].to_list() == [1.0, 0.5, 1.0, 1.0], "a draw that failed leaves the other"
+
+
 def test_a_difference_is_paired_by_seed_and_question() -> None:
     found = difference(answered(), "cpl.sft@2", "rft.rft", "in_domain")
     assert found is not None

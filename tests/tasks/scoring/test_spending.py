@@ -33,7 +33,7 @@ def sampled(question: int, votes: Sequence[str | None], values: Sequence[float] 
 
 
 def points(*questions: list[Any]) -> dict[tuple[str, int], dict[str, Any]]:
-    rows = curves(frame("evaluation_trajectories", [row for question in questions for row in question]))
+    rows = curves(frame("evaluation_trajectories", [row for question in questions for row in question]), by_value=True)
     return {(row["decoding"], row["samples"]): row for row in rows.to_dicts()}
 
 
@@ -104,5 +104,13 @@ def test_draws_of_a_question_are_one_question_and_templates_go_together() -> Non
     assert points(rows)["majority", 1]["stderr"] == pytest.approx((1 + 1) ** 0.5 / 4)
 
 
+def test_without_a_value_nothing_is_chosen_by_it() -> None:
+    """V would be 0 everywhere, and best-of-n the first of its samples."""
+    found = curves(frame("evaluation_trajectories", sampled(0, ["5"] * 4)), by_value=False)
+    assert set(found["decoding"]) == {"majority", "adaptive"}
+
+
 def test_nothing_was_sampled() -> None:
-    assert curves(frame("evaluation_trajectories", [])).equals(pl.DataFrame(frame("evaluation_curves", [])))
+    assert curves(frame("evaluation_trajectories", []), by_value=True).equals(
+        pl.DataFrame(frame("evaluation_curves", []))
+    )
