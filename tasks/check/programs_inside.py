@@ -184,9 +184,10 @@ def answer_calls(line: Line, program: str, entry_point: str) -> None:
         return
     while asked := line.hear():
         arguments, named = parts(asked)
+        before = packed(arguments)
         try:
             value = function(*arguments, **named)
-            said = packed({"value": value, "left": arguments})
+            said = packed({"value": value, "left": None if packed(arguments) == before else arguments})
         except BaseException as problem:
             said = packed(told(problem))
         line.say(said)
@@ -203,12 +204,11 @@ class Called:
         """What the function raised last, and the verdict where no test catches it."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        asked = packed(arguments)
-        self._line.say(asked + packed(named))
+        self._line.say(packed(arguments) + packed(named))
         answer = self.heard()
         try:
             value, left = answer["value"], answer["left"]
-            if packed(left) != asked:
+            if left is not None:
                 for given, found in zip(arguments, left, strict=True):
                     put_back(given, found)
         except Exception as problem:
