@@ -15,6 +15,7 @@ import sys
 TYPE_CHECKING = False  # that of `typing`, whose import takes longer than all the rest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import CodeType
     from typing import Any
 
 LONGEST = 1 << 20
@@ -135,17 +136,17 @@ class Line:
         except ConnectionError:
             pass
 
-    def hear(self) -> bytes | None:
+    def hear(self, longest: int = sys.maxsize) -> bytes | None:
         """What the other end said. None where it is gone.
 
         Raises:
-            OverflowError: it says more than `LONGEST`.
+            OverflowError: it says more than so many bytes.
         """
         try:
-            length = self._incoming.read(8)
-            if int.from_bytes(length, "big") > LONGEST:
-                raise OverflowError(f"its answer is longer than {LONGEST} bytes")
-            said = self._incoming.read(int.from_bytes(length, "big"))
+            length = int.from_bytes(self._incoming.read(8), "big")
+            if length > longest:
+                raise OverflowError(f"its answer is longer than {longest} bytes")
+            said = self._incoming.read(length)
         except ConnectionError:
             return None
         return said or None
@@ -166,11 +167,16 @@ def told(problem: BaseException) -> dict[str, Any]:
     }
 
 
+def compiled(source: str, name: str) -> CodeType:
+    """Without what this file imports from the future: annotations that name nothing are errors there."""
+    return compile(source, name, "exec", dont_inherit=True)
+
+
 def answer_calls(line: Line, program: str, entry_point: str) -> None:
     """In the process of the model's code: runs the program, then its function with what comes, until nothing comes."""
     try:
         namespace: dict[str, Any] = {"__name__": "program"}
-        exec(compile(program, "program", "exec"), namespace)
+        exec(compiled(program, "program"), namespace)
         function = namespace[entry_point]
         line.say(packed({}))
     except BaseException as problem:
@@ -178,9 +184,10 @@ def answer_calls(line: Line, program: str, entry_point: str) -> None:
         return
     while asked := line.hear():
         arguments, named = parts(asked)
+        before = packed(arguments)
         try:
             value = function(*arguments, **named)
-            said = packed({"value": value, "left": arguments})
+            said = packed({"value": value, "left": None if packed(arguments) == before else arguments})
         except BaseException as problem:
             said = packed(told(problem))
         line.say(said)
@@ -197,12 +204,11 @@ class Called:
         """What the function raised last, and the verdict where no test catches it."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        asked = packed(arguments)
-        self._line.say(asked + packed(named))
+        self._line.say(packed(arguments) + packed(named))
         answer = self.heard()
         try:
             value, left = answer["value"], answer["left"]
-            if packed(left) != asked:
+            if left is not None:
                 for given, found in zip(arguments, left, strict=True):
                     put_back(given, found)
         except Exception as problem:
@@ -214,7 +220,7 @@ class Called:
         if self.end is not None:
             raise Gone
         try:
-            said = self._line.hear()
+            said = self._line.hear(LONGEST)
             if said is None:
                 raise self._gone("crashed", "its process ended")
             (answer,) = parts(said)
@@ -248,9 +254,9 @@ def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str,
     called = Called(line)
     try:
         namespace: dict[str, Any] = {"__name__": "tests"}
-        exec(compile(prompt, "prompt", "exec"), namespace)
+        exec(compiled(prompt, "prompt"), namespace)
         namespace[entry_point] = called
-        exec(compile(test, "test", "exec"), namespace)
+        exec(compiled(test, "test"), namespace)
         check = namespace["check"]
     except Exception as problem:
         return {"broken": repr(problem)[:300]}

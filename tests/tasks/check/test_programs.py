@@ -57,6 +57,7 @@ ORDINARY = {
     "    assert numbers == 5, 'first'\n": (CRASHED, "AssertionError: first"),
     "    return [\n": (CRASHED, "SyntaxError: '[' was never closed"),
     RIGHT + "del doubled\n": (CRASHED, "KeyError: 'doubled'"),
+    RIGHT + "def helper(x: Undefined): pass\n": (CRASHED, "NameError: name 'Undefined' is not defined"),
     "    return import_it\n": (CRASHED, "NameError: name 'import_it' is not defined"),
     "    return doubled(numbers)\n": (CRASHED, "RecursionError: maximum recursion depth exceeded"),
     "    raise type('Own', (Exception,), {})('problem')\n": (CRASHED, "Own: problem"),
@@ -294,6 +295,7 @@ CAUGHT = "try: candidate({})\n    except"
         ("numbers.add(1)", "given = {2}; candidate(given); assert given == {1, 2}", PASSED),
         ("numbers[0].append(1)", "given = ([],); candidate(given); assert given == ([],)", PASSED),
         ("return numbers", "assert candidate(numbers=(1,)) == (1,) and doubled(2) == 2", PASSED),
+        ("return len(numbers)", "assert candidate('x' * (1 << 22)) == 1 << 22", PASSED),
         ("return numbers is None", "assert candidate(None) is True", PASSED),
         ("return None", "assert abs(candidate(1)) < 1", WRONG),
     ],
@@ -304,3 +306,48 @@ def test_what_a_test_may_do(body: str, test: str, verdict: ProgramVerdict) -> No
     with answering(f"{prompt}    {body}\n") as line:
         found = run_tests(line, prompt, f"def check(candidate):\n    {test}\n", "doubled")
     assert found["verdict"] == verdict, found
+
+
+WHOLE = {"value": 2, "left": None}
+
+
+@pytest.mark.parametrize(
+    ("forged", "verdict", "why"),
+    [
+        (packed(WHOLE), PASSED, ""),
+        (packed(WHOLE | {"left": ()}), REFUSED, "it answers another question: "),
+        (packed({"left": None}), REFUSED, "it answers another question: KeyError('value')"),
+        (packed(2), REFUSED, "its answer is no plain value: "),
+        (packed(WHOLE) * 2, REFUSED, "its answer is no plain value: "),
+        (packed({"raised": "KeyError"}), REFUSED, "its answer is no plain value: KeyError('why')"),
+        (
+            packed({"raised": "SystemExit", "why": "x" * 400, "is_refused": False, "is_ordinary": True}),
+            CRASHED,
+            "x" * 300,
+        ),
+        (packed({"raised": "print", "why": "no", "is_refused": True, "is_ordinary": True}), REFUSED, "no"),
+        (packed({"raised": "KeyError", "why": "no", "is_refused": True, "is_ordinary": 1}), REFUSED, "no"),
+        (b"", CRASHED, "its process ended"),
+        (b"x" * LONGEST, REFUSED, "its answer is no plain value: "),
+        (b"x" * (LONGEST + 1), REFUSED, f"its answer is longer than {LONGEST} bytes"),
+    ],
+)
+def test_whatever_is_answered_makes_a_verdict(forged: bytes, verdict: ProgramVerdict, why: str) -> None:
+    """Where the model's code has written it itself."""
+    here, there = socket.socketpair()
+    line, its = Line(here.detach()), Line(there.detach())
+
+    def write() -> None:
+        its.say(packed({}))
+        its.hear()
+        its.say(forged)
+        its.close()
+
+    writing = threading.Thread(target=write)
+    writing.start()
+    test = "def check(candidate):\n    try: assert candidate(1) == 2\n    except KeyError: raise ValueError from None\n"
+    found = run_tests(line, "def doubled(n):\n    'Any.'\n", test, "doubled")
+    line.close()
+    writing.join(10)
+    assert (found["verdict"], found["why"][: len(why)]) == (verdict, why)
+    assert len(found["why"]) <= 300
