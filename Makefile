@@ -109,7 +109,7 @@ bench-simulation: install ## A round on 1, 8 and 64 simulated GPUs, in virtual t
 bench-page: install ## The page of a round of 5,000 questions, and how fast it is in Chromium: build/bench/page.json (3 minutes)
 	.venv/bin/python -m tests.bench.page $(ARGS)
 
-bench-checking: install ## Answers checked a second, and what hostile ones cost: build/bench/checking.json (20 minutes)
+bench-checking: install ## Answers checked a second, and what hostile ones cost: build/bench/checking.json (15 minutes)
 	.venv/bin/python -m tests.bench.checking $(ARGS)
 
 bench-tree: install ## Tree code, memory of 10,000 trees, a million nodes to Parquet: build/bench/tree.json (10 minutes)
