@@ -87,7 +87,7 @@ house: install ## Draw the house in CONTRIBUTING.md and list the files in README
 mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.lessons"
 	.venv/bin/python -m tests.mutants $(ARGS)
 
-.PHONY: bench-search bench-options bench-seeds bench-training bench-tree bench-client bench-simulation bench-page bench-checking
+.PHONY: bench-search bench-options bench-seeds bench-training bench-tree bench-client bench-simulation bench-page bench-programs bench-checking
 bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (15 minutes)
 	.venv/bin/python -m tests.bench.search $(ARGS)
 
@@ -108,6 +108,9 @@ bench-simulation: install ## A round on 1, 8 and 64 simulated GPUs, in virtual t
 
 bench-page: install ## The page of a round of 5,000 questions, and how fast it is in Chromium: build/bench/page.json (3 minutes)
 	.venv/bin/python -m tests.bench.page $(ARGS)
+
+bench-programs: install ## HumanEval's programs in their sandboxes, ARGS="HumanEval.jsonl.gz": build/bench/programs.json (4 minutes)
+	.venv/bin/python -m tests.bench.programs $(ARGS)
 
 bench-checking: install ## Answers checked a second, and what hostile ones cost: build/bench/checking.json (15 minutes)
 	.venv/bin/python -m tests.bench.checking $(ARGS)

@@ -27,6 +27,7 @@ from tasks.running.sentence import tell_errors_in_a_sentence
 from tasks.running.trainer import side_by_side
 from tasks.stages.contamination import find_contamination, refuse_contaminated
 from tasks.stages.evaluate import evaluate
+from tasks.stages.harness import answer_benchmarks, contents_of
 from tasks.stages.learn import learn
 from tasks.stages.lessons import choose
 from tasks.stages.model import BaseModelSource, locate, prepare_model
@@ -75,12 +76,14 @@ def cpl(
         models = teach(method, run, lessons, start.base, start.policy, start.judge)
 
         guide = models.next_value if method.evaluation.by_value else None
+        policies = {name: models.made[name] for name in scored(method, models, run.notes)}
         answers = {
-            name: run.keep(
-                f"evaluate_{name}", evaluate(models.made[name], name, start.benchmarks, method.evaluation, guide)
-            )
-            for name in scored(method, models, run.notes)
+            name: run.keep(f"evaluate_{name}", evaluate(policy, name, start.benchmarks, method.evaluation, guide))
+            for name, policy in policies.items()
         }
+        for name, policy in policies.items() if start.standard else ():
+            asked = (start.standard, method.questions.sources, method.harness)
+            run.keep(f"harness_{name}", answer_benchmarks(policy, name, *asked))
         held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
         for name in filter(method.ranks, models.made if held_out else ()):
             run.keep(f"rank_values_{name}", rank_values(models.made[name], name, held_out, method.evaluation.steps))
@@ -123,10 +126,12 @@ def asked_for(campaign: str, round: int, model: str, recipe: str | dict[str, Any
 
 
 class Start(NamedTuple):
-    """What a round starts from. `judge`: the separate value model that its searches ask."""
+    """What a round starts from. `standard`: by benchmark of the harness the digest of its rows. `judge`: the separate
+    value model that the round's searches ask."""
 
     questions: Ref
     benchmarks: Ref
+    standard: dict[str, str]
     base: Ref
     policy: Ref
     judge: Ref | None
@@ -142,6 +147,7 @@ def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun
         refuse_without_value_engine(environment())
     sources = method.questions.sources
     contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
+    standard = contents_of(method.harness.benchmarks)
     benchmarks = run.keep("benchmarks", load_benchmarks(sources, contents, method.evaluation))
     questions = run.keep(
         "questions", sample_questions(title.round, {one: content_of(one) for one in sources}, method.questions)
@@ -150,7 +156,7 @@ def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun
     base = run.keep("base", prepare_model(*source.in_style(method.prompt.style)))
     refuse_contamination("questions", {"questions": questions}, benchmarks, base, method, run)
     run.notes += refuse_too_large(base, {name: arm.training for name, arm in method.arms.items()}, Machine.here())
-    return Start(questions, benchmarks, base, previous.policy if previous else base, judge, previous)
+    return Start(questions, benchmarks, standard, base, previous.policy if previous else base, judge, previous)
 
 
 def refuse_contamination(

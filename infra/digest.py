@@ -1,7 +1,9 @@
-"""The digest of a file or folder: edited data is other data to every cache."""
+"""The digest of a file, a folder or a value: edited data is other data to every cache."""
 
 import hashlib
+import json
 from pathlib import Path
+from typing import Any
 
 
 def digest(path: Path) -> str:
@@ -14,3 +16,8 @@ def digest(path: Path) -> str:
         whole.update(part.relative_to(path).as_posix().encode())
         whole.update(bytes.fromhex(digest(part)))
     return whole.hexdigest()
+
+
+def digest_of(value: Any) -> str:
+    """sha256 (hex) of a JSON value, e.g. token ids: as JSON without blanks, its keys in order."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()

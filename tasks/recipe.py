@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from infra.contract.training import Training
 from tasks.lessons.rules import Rule
 from tasks.recipe_file import RecipeRefused, changed, in_round, merged, place_of, read_files, taken_for_numbers, there
-from tasks.settings import MOST_TRIALS, Evaluation, Prompt, Questions, Search, Share
+from tasks.settings import MOST_TRIALS, Evaluation, Harness, Prompt, Questions, Search, Share
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
@@ -82,6 +82,7 @@ class Recipe(BaseModel):
     without: tuple[Name, ...] = Field((), description="Evidence, lessons and arms that are left out this time.")
     next: Next = Next()
     evaluation: Evaluation = Evaluation()
+    harness: Harness = Harness()
     overlap: Share = Field(
         0.7,
         title="Overlap",

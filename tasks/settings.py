@@ -6,7 +6,7 @@ that a recipe can say of search and evaluation is read in one place; a rule of l
 """
 
 import json
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
@@ -286,6 +286,12 @@ class Evaluation(StageSettings):
         description="best_of_n, majority…: trajectories. beam: B2, samples a step. AlphaMath: 5. reflection: trials. "
         "LEPA: 5, at most 20.",
     )
+    draws: Positive = Field(
+        1,
+        title="Draws",
+        description="Answers to each question, by any decoding but greedy: the errors that draws and questions have in "
+        "the accuracy are told apart.",
+    )
     beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
     temperature: float = Field(
         0.7, gt=0, le=2, title="Temperature", description="Of all decodings but greedy. AlphaMath: 0.6 or 1.0."
@@ -294,7 +300,36 @@ class Evaluation(StageSettings):
         10, title="Depth", description="Actions of an answer at most, its solution counts. SBS: 10."
     )
 
+    @model_validator(mode="after")
+    def _draws_differ(self) -> Self:
+        if self.decoding == "greedy" and self.draws > 1:
+            raise ValueError("draws: greedy gives one answer however often it is asked; choose another decoding")
+        return self
+
     @property
     def by_value(self) -> bool:
         """Whether V decides anything, so that a value model is worth its requests."""
         return self.decoding in ("beam", "best_of_n", "majority_by_value")
+
+    @property
+    def samples_trajectories(self) -> bool:
+        """Whether whole trajectories are sampled, of which fewer tell what fewer would have answered."""
+        return self.decoding in ("best_of_n", "majority", "majority_by_value")
+
+
+class Harness(StageSettings):
+    """Accuracy as the field measures it: benchmarks in their standard prompts, by the lm-evaluation-harness."""
+
+    benchmarks: tuple[str, ...] = Field(
+        (),
+        title="Benchmarks",
+        description="gsm8k, math, math500, humaneval, gpqa_diamond, arc_challenge, bbh, mmlu, mmlu_stem, hellaswag, "
+        "boolq, piqa. None: not asked.",
+    )
+    count: Annotated[int, Field(ge=0)] = Field(
+        0, title="Count", description="Questions of each at most, spread over its parts by the seed. 0: all."
+    )
+    shots: Annotated[int, Field(ge=0)] | None = Field(
+        None, title="Shots", description="Worked examples before a question. Blank: as many as the harness shows."
+    )
+    seed: int = Field(7, title="Seed", description="Chooses the questions.")

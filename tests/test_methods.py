@@ -1,6 +1,6 @@
 """Methods by their names: a whole round of each small form, tiny, on the real stack, as one study.
 
-Of all of them with METHODS=all (`make test-methods`, some ten minutes); else of the three that have most of their own.
+Of all of them with METHODS=all (`make test-methods`, some ten minutes); else of the two that have most of their own.
 """
 
 import json
@@ -18,7 +18,7 @@ from tests.rounds import Shell, running_shell
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(1800)]
 
-ALWAYS = ["mcts-ps-micro", "self-explore-micro", "svpo-micro"]
+ALWAYS = ["mcts-ps-micro", "svpo-micro"]
 ALL = [name for name in NAMES if name.endswith("-micro")]
 METHODS = {
     name: Recipe.read(RECIPES / f"{name}.toml") for name in (ALL if os.environ.get("METHODS") == "all" else ALWAYS)

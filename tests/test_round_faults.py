@@ -1,11 +1,11 @@
-"""What goes wrong in a round on the real stack: a kill, a model that stays what it was, nothing right, bad input."""
+"""What goes wrong in a round on the real stack: a kill, nothing right, bad input."""
 
 import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import polars as pl
 import psutil
@@ -18,6 +18,8 @@ from tests.rounds import ONE_ARM, SMALL, Shell, held_out, running_shell
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
 
 T = TypeVar("T")
+KILLED_OF = 24
+"""Questions of the round that is killed."""
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +56,7 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
     _wait_for(lambda: shell.api("/task_runs/filter", **running), lambda found: not found, seconds=120)
 
     trees = pl.DataFrame(shell.sql("select tree_id, expansions, service_seconds from trees", "killed"))
-    assert trees.height == trees["tree_id"].n_unique() == 80 - held_out(shell, "killed")
+    assert trees.height == trees["tree_id"].n_unique() == 2 * KILLED_OF - held_out(shell, "killed")
     before_the_kill = finished.explode("trees").unnest("trees").select(trees.columns)
     searched = {row["tree_id"]: row["service_seconds"] for row in trees.to_dicts()}
     assert {row["tree_id"]: row["service_seconds"] for row in before_the_kill.to_dicts()}.items() <= searched.items()
@@ -73,7 +75,12 @@ def _started(shell: Shell, campaign: str) -> str:
     Its trees are wide and deep and none is skipped, so that there is a middle.
     """
     deep = {"simulations": 12, "root_children": 10, "children": 8, "budget_by": ""}
-    recipe = nested(SMALL | ONE_ARM | {f"evidence.trees.{name}": value for name, value in deep.items()})
+    recipe = nested(
+        SMALL
+        | ONE_ARM
+        | {"questions.count": KILLED_OF}
+        | {f"evidence.trees.{name}": value for name, value in deep.items()}
+    )
     parameters = {"campaign": campaign, "recipe": {"by model": recipe}}
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}={json.dumps(value)}")]
     return shell.run("prefect", "deployment", "run", "cpl/round", *words)
@@ -108,14 +115,6 @@ def _worker(shell: Shell) -> psutil.Process:
     return psutil.Process(pid)
 
 
-def test_a_model_that_training_did_not_change_is_said_to_be_so_and_not_evaluated(shell: Shell) -> None:
-    """At a rate below what float32 can add to a weight, beside arms that are trained."""
-    shell.round("still", arms__step_dpo__learning_rate=1e-30, without=["value", "sft_more"])
-    summary = shell.show("still")
-    assert {row["model"] for row in summary["evaluations"]} == {"base", "sft", "step_apo"}
-    assert [note for note in summary["notes"] if note.startswith("step_dpo: ") and "same as sft" in note]
-
-
 def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: Shell, tmp_path: Path) -> None:
     rows = [{"question": one.question, "answer": "no number at all"} for one in generate("train", 6, seed=1)]
     mine = tmp_path / "unanswerable.jsonl"
@@ -131,16 +130,8 @@ def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: S
     assert summary["counts"]["preferences"] == 0
 
 
-@pytest.mark.parametrize(
-    ("wrong", "named"),
-    [
-        ({"questions__source": "no/such/file.jsonl"}, "no/such/file.jsonl"),
-        ({"evaluation__benchmarks": ["nowhere.jsonl"]}, "nowhere.jsonl"),
-        ({"arms__step_apo__start": "sftt"}, "'sftt' is no model above it"),
-    ],
-)
-def test_bad_input_is_named_before_anything_is_spent(shell: Shell, wrong: dict[str, Any], named: str) -> None:
-    assert named in shell.round("wrong", succeeds=False, **wrong)
+def test_bad_input_is_named_before_anything_is_spent(shell: Shell) -> None:
+    assert "nowhere.jsonl" in shell.round("wrong", succeeds=False, evaluation__benchmarks=["nowhere.jsonl"])
 
 
 def test_an_unknown_recipe_and_a_model_that_is_none_are_named(shell: Shell) -> None:

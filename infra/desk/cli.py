@@ -10,7 +10,8 @@ from infra.desk.diff import diff
 from infra.desk.display import visible
 from infra.desk.export import app as export
 from infra.desk.page.command import page
-from infra.desk.run import preview, round_, study
+from infra.desk.power import power
+from infra.desk.run import evaluate, preview, round_, study
 from infra.desk.upkeep import gc, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -93,6 +94,7 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
 
 app.command("round")(round_)
 app.command()(preview)
+app.command()(evaluate)
 app.command()(study)
 app.command()(sql)
 app.command()(show)
@@ -102,4 +104,5 @@ app.command()(remove)
 app.command()(gc)
 app.command()(verify)
 app.command()(diff)
+app.command()(power)
 app.add_typer(export, name="export")

@@ -12,7 +12,7 @@ import typer
 
 from infra.desk.display import plain_errors, print_json, print_sections
 from infra.desk.published import published, round_tables, warehouse_of
-from infra.desk.summary import Row, Section, comparison_grid
+from infra.desk.summary import COMPARED, Row, Section, comparison_grid
 from infra.environment import environment
 from infra.store import Store
 from infra.warehouse import CONFIG, SQL
@@ -54,7 +54,7 @@ def diff(
         [
             Section("Settings that differ", ["setting", *header], settings),
             Section("Rows", ["table", *header], rows),
-            Section("Which model is better (McNemar's test, 95 %)", *comparison_grid(found["comparisons"])),
+            Section(COMPARED, *comparison_grid(found["comparisons"])),
         ]
     )
 
@@ -109,40 +109,26 @@ def differences(first: Side, second: Side) -> Row:
 def comparisons(first: Side, second: Side) -> list[Row]:
     """Rows of the view `model_comparisons`: a model of the second round against one of the first.
 
-    Both rounds' models are put into one, under names that say whose they are, and the view compares them there. Equal
-    checkpoints are the same weights.
+    Both are put into one campaign, as if the second round had followed the first.
     """
     with closing(duckdb.connect(config=CONFIG)) as both:
         for name in TAKEN:
             both.execute((SQL / "tables" / f"{name}.sql").read_text())
-        for place, one in enumerate((first, second)):
+        for number, one in enumerate((first, second), start=1):
             for name in TAKEN:
-                named = ["model", "same_as"] if "same_as" in one.tables[name].column_names else ["model"]
                 both.register("taken", one.tables[name])
                 both.execute(
-                    f"insert into {name.partition('_')[2]} by name select * replace ('' as campaign, 1 as round, "
-                    f"{', '.join(f'$side || {column} as {column}' for column in named)}) from taken",
-                    {"side": _of(place)},
+                    f"insert into {name.partition('_')[2]} by name "
+                    f"select * replace ('' as campaign, {number} as round) from taken"
                 )
-        both.execute(
-            "update models set same_as = one.model from models as one where models.same_as is null "
-            "and one.sha256 = models.sha256 and one.model < models.model and one.same_as is null"
-        )
         both.execute((SQL / "views" / "07_model_comparisons.sql").read_text())
         found = both.sql(
-            "select model_comparisons.* exclude (campaign, round) replace (model[3:] as model, other[3:] as other) "
-            "from model_comparisons inner join models using (model) inner join models as others "
-            "on others.model = other where model[:2] = $second and other[:2] = $first "
-            "and (model[3:] = other[3:] or models.is_next and others.is_next) "
-            "order by split, benchmark, models.ordinal, others.ordinal",
-            params={"first": _of(0), "second": _of(1)},
+            "select model_comparisons.* exclude (campaign, round, other_round) from model_comparisons "
+            "inner join models using (round, model) inner join models as others "
+            "on (others.round, others.model) = (other_round, other) where (round, other_round) = (2, 1) "
+            "order by split, benchmark, form, metric, models.ordinal, others.ordinal"
         )
         return [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
-
-
-def _of(place: int) -> str:
-    """What the names of a side's models begin with."""
-    return f"{place}:"
 
 
 def _flat(settings: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -68,6 +68,30 @@ def preview(
     )
 
 
+def evaluate(
+    model: Annotated[str, typer.Argument(help="micro, smollm2, a folder, a hub id, or CAMPAIGN/ROUND/NAME.")],
+    standard: Annotated[
+        list[str] | None, typer.Option(help="A benchmark in its standard prompts: gsm8k, mmlu_stem… Repeat it.")
+    ] = None,
+    plan: Annotated[
+        list[str] | None, typer.Option(help="A benchmark in the plan format: gsm8k/test, a file… Repeat it.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(help="Questions of each at most; 0: all. Default: 100.")] = None,
+    shots: Annotated[
+        int | None, typer.Option(help="Worked examples in standard prompts. Default: the harness's.")
+    ] = None,
+) -> None:
+    """Score any model on any benchmarks, without a round, and print the scores.
+
+    Standard prompts are those of the lm-evaluation-harness: gsm8k, math, math500, humaneval, gpqa_diamond,
+    arc_challenge, bbh, mmlu, mmlu_stem, hellaswag, boolq, piqa. A run that is ended goes on where it stopped.
+    """
+    if not standard and not plan:
+        raise typer.BadParameter("say what to ask: --standard arc_challenge, or --plan gsm8k/test")
+    given = {"model": model, "standard": standard, "plan": plan, "count": count, "shots": shots}
+    typer.echo(_page(_followed("cpl-evaluate/evaluate", _given(given)), "result"))
+
+
 def study(name: Annotated[str, typer.Argument(help="A file of flows/studies/, or the path of one.")] = "micro") -> None:
     """Run a study on the local stack, follow it to its end, and print its report.
 

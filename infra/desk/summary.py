@@ -7,12 +7,13 @@ Row = dict[str, Any]
 
 
 class Tables(TypedDict):
-    """What the warehouse says of one round: rows by table, and the rows of five relations."""
+    """What the warehouse says of one round: rows by table, and the rows of six relations."""
 
     counts: dict[str, int]
     models: list[Row]
     evaluations: list[Row]
     comparisons: list[Row]
+    curves: list[Row]
     value_rankings: list[Row]
     engine: list[Row]
 
@@ -22,12 +23,14 @@ NO_TABLES: Tables = {
     "models": [],
     "evaluations": [],
     "comparisons": [],
+    "curves": [],
     "value_rankings": [],
     "engine": [],
 }
 
 SMALL = 30
 """Of fewer answers, a person wants to know how many were right; a standard error says too little."""
+COMPARED = "Which model is better, question by question (McNemar's exact test, Holm over benchmarks, 95 %)"
 FEW = 5
 """With fewer right (or wrong) answers, the standard error is too small; at none it is 0."""
 
@@ -43,8 +46,9 @@ def summarise(campaign: str, round: int, record: Row | None, published: Row | No
     Returns:
         campaign, round, state, recipe, model, run_id, seconds, stages [{stage, seconds, cached}], counts {table: rows},
         models, evaluations (kind "all" alone), by_kind (the other kinds), comparisons (view model_comparisons, of the
-        arms that matter), value_rankings, engine (view engine_efficiency), notes, error. Where the last run failed,
-        nothing of an earlier publication is mixed in; a note says that there is one.
+        arms that matter; other_round null: of the same round), curves (evaluation_curves), value_rankings, engine (view
+        engine_efficiency), notes, error. Where the last run failed, nothing of an earlier publication is mixed in; a
+        note says that there is one.
     """
     latest = record or published or {}
     failed = latest["state"] == "failed"
@@ -68,6 +72,7 @@ def summarise(campaign: str, round: int, record: Row | None, published: Row | No
         "evaluations": evaluations,
         "by_kind": [row for row in shown["evaluations"] if row["kind"] != "all"],
         "comparisons": shown["comparisons"],
+        "curves": shown["curves"],
         "value_rankings": shown["value_rankings"],
         "engine": shown["engine"],
         "notes": notes,
@@ -123,10 +128,9 @@ def sections(summary: Row) -> list[Section]:
             "Accuracy ± standard error, or its 95 % interval",
             *accuracy_grid(summary["evaluations"], summary["models"]),
         ),
-        Section(
-            "Which model is better, question by question (McNemar's test, 95 %)",
-            *comparison_grid(summary["comparisons"]),
-        ),
+        Section("Of these answers: not whole, not readable, not decided, lost", *answer_grid(summary["evaluations"])),
+        Section(COMPARED, *comparison_grid(summary["comparisons"])),
+        Section("Accuracy against tokens: of so many samples ± standard error, tokens", *curve_grid(summary["curves"])),
         Section("How V ranks siblings of held-out trees (chance: 0.5)", *ranking_grid(summary["value_rankings"])),
         Section("The engine", *engine_grid(summary["engine"])),
     ]
@@ -144,6 +148,13 @@ def _reservations(evaluation: Row) -> list[str]:
     return notes
 
 
+def asked_as(row: Row) -> str:
+    """The benchmark of an evaluation or a comparison; what a harness asked, with its shots and metric."""
+    if row["form"] == "plan":
+        return str(row["benchmark"])
+    return f"{row['benchmark']} {row['shots']}-shot {row['metric']}"
+
+
 def accuracy_grid(evaluations: list[Row], models: list[Row]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the table that people read: a benchmark a row, a model a column.
 
@@ -154,22 +165,36 @@ def accuracy_grid(evaluations: list[Row], models: list[Row]) -> tuple[list[str],
     scored = {row["model"] for row in evaluations}
     names = [row["model"] for row in models if row["model"] in scored | same_as.keys()]
     names += [name for name in dict.fromkeys(row["model"] for row in evaluations) if name not in names]
-    benchmarks = list(dict.fromkeys((row["split"], row["benchmark"]) for row in evaluations))
-    sizes = {key: max(row["n"] for row in evaluations if (row["split"], row["benchmark"]) == key) for key in benchmarks}
-    cells = {(row["split"], row["benchmark"], row["model"]): row for row in evaluations}
+    benchmarks: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in evaluations:
+        benchmarks.setdefault((asked_as(row), row["split"]), {})[row["model"]] = row
 
-    def cell(split: str, benchmark: str, model: str) -> str:
-        if model in same_as:
-            return f"= {same_as[model]}"
-        row = cells.get((split, benchmark, model))
-        return "" if row is None else accuracy_cell(row, sizes[split, benchmark])
+    def line(benchmark: str, split: str, of: dict[str, Row]) -> list[str]:
+        n = max(row["n"] for row in of.values())
+        cells = (
+            f"= {same_as[name]}" if name in same_as else accuracy_cell(of[name], n) if name in of else ""
+            for name in names
+        )
+        return [benchmark, split.replace("_", " "), str(n), *cells]
 
-    rows = [
-        [benchmark, split.replace("_", " "), str(sizes[split, benchmark])]
-        + [cell(split, benchmark, model) for model in names]
-        for split, benchmark in benchmarks
-    ]
+    rows = [line(benchmark, split, of) for (benchmark, split), of in benchmarks.items()]
     return ["benchmark", "split", "n", *names], rows
+
+
+def answer_grid(evaluations: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of what became of the answers, and what they took: a model on a benchmark a row."""
+    counts = ("truncated", "unparsable", "undecided", "lost")
+    rows = [
+        [
+            asked_as(row),
+            row["model"],
+            str(row["n"]),
+            *(f"{row[name]:,}" for name in counts),
+            f"{row['generated_tokens']:,.1f}",
+        ]
+        for row in evaluations
+    ]
+    return ["benchmark", "model", "n", *counts, "tokens an answer"], rows
 
 
 def accuracy_cell(row: Row, n: int) -> str:
@@ -187,21 +212,40 @@ def accuracy_cell(row: Row, n: int) -> str:
 
 def comparison_grid(comparisons: list[Row]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of the verdicts: two models on one benchmark a row."""
-    header = ["benchmark", "model", "against", "n", "difference", "it alone is right", "the other alone", "verdict"]
+    header = ["benchmark", "model", "against", "n", "difference", "95 % interval", "alone right", "p of all"]
     rows = [
         [
-            row["benchmark"],
+            asked_as(row),
             row["model"],
-            row["other"],
+            against(row),
             str(row["n"]),
             f"{row['difference']:+.3f} ± {row['stderr']:.3f}",
-            str(row["only_model"]),
-            str(row["only_other"]),
+            f"{row['low']:+.3f} to {row['high']:+.3f}",
+            f"{row['only_model']} : {row['only_other']}",
+            f"{row['p_of_all']:.3f}" if row["p_of_all"] >= 0.001 else "< 0.001",
+            f"{row['detectable']:.3f}",
             row["verdict"],
         ]
         for row in comparisons
     ]
-    return header, rows
+    return [*header, "detectable", "verdict"], rows
+
+
+def against(comparison: Row) -> str:
+    """What a model is compared with."""
+    other, round = comparison["other"], comparison.get("other_round")
+    return str(other) if round is None else f"{other} of round {round}"
+
+
+def curve_grid(curves: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of accuracy against tokens: a decoding of a model a row, a number of samples a column."""
+    amounts = sorted({row["samples"] for row in curves})
+    lines: dict[tuple[str, str, str], dict[int, str]] = {}
+    for row in curves:
+        told = f"{row['accuracy']:.3f} ± {row['stderr']:.3f}, {row['generated_tokens']:,.0f}"
+        lines.setdefault((row["benchmark"], row["model"], row["decoding"]), {})[row["samples"]] = told
+    header = ["benchmark", "model", "decoding", *(str(amount) for amount in amounts)]
+    return header, [[*line, *(cells.get(amount, "") for amount in amounts)] for line, cells in lines.items()]
 
 
 def ranking_grid(rankings: list[Row]) -> tuple[list[str], list[list[str]]]:

@@ -6,7 +6,7 @@ from infra.engine.load import Load
 from infra.engine.model_folder import ModelFolder
 from infra.engine.pair import NoValueEngine, in_the_way, refuse_without_value_engine, side_by_side
 from infra.engine.proof import WrongModel
-from infra.engine.reply import Completion, EngineError, PromptTooLong, Reply
+from infra.engine.reply import Completion, EngineError, Likelihood, PromptTooLong, Reply
 from infra.engine.server import stop_local_engines
 from infra.engine.serving import ModelChanged, serving
 from infra.engine.tenancy import engines_stopped, stop_engines, tenant
@@ -16,6 +16,7 @@ __all__ = [
     "Completion",
     "Engine",
     "EngineError",
+    "Likelihood",
     "Load",
     "ModelChanged",
     "ModelFolder",

@@ -24,18 +24,24 @@ from tenacity import (
 from infra.contract.model_folder import ValueWords
 from infra.engine.admission import Admission, Prefix
 from infra.engine.connections import connections
+from infra.engine.continuations import Ids, branches, is_shorter_by_token
 from infra.engine.load import Clock, Load, Meter
 from infra.engine.reply import (
     EngineError,
     EngineGone,
     InvalidReply,
+    Likelihood,
     PromptTooLong,
     Reply,
+    joined,
+    parse_likelihood,
     parse_logprobs,
+    parse_next,
     parse_reply,
+    parse_usage,
 )
 from infra.engine.usage import Usage
-from infra.engine.wire import FAILURES, completion_request, generated, greet, post
+from infra.engine.wire import FAILURES, completion_request, generated, greet, post, version
 
 BUDGET_UNKNOWN = 65_536
 """Tokens in flight for an engine that does not publish the size of its KV cache."""
@@ -81,6 +87,7 @@ class Engine:
         self.vocabulary = vocabulary
         self.usage = Usage()
         self.max_tokens = 0  # longest prompt and completion together, in tokens, that every address takes
+        self._block = 0  # tokens of a block of the prefix cache
         self._budget = budget
         self._seats = seats
         self._attempts = attempts
@@ -136,6 +143,11 @@ class Engine:
             EngineError: one of them does not tell.
         """
         return sum(await asyncio.gather(*(generated(self._http, address) for address in self.addresses)))
+
+    async def version(self) -> str | None:
+        """Of vLLM, of all engines where they differ; None where they do not tell it."""
+        told = await asyncio.gather(*(version(self._http, address) for address in self.addresses))
+        return ", ".join(sorted({one for one in told if one})) or None
 
     def pause(self, address: str) -> None:
         """This engine died: its requests go to another or, where there is none, wait for `resume`."""
@@ -246,6 +258,63 @@ class Engine:
         )
         return answer
 
+    async def likelihoods(
+        self, prompt_ids: Sequence[int], continuations: Sequence[Sequence[int]], *, session: str = "", priority: int = 0
+    ) -> list[Likelihood]:
+        """Log-prob of each whole continuation (at least one token) of a prompt, and whether greedy decoding writes it.
+
+        In the way in which the engine computes fewer tokens: each continuation as the end of a prompt, or next token
+        after next token, where the cache holds what comes before.
+
+        Raises:
+            PromptTooLong: a continuation ends past the engine's context.
+            EngineError: no valid reply.
+        """
+        longest = len(prompt_ids) + max(map(len, continuations))
+        if longest >= self.max_tokens:
+            raise PromptTooLong(f"{longest} tokens leave no room in the engine's context of {self.max_tokens}")
+        prompt_ids = list(prompt_ids)
+
+        async def ask(ids: Sequence[int], told: Sequence[int], read: Callable[[bytes], T], **more: int) -> T:
+            request = completion_request(
+                self.words,
+                ids,
+                told,
+                cache_salt=self._cache_salt,
+                n=1,
+                temperature=0.0,
+                max_tokens=1,
+                **more,
+            )
+            (found, usage), _ = await self._ask(
+                request,
+                lambda body: (read(body), parse_usage(body)),
+                tokens=len(ids) + 1,
+                sequences=1,
+                session=session,
+                priority=priority,
+            )
+            self.usage.add(usage)
+            return found
+
+        async def whole(one: list[int]) -> Likelihood:
+            return await ask([*prompt_ids, *one], [], lambda body: parse_likelihood(body, one), prompt_logprobs=0)
+
+        async def after(prefix: Ids, nexts: list[int]) -> dict[int, Likelihood]:
+            return await ask([*prompt_ids, *prefix], nexts, lambda body: parse_next(body, nexts))
+
+        if not is_shorter_by_token(len(prompt_ids), continuations, self._block):
+            return await asyncio.gather(*(whole(list(one)) for one in continuations))
+        tree = branches(continuations)
+        first = await after((), tree[()])  # the others find the prompt in the cache
+        rest = [prefix for prefix in tree if prefix]
+        found = {(): first} | dict(
+            zip(rest, await asyncio.gather(*(after(prefix, tree[prefix]) for prefix in rest)), strict=True)
+        )
+        return [
+            joined(found[tuple(one[:place])][token_id] for place, token_id in enumerate(one)) for one in continuations
+        ]
+
     async def _ask(
         self,
         request: dict[str, Any],
@@ -320,6 +389,7 @@ class Engine:
     async def _greet(self, address: str) -> None:
         greeting = await greet(self._http, address)
         self._models[address] = greeting.model
+        self._block = max(self._block, greeting.block_tokens)
         self.max_tokens = min(self.max_tokens or greeting.max_tokens, greeting.max_tokens)
         budget = self._budget or sum(greeting.cache_tokens) or BUDGET_UNKNOWN
         self._admissions[address] = Admission(budget, self._seats * max(1, len(greeting.cache_tokens)), self._meter)

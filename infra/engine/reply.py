@@ -6,6 +6,7 @@ the temperature and the bias against the value words.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -80,17 +81,29 @@ def parse_reply(body: bytes, n: int, words: ValueWords, vocabulary: int, *, scor
     """
     answer = parse_body(body)
     try:
-        choices, usage = answer["choices"], answer["usage"]
+        choices = answer["choices"]
         if len(choices) != n:
             raise InvalidReply(f"{len(choices)} choices instead of {n}")
-        tokens = Usage(
-            prompt_tokens=_count(usage["prompt_tokens"]),
-            cached_tokens=_count((usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
-            generated_tokens=_count(usage["completion_tokens"]),
-        )
+        tokens = _usage(answer["usage"])
         return Reply([_completion(choice, words if scored else None, vocabulary) for choice in choices], tokens)
     except (KeyError, TypeError, IndexError, AttributeError) as problem:
         raise InvalidReply(f"malformed reply: {type(problem).__name__} {problem}") from None
+
+
+def parse_usage(body: bytes) -> Usage:
+    """The tokens of a response."""
+    try:
+        return _usage(parse_body(body)["usage"])
+    except (KeyError, TypeError, AttributeError) as problem:
+        raise InvalidReply(f"malformed reply: {type(problem).__name__} {problem}") from None
+
+
+def _usage(told: dict[str, Any]) -> Usage:
+    return Usage(
+        prompt_tokens=_count(told["prompt_tokens"]),
+        cached_tokens=_count((told.get("prompt_tokens_details") or {}).get("cached_tokens") or 0),
+        generated_tokens=_count(told["completion_tokens"]),
+    )
 
 
 def parse_logprobs(body: bytes, token_ids: list[int]) -> list[float]:
@@ -100,6 +113,49 @@ def parse_logprobs(body: bytes, token_ids: list[int]) -> list[float]:
         return [position[_key(token_id)] for token_id in token_ids]
     except (KeyError, TypeError, IndexError, ValueError) as problem:
         raise InvalidReply(f"malformed reply: {type(problem).__name__} {problem}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Likelihood:
+    """Of a continuation: its log-prob under the policy, and whether greedy decoding would write it."""
+
+    logprob: float
+    is_greedy: bool
+
+
+def joined(parts: Iterable[Likelihood]) -> Likelihood:
+    """Of a continuation, from those of its tokens, each after the ones before."""
+    told = list(parts)
+    return Likelihood(sum(one.logprob for one in told), all(one.is_greedy for one in told))
+
+
+def parse_likelihood(body: bytes, token_ids: list[int]) -> Likelihood:
+    """Of the last tokens of a prompt, from a response with `prompt_logprobs`."""
+    try:
+        given = parse_body(body)["choices"][0]["prompt_logprobs"][-len(token_ids) :]
+        told = [position[str(token_id)] for position, token_id in zip(given, token_ids, strict=True)]
+        logprobs = [one["logprob"] for one in told]
+        is_greedy = all(one["rank"] == 1 for one in told)
+    except (KeyError, TypeError, IndexError, ValueError) as problem:
+        raise InvalidReply(f"malformed reply: {type(problem).__name__} {problem}") from None
+    _refuse_no_logprobs(logprobs)
+    return Likelihood(sum(logprobs), is_greedy)
+
+
+def parse_next(body: bytes, token_ids: list[int]) -> dict[int, Likelihood]:
+    """Of each of `token_ids` as the next token, from a response of one greedy token."""
+    logprobs = parse_logprobs(body, token_ids)
+    _refuse_no_logprobs(logprobs)
+    try:
+        (greedy,) = parse_body(body)["choices"][0]["token_ids"]
+    except (KeyError, TypeError, IndexError, ValueError) as problem:
+        raise InvalidReply(f"malformed reply: {type(problem).__name__} {problem}") from None
+    return {one: Likelihood(logprob, one == greedy) for one, logprob in zip(token_ids, logprobs, strict=True)}
+
+
+def _refuse_no_logprobs(numbers: list[float]) -> None:
+    if not all(CLIPPED < number <= 1e-3 for number in numbers):
+        raise InvalidReply("log-probs that are no log-probs")
 
 
 def parse_body(body: bytes) -> Any:
@@ -138,8 +194,7 @@ def _scores(given: dict[str, Any], words: ValueWords, tokens: int) -> tuple[list
         raise InvalidReply(f"{tokens} tokens with {len(logprobs)} log-probs and {len(tops)} value pairs")
     good, bad = _key(words.good), _key(words.bad)
     numbers = [*logprobs, *(top[good] for top in tops), *(top[bad] for top in tops)]
-    if not all(CLIPPED < number <= 1e-3 for number in numbers):
-        raise InvalidReply("log-probs that are no log-probs")
+    _refuse_no_logprobs(numbers)
     return logprobs, [value(top[good], top[bad]) for top in tops]
 
 

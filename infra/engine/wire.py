@@ -14,6 +14,9 @@ import orjson
 from infra.contract.model_folder import ValueWords
 from infra.engine.reply import EngineError, InvalidReply, parse_body
 
+BLOCK = 16
+"""Tokens of a block for an engine that does not publish it: vLLM's default on GPUs."""
+
 NEVER = -100.0
 """Bias on the logits of the value words: they are never sampled, and it cancels in their difference (design D2)."""
 
@@ -23,12 +26,13 @@ class Greeting:
     """What an engine says of itself: its model's name, its context, and the tokens that each KV cache holds.
 
     `max_tokens`: longest prompt and completion together. One cache a data-parallel engine behind the address; none
-    where it does not publish them.
+    where it does not publish them. `block_tokens`: of a prefix, the cache knows whole blocks of so many.
     """
 
     model: str
     max_tokens: int
     cache_tokens: list[int]
+    block_tokens: int
 
 
 def completion_request(
@@ -84,10 +88,20 @@ async def greet(http: aiohttp.ClientSession, address: str) -> Greeting:
             (served,) = parse_body(await response.read())["data"]
         async with http.get(f"{address}/metrics", allow_redirects=False) as response:
             metrics = await response.text()
-        sizes = re.findall(r'kv_cache_size_tokens="(\d+)"', metrics)
-        return Greeting(served["id"], served["max_model_len"], [int(size) for size in sizes])
+        caches = list(map(int, re.findall(r'kv_cache_size_tokens="(\d+)"', metrics)))
+        blocks = map(int, re.findall(r'[{,]block_size="(\d+)"', metrics))
+        return Greeting(served["id"], served["max_model_len"], caches, max(blocks, default=BLOCK))
     except (*FAILURES, InvalidReply, KeyError, TypeError, ValueError) as problem:
         raise EngineError(f"no vLLM engine answers at {address}: {problem!r}") from None
+
+
+async def version(http: aiohttp.ClientSession, address: str) -> str | None:
+    """vLLM's version, e.g. "0.32.0"; None where the engine does not tell it."""
+    try:
+        async with http.get(f"{address}/version", allow_redirects=False) as response:
+            return str(parse_body(await response.read())["version"])
+    except (*FAILURES, InvalidReply, KeyError, TypeError):
+        return None
 
 
 async def generated(http: aiohttp.ClientSession, address: str) -> float:

@@ -14,11 +14,17 @@ union all
 select 'models', concat_ws(' ', campaign, round, model), count(*)
 from models group by all having count(*) > 1
 union all
-select 'evaluations', concat_ws(' ', campaign, round, model, benchmark, split, kind), count(*)
+select 'evaluations', concat_ws(' ', campaign, round, model, benchmark, split, form, metric, kind), count(*)
 from evaluations group by all having count(*) > 1
 union all
-select 'evaluation_samples', concat_ws(' ', campaign, round, model, benchmark, split, question_id), count(*)
+select 'evaluation_samples', concat_ws(' ', campaign, round, model, benchmark, split, form, metric, question_id, draw), count(*)
 from evaluation_samples group by all having count(*) > 1
+union all
+select 'evaluation_trajectories', concat_ws(' ', campaign, round, model, benchmark, split, question_id, draw, trajectory), count(*)
+from evaluation_trajectories group by all having count(*) > 1
+union all
+select 'evaluation_curves', concat_ws(' ', campaign, round, model, benchmark, split, decoding, samples), count(*)
+from evaluation_curves group by all having count(*) > 1
 union all
 select 'value_rankings', concat_ws(' ', campaign, round, model, kind), count(*)
 from value_rankings group by all having count(*) > 1

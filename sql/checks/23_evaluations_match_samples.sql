@@ -1,4 +1,4 @@
--- An evaluation's n, accuracy, undecided and lost questions are those of its samples, for all questions and for each kind.
+-- An evaluation's n, accuracy, unfinished, unread, undecided and lost answers are those of its samples, for all questions and for each kind.
 with labelled as (
     select
         campaign,
@@ -6,10 +6,36 @@ with labelled as (
         model,
         benchmark,
         split,
+        form,
+        metric,
         unnest(list_distinct(kinds || ['all'])) as kind,
+        question_id,
         is_correct,
-        is_undecided,
+        outcome,
+        generated_tokens,
     from evaluation_samples
+),
+
+asked as (
+    select
+        campaign,
+        round,
+        model,
+        benchmark,
+        split,
+        form,
+        metric,
+        kind,
+        question_id,
+        avg(is_correct::int) as share,
+        sum(generated_tokens) filter (where is_correct is not null) as generated_tokens,
+        count(is_correct) as answers,
+        count(*) filter (where outcome = 'truncated') as truncated,
+        count(*) filter (where outcome = 'unparsable') as unparsable,
+        count(*) filter (where outcome = 'undecided') as undecided,
+        count(*) - answers as lost,
+    from labelled
+    group by all
 ),
 
 counted as (
@@ -19,12 +45,14 @@ counted as (
         model,
         benchmark,
         split,
+        form,
+        metric,
         kind,
-        avg(is_correct::int) as accuracy,
-        count(is_correct) as n,
-        count(*) filter (where is_undecided) as undecided,
-        count(*) - n as lost,
-    from labelled
+        avg(share) as accuracy,
+        count(share) as n,
+        sum(generated_tokens) / sum(answers) as generated_tokens,
+        [sum(truncated), sum(unparsable), sum(undecided), sum(lost)]::integer[] as unsolved,
+    from asked
     group by all
     having n > 0
 )
@@ -35,21 +63,30 @@ select
     model,
     benchmark,
     split,
+    form,
+    metric,
     kind,
     evaluations.accuracy,
     counted.accuracy as accuracy_of_samples,
     evaluations.n,
     counted.n as n_of_samples,
-    evaluations.undecided,
-    counted.undecided as undecided_of_samples,
-    evaluations.lost,
-    counted.lost as lost_of_samples,
+    [truncated, unparsable, undecided, lost] as told,
+    counted.unsolved as told_of_samples,
 from evaluations
-full join counted using (campaign, round, model, benchmark, split, kind)
+full join counted using (campaign, round, model, benchmark, split, form, metric, kind)
 where
     (
         abs(evaluations.accuracy - counted.accuracy) <= 1e-6
+        and abs(evaluations.generated_tokens - counted.generated_tokens) <= 1e-6
         and evaluations.n = counted.n
-        and evaluations.undecided = counted.undecided
-        and evaluations.lost = counted.lost
+        and told = counted.unsolved
+    ) is not true
+union all
+select campaign, round, model, benchmark, split, form, metric, outcome, is_correct::int, null, null, null, null, null
+from evaluation_samples
+where
+    (
+        outcome in ('right', 'wrong', 'truncated', 'unparsable', 'undecided', 'failed')
+        and is_correct is not distinct from if(outcome = 'failed', null, outcome = 'right')
+        and (error is null) = (outcome <> 'failed')
     ) is not true

@@ -10,5 +10,5 @@ select
     round(gain_stderr, 3) as gain_stderr,
 from accuracy_by_round
 inner join models using (campaign, round, model)
-where kind <> 'all' and is_next
+where kind <> 'all' and is_next and form = 'plan'
 order by accuracy_by_round.round, benchmark, base, kind

@@ -2,6 +2,9 @@
 select
     benchmark,
     split,
+    form,
+    metric,
+    shots,
     evaluations.round,
     model,
     accuracy,
@@ -16,4 +19,4 @@ where
     campaign = $campaign
     and kind = 'all'
     and (evaluations.round = $round or (evaluations.round < $round and is_next))
-order by split, benchmark, model <> 'base', evaluations.round, ordinal
+order by split, benchmark, form, metric, model <> 'base', evaluations.round, ordinal

@@ -3,4 +3,4 @@ select evaluations.* exclude (campaign, round)
 from evaluations
 inner join models using (campaign, round, model)
 where (campaign, round) = ($campaign, $round)
-order by split, benchmark, kind, ordinal
+order by split, benchmark, form, metric, kind, ordinal

@@ -3,13 +3,21 @@ select
     evaluations.campaign,
     evaluations.benchmark,
     evaluations.split,
+    evaluations.form,
+    evaluations.metric,
     evaluations.model,
     evaluations.round,
     evaluations.n,
     evaluations.accuracy,
     evaluations.stderr,
     evaluations.accuracy - lag(evaluations.accuracy) over (
-        partition by evaluations.campaign, evaluations.benchmark, evaluations.split, evaluations.model
+        partition by
+            evaluations.campaign,
+            evaluations.benchmark,
+            evaluations.split,
+            evaluations.form,
+            evaluations.metric,
+            evaluations.model
         order by evaluations.round
     ) as gain_over_last,
     models.is_next,
@@ -18,10 +26,12 @@ inner join models using (campaign, round, model)
 where evaluations.kind = 'all'
 order by all;
 
-comment on view learning_curve is 'One row per benchmark, model and round: how each model''s accuracy goes from round to round, to be read downwards.';
+comment on view learning_curve is 'One row per benchmark (form, metric), model and round: how each model''s accuracy goes from round to round, to be read downwards.';
 comment on column learning_curve.campaign is 'Campaign of the rounds.';
 comment on column learning_curve.benchmark is 'Name of the benchmark.';
 comment on column learning_curve.split is 'in_domain or out_of_domain.';
+comment on column learning_curve.form is 'plan or standard (evaluations).';
+comment on column learning_curve.metric is 'What counts as right (evaluations).';
 comment on column learning_curve.model is 'Model that answered (models); base is the same in every round.';
 comment on column learning_curve.round is 'Number of the round in its campaign, from 1.';
 comment on column learning_curve.n is 'Questions answered.';

@@ -17,6 +17,8 @@ from tasks.questions.values import QuestionError
 from tasks.settings import Evaluation
 
 Domain = Literal["in_domain", "out_of_domain"]
+_CLUSTER = pl.when(source="micro").then(pl.col("kinds").list.join(" "))
+"""The chain of clauses that a question of the micro world is made of: others have it with other words and numbers."""
 _MARK = "in_domain:"
 
 
@@ -71,7 +73,10 @@ def load_benchmark(
 
 
 class Benchmarks(NamedTuple):
-    """All benchmarks of a round: rows to score, texts of all of their questions, and notes."""
+    """All benchmarks of a round: rows to score, texts of all of their questions, and notes.
+
+    `cluster` of a row to score: what it shares with others, for they were made from one template; null: nothing.
+    """
 
     sampled: pl.DataFrame
     asked: pl.DataFrame
@@ -97,7 +102,7 @@ def load_all(sources: Collection[str], contents: Mapping[str, str], settings: Ev
             columns=settings.columns.get(name),
             content=contents[name],
         )
-        named = loaded.frame.with_columns(benchmark=pl.lit(name))
+        named = loaded.frame.with_columns(benchmark=pl.lit(name), cluster=_CLUSTER)
         sampled.append(sample(named, count, settings.seed))
         asked.append(named.select("question", "benchmark"))
         notes.extend(loaded.notes)

@@ -18,13 +18,14 @@ from tasks.language.few_shot import (
     REFLECTION_DEMONSTRATION,
     REFLECTION_INSTRUCTION,
 )
-from tasks.language.format import Format, asked
+from tasks.language.format import QUESTION_OPEN, Format, asked
 
 
 class Prompts:
     """Of one model in one text format.
 
-    `start`: what a stored state begins with, the model's BOS, if it has one.
+    `start`: what a stored state begins with, the model's BOS, if it has one. `shots`: worked examples before a
+    question.
     """
 
     def __init__(self, tokenizer: Tokenizer, format: Format, words: ValueWords) -> None:
@@ -36,6 +37,7 @@ class Prompts:
         self.start: list[int] = list(tokenizer.encode("").ids)
         self.opening = self.encode(format.opening)
         self.prefix, self.reflection_prefix = self.start, self.start
+        self.shots = 0
         if self.turn:
             before, blanks = self.turn.before, self.turn.blanks
             self.prefix = [*before, *self.encode(blanks + INSTRUCTIONS[format])]
@@ -45,6 +47,7 @@ class Prompts:
             if words.sees_options:
                 shown, failed = OPTION_DEMONSTRATIONS, OPTION_REFLECTION_DEMONSTRATION
             self.prefix = self.start + self.encode(shown[format])
+            self.shots = shown[format].count(QUESTION_OPEN)
             self.reflection_prefix = self.start + self.encode(failed)
 
     @classmethod

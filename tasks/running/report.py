@@ -6,7 +6,7 @@ from html import escape
 from prefect.logging import get_run_logger
 
 from infra.desk.published import round_summary
-from infra.desk.summary import Row, Section, headline, sections
+from infra.desk.summary import Row, Section, asked_as, headline, sections
 from infra.environment import environment
 from infra.store import Store
 from infra.store.rounds import Title
@@ -49,13 +49,47 @@ def report(summary: Row) -> str:
     )
 
 
+def scores(model: str, evaluations: Sequence[Row]) -> str:
+    """Rows of `evaluations` of one model as Markdown: over all questions, and how many answers were none."""
+    header = [
+        "benchmark",
+        "form",
+        "metric",
+        "shots",
+        "n",
+        "accuracy",
+        "95 %",
+        "cut off",
+        "unreadable",
+        "undecided",
+        "lost",
+        "tokens",
+    ]
+    rows = [
+        [
+            *(row["benchmark"], row["form"], row["metric"], str(row["shots"]), str(row["n"])),
+            f"{row['accuracy']:.3f} ± {row['stderr']:.3f}",
+            f"{row['accuracy_low']:.3f} to {row['accuracy_high']:.3f}",
+            *(str(row[name]) for name in ("truncated", "unparsable", "undecided", "lost")),
+            f"{row['generated_tokens']:,.0f}",
+        ]
+        for row in evaluations
+        if row["kind"] == "all"
+    ]
+    made = sorted({f"{row['benchmark']} {row['task_version']}" for row in evaluations if row["harness"]})
+    by = sorted({f"lm-evaluation-harness {row['harness']}" for row in evaluations if row["harness"]})
+    engines = sorted({f"engine {row['engine']}" for row in evaluations if row["engine"]})
+    versions = ", ".join([*by, *engines, *(f"task {one}" for one in made)])
+    return "\n".join([_table(Section(f"Scores of {model}", header, rows)), versions])
+
+
 def scores_svg(evaluations: Sequence[Row]) -> str:
     """A line a model and benchmark: a dot at its accuracy and its 95 % interval, all on one scale from 0 to 1."""
     lines, y = [], ROW
     models = list(dict.fromkeys(row["model"] for row in evaluations))
-    for benchmark in dict.fromkeys(row["benchmark"] for row in evaluations):
+    for benchmark in dict.fromkeys(map(asked_as, evaluations)):
         lines.append(f'<text x="4" y="{y + 4}" font-weight="bold">{escape(benchmark)}</text>')
-        for row in (row for row in evaluations if row["benchmark"] == benchmark):
+        for row in (row for row in evaluations if asked_as(row) == benchmark):
             y += ROW
             colour = COLOURS[models.index(row["model"]) % len(COLOURS)]
             low, middle, high = (_across(row[name]) for name in ("accuracy_low", "accuracy", "accuracy_high"))

@@ -11,7 +11,17 @@ from typing import Any
 
 import polars as pl
 
-from infra.engine import Engine, EngineError, ModelChanged, PromptTooLong, Reply, in_the_way, serving, side_by_side
+from infra.engine import (
+    Engine,
+    EngineError,
+    Likelihood,
+    ModelChanged,
+    PromptTooLong,
+    Reply,
+    in_the_way,
+    serving,
+    side_by_side,
+)
 from infra.environment import Environment, device, environment
 from infra.store import Ref
 from tasks.check import Checker, Verdict
@@ -26,11 +36,12 @@ from tasks.settings import Search
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """One completion, as the engine sampled it."""
+    """One completion, as the engine sampled it. `is_cut`: at the limit of tokens."""
 
     text: str
     token_ids: list[int]
     prompt_tokens: int
+    is_cut: bool = False
 
 
 class ServedPolicy:
@@ -79,13 +90,23 @@ class ServedPolicy:
             scored=False,
         )
         completion = reply.completions[0]
-        return Written(completion.text, list(completion.token_ids), reply.usage.prompt_tokens)
+        is_cut = completion.finish_reason == "length"
+        return Written(completion.text, list(completion.token_ids), reply.usage.prompt_tokens, is_cut)
 
     async def values(self, states: Sequence[Sequence[int]], *, session: str = "") -> list[float]:
         """V of states given by all of their token ids: read at the position that predicts the last (design D2)."""
         try:
             prompts = [self.prompts.asked(state[:-1]) for state in states]
             return await self.engine.values(prompts, session=session, shared=len(self.prompts.prefix))
+        except EngineError as problem:
+            raise PolicyError(str(problem), problem.spent) from problem
+
+    async def likelihoods(
+        self, prompt_ids: Sequence[int], continuations: Sequence[Sequence[int]], *, session: str, priority: int
+    ) -> list[Likelihood]:
+        """Of whole continuations of a prompt (infra.engine.client)."""
+        try:
+            return await self.engine.likelihoods(prompt_ids, continuations, session=session, priority=priority)
         except EngineError as problem:
             raise PolicyError(str(problem), problem.spent) from problem
 

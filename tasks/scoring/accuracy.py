@@ -1,5 +1,18 @@
-"""Accuracies with their errors, from the samples of one model or of several."""
+"""Accuracies with their errors, from the samples of one model or of several.
 
+Questions that were made from one template are right or wrong together: the standard error is clustered ("Adding Error
+Bars to Evals", 2411.00640, sections 2.2 and 3.1). s_q is the mean of a question's draws, C runs over clusters:
+
+    stderr^2       = sum_C (sum_{q in C} (s_q - accuracy))^2 / n^2
+    stderr_draws^2 = sum_q var(draws of q) / draws of q / n^2          what more draws of these questions take away
+
+Draws of two questions have nothing in common, so a question's draws are nested in it; seeds of a training, which all
+questions share, are `tasks.scoring.paired`'s.
+"""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from enum import StrEnum
 from typing import Any
 
 import polars as pl
@@ -7,12 +20,42 @@ import polars as pl
 from tasks.records import TABLES, frame
 
 
-def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
-    """Rows of `evaluations`: by benchmark, over all questions and for each kind that occurs in them.
+class Outcome(StrEnum):
+    """What became of an answer (evaluation_samples.outcome)."""
+
+    RIGHT = "right"
+    WRONG = "wrong"
+    TRUNCATED = "truncated"
+    UNPARSABLE = "unparsable"
+    UNDECIDED = "undecided"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """By what an evaluation was made, as `evaluations` says it. `harness`, `task_version`: of form standard."""
+
+    settings: str
+    engine: str | None = None
+    harness: str | None = None
+    task_version: str | None = None
+
+
+BENCHMARK = ("model", "benchmark", "split", "form", "metric", "shots")
+COUNTED = {
+    "truncated": Outcome.TRUNCATED,
+    "unparsable": Outcome.UNPARSABLE,
+    "undecided": Outcome.UNDECIDED,
+    "lost": Outcome.FAILED,
+}
+"""Columns of `evaluations` that count answers of one outcome."""
+
+
+def accuracies(samples: pl.DataFrame, setup: Setup) -> pl.DataFrame:
+    """Rows of `evaluations`: by benchmark, form and metric, over all questions and for each kind that occurs in them.
 
     n counts the questions that were answered; those whose request failed for good are `lost`, and no row has none but
-    these. The standard error is that of a binomial share, 0 where all or none are right; the 95 % interval is
-    Wilson's.
+    these. The 95 % interval is Wilson's, of as many questions as would have the same standard error without clusters.
     """
     by_kind = (
         samples.explode("kinds")
@@ -20,25 +63,57 @@ def accuracies(samples: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("kind") != "all")  # nor is it null
         .unique(maintain_order=True)  # a question may name a kind twice
     )
-    counted = pl.concat([samples.with_columns(kind=pl.lit("all")).select(by_kind.columns), by_kind])
-    groups = (
-        counted.group_by("model", "benchmark", "split", "kind", maintain_order=True)
-        .agg(
-            right=pl.col("is_correct").sum(),
-            n=pl.col("is_correct").count(),
-            undecided=pl.col("is_undecided").sum(),
-            lost=pl.col("is_correct").is_null().sum(),
-        )
-        .filter(pl.col("n") > 0)
+    labelled = pl.concat([samples.with_columns(kind=pl.lit("all")).select(by_kind.columns), by_kind])
+    groups = labelled.partition_by(*BENCHMARK, "kind", as_dict=True, maintain_order=True).items()
+    rows = (
+        dict(zip((*BENCHMARK, "kind"), key, strict=True)) | row | asdict(setup)
+        for key, group in groups
+        for row in _accuracy(group)
     )
-    rows = ({**group, **_share(group["right"], group["n"])} for group in groups.to_dicts())
     return frame("evaluations", ({column: row[column] for column in TABLES["evaluations"]} for row in rows))
 
 
-def _share(right: int, n: int) -> dict[str, Any]:
-    from scipy.stats import binomtest  # a second that every process of a flow would wait
+def _accuracy(samples: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """The figures of samples that belong together; none where nothing was answered."""
+    answered = samples.filter(pl.col("is_correct").is_not_null())
+    if answered.is_empty():
+        return
+    right = pl.col("is_correct").cast(pl.Float64)
+    questions = answered.group_by("question_id", maintain_order=True).agg(
+        cluster=pl.coalesce("cluster", "question_id").first(),
+        share=right.mean(),
+        of_draws=right.var() / pl.len(),  # null for one draw
+    )
+    n, clusters = questions.height, questions["cluster"].n_unique()
+    mean = float(questions["share"].to_numpy().mean())
+    stderr = clustered_error(questions)
+    of_draws = questions["of_draws"].drop_nulls().to_numpy()
+    independent = min(mean * (1 - mean) / stderr**2, answered.height) if stderr > 0 else clusters
+    low, high = wilson(mean, independent)
+    yield {
+        "accuracy": mean,
+        "accuracy_low": low,
+        "accuracy_high": high,
+        "stderr": stderr,
+        "stderr_draws": float(of_draws.sum() ** 0.5 / n) if len(of_draws) else None,
+        "n": n,
+        "clusters": clusters,
+        **{name: samples.filter(outcome=outcome).height for name, outcome in COUNTED.items()},
+        "generated_tokens": answered["generated_tokens"].mean(),
+    }
 
-    p = right / n
-    interval = binomtest(right, n).proportion_ci(method="wilson")
-    error = (p * (1 - p) / n) ** 0.5
-    return {"accuracy": p, "accuracy_low": interval.low, "accuracy_high": interval.high, "stderr": error}
+
+def clustered_error(questions: pl.DataFrame) -> float:
+    """Standard error of the mean `share` of questions, of which those of a `cluster` are right or wrong together; never
+    below that of questions which are not, for few clusters may cancel out by luck."""
+    off = questions.select("cluster", off=pl.col("share") - pl.col("share").mean())
+    of_clusters = off.group_by("cluster").agg(pl.col("off").sum())["off"].to_numpy()
+    alone = off["off"].to_numpy()
+    return float(max((of_clusters**2).sum(), (alone**2).sum()) ** 0.5 / questions.height)
+
+
+def wilson(share: float, n: float, z: float = 1.959963984540054) -> tuple[float, float]:
+    """Wilson's score interval of a share of `n` questions, of which there may be a fraction; 95 % by default."""
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return 0.0 if share == 0 else middle - reach, 1.0 if share == 1 else middle + reach

@@ -80,20 +80,25 @@ def best_solution(tree: Tree) -> Node | None:
 def majority_solution(tree: Tree, *, by_value: bool = False) -> Node | None:
     """The best solution of the answer with most votes, one a trajectory: maj@k, the papers' baseline.
 
-    `by_value`: a vote weighs 1 + V of its solution (AlphaMath). Answers that are equal at sight are one, named by
-    the first of them; of answers with equal votes the one that was found first wins.
+    `by_value`: a vote weighs 1 + V of its solution (AlphaMath). Of answers with equal votes the one that was found
+    first wins.
     """
-    votes: dict[str, list[Node]] = {}
-    for node in _solutions(tree):
-        answer = (node.action.answer or "").strip()
-        same = next((one for one in votes if one == answer or _agree(one, answer)), answer)
-        votes.setdefault(same, []).append(node)
 
     def weight(nodes: list[Node]) -> float:
         return sum(node.visits * (1 + by_value * node.value) for node in nodes)
 
-    winner = max(votes.values(), key=weight, default=[])
+    winner = max(votes(tree).values(), key=weight, default=[])
     return max(winner, key=BY_VALUE, default=None)
+
+
+def votes(tree: Tree) -> dict[str, list[Node]]:
+    """The solutions by what they vote for: answers that are equal at sight are one, named by the first of them."""
+    found: dict[str, list[Node]] = {}
+    for node in _solutions(tree):
+        answer = (node.action.answer or "").strip()
+        same = next((one for one in found if one == answer or _agree(one, answer)), answer)
+        found.setdefault(same, []).append(node)
+    return found
 
 
 def _agree(one: str, other: str) -> bool:

@@ -6,36 +6,42 @@ question.
 """
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 
+from infra.digest import digest_of
 from infra.store import Ref
 from tasks.check import Checker, Verdict
-from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE, Kind
+from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE, STEPS, Kind
 from tasks.language.leak import leaks_answer
 from tasks.lessons.searched import Row
 from tasks.running.parts import Part, each_part
 from tasks.running.served import SearchPolicy, ServedPolicy, judge, serve_both, verdict_on
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
-from tasks.scoring.accuracy import accuracies
-from tasks.search.beam import best_solution, majority_solution
+from tasks.scoring.accuracy import Outcome, Setup, accuracies
+from tasks.scoring.spending import curves
+from tasks.search.beam import best_solution, majority_solution, votes
 from tasks.search.grow import Task, grow
 from tasks.search.policy import PolicyError
+from tasks.search.tree import Node, Tree
 from tasks.settings import Evaluation, Search
 
 
-@stage("evaluate", version=11, task_run_name="evaluate-{name}")
+@stage("evaluate", version=12, task_run_name="evaluate-{name}")
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:
-    """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`.
+    """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`. Of decodings that sample
+    whole trajectories all of these, and what fewer would have answered: `evaluation_trajectories`, `evaluation_curves`.
 
     `value`: a separate value model that guides the decodings by V, in the place of the model's own.
     """
     asked = {question["question_id"]: question for question in workplace.read(benchmarks, "benchmarks").to_dicts()}
 
-    async def run() -> None:
+    async def run() -> Setup:
         format = FORMATS[settings.steps]
         async with serve_both(workplace, model, value, format) as (served, judging), Checker() as checker:
 
@@ -44,21 +50,29 @@ def evaluate(
 
             await each_part(workplace, asked, work, what=f"Evaluation of {name}", note=served.account)
             workplace.write("engine_use", served.use(f"evaluate_{name}", len(asked)))
+            return Setup(digest_of(settings.model_dump(mode="json")), await served.engine.version())
 
-    asyncio.run(run())
+    setup = asyncio.run(run())
     samples = workplace.written("evaluation_samples")
-    workplace.write("evaluations", accuracies(samples))
-    workplace.facts["undecided"] = int(samples["is_undecided"].sum())
+    workplace.write("evaluations", accuracies(samples, setup))
+    if settings.samples_trajectories:
+        workplace.write("evaluation_curves", curves(workplace.written("evaluation_trajectories")))
+    workplace.facts["undecided"] = samples.filter(outcome=Outcome.UNDECIDED).height
     return samples.height
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model says to a question: its steps and their end, the answer, and the tokens that it took to find it."""
+    """What a model says to a question: its steps and their end, the answer, and the tokens that it took to find it.
+
+    `is_cut`: a limit of tokens or steps ended it before there was an answer. `tree`: of a search, what was sampled.
+    """
 
     output: str
     answer: str | None
     generated_tokens: int
+    is_cut: bool = False
+    tree: Tree | None = None
 
 
 async def sample(
@@ -70,36 +84,82 @@ async def sample(
     settings: Evaluation,
     value: ServedPolicy | None = None,
 ) -> Part:
-    """One question's answer, checked: a row of `evaluation_samples`.
+    """One question's answers, checked: a row of `evaluation_samples` for each draw.
 
     An answer that can not be decided counts as not solved. A question whose request failed for good is neither right
     nor wrong: it is no answer of the model's, and is left out of the accuracy.
     """
-    given, verdict, error = Answer("", None, 0), Verdict.WRONG, None
-    try:
-        if settings.decoding == "greedy":
-            given = await greedy(question, place, policy, settings)
-        else:
-            given = await searched(question, place, policy, checker, settings, value)
-        if given.answer is not None:
-            verdict = await verdict_on(given.answer, question, checker)
-    except PolicyError as problem:
-        error = str(problem)
-    row = {
-        "model": model,
-        "benchmark": question["benchmark"],
-        "split": question["split"],
-        "question_id": question["question_id"],
-        "question": question["question"],
-        "kinds": question["kinds"],
-        "output": given.output,
-        "answer": given.answer,
-        "is_correct": None if error else verdict is Verdict.RIGHT,
-        "is_undecided": verdict is Verdict.UNDECIDED,
-        "generated_tokens": given.generated_tokens,
-        "error": error,
-    }
-    return Part({"evaluation_samples": [row]}, error)
+
+    async def one(draw: int) -> tuple[Row, list[Row]]:
+        given, outcome, error = Answer("", None, 0), Outcome.FAILED, None
+        asked = {name: question[name] for name in ("benchmark", "split", "question_id", "cluster")}
+        asked |= {"model": model, "draw": draw}
+        sampled: list[Row] = []
+        started = time.monotonic()
+        try:
+            if settings.decoding == "greedy":
+                given = await greedy(question, place, policy, settings)
+            else:
+                given = await searched(question, place, policy, checker, settings, value)
+            seconds = time.monotonic() - started
+            outcome = await outcome_of(given, question, checker)
+            if settings.samples_trajectories and given.tree is not None:
+                sampled = [asked | row async for row in trajectories(given.tree, question, checker, settings.samples)]
+        except PolicyError as problem:
+            error, seconds = str(problem), time.monotonic() - started
+        return asked | {
+            "form": "plan",
+            "metric": "answer",
+            "shots": policy.prompts.shots,
+            "question": question["question"],
+            "kinds": question["kinds"],
+            "prompt_digest": digest_of(policy.prompts.asked(policy.prompts.question(question["question"]))),
+            "output": given.output,
+            "answer": given.answer,
+            "outcome": outcome,
+            "is_correct": None if error else outcome is Outcome.RIGHT,
+            "generated_tokens": given.generated_tokens,
+            "seconds": seconds,
+            "error": error,
+        }, sampled
+
+    rows, sampled = zip(*await asyncio.gather(*(one(draw) for draw in range(settings.draws))), strict=True)
+    tables = {"evaluation_samples": list(rows)}
+    if settings.samples_trajectories:
+        tables["evaluation_trajectories"] = [row for of_draw in sampled for row in of_draw]
+    return Part(tables, next((row["error"] for row in rows if row["error"]), None))
+
+
+async def trajectories(tree: Tree, question: Row, checker: Checker, samples: int) -> AsyncIterator[Row]:
+    """What each of the sampled trajectories votes for, and whether that is right; one that met a full context has none.
+
+    Trajectories that begin alike share nodes, and those that are alike are one node with so many visits.
+    """
+    vote_of = {node.node_id: vote for vote, nodes in votes(tree).items() for node in nodes}
+    verdicts = {vote: await verdict_on(vote, question, checker) for vote in dict.fromkeys(vote_of.values())}
+    ends = [node for node in tree.nodes if node.is_terminal for _ in range(node.visits)]
+    ends += [tree.root] * (samples - len(ends))
+    for number, node in enumerate(ends):
+        vote = vote_of.get(node.node_id)
+        yield {
+            "trajectory": number,
+            "vote": vote,
+            "is_correct": vote is not None and verdicts[vote] is Verdict.RIGHT,
+            "value": node.value,
+            "generated_tokens": sum(len(step.action.token_ids) for step in node.lineage() if step.parent is not None),
+        }
+
+
+async def outcome_of(given: Answer, question: Row, checker: Checker) -> Outcome:
+    """What becomes of an answer, or of there being none."""
+    if given.answer is None:
+        return Outcome.TRUNCATED if given.is_cut else Outcome.UNPARSABLE
+    verdict = await verdict_on(given.answer, question, checker)
+    return {
+        Verdict.RIGHT: Outcome.RIGHT,
+        Verdict.WRONG: Outcome.WRONG,
+        Verdict.UNDECIDED: Outcome.UNDECIDED,
+    }[verdict]
 
 
 async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
@@ -112,8 +172,9 @@ async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Eval
         session=question["question_id"],
         priority=place,
     )
-    answer = FORMATS[settings.steps].parse_ending(written.text, 0, settings.max_depth).answer
-    return Answer(written.text, answer, len(written.token_ids))
+    end = FORMATS[settings.steps].parse_ending(written.text, 0, settings.max_depth)
+    is_cut = end.answer is None and (written.is_cut or end.kind is Kind.TOO_DEEP)
+    return Answer(written.text, end.answer, len(written.token_ids), is_cut)
 
 
 async def searched(
@@ -161,9 +222,17 @@ async def searched(
     else:
         chosen = best_solution(tree)
     if chosen is None:
-        return Answer("", None, tree.cost.generated_tokens)
+        return Answer("", None, tree.cost.generated_tokens, any(is_cut(node, settings) for node in tree.nodes), tree)
     path = [node.action.text for node in chosen.lineage()][-2::-1]
-    return Answer("".join(path), chosen.action.answer, tree.cost.generated_tokens)
+    return Answer("".join(path), chosen.action.answer, tree.cost.generated_tokens, tree=tree)
+
+
+def is_cut(node: Node, settings: Evaluation) -> bool:
+    """Whether a path ended here at a limit: of tokens, of steps, or of the context."""
+    kind = node.action.kind
+    if kind is Kind.MALFORMED:
+        return len(node.action.token_ids) >= settings.max_tokens
+    return kind is Kind.TOO_DEEP or (kind in STEPS and node.is_closed and not node.children)
 
 
 async def unknown(answer: str) -> bool:

@@ -15,7 +15,7 @@ from tasks.running.workplace import Workplace
 from tasks.settings import Evaluation, Questions
 
 
-@stage("benchmarks", version=6)
+@stage("benchmarks", version=7)
 def load_benchmarks(
     workplace: Workplace, sources: tuple[str, ...], contents: dict[str, str], settings: Evaluation
 ) -> int:

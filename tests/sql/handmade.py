@@ -206,7 +206,7 @@ def model(name: str, parent: str | None, **loss: float) -> Row:
         "model": name,
         "ordinal": ORDER.index(name),
         "uri": f"s3://cpl/stages/{name}/manifest.json",
-        "sha256": "0" * 64,
+        "sha256": name.encode().hex().ljust(64, "0"),
         "parent": parent,
         "same_as": None,
         "is_policy": True,
@@ -222,26 +222,35 @@ def model(name: str, parent: str | None, **loss: float) -> Row:
 
 def evaluation(name: str, kind: str, accuracy: float, n: int) -> Row:
     stderr = (accuracy * (1 - accuracy) / n) ** 0.5
-    about = {"model": name, "benchmark": "micro/test", "split": "in_domain", "kind": kind}
+    about = {"model": name, **ASKED, "kind": kind}
     interval = {"accuracy_low": accuracy * 0.5, "accuracy_high": accuracy * 0.5 + 0.5}
-    return about | interval | {"accuracy": accuracy, "stderr": stderr, "n": n, "undecided": 0, "lost": 0}
+    counts = {"n": n, "clusters": n, "truncated": 0, "unparsable": 0, "undecided": 0, "lost": 0}
+    figures = {"accuracy": accuracy, "stderr": stderr, "stderr_draws": None, "generated_tokens": 12.0}
+    setup = {"settings": "0" * 64, "engine": "0.32.0", "harness": None, "task_version": None}
+    return about | interval | counts | figures | setup
 
 
-def sample(name: str, question_id: str, kinds: list[str], is_correct: bool | None) -> Row:
+ASKED = {"benchmark": "micro/test", "split": "in_domain", "form": "plan", "metric": "answer", "shots": 0}
+
+
+def sample(name: str, question_id: str, kinds: list[str], is_correct: bool | None, **about: Any) -> Row:
     return {
         "model": name,
-        "benchmark": "micro/test",
-        "split": "in_domain",
+        **ASKED,
         "question_id": question_id,
+        "draw": 0,
+        "cluster": None,
         "question": f"Benchmark question {question_id}?",
         "kinds": kinds,
+        "prompt_digest": "0" * 64,
         "output": solution("5"),
         "answer": "5",
+        "outcome": "failed" if is_correct is None else "right" if is_correct else "wrong",
         "is_correct": is_correct,
-        "is_undecided": False,
         "generated_tokens": 12,
-        "error": None,
-    }
+        "seconds": 1.5,
+        "error": "the engine is gone" if is_correct is None else None,
+    } | about
 
 
 def ranking(name: str, kind: str, **figures: Any) -> Row:

@@ -236,12 +236,25 @@ OTHER_BREAKS = {
         """,
         {"07_visit_counts", "22_value_targets"},
     ),
-    "a wrong question that counts as undecided": (
-        "update evaluation_samples set is_undecided = true where model = 'base' and question_id = 'b2'",
+    **{
+        f"a wrong answer that counts as {outcome}": (
+            f"update evaluation_samples set outcome = '{outcome}' where model = 'base' and question_id = 'b2'",
+            {"23_evaluations_match_samples"},
+        )
+        for outcome in ("right", "truncated", "unparsable", "undecided", "failed", "well meant")
+    },
+    "a lost question that counts as wrong": (
+        "update evaluation_samples set is_correct = null, outcome = 'failed', error = 'gone' "
+        "where model = 'base' and question_id = 'b2'",
         {"23_evaluations_match_samples"},
     ),
-    "a lost question that counts as wrong": (
-        "update evaluation_samples set is_correct = null where model = 'base' and question_id = 'b2'",
+    "a lost question that does not say why": (
+        "delete from evaluations where model = 'base'; "
+        "update evaluation_samples set is_correct = null, outcome = 'failed' where model = 'base'",
+        {"23_evaluations_match_samples"},
+    ),
+    "tokens that were not spent": (
+        "update evaluations set generated_tokens = 13 where model = 'base' and kind = 'all'",
         {"23_evaluations_match_samples"},
     ),
     "an accuracy outside of its interval": (

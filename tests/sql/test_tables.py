@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import numpy as np
+import polars as pl
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
-from infra.warehouse import ask, build, check, first_comment, statements
+from infra.warehouse import ParquetSource, ask, build, check, first_comment, statements
 from tasks.records import TABLES, frame
-from tasks.scoring.accuracy import accuracies
+from tasks.scoring.accuracy import Setup, accuracies
+from tasks.scoring.paired import holm
 from tests.sql.handmade import NODES, QUESTIONS, ROUND, model, parquet, plan, sample, solution, tree
 
 
@@ -139,13 +142,13 @@ def test_accuracy_is_compared_with_the_base_model(warehouse: Path) -> None:
 
 def scored(**outcomes: str) -> dict[str, list[dict[str, Any]]]:
     """Models and their samples: a letter a question, r(ight), w(rong), or - for one that is lost."""
-    models = [row for row in ROUND["models"] if row["model"] in outcomes]
+    models = [dict(row) for row in ROUND["models"] if row["model"] in outcomes]
     samples = [
-        sample(model, f"b{number}", [], is_correct={"r": True, "w": False}.get(letter))
+        sample(model, f"b{number}", [], {"r": True, "w": False}.get(letter))
         for model, letters in outcomes.items()
         for number, letter in enumerate(letters)
     ]
-    table = accuracies(frame("evaluation_samples", samples))
+    table = accuracies(frame("evaluation_samples", samples), Setup("0"))
     return {"models": models, "evaluation_samples": samples, "evaluations": table.to_dicts()}
 
 
@@ -161,14 +164,25 @@ def test_errors_of_a_gain_are_those_of_the_differences_question_by_question(tmp_
     assert base == {"gain": 0.0, "gain_stderr": 0.0}
 
 
+def test_the_error_of_a_gain_knows_of_templates(tmp_path: Path) -> None:
+    """Two templates of two questions: one is gained, the other is not. By hand sqrt(1 ** 2 + 1 ** 2) / 4."""
+    path = tmp_path / "factory.duckdb"
+    tables = scored(base="wwww", step_apo="rrww")
+    for row in tables["evaluation_samples"]:
+        row["cluster"] = "gained" if row["question_id"] in ("b0", "b1") else "lost"
+    build(path, parquet(tmp_path, tables))
+    [row] = ask(path, "from accuracy_by_round where model = 'step_apo'").records()
+    assert (row["gain"], row["gain_stderr"]) == (0.5, pytest.approx(math.sqrt(2) / 4))
+
+
 COMPARED = {
     "step_apo alone is right six times in a row": ("w" * 6 + "r" * 10, "r" * 16, "better", 1 / 32),
-    "five times are not enough": ("w" * 5 + "r" * 11, "r" * 16, "cannot be told at this n", 1 / 16),
+    "five times are not enough": ("w" * 5 + "r" * 11, "r" * 16, "cannot be told with n = 16", 1 / 16),
     "eight to one": ("r" + "w" * 8, "w" + "r" * 8, "better", 20 / 512),
     "one to eight": ("w" + "r" * 8, "r" + "w" * 8, "worse", 20 / 512),
-    "three to three": ("rrrwww", "wwwrrr", "cannot be told at this n", 1.0),
-    "no difference at all": ("rwr", "rwr", "cannot be told at this n", 1.0),
-    "lost questions do not count": ("w" * 5 + "-w", "r" * 5 + "r-", "cannot be told at this n", 1 / 16),
+    "three to three": ("rrrwww", "wwwrrr", "cannot be told with n = 6", 1.0),
+    "no difference at all": ("rwr", "rwr", "cannot be told with n = 3", 1.0),
+    "lost questions do not count": ("w" * 5 + "-w", "r" * 5 + "r-", "cannot be told with n = 5", 1 / 16),
 }
 
 
@@ -181,15 +195,188 @@ def test_which_of_two_models_is_better(case: str, tmp_path: Path) -> None:
     assert rows.keys() == {"base", "step_apo"}
     row, mirrored = rows["step_apo"], rows["base"]
     assert (row["other"], row["verdict"], row["p_value"]) == ("base", verdict, pytest.approx(p_value))
+    assert row["p_of_all"] == pytest.approx(p_value), "there is one benchmark"
     pairs = [(b, a) for b, a in zip(base, step_apo, strict=True) if "-" not in (a, b)]
-    assert row["n"] == len(pairs)
+    assert row["n"] == row["clusters"] == len(pairs)
     assert (row["only_model"], row["only_other"]) == (pairs.count(("w", "r")), pairs.count(("r", "w")))
     difference = (row["only_model"] - row["only_other"]) / row["n"]
     assert row["difference"] == pytest.approx(difference)
     discordant = (row["only_model"] + row["only_other"]) / row["n"]
     assert row["stderr"] == pytest.approx(math.sqrt((discordant - difference**2) / row["n"]))
+    assert row["detectable"] == pytest.approx(max(norm.ppf([0.975, 0.8]).sum() * row["stderr"], 6 / row["n"]))
+    low, high = bonett_price(row["only_model"], row["only_other"], row["n"])
+    assert (row["low"], row["high"]) == pytest.approx((max(low, -1), min(high, 1)), abs=1e-6)
     assert mirrored["difference"] == pytest.approx(-difference)
-    assert {row["verdict"], mirrored["verdict"]} in ({"better", "worse"}, {"cannot be told at this n"})
+    assert (mirrored["low"], mirrored["high"]) == pytest.approx((-row["high"], -row["low"]))
+    assert {row["verdict"], mirrored["verdict"]} in ({"better", "worse"}, {f"cannot be told with n = {row['n']}"})
+
+
+def bonett_price(only_one: int, only_other: int, n: int) -> tuple[float, float]:
+    """The adjusted Wald interval for a difference of paired shares, as they write it (2012, eq. 8)."""
+    one, other = (only_one + 1) / (n + 2), (only_other + 1) / (n + 2)
+    reach = norm.ppf(0.975) * math.sqrt((one + other - (one - other) ** 2) / (n + 2))
+    return one - other - reach, one - other + reach
+
+
+def comparison(folder: Path, samples: list[dict[str, Any]], model: str = "step_apo") -> list[dict[str, Any]]:
+    """What the view says of a model against base, of these samples."""
+    models = [row for row in ROUND["models"] if row["model"] != "sft"]
+    path = folder / "factory.duckdb"
+    build(path, parquet(folder, {"models": models, "evaluation_samples": samples}))
+    return ask(path, f"from model_comparisons where model = '{model}' order by benchmark").records()
+
+
+def test_differences_of_one_template_count_as_they_go_together(tmp_path: Path) -> None:
+    """Four templates of three questions: step_apo gains one and loses another whole, nothing differs in two. By hand:
+    clustered sqrt(2 * 3 ** 2) / 12 = .354, each question alone sqrt(6) / 12 = .204."""
+    gained = {"base": "wwwrrrrrrwww", "step_apo": "rrrwwwrrrwww"}
+    samples = [
+        sample(model, f"b{place}", [], letter == "r", cluster=f"template {place // 3}")
+        for model, letters in gained.items()
+        for place, letter in enumerate(letters)
+    ]
+    [row] = comparison(tmp_path, samples)
+    assert (row["n"], row["clusters"], row["difference"]) == (12, 4, 0.0)
+    assert row["stderr"] == pytest.approx(math.sqrt(18) / 12)
+    assert row["high"] == pytest.approx(bonett_price(1, 1, 4)[1], abs=1e-6), "as if there were a third of the questions"
+
+
+def test_models_that_differ_nowhere_are_not_known_to_be_equal(tmp_path: Path) -> None:
+    """Thirty questions of three templates say as much as three."""
+    [row] = comparison(
+        tmp_path, [sample(m, f"b{q}", [], True, cluster=f"t{q % 3}") for m in ("base", "step_apo") for q in range(30)]
+    )
+    assert (row["stderr"], row["detectable"]) == (0.0, 2.0)
+    assert row["high"] == pytest.approx(bonett_price(0, 0, 3)[1], abs=1e-6)
+    assert row["verdict"] == "cannot be told with n = 30"
+
+
+def test_a_template_that_is_gained_whole_is_no_proof(tmp_path: Path) -> None:
+    """Twelve questions that step_apo alone has right are two tosses, and each with p = 1/2."""
+    samples = [
+        sample(model, f"b{q}", [], q >= 12 or model == "step_apo", cluster=f"t{q // 6}")
+        for model in ("base", "step_apo")
+        for q in range(24)
+    ]
+    [row] = comparison(tmp_path, samples)
+    assert (row["only_model"], row["p_value"], row["verdict"]) == (12, 0.5, "cannot be told with n = 24")
+    assert row["low"] < 0
+
+
+def test_of_several_draws_the_shares_are_compared(tmp_path: Path) -> None:
+    """Shares of two draws: step_apo is a half better on two questions and a half worse on one, of five."""
+    shares = {"base": ("rr", "rw", "ww", "rw", "ww"), "step_apo": ("rr", "rr", "rw", "ww", "ww")}
+    samples = [
+        sample(model, f"b{place}", [], letter == "r", draw=draw)
+        for model, questions in shares.items()
+        for place, letters in enumerate(questions)
+        for draw, letter in enumerate(letters)
+    ]
+    [row] = comparison(tmp_path, samples)
+    assert (row["n"], row["only_model"], row["only_other"], row["p_value"]) == (5, 2, 1, 1.0)
+    assert row["difference"] == pytest.approx(0.1)
+    assert row["stderr"] == pytest.approx(math.sqrt((0.75 / 5 - 0.01) / 5))
+
+
+def test_many_benchmarks_are_judged_at_once(tmp_path: Path) -> None:
+    """Holm: p-values 1/32, 1/128 and 1/64, of 6, 8 and 7 tosses, become 1/32, 3/128 and 2/64; judged by itself each is
+    below .05, and with a fourth benchmark that cannot tell, the first is not any more."""
+    tosses = {"a": 6, "b": 8, "c": 7}
+
+    def of(benchmarks: dict[str, int]) -> list[dict[str, Any]]:
+        return [
+            sample(model, f"b{q}", [], model == "step_apo", benchmark=benchmark)
+            | ({"is_correct": True, "outcome": "right"} if q >= n else {})
+            for benchmark, n in benchmarks.items()
+            for model in ("base", "step_apo")
+            for q in range(40)
+        ]
+
+    three = comparison(tmp_path, of(tosses))
+    assert [row["p_value"] for row in three] == pytest.approx([1 / 32, 1 / 128, 1 / 64])
+    assert [row["p_of_all"] for row in three] == pytest.approx(holm([row["p_value"] for row in three]))
+    assert [row["p_of_all"] for row in three] == pytest.approx([1 / 32, 3 / 128, 1 / 32])
+    four = comparison(tmp_path, of(tosses | {"d": 1}))
+    assert [row["p_of_all"] for row in four] == pytest.approx([2 / 32, 4 / 128, 3 / 64, 1.0])
+    assert [row["verdict"][:6] for row in four] == ["cannot", "better", "better", "cannot"]
+
+
+def test_forms_metrics_and_shots_are_not_mixed(tmp_path: Path) -> None:
+    samples = [
+        sample(model, f"b{q}", [], model == right, form=form, metric=metric, shots=shots)
+        for form, metric, shots, right in (
+            ("plan", "answer", 0, "base"),
+            ("standard", "acc", 5, "step_apo"),
+            ("standard", "acc_norm", 5, "base"),
+        )
+        for model in ("base", "step_apo")
+        for q in range(3)
+    ]
+    rows = comparison(tmp_path, samples)
+    assert {(row["metric"], row["n"], row["difference"]) for row in rows} == {
+        ("answer", 3, -1.0),
+        ("acc", 3, 1.0),
+        ("acc_norm", 3, -1.0),
+    }
+
+
+def test_a_model_is_compared_with_its_like_of_the_round_before(tmp_path: Path) -> None:
+    """And what a round ended with, with what the one before did; base is the same."""
+    first, second = scored(base="w" * 8, sft="w" * 8, step_apo="w" * 8), scored(base="w" * 8, sft="r" * 8)
+    for row in first["models"]:
+        row["is_next"] = row["model"] == "step_apo"
+    for row in second["models"]:
+        row["is_next"] = row["model"] == "sft"
+        row["sha256"] = row["sha256"] if row["model"] == "base" else "1" * 64
+    third = scored(base="w" * 8, sft="r" * 8)
+    path = tmp_path / "factory.duckdb"
+    sources: dict[str, list[ParquetSource]] = {}
+    for number, tables in enumerate((first, second, third), start=1):
+        for name, found in parquet(tmp_path, tables, number).items():
+            sources.setdefault(name, []).extend(found)
+    build(path, sources)
+    asked = "select model, other_round, other, verdict from model_comparisons where round = 2 and other_round <> round"
+    assert set(ask(path, asked).rows) == {
+        ("base", 1, "base", "the same weights"),
+        ("sft", 1, "sft", "better"),
+        ("sft", 1, "step_apo", "better"),
+    }
+    assert ask(path, "select max(round - other_round) from model_comparisons").rows == [(1,)]
+
+
+def test_holm_and_the_interval_are_as_good_as_they_say(tmp_path: Path) -> None:
+    """200 pairs of models that are equally good, on five benchmarks of 20 templates of three questions each, which go
+    together: at most 5 % of the pairs have a verdict, and 95 % of the intervals hold 0."""
+    rng = np.random.default_rng(5)
+    size = (200, 5, 20)
+    solvable = rng.beta(1, 1, size)
+    pair, benchmark, template, place = (
+        axis.ravel().astype(str) for axis in np.meshgrid(*map(np.arange, (*size, 3)), indexing="ij")
+    )
+    told = {"campaign": pair, "benchmark": benchmark, "cluster": template, "question_id": np.char.add(template, place)}
+    answers = [
+        pl.DataFrame(told | {"model": model, "is_correct": (rng.random(size) < solvable).ravel().repeat(3)})
+        for model in ("base", "step_apo")
+    ]
+    both = pl.concat(answers)
+    others = frame("evaluation_samples", [sample("", "", [], True)]).drop(set(both.columns) - {"campaign"})
+    models = frame("models", scored(base="r", step_apo="r")["models"])
+    path = tmp_path / "factory.duckdb"
+    build(path, {})
+    with duckdb.connect(path) as warehouse:
+        for table, rows in (
+            ("evaluation_samples", both.join(others, how="cross")),
+            ("models", models.join(both.select("campaign").unique(), how="cross")),
+        ):
+            warehouse.register("rows", rows.to_arrow())
+            warehouse.execute(f"insert into {table} by name select *, 1 as round from rows")
+    [(wrong, held)] = ask(
+        path,
+        "select count(distinct campaign) filter (where verdict in ('better', 'worse')) / 200, "
+        "avg((0 between low and high)::int) from model_comparisons where model = 'step_apo'",
+    ).rows
+    assert 0.0 < wrong <= 0.05
+    assert 0.93 <= held <= 0.99
 
 
 def test_many_questions_are_compared_too(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from infra.desk.page import figures, lineage
 from infra.desk.page.explorer import packed
 from infra.desk.page.reading import RoundPage
 from infra.desk.page.verdict import verdict
-from infra.desk.summary import Row
+from infra.desk.summary import Row, against, asked_as
 
 HERE = Path(__file__).parent
 
@@ -38,9 +38,8 @@ def document(page: RoundPage) -> str:
     env.globals |= {name: getattr(figures, name) for name in ("axis", "interval", "bar", "parts")}
     [made] = page.figures["round"]
     calibration = page.figures["calibration"]
-    differences = [
-        row["difference"] + sign * 1.96 * row["stderr"] for row in summary["comparisons"] for sign in (-1, 1)
-    ]
+    compared = [row | {"asked": asked_as(row), "against": against(row)} for row in summary["comparisons"]]
+    scores = [row | {"asked": asked_as(row)} for row in page.figures["scores"]]
     return env.get_template("page.html").render(
         policy=content_policy(texts),
         style=Markup(texts["page.css"]),
@@ -57,10 +56,10 @@ def document(page: RoundPage) -> str:
             page.figures["yield"],
             summary["value_rankings"],
         ),
-        scores=grouped(page.figures["scores"], "benchmark", "split"),
-        comparisons=grouped(summary["comparisons"], "benchmark", "split", "n"),
+        scores=grouped(scores, "asked", "split"),
+        comparisons=grouped(compared, "asked", "split", "n"),
         shares=figures.SHARES,
-        differences=figures.around(differences),
+        differences=figures.around([row[end] for row in compared for end in ("low", "high")]),
         funnel=stations(page.figures["funnel"]),
         yields=page.figures["yield"],
         calibration=calibration,

@@ -543,17 +543,17 @@ class Explorer {
     byId("play").addEventListener("click", () => this.play());
     addEventListener("beforeprint", () => this.all(true));
     addEventListener("afterprint", () => this.all(false));
-    addEventListener("hashchange", () => this.go());
+    addEventListener("hashchange", (event) => this.go(new URL(event.newURL).hash)); // the address itself may be another by now
   }
 
   async start() {
     this.filter(false);
-    if (!(await this.go()) && this.found.length) await this.open(this.found[0]);
+    if (!(await this.go(location.hash)) && this.found.length) await this.open(this.found[0]);
   }
 
-  /** Opens what the address names behind its #: a question, one of its trees, a node. */
-  async go() {
-    const named = new URLSearchParams(location.hash.slice(1));
+  /** Opens what an address names from its # on: a question, one of its trees, a node. */
+  async go(hash) {
+    const named = new URLSearchParams(hash.slice(1));
     const question = this.questions.find((one) => one.id === named.get("question"));
     if (!question || named.toString() === this.address) return Boolean(question);
     await this.open(question, named.get("tree"), Number(named.get("node") ?? -1));

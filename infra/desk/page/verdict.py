@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from infra.desk.summary import Row
+from infra.desk.summary import Row, against, asked_as
 
 LIKELY = 1.96
 """Standard errors on both sides of a mean that hold the truth in 95 of 100 cases."""
@@ -27,18 +27,22 @@ def _models(models: Sequence[Row], evaluations: Sequence[Row], comparisons: Sequ
     scored = [row for row in evaluations if row["model"] == same_as.get(policy, policy)]
     if not scored:
         return "No model of this round that searches next has been scored."
-    best_known = max(scored, key=lambda row: (row["split"] == "in_domain", row["n"]))
-    benchmark = best_known["benchmark"]
+    best_known = max(scored, key=lambda row: (row["split"] == "in_domain", row["form"] == "plan", row["n"]))
+    benchmark = asked_as(best_known)
     told = f"`{policy}` answers {100 * best_known['accuracy']:.1f} % of {benchmark} right (n = {best_known['n']:,})"
-    others = [row for row in comparisons if (row["model"], row["benchmark"]) == (policy, benchmark)]
+    others = [row for row in comparisons if (row["model"], asked_as(row)) == (policy, benchmark)]
     differences = [
-        f"{100 * abs(row['difference']):.1f} ± {100 * row['stderr']:.1f} points {row['verdict']} than `{row['other']}`"
+        f"{100 * abs(row['difference']):.1f} ± {100 * row['stderr']:.1f} points {row['verdict']} than {_other(row)}"
         for row in others
         if row["verdict"] in ("better", "worse")
     ]
-    alike = [f"`{row['other']}`" for row in others if row["verdict"] not in ("better", "worse")]
+    alike = [_other(row) for row in others if row["verdict"] not in ("better", "worse")]
     phrases = differences + ([f"not to be told from {_listed(alike)} at this n"] if alike else [])
     return f"{told}: {_listed(phrases)}." if phrases else f"{told}; nothing was compared with it."
+
+
+def _other(row: Row) -> str:
+    return f"`{row['other']}`" + against(row).removeprefix(row["other"])
 
 
 def _searches(asked: Sequence[Row], searches: Sequence[Row]) -> str:

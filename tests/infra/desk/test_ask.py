@@ -12,6 +12,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from infra.desk import ask
+from infra.desk.power import power
 from infra.desk.published import round_summary
 from infra.store import Store, rounds
 from infra.warehouse import build
@@ -26,6 +27,7 @@ cli.command()(ask.sql)
 cli.command()(ask.show)
 cli.command("rounds")(ask.list_rounds)
 cli.command()(ask.remove)
+cli.command()(power)
 
 
 def run(*arguments: str) -> Result:
@@ -123,6 +125,16 @@ def test_rounds_and_campaigns_are_chosen_by_name_and_the_last_one_by_default(sto
     assert "demo, other" in run("show", "--campaign", "nobody").output
 
 
+def test_power_asks_the_campaign_or_says_what_it_assumes(store: Store, tmp_path: Path) -> None:
+    assert "Assumed, for there is no round yet" in run("power").output
+    assert run("power", "--campaign", "demo").exit_code == 1
+    publish(store, tmp_path, "demo", 1)
+    printed = run("power", "--points", "10").output
+    assert "By the models of demo/1: questions that show a difference of 10 points" in printed
+    [row] = json.loads(run("power", "--json").output)
+    assert (row["asked"], row["n"], row["differing"]) == ("micro/test", 2, 0.5)
+
+
 def test_show_sums_up_a_published_round(store: Store, tmp_path: Path) -> None:
     publish(store, tmp_path, "demo", 1)
     summary = json.loads(run("show", "1", "--json").output)
@@ -142,7 +154,7 @@ def test_show_sums_up_a_published_round(store: Store, tmp_path: Path) -> None:
         ("solution", 0.7),
     ]
     assert [(row["model"], row["other"], row["verdict"]) for row in summary["comparisons"]] == [
-        ("step_apo", "base", "cannot be told at this n")
+        ("step_apo", "base", "cannot be told with n = 2")
     ]
     assert [(row["model"], row["same_as"]) for row in summary["models"]] == [
         ("base", None),

@@ -60,7 +60,7 @@ def test_models_of_a_name_are_compared_question_by_question_the_second_against_t
 
 def test_models_with_other_weights_are_none_that_are_the_same(tmp_path: Path) -> None:
     first, second = a_round(tmp_path, "first", 2, {}), a_round(tmp_path, "second", 2, {}, base="1" * 64)
-    assert {row["verdict"] for row in differences(first, second)["comparisons"]} == {"cannot be told at this n"}
+    assert {row["verdict"] for row in differences(first, second)["comparisons"]} == {"cannot be told with n = 12"}
 
 
 def test_rows_of_both_are_counted(tmp_path: Path) -> None:

@@ -138,7 +138,8 @@ def test_what_does_not_fit_is_left_out_from_the_end_of_the_draw() -> None:
     assert len(explorer(asked, details).questions) == 6
 
 
-COMPARED = {"n": 300, "benchmark": "micro/test", "model": "step_apo", "stderr": 0.01, "only_model": 9, "only_other": 3}
+ASKED = {"benchmark": "micro/test", "form": "plan", "metric": "answer", "shots": 0}
+COMPARED = ASKED | {"n": 300, "model": "step_apo", "other_round": None, "stderr": 0.01}
 
 
 def test_the_verdict_says_what_can_be_told_and_what_cannot() -> None:
@@ -146,19 +147,22 @@ def test_the_verdict_says_what_can_be_told_and_what_cannot() -> None:
         {"model": "base", "is_next": False, "same_as": None},
         {"model": "step_apo", "is_next": True, "same_as": None},
     ]
-    score = {"model": "step_apo", "benchmark": "micro/test", "split": "in_domain", "accuracy": 0.8, "n": 300}
+    score = ASKED | {"model": "step_apo", "split": "in_domain", "accuracy": 0.8, "n": 300}
+    harness = score | {"form": "standard", "metric": "acc", "shots": 5, "n": 900}
     compared = [
         COMPARED | {"other": "base", "difference": 0.5, "verdict": "better"},
         COMPARED | {"other": "sft_more", "difference": -0.04, "verdict": "worse"},
-        COMPARED | {"other": "sft", "difference": 0.01, "verdict": "cannot be told at this n"},
+        COMPARED | {"other": "sft", "difference": 0.01, "verdict": "cannot be told with n = 300"},
+        COMPARED | {"other": "sft", "other_round": 1, "difference": 0.02, "verdict": "cannot be told with n = 300"},
+        COMPARED | {"other": "base", "form": "standard", "difference": -0.2, "verdict": "worse"},
     ]
     asked = [{"is_solved": True}, {"is_solved": False}]
     searches = [{"generated_tokens": 900, "pairs": 3}, {"generated_tokens": 100, "pairs": 0}]
     ranking = {"model": "value", "kind": "plan", "sibling_auc": 0.8, "sibling_auc_stderr": 0.05, "sibling_pairs": 40}
-    said = verdict(models, [score], compared, asked, searches, [ranking | {"prior_auc": 0.51}])
+    said = verdict(models, [harness, score], compared, asked, searches, [ranking | {"prior_auc": 0.51}])
     assert said == (
         "`step_apo` answers 80.0 % of micro/test right (n = 300): 50.0 ± 1.0 points better than `base`, 4.0 ± 1.0 "
-        "points worse than `sft_more` and not to be told from `sft` at this n.",
+        "points worse than `sft_more` and not to be told from `sft` and `sft` of round 1 at this n.",
         "Search found a right answer to 1 of 2 questions with 1,000 generated tokens, and 3 preferences at 300 tokens "
         "each.",
         "V of `value` puts the better of two sibling steps first in 80.0 ± 5.0 % of 40 held-out pairs (chance: 50 %; "

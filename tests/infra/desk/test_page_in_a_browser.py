@@ -135,6 +135,12 @@ def test_deep_and_wide_trees_open(window: Browser) -> None:
     )
 
 
+def test_an_address_is_followed_though_the_page_writes_its_own_before_it_hears(window: Browser) -> None:
+    opened(window, "q1", "t1")
+    window.run("location.hash = 'question=q2&tree=deep'; document.querySelector('#trees button').click()")
+    window.until("document.getElementById('question-id').textContent === 'q2'")
+
+
 def test_text_of_others_is_shown_as_text_and_runs_nowhere(window: Browser) -> None:
     window.run("window.steal = () => { window.stolen = true }")
     for number, hostile in enumerate(HOSTILE, start=1):

@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 
 from infra.desk.display import print_answer, print_csv, print_json, print_summary
-from infra.desk.summary import NO_TABLES, Tables, accuracy_cell, accuracy_grid, publication, summarise
+from infra.desk.summary import (
+    NO_TABLES,
+    Tables,
+    accuracy_cell,
+    accuracy_grid,
+    answer_grid,
+    comparison_grid,
+    curve_grid,
+    publication,
+    summarise,
+)
 from infra.warehouse import Answer
 
 RECORD: dict[str, Any] = {
@@ -40,8 +50,10 @@ def evaluation(
     model: str, kind: str = "all", benchmark: str = "micro/test", accuracy: float = 0.5, **changed: Any
 ) -> dict[str, Any]:
     about = {"model": model, "benchmark": benchmark, "split": "in_domain", "kind": kind}
+    form = {"form": "plan", "metric": "answer", "shots": 0}
     figures = {"accuracy": accuracy, "accuracy_low": accuracy - 0.04, "accuracy_high": accuracy + 0.04, "stderr": 0.02}
-    return about | figures | {"n": 600, "undecided": 0, "lost": 0} | changed
+    counts = {"n": 600, "truncated": 0, "unparsable": 0, "undecided": 0, "lost": 0, "generated_tokens": 81.25}
+    return about | form | figures | counts | changed
 
 
 TABLES: Tables = {
@@ -52,16 +64,39 @@ TABLES: Tables = {
         {
             "benchmark": "micro/test",
             "split": "in_domain",
+            "form": "plan",
+            "metric": "answer",
+            "shots": 0,
             "model": "step_apo",
+            "other_round": None,
             "other": "base",
             "difference": 0.25,
             "stderr": 0.021,
+            "low": 0.207,
+            "high": 0.289,
             "n": 600,
+            "clusters": 600,
             "only_model": 171,
             "only_other": 21,
-            "p_value": 0.0,
+            "p_value": 0.0001,
+            "p_of_all": 0.0004,
+            "detectable": 0.059,
             "verdict": "better",
         }
+    ],
+    "curves": [
+        {
+            "benchmark": "micro/test",
+            "split": "in_domain",
+            "model": "sft",
+            "decoding": decoding,
+            "samples": samples,
+            "accuracy": 0.5 + samples / 100,
+            "stderr": 0.02,
+            "n": 600,
+            "generated_tokens": 800.4 * samples,
+        }
+        for decoding, samples in (("majority", 1), ("majority", 4), ("adaptive", 4))
     ],
     "value_rankings": [
         {
@@ -154,6 +189,56 @@ def test_accuracies_read_as_a_grid_of_benchmarks_and_models() -> None:
     assert grid == [
         ["micro/test", "in domain", "600", "0.500 ± 0.020", "0.750 ± 0.020"],
         ["micro/longer", "in domain", "600", "0.500 ± 0.020", ""],
+    ]
+
+
+def test_what_a_harness_asked_is_told_by_its_shots_and_metric() -> None:
+    asked: dict[str, Any] = {"form": "standard", "metric": "acc_norm", "shots": 25}
+    _, grid = accuracy_grid([evaluation("base"), evaluation("base", **asked)], [trained("base")])
+    assert [row[0] for row in grid] == ["micro/test", "micro/test 25-shot acc_norm"]
+
+
+def test_what_is_neither_right_nor_wrong_is_counted_apart_with_what_the_answers_took() -> None:
+    header, rows = answer_grid([evaluation("base", truncated=1200, unparsable=3, undecided=2, lost=1)])
+    assert dict(zip(header, rows[0], strict=True)) == {
+        "benchmark": "micro/test",
+        "model": "base",
+        "n": "600",
+        "truncated": "1,200",
+        "unparsable": "3",
+        "undecided": "2",
+        "lost": "1",
+        "tokens an answer": "81.2",
+    }
+
+
+def test_a_difference_is_told_with_its_errors_and_its_verdict() -> None:
+    [row] = TABLES["comparisons"]
+    unclear = {"other_round": 1, "difference": -0.004, "p_of_all": 0.21, "verdict": "cannot be told with n = 600"}
+    header, rows = comparison_grid([row, row | unclear])
+    better, unknown = (dict(zip(header, one, strict=True)) for one in rows)
+    assert better == {
+        "benchmark": "micro/test",
+        "model": "step_apo",
+        "against": "base",
+        "n": "600",
+        "difference": "+0.250 ± 0.021",
+        "95 % interval": "+0.207 to +0.289",
+        "alone right": "171 : 21",
+        "p of all": "< 0.001",
+        "detectable": "0.059",
+        "verdict": "better",
+    }
+    assert (unknown["against"], unknown["p of all"]) == ("base of round 1", "0.210")
+    assert (unknown["difference"], unknown["verdict"]) == ("-0.004 ± 0.021", "cannot be told with n = 600")
+
+
+def test_accuracy_stands_beside_the_tokens_that_it_took() -> None:
+    header, rows = curve_grid(TABLES["curves"])
+    assert header == ["benchmark", "model", "decoding", "1", "4"]
+    assert rows == [
+        ["micro/test", "sft", "majority", "0.510 ± 0.020, 800", "0.540 ± 0.020, 3,202"],
+        ["micro/test", "sft", "adaptive", "", "0.540 ± 0.020, 3,202"],
     ]
 
 

@@ -10,7 +10,9 @@ from tasks.running.report import report, scores_svg
 
 def score(model: str, benchmark: str, accuracy: float, low: float, high: float) -> dict[str, Any]:
     bounds = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high, "stderr": 0.05}
-    return {"model": model, "benchmark": benchmark, "split": "in_domain", "kind": "all", "n": 100} | bounds
+    asked = {"benchmark": benchmark, "split": "in_domain", "form": "plan", "metric": "answer", "shots": 0}
+    counts = {"n": 100, "truncated": 0, "unparsable": 0, "undecided": 0, "lost": 0, "generated_tokens": 80.0}
+    return {"model": model, "kind": "all"} | asked | counts | bounds
 
 
 SCORES = [
@@ -34,6 +36,7 @@ SUMMARY: dict[str, Any] = {
     "evaluations": SCORES,
     "by_kind": [],
     "comparisons": [],
+    "curves": [],
     "value_rankings": [],
     "engine": [],
     "notes": ["Two | rows <b>were</b>\nleft out."],

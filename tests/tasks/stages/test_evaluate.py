@@ -1,6 +1,7 @@
 """What an answer is, accuracies with their errors, and how V's ranking is judged."""
 
 import asyncio
+import hashlib
 import math
 import random
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
+import polars as pl
 import pytest
 
 from infra.engine import Completion, Reply, Usage
@@ -16,13 +18,14 @@ from tasks.language.format import SOLUTIONS, Kind
 from tasks.lessons.searched import SearchedTree
 from tasks.records import frame
 from tasks.running.served import ServedPolicy, Written
-from tasks.scoring.accuracy import accuracies
+from tasks.scoring.accuracy import Setup, accuracies
 from tasks.scoring.ranking import Ranked, held_out, pooled_auc, rankings, sibling_auc, steps_of
 from tasks.search.grow import Task, grow
-from tasks.search.policy import PolicyError
+from tasks.search.policy import ContextFull, PolicyError
 from tasks.settings import Evaluation, Search
 from tasks.stages.evaluate import sample as evaluated
 from tests.sql.handmade import NODES, ROUND
+from tests.sql.handmade import sample as row_of
 from tests.tasks.search.scripted import ScriptedPolicy, solution_text, step_text
 
 QUESTION = {
@@ -32,27 +35,19 @@ QUESTION = {
     "question": "?",
     "answer": "5",
     "kinds": ["add"],
+    "cluster": "add",
     "source": "micro",
     "option": None,
     "is_exact": True,
 }
 
 
-def sample(number: int, kinds: list[str], is_correct: bool | None, *, is_undecided: bool = False) -> dict[str, object]:
-    return {
-        "model": "base",
-        "benchmark": "micro/test",
-        "split": "in_domain",
-        "question_id": f"q{number}",
-        "question": "?",
-        "kinds": kinds,
-        "output": "",
-        "answer": None,
-        "is_correct": is_correct,
-        "is_undecided": is_undecided,
-        "generated_tokens": 1,
-        "error": "the engine is gone" if is_correct is None else None,
-    }
+def sample(number: int, kinds: list[str], is_correct: bool | None, **about: Any) -> dict[str, Any]:
+    return row_of("base", f"q{number}", kinds, is_correct, **about)
+
+
+def scored(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    return accuracies(frame("evaluation_samples", rows), Setup("digest", "0.32.0"))
 
 
 def test_accuracy_over_all_and_by_kind() -> None:
@@ -62,7 +57,7 @@ def test_accuracy_over_all_and_by_kind() -> None:
         sample(2, ["sub"], False),
         sample(3, [], False),
     ]
-    table = {row["kind"]: row for row in accuracies(frame("evaluation_samples", rows)).to_dicts()}
+    table = {row["kind"]: row for row in scored(rows).to_dicts()}
     assert (table["all"]["accuracy"], table["all"]["n"]) == (0.5, 4)
     assert table["all"]["stderr"] == pytest.approx(math.sqrt(0.25 / 4))
     assert (table["add"]["accuracy"], table["add"]["n"]) == (1.0, 2)
@@ -73,18 +68,18 @@ def test_accuracy_over_all_and_by_kind() -> None:
 def test_the_kinds_stand_in_the_order_in_which_the_questions_have_them() -> None:
     kinds = [f"kind {number * 7 % 30:02}" for number in range(30)]
     rows = [sample(0, kinds[:20] * 2, True), sample(1, [*kinds[20:], *kinds], False)]
-    table = accuracies(frame("evaluation_samples", rows))
+    table = scored(rows)
     assert table["kind"].to_list() == ["all", *kinds]
 
 
 def test_a_kind_that_is_called_all_counts_no_question_twice() -> None:
-    table = accuracies(frame("evaluation_samples", [sample(i, ["all", "add"], i < 2) for i in range(4)]))
+    table = scored([sample(i, ["all", "add"], i < 2) for i in range(4)])
     assert {row["kind"]: row["n"] for row in table.to_dicts()} == {"all": 4, "add": 4}
 
 
 def test_none_of_sixteen_is_not_known_to_be_zero() -> None:
     """Wilson's interval, where the binomial error says 0: of 16 questions z^2 / (n + z^2) = .194."""
-    [row] = accuracies(frame("evaluation_samples", [sample(number, [], False) for number in range(16)])).to_dicts()
+    [row] = scored([sample(number, [], False) for number in range(16)]).to_dicts()
     assert (row["accuracy"], row["stderr"], row["accuracy_low"]) == (0.0, 0.0, 0.0)
     z = 1.959964
     assert row["accuracy_high"] == pytest.approx(z**2 / (16 + z**2), abs=1e-6)
@@ -92,20 +87,21 @@ def test_none_of_sixteen_is_not_known_to_be_zero() -> None:
 
 def test_the_interval_holds_the_accuracy() -> None:
     rows = [sample(number, [], number < 30) for number in range(40)]
-    [row] = accuracies(frame("evaluation_samples", rows)).to_dicts()
+    [row] = scored(rows).to_dicts()
     assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx((0.598, 0.858), abs=1e-3)
 
 
-def test_lost_questions_are_left_out_and_counted_and_undecided_ones_are_not_solved() -> None:
+def test_lost_questions_are_left_out_and_counted_and_what_is_no_answer_is_not_solved() -> None:
     rows = [
         sample(0, ["add"], True),
-        sample(1, ["add"], False, is_undecided=True),
-        sample(2, ["add", "sub"], None),
+        *(sample(1 + i, ["add"], False, outcome=one) for i, one in enumerate(("undecided", "truncated", "unparsable"))),
+        sample(4, ["add", "sub"], None),
     ]
-    table = {row["kind"]: row for row in accuracies(frame("evaluation_samples", rows)).to_dicts()}
+    table = {row["kind"]: row for row in scored(rows).to_dicts()}
     assert table.keys() == {"all", "add"}, "of a kind whose questions are all lost, nothing is known"
     for row in table.values():
-        assert (row["accuracy"], row["n"], row["undecided"], row["lost"]) == (0.5, 2, 1, 1)
+        assert (row["accuracy"], row["n"], row["lost"]) == (0.25, 4, 1)
+        assert (row["undecided"], row["truncated"], row["unparsable"]) == (1, 1, 1)
 
 
 class Exact:
@@ -129,19 +125,24 @@ def asked(policy: Any, settings: Evaluation, value: Any = None) -> tuple[dict[st
 class Greedy:
     """Writes one text whatever it is asked, up to where it is told to stop."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, is_cut: bool = False) -> None:
         self.text = text
+        self.is_cut = is_cut
         self.prompts = self
+        self.shots = 2
         self.told: list[tuple[list[int], dict[str, Any]]] = []
 
     def question(self, question: str) -> list[int]:
         return [ord(letter) for letter in question]
 
+    def asked(self, state_ids: list[int]) -> list[int]:
+        return [1, *state_ids]
+
     async def write(self, prompt_ids: list[int], *, stop: Sequence[str], **about: Any) -> Written:
         self.told.append((prompt_ids, about))
         ends = [place + len(mark) for mark in stop if (place := self.text.find(mark)) >= 0]
         text = self.text[: min(ends, default=None)]
-        return Written(text, [7] * len(text), 1)
+        return Written(text, [7] * len(text), 1, self.is_cut)
 
 
 PLAN = step_text(1, "add") + step_text(2, "halve")
@@ -195,7 +196,118 @@ def test_a_greedy_answer_is_as_deep_as_it_may_be(max_depth: int, is_correct: boo
 
 def test_an_answer_that_can_not_be_decided_is_not_solved_and_is_told_apart() -> None:
     row, error = asked(Greedy(PLAN + solution_text("?")), Evaluation(decoding="greedy"))
-    assert (row["is_correct"], row["is_undecided"], row["error"], error) == (False, True, None, None)
+    assert (row["is_correct"], row["outcome"], row["error"], error) == (False, "undecided", None, None)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_cut", "max_depth", "outcome"),
+    [
+        (PLAN + solution_text("5"), False, 3, "right"),
+        (PLAN + solution_text("5"), False, 2, "truncated"),  # by the limit of steps
+        (PLAN + solution_text("6"), False, 3, "wrong"),
+        (PLAN + solution_text("6"), True, 3, "wrong"),  # an answer is one, whatever follows
+        (PLAN, True, 3, "truncated"),
+        (PLAN, False, 3, "unparsable"),
+        (PLAN + solution_text("?"), False, 3, "undecided"),
+    ],
+)
+def test_why_an_answer_is_not_right_is_told(text: str, is_cut: bool, max_depth: int, outcome: str) -> None:
+    row, _ = asked(Greedy(text, is_cut=is_cut), Evaluation(decoding="greedy", max_depth=max_depth))
+    assert (row["outcome"], row["is_correct"]) == (outcome, outcome == "right")
+
+
+@pytest.mark.parametrize(
+    ("said", "max_tokens", "max_depth", "outcome"),
+    [
+        ({"": [("no format", 0.0), (step_text(1, "a"), 0.0)], "a": [("nor here", 0.0)]}, 2, 5, "unparsable"),
+        ({"": [("cut o", 0.0)]}, 1, 5, "truncated"),
+        ({"": [(step_text(1, "a"), 0.0)]}, 2, 1, "truncated"),
+    ],
+)
+def test_a_search_without_an_answer_tells_why(said: Any, max_tokens: int, max_depth: int, outcome: str) -> None:
+    settings = Evaluation(decoding="majority", samples=4, max_tokens=max_tokens, max_depth=max_depth)
+    row, _ = asked(Sampling(said), settings)
+    assert (row["outcome"], row["is_correct"]) == (outcome, False)
+
+
+def test_a_sample_says_how_it_was_asked() -> None:
+    row, _ = asked(Greedy(PLAN + solution_text("5")), Evaluation(decoding="greedy"))
+    assert {name: row[name] for name in ("form", "metric", "shots", "cluster", "draw")} == {
+        "form": "plan",
+        "metric": "answer",
+        "shots": 2,
+        "cluster": "add",
+        "draw": 0,
+    }
+    assert row["prompt_digest"] == hashlib.sha256(b"[1,63]").hexdigest(), "of the prompt with what stands before it"
+    assert 0 <= row["seconds"] < 60
+
+
+def test_a_random_decoding_may_answer_several_times() -> None:
+    """Each draw is a row, and a vote of its own."""
+    part = asyncio.run(
+        evaluated(
+            QUESTION,
+            3,
+            "base",
+            cast(ServedPolicy, sampling := Sampling(VOTES)),
+            cast(Checker, Exact()),
+            Evaluation(decoding="majority", samples=6, draws=3),
+        )
+    )
+    rows = part.rows["evaluation_samples"]
+    assert [(row["draw"], row["answer"]) for row in rows] == [(0, "5"), (1, "5"), (2, "5")]
+    assert sorted(sampling.drawn) == [6] * 6
+    with pytest.raises(ValueError, match="greedy gives one answer"):
+        Evaluation(decoding="greedy", draws=2)
+
+
+def test_every_trajectory_of_a_vote_is_kept_with_what_it_votes_for() -> None:
+    """BALLOTS and a seventh that has no format; 0.5 and 1/2 would be one vote."""
+    said = {"": [(step_text(1, "a"), 0.0)], "a": [*VOTES["a"], ("no format", 0.3)]}
+    policy, checker = cast(ServedPolicy, Sampling(said)), cast(Checker, Exact())
+    settings = Evaluation(decoding="majority", samples=14, draws=2)
+    part = asyncio.run(evaluated(QUESTION, 3, "base", policy, checker, settings))
+    rows = frame("evaluation_trajectories", part.rows["evaluation_trajectories"])
+    assert rows.select("draw", "trajectory").rows() == [(draw, place) for draw in (0, 1) for place in range(14)]
+    first = rows.filter(draw=0).group_by("vote", "is_correct", maintain_order=True).len().rows()
+    assert sorted(first, key=str) == [("5", True, 6), ("6", False, 2), ("7", False, 4), (None, False, 2)]
+    assert rows.filter(vote="6")["value"].unique().to_list() == [0.9]
+    assert set(rows["generated_tokens"]) == {2}, "a step and its end, a token each"
+    assert rows.select("model", "question_id", "cluster", "split").unique().rows() == [
+        ("base", "q", "add", "in_domain")
+    ]
+
+
+def test_a_trajectory_that_met_a_full_context_votes_for_nothing() -> None:
+    class Short(Sampling):
+        async def complete(self, prompt_ids: list[int], *, n: int, **about: Any) -> Reply:
+            if prompt_ids:
+                raise ContextFull("full")
+            return await super().complete(prompt_ids, n=n, **about)
+
+    part = asyncio.run(
+        evaluated(
+            QUESTION,
+            3,
+            "base",
+            cast(ServedPolicy, Short(VOTES)),
+            cast(Checker, Exact()),
+            Evaluation(decoding="majority", samples=3),
+        )
+    )
+    assert [row["vote"] for row in part.rows["evaluation_trajectories"]] == [None] * 3
+    (row,) = part.rows["evaluation_samples"]
+    assert row["outcome"] == "truncated"
+
+
+def test_what_samples_no_trajectories_keeps_none() -> None:
+    for policy, settings in (
+        (Greedy(PLAN + solution_text("5")), Evaluation(decoding="greedy")),
+        (Sampling(VOTES), Evaluation(decoding="beam", samples=6)),
+    ):
+        part = asyncio.run(evaluated(QUESTION, 3, "base", cast(ServedPolicy, policy), cast(Checker, Exact()), settings))
+        assert part.rows.keys() == {"evaluation_samples"}
 
 
 @pytest.mark.parametrize("decoding", ["greedy", "best_of_n"])
@@ -208,10 +320,10 @@ def test_a_question_whose_request_failed_is_neither_right_nor_wrong(decoding: An
             raise PolicyError("the engine is gone")
 
     row, error = asked(Gone({}), Evaluation(decoding=decoding))
-    assert (row["is_correct"], row["is_undecided"], row["error"]) == (None, False, "the engine is gone")
+    assert (row["is_correct"], row["outcome"], row["error"]) == (None, "failed", "the engine is gone")
     assert (row["output"], row["answer"], row["generated_tokens"]) == ("", None, 0)
     assert error == "the engine is gone"
-    counted = accuracies(frame("evaluation_samples", [sample(0, ["add"], True), row]))
+    counted = scored([sample(0, ["add"], True), row])
     assert counted.filter(kind="all").select("accuracy", "n", "lost").row(0) == (1.0, 1, 1)
 
 
@@ -219,6 +331,7 @@ class Sampling:
     """Samples by turns what is `said` at a state, named by the letters of its steps: text and V."""
 
     prefix = ()
+    shots = 0
     engine = SimpleNamespace(has_room=False)
 
     def __init__(self, said: dict[str, list[tuple[str, float]]]) -> None:

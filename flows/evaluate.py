@@ -1,0 +1,77 @@
+"""The flow `cpl-evaluate`: any model on any benchmarks, without a round."""
+
+from typing import Annotated
+
+import polars as pl
+from prefect import flow
+from pydantic import Field
+
+from infra.contract.disk import room_in
+from infra.engine import tenant
+from infra.environment import environment
+from infra.store import Ref, Store, rounds
+from tasks.questions import content_of, source_of
+from tasks.running.progress import show_page
+from tasks.running.report import scores
+from tasks.running.sentence import tell_errors_in_a_sentence
+from tasks.settings import Evaluation, Harness
+from tasks.stages.evaluate import evaluate
+from tasks.stages.harness import answer_benchmarks, contents_of
+from tasks.stages.model import ModelNotFound, locate, prepare_model
+from tasks.stages.questions import load_benchmarks
+
+EVERY = 1_000_000
+"""Questions of a benchmark in the plan form where all are asked: no set has more."""
+
+
+@flow(name="cpl-evaluate", flow_run_name="evaluation of {model}", persist_result=False)
+def cpl_evaluate(
+    model: str = "micro",
+    standard: list[str] = [],  # Prefect draws it in the form, and nobody changes it
+    plan: list[str] = [],
+    count: Annotated[int, Field(ge=0)] = 100,
+    shots: Annotated[int, Field(ge=0)] | None = None,
+) -> list[Ref]:
+    """Scores of a model. A killed run goes on where it stopped, and what was asked before is found again.
+
+    Args:
+        model: micro, smollm2, the path of a model folder, a hub id, or a round's model: CAMPAIGN/ROUND/NAME.
+        standard: Benchmarks as the lm-evaluation-harness asks them, e.g. gsm8k, arc_challenge, mmlu_stem, humaneval.
+        plan: Benchmarks in the text format that training uses, e.g. gsm8k/test, micro/test, a file.
+        count: Questions of each at most. 0: all.
+        shots: Worked examples in the standard prompts. Blank: as many as the harness shows.
+    """
+    tell_errors_in_a_sentence()
+    harness = Harness(benchmarks=tuple(standard), count=count, shots=shots)
+    asked = Evaluation(benchmarks=tuple(plan), count=count or EVERY, out_of_domain_count=count or EVERY)
+    contents = contents_of(harness.benchmarks)
+    in_plan = {name: content_of(*source_of(name)) for name in asked.benchmarks}
+    with room_in(environment().home), tenant(environment()):
+        policy = _of_round(model) or prepare_model(*locate(model))
+        made = [answer_benchmarks(policy, "model", contents, (), harness)] if standard else []
+        if plan:
+            made.append(evaluate(policy, "model", load_benchmarks((), in_plan, asked), asked))
+    store = Store.open(environment())
+    tables = [pl.read_parquet(store.fetch(ref, "evaluations.parquet")) for ref in made]
+    if tables:
+        show_page("result", scores(model, pl.concat(tables).to_dicts()), f"Scores of {model}")
+    return made
+
+
+def _of_round(name: str) -> Ref | None:
+    """The model CAMPAIGN/ROUND/NAME of a published round; None where the name has another form.
+
+    Raises:
+        ModelNotFound: that round has no such model.
+    """
+    match name.split("/"):
+        case [campaign, round, of_round] if round.isdecimal():
+            store = Store.open(environment())
+            stages = rounds.stages_of(store.manifest(rounds.published(store, campaign, int(round)).manifest))
+            models = [one for one, ref in stages.items() if ref.counts.get("updates") is not None or one == "base"]
+            if of_round not in models:
+                raise ModelNotFound(
+                    f"round {round} of {campaign} has no model {of_round!r}: it has {', '.join(models)}"
+                )
+            return stages[of_round]
+    return None

@@ -1,0 +1,86 @@
+"""Judges a Python program that a model wrote by the tests of a benchmark like HumanEval (Chen et al. 2021, 2.2).
+
+The model's code and the tests run in sandboxes of their own (`infra/sandbox`), as `programs_inside.py` says. Only the
+standard library is there.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tasks.check import programs_inside
+from tasks.check.programs_inside import parts
+
+if TYPE_CHECKING:
+    from infra.sandbox import Ended, Sandbox
+
+INSIDE = compile(Path(programs_inside.__file__).read_text(), "programs_inside.py", "exec")
+
+
+class ProgramVerdict(StrEnum):
+    """Only PASSED is right; the others say in which way it is not."""
+
+    PASSED = "passed"
+    WRONG = "wrong"
+    """The program's answers are not what the tests demand."""
+    CRASHED = "crashed"
+    """It raises, is no Python, lacks the function, or ends by itself."""
+    TIMED_OUT = "timed out"
+    REFUSED = "refused"
+    """It asks for what the sandbox does not give (files, processes, network, more memory, more output), or answers with
+    what is no plain value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A task of HumanEval and what a model wrote for it."""
+
+    prompt: str
+    """The start of the program, up to the docstring of the function."""
+    completion: str
+    """What the model wrote: the program is `prompt + completion`."""
+    test: str
+    """Defines `check(candidate)`, which asserts."""
+    entry_point: str
+    """The name of the function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    verdict: ProgramVerdict
+    why: str
+    """For people, 300 characters at most: the exception, say. A model may have written it. Empty where it passed."""
+
+
+async def judge(program: Program, sandbox: "Sandbox") -> Judgement:
+    """The verdict on one program. Call it for all programs at once: the sandbox runs as many as it has places.
+
+        sandbox = Sandbox()  # raises NoSandbox where the machine allows none: before anything runs
+        judgements = await asyncio.gather(*(judge(program, sandbox) for program in programs))
+
+    The same program gets the same verdict unless it draws at random or the clock decides (`Limits.clock`).
+
+    Raises:
+        ValueError: the tests are broken: they do not run, define no `check`, or call with what is no plain value.
+        NoSandbox: the machine does not start a sandbox any more. No verdict is made of it.
+    """
+    called = ["program", program.prompt + program.completion, program.entry_point]
+    tests = ["tests", program.prompt, program.test, program.entry_point]
+    return judgement(*await sandbox.run_pair(INSIDE, tests, called))
+
+
+def judgement(tests: "Ended", called: "Ended") -> Judgement:
+    """What the ends of both processes say. That it passed, the tests' process alone can say; of the other counts only
+    why it was stopped."""
+    if called.is_flooding:
+        return Judgement(ProgramVerdict.REFUSED, f"it prints more than {len(called.output)} bytes")
+    if called.is_out_of_time or tests.is_out_of_time:
+        return Judgement(ProgramVerdict.TIMED_OUT, "it takes too long")
+    if tests.status:
+        why = tests.output.decode(errors="replace").strip()[-300:]
+        return Judgement(ProgramVerdict.REFUSED, f"the tests cannot read its answers: {why}")
+    (told,) = parts(bytes.fromhex(tests.output.split()[-1].decode()))
+    if "broken" in told:
+        raise ValueError(f"the tests are broken: {told['broken']}")
+    return Judgement(ProgramVerdict(told["verdict"]), told["why"])

@@ -1,0 +1,31 @@
+"""Benchmarks of the EleutherAI lm-evaluation-harness: its prompts, few-shot examples and metrics, in token ids."""
+
+from tasks.harness.asked import (
+    INVALID,
+    Encoding,
+    Question,
+    Reply,
+    Score,
+    continuations_of,
+    ended,
+    metrics_of,
+    scores,
+    texts_of,
+)
+from tasks.harness.catalogue import BENCHMARKS, content_of, load
+
+__all__ = [
+    "BENCHMARKS",
+    "INVALID",
+    "Encoding",
+    "Question",
+    "Reply",
+    "Score",
+    "content_of",
+    "continuations_of",
+    "ended",
+    "load",
+    "metrics_of",
+    "scores",
+    "texts_of",
+]

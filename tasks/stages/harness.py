@@ -1,0 +1,242 @@
+"""The stage *harness*: a model answers benchmarks as the lm-evaluation-harness asks them, in their standard prompts.
+
+The harness makes prompts and few-shot examples, takes answers from texts and scores them. Ours are the engine that
+answers, the parts that a retry goes on from, the sandbox for programs, and the tables, which *evaluate* fills, too.
+"""
+
+import asyncio
+import importlib.metadata
+import json
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from infra.digest import digest_of
+from infra.engine import Likelihood
+from infra.sandbox import Sandbox
+from infra.store import Ref
+from tasks.check.programs import Program, ProgramVerdict, judge
+from tasks.harness import (
+    BENCHMARKS,
+    INVALID,
+    Encoding,
+    Question,
+    Reply,
+    Score,
+    content_of,
+    continuations_of,
+    ended,
+    load,
+    metrics_of,
+    scores,
+    texts_of,
+)
+from tasks.language.format import FORMATS
+from tasks.questions.benchmarks import domain_of
+from tasks.questions.values import QuestionError
+from tasks.running.parts import Part, each_part
+from tasks.running.served import ServedPolicy, serve
+from tasks.running.stage import stage
+from tasks.running.workplace import Workplace
+from tasks.scoring.accuracy import Outcome, Setup, accuracies
+from tasks.search.policy import PolicyError
+from tasks.settings import Harness
+
+PASS = "pass@1"
+
+
+def contents_of(benchmarks: Iterable[str]) -> dict[str, str]:
+    """The digest of each benchmark's rows, before anything is spent.
+
+    Raises:
+        QuestionError: one is unknown, or its rows are nowhere; the message says what to do.
+        NoSandbox: one runs programs, and this machine allows no sandbox.
+    """
+    contents = {one: content_of(one) for one in benchmarks}
+    if any(BENCHMARKS[one].in_sandbox for one in contents):
+        Sandbox()
+    return contents
+
+
+@stage("harness", version=1, task_run_name="harness-{name}")
+def answer_benchmarks(
+    workplace: Workplace, model: Ref, name: str, contents: dict[str, str], sources: tuple[str, ...], settings: Harness
+) -> int:
+    """Answers of one model: tables `evaluations` and `evaluationsamples`, of form standard.
+
+    `contents`: of `contents_of`. `sources`: of the round's questions; a test set of one of them is in domain.
+    """
+    splits = {benchmark: domain_of(f"{benchmark}/test", sources) for benchmark in settings.benchmarks}
+    sandbox = Sandbox() if any(BENCHMARKS[one].in_sandbox for one in settings.benchmarks) else None
+    asked: dict[str, Question] = {}
+    for benchmark in settings.benchmarks:
+        if content_of(benchmark) != contents[benchmark]:
+            raise QuestionError(f"benchmark {benchmark}: its rows changed while the round ran; run it again")
+        for question in load(benchmark, count=settings.count, seed=settings.seed, shots=settings.shots):
+            asked[f"{benchmark}:{question.id}".replace("/", ":")] = question
+
+    async def run() -> str | None:
+        async with serve(workplace, model, FORMATS["plan"]) as served:
+            prompts, engine = served.prompts, served.engine
+            encoding = Encoding(prompts.tokenizer, prompts.start, engine.words.eos, engine.max_tokens)
+
+            async def work(question: Question, place: int) -> Part:
+                return await sample(question, place, name, splits, served, encoding, sandbox)
+
+            await each_part(workplace, asked, work, what=f"Benchmarks of {name}", note=served.account)
+            workplace.write("engine_use", served.use(f"harness_{name}", len(asked)))
+            return await engine.version()
+
+    engine = asyncio.run(run())
+    samples = workplace.written("evaluationsamples")
+    versions = {question.benchmark: question.task.VERSION for question in asked.values()}
+    made = [
+        accuracies(
+            samples.filter(benchmark=benchmark),
+            Setup(
+                digest_of(settings.model_dump(mode="json")),
+                engine,
+                harness=importlib.metadata.version("lm-eval"),
+                task_version=str(version),
+            ),
+        )
+        for benchmark, version in versions.items()
+    ]
+    workplace.write("evaluations", pl.concat(made))
+    return samples.height
+
+
+async def sample(
+    question: Question,
+    place: int,
+    model: str,
+    splits: Mapping[str, str],
+    policy: ServedPolicy,
+    encoding: Encoding,
+    sandbox: Sandbox | None,
+) -> Part:
+    """One question's answer: a row of `evaluationsamples` for each metric."""
+    started = time.monotonic()
+    given, error = Given([], "", 0, False, []), None
+    found: list[tuple[Score, Outcome]] = []
+    try:
+        given = await (weighed if question.is_chosen else written)(question, place, policy, encoding)
+        seconds = time.monotonic() - started
+        found = await scored(question, given, sandbox)
+    except PolicyError as problem:
+        error, seconds = str(problem), time.monotonic() - started
+        names = [PASS] if sandbox and BENCHMARKS[question.benchmark].in_sandbox else metrics_of(question)
+        found = [(Score(one, 0.0, None), Outcome.FAILED) for one in names]
+    asked = {
+        "model": model,
+        "benchmark": question.benchmark,
+        "split": splits[question.benchmark],
+        "form": "standard",
+        "shots": question.shots,
+        "question_id": question.id,
+        "draw": 0,
+        "cluster": None,
+        "question": str(question.task.doc_to_text(question.doc)),
+        "kinds": [question.task.task_name] if question.task.task_name != question.benchmark else [],
+        "prompt_digest": digest_of(given.prompts),
+        "output": given.output,
+        "generated_tokens": given.generated_tokens,
+        "seconds": seconds,
+        "error": error,
+    }
+    rows = [
+        asked
+        | {
+            "metric": score.metric,
+            "answer": score.answer,
+            "outcome": outcome,
+            "is_correct": None if error else outcome is Outcome.RIGHT,
+        }
+        for score, outcome in found
+    ]
+    return Part({"evaluationsamples": rows}, error)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a model gave to one question: a list of replies an instance of it. `is_cut`: every text met its limit."""
+
+    replies: list[list[Reply]]
+    output: str
+    generated_tokens: int
+    is_cut: bool
+    prompts: list[list[int]]
+
+
+async def weighed(question: Question, place: int, policy: ServedPolicy, encoding: Encoding) -> Given:
+    """The log-probs of its continuations; the output has them by their texts."""
+    groups = continuations_of(question, encoding)
+    told = await asyncio.gather(
+        *(
+            policy.likelihoods(group.prompt_ids, group.continuations, session=question.id, priority=place)
+            for group in groups
+        )
+    )
+    of_place: dict[int, Likelihood] = {}
+    for group, likelihoods in zip(groups, told, strict=True):
+        of_place |= dict(zip(group.places, likelihoods, strict=True))
+    ordered = [of_place[place] for place in range(len(of_place))]
+    replies: list[list[Reply]] = [[(one.logprob, one.is_greedy)] for one in ordered]
+    logprobs = [
+        {"continuation": instance.args[1], "logprob": one.logprob}
+        for instance, one in zip(question.instances, ordered, strict=True)
+    ]
+    return Given(replies, json.dumps(logprobs), 0, False, [group.prompt_ids for group in groups])
+
+
+async def written(question: Question, place: int, policy: ServedPolicy, encoding: Encoding) -> Given:
+    """Its texts, without the tokens that only an engine sees, up to the first string that ends them."""
+    asked = texts_of(question, encoding)
+    told = await asyncio.gather(
+        *(
+            policy.complete(
+                one.prompt_ids,
+                n=one.samples,
+                stop=one.until,
+                max_tokens=one.max_tokens,
+                temperature=one.temperature,
+                session=question.id,
+                priority=place,
+                scored=False,
+            )
+            for one in asked
+        )
+    )
+    replies: list[list[Reply]] = [
+        [ended(encoding.decode(one.token_ids), request.until) for one in reply.completions]
+        for request, reply in zip(asked, told, strict=True)
+    ]
+    completions = [one for reply in told for one in reply.completions]
+    return Given(
+        replies,
+        str(replies[0][0]),
+        sum(len(one.token_ids) for one in completions),
+        all(one.finish_reason == "length" for one in completions),
+        [one.prompt_ids for one in asked],
+    )
+
+
+async def scored(question: Question, given: Given, sandbox: Sandbox | None) -> list[tuple[Score, Outcome]]:
+    """By each metric: right or wrong, and in which way."""
+    if sandbox is not None and BENCHMARKS[question.benchmark].in_sandbox:
+        doc = question.doc
+        program = Program(doc["prompt"], given.output, doc["test"], doc["entry_point"])
+        verdict = (await judge(program, sandbox)).verdict
+        passed = verdict is ProgramVerdict.PASSED
+        return [(Score(PASS, float(passed), str(verdict)), Outcome.RIGHT if passed else Outcome.WRONG)]
+    return [(score, _outcome(score, given.is_cut)) for score in scores(question, given.replies)]
+
+
+def _outcome(score: Score, is_cut: bool) -> Outcome:
+    if score.value == 1.0:
+        return Outcome.RIGHT
+    if is_cut:
+        return Outcome.TRUNCATED
+    return Outcome.UNPARSABLE if score.answer == INVALID else Outcome.WRONG

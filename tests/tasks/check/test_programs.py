@@ -1,0 +1,306 @@
+"""A program that a model wrote is judged by tests that it cannot reach: verdicts, tricks, and what crosses."""
+
+import asyncio
+import socket
+import threading
+from collections import Counter, OrderedDict, namedtuple
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from infra.sandbox import Ended, Limits
+from tasks.check.programs import Judgement, Program, ProgramVerdict, judge, judgement
+from tasks.check.programs_inside import LONGEST, Line, NotPlain, answer_calls, packed, parts, run_tests
+from tests.infra.sandboxed import bare, sandbox
+
+PASSED, WRONG, CRASHED, TIMED_OUT, REFUSED = ProgramVerdict
+PROMPT = '''
+from typing import List
+
+def twice(x):
+    return 2 * x
+
+def doubled(numbers: List[int]) -> List[int]:
+    """ Give each number twice as large; the test calls `twice`, as HumanEval/32, /38 and /50 do.
+    >>> doubled([1, 2])
+    [2, 4]
+    """
+'''
+TEST = """
+METADATA = {"author": "nobody"}
+
+def check(candidate):
+    numbers = [1, 2.5, -3]
+    assert candidate(numbers) == [twice(number) for number in numbers], "first"
+    assert candidate([]) == []
+    assert numbers == [1, 2.5, -3], "the argument is changed"
+    print("twelve of twelve")
+"""
+RIGHT = "    return [2 * number for number in numbers]\n"
+LIMITS = Limits(work=1, clock=10, output=1 << 16)
+
+
+ORDINARY = {
+    RIGHT: (PASSED, ""),
+    "    print('thinking')\n" + RIGHT + "\nif __name__ == '__main__':\n    input()\n": (PASSED, ""),
+    "    return numbers\n": (WRONG, "AssertionError: first"),
+    "    return None\n": (WRONG, "AssertionError: first"),
+    "    return (2 * number for number in numbers)\n": (WRONG, "AssertionError: first"),
+    "    for i, n in enumerate(numbers): numbers[i] = 2 * n\n    return numbers\n": (WRONG, "AssertionError: first"),
+    RIGHT.replace("return", "twice =") + "    numbers.pop()\n    return twice\n": (WRONG, "AssertionError: first"),
+    RIGHT.replace("return", "twice =") + "    numbers.append(1)\n    return twice\n": (WRONG, "AssertionError: first"),
+    "    return 1 / 0\n": (CRASHED, "ZeroDivisionError: division by zero"),
+    "    assert numbers == 5, 'first'\n": (CRASHED, "AssertionError: first"),
+    "    return [\n": (CRASHED, "SyntaxError: '[' was never closed"),
+    RIGHT + "del doubled\n": (CRASHED, "KeyError: 'doubled'"),
+    "    return import_it\n": (CRASHED, "NameError: name 'import_it' is not defined"),
+    "    return doubled(numbers)\n": (CRASHED, "RecursionError: maximum recursion depth exceeded"),
+    "    raise type('Own', (Exception,), {})('problem')\n": (CRASHED, "Own: problem"),
+    "    import sys; sys.exit(0)\n": (CRASHED, "SystemExit: 0"),
+    RIGHT + "raise SystemExit(0)\n": (CRASHED, "SystemExit: 0"),
+    "    return open('/etc/none').read()\n": (REFUSED, "FileNotFoundError: "),
+    "    return [0] * (1 << 48)\n": (REFUSED, "MemoryError: "),
+    "    return 'x' * (1 << 21)\n": (REFUSED, f"its answer is longer than {LONGEST} bytes"),
+    "    return object()\n": (REFUSED, "NotPlain: object is no type of plain values"),
+}
+"""Completions, each with its verdict and the beginning of why."""
+CONFINED = {
+    RIGHT + "import numpy\n": (CRASHED, "ModuleNotFoundError: No module named 'numpy'"),
+    "    import ctypes; ctypes.string_at(0)\n": (CRASHED, "its process ended"),
+    "    import os; os._exit(0)\n": (CRASHED, "its process ended"),
+    "    while True: pass\n": (TIMED_OUT, "it takes too long"),
+    "    while True: print('again')\n": (REFUSED, "it prints more than"),
+    "    import subprocess; return subprocess.run(['ls'])\n": (REFUSED, "PermissionError: "),
+}
+"""Those that the test's own process does not bear."""
+
+
+EQUAL = """
+class Equal(list):
+    def __eq__(self, other): return True
+    def __ne__(self, other): return False
+"""
+TRICKS = {
+    "ends before the tests": "    pass\nimport sys\nprint('passed', flush=True)\nsys.exit(0)\n",
+    "ends in the test": "    import os\n    print('passed', flush=True)\n    os._exit(0)\n",
+    "is equal to all": f"    return Equal()\n{EQUAL}",
+    "is equal to all, without a type of Python's": f"    return Equal()\n{EQUAL.replace('(list)', '')}",
+    "patches what a test may use": """    return numbers
+import builtins, json, os
+builtins.AssertionError = type("Silent", (Exception,), {})
+builtins.print = builtins.open = builtins.exit = lambda *_, **__: None
+json.dumps = lambda said: '{"verdict": "passed", "why": ""}'
+twice = lambda number: number
+def die(): os._exit(0)
+sorted = len = list = isinstance = die
+""",
+    "swallows the assertion": """    return numbers
+import sys
+sys.excepthook = lambda *_: __import__("os")._exit(0)
+""",
+    "changes the tests that it finds in a frame": """    import sys
+    frame = sys._getframe(1)
+    while frame:
+        if "check" in frame.f_globals:
+            frame.f_globals["twice"] = lambda number: number
+        frame = frame.f_back
+    return numbers
+""",
+}
+"""Each gets past tests that run in its process."""
+FORGERIES = {
+    "says the verdict": """    return numbers
+import os, sys
+packed = sys._getframe(1).f_globals["packed"]
+verdict = packed({"verdict": "passed", "why": "", "value": True, "left": ([],)})
+for descriptor in range(64):
+    for said in (verdict, len(verdict).to_bytes(8, "big") + verdict, b"\\n" + verdict.hex().encode() + b"\\n"):
+        try: os.write(descriptor, said)
+        except OSError: pass
+""",
+    "answers what is none": "    import os\n    os.write(3, b'list 99:' * 100_000)\n    os._exit(0)\n",
+    "answers with a type of no kind": """    import os
+    for descriptor in range(3, 64):
+        try: os.write(descriptor, (6).to_bytes(8, "big") + b"eval 0:")
+        except OSError: pass
+    os._exit(0)
+""",
+    "answers in a depth without end": """    deep = []
+    for _ in range(100_000): deep = [deep]
+    return deep
+""",
+    "raises what ends the tests": "    raise KeyboardInterrupt\n",
+    "goes on when the tests have ended": """    return None
+import os, threading, time
+threading.Thread(target=time.sleep, args=(600,)).start()
+""",
+}
+"""Aimed at how this judge works."""
+
+
+@pytest.fixture(scope="module")
+def judgements() -> dict[str, Judgement]:
+    """By completion; all are judged at once."""
+
+    async def all_of_them() -> list[Judgement]:
+        inside = sandbox(LIMITS)
+        return await asyncio.gather(*(judge(Program(PROMPT, one, TEST, "doubled"), inside) for one in completions))
+
+    completions = [*list(ORDINARY)[::4], *CONFINED, *TRICKS.values(), *FORGERIES.values()]
+    return dict(zip(completions, asyncio.run(all_of_them()), strict=True))
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("completion", [*list(ORDINARY)[::4], *CONFINED])
+def test_each_verdict_says_in_which_way_a_program_is_not_right(
+    completion: str, judgements: dict[str, Judgement]
+) -> None:
+    verdict, why = (ORDINARY | CONFINED)[completion]
+    found = judgements[completion]
+    assert (found.verdict, found.why[: len(why)]) == (verdict, why)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", [*TRICKS, *FORGERIES])
+def test_no_trick_passes(name: str, judgements: dict[str, Judgement]) -> None:
+    found = judgements[(TRICKS | FORGERIES)[name]]
+    assert found.verdict != PASSED
+    assert "SyntaxError" not in found.why
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("name", TRICKS)
+def test_in_one_process_each_trick_passes(name: str) -> None:
+    """Program and tests after one another, and the exit status for a verdict."""
+    assert bare(f"{PROMPT}{TRICKS[name]}{TEST}\ncheck(doubled)").returncode == 0
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize("test", ["def check(candidate): candidate(print)", "def check(", "checked = True", "1 / 0"])
+def test_tests_that_are_broken_are_an_error_and_no_verdict(test: str) -> None:
+    with pytest.raises(ValueError, match="the tests are broken"):
+        asyncio.run(judge(Program(PROMPT, RIGHT, test, "doubled"), sandbox(LIMITS)))
+
+
+def test_the_ends_of_both_processes_make_the_judgement() -> None:
+    passed = Ended(0, b"printed by a test\n" + packed({"verdict": "passed", "why": ""}).hex().encode())
+    ended = Ended(0, packed({"verdict": "crashed", "why": "its process ended"}).hex().encode() + b"\n")
+    killed = Ended(137, b"Killed")
+    assert judgement(passed, Ended(0, packed({"verdict": "wrong"}))) == Judgement(PASSED, "")
+    assert judgement(ended, killed) == Judgement(CRASHED, "its process ended")
+    assert judgement(ended, Ended(152, b"", is_out_of_time=True)).verdict == TIMED_OUT
+    assert judgement(Ended(137, b"", is_out_of_time=True), killed).verdict == TIMED_OUT
+    assert judgement(ended, Ended(137, b"x" * 9, is_flooding=True)) == Judgement(REFUSED, "it prints more than 9 bytes")
+    lost = judgement(Ended(1, b"Traceback\nMemoryError\n"), killed)
+    assert lost == Judgement(REFUSED, "the tests cannot read its answers: Traceback\nMemoryError")
+
+
+Point = namedtuple("Point", "x y")
+
+
+class Sly(int):
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    def __hash__(self) -> int:
+        return 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(None, True, False, 0, -(10**100), 1.5, -0.0, float("inf"), "", "é\ud800\n", b"\x00\xff", 1 - 2j),
+        *([], [1, [2, ()]], (1,), {1, 2}, frozenset({"a"}), {}, {1: [2], (3, "x"): {4}}, range(2, 9, 3)),
+        *(Fraction(1, 3), Decimal("0.10"), [True, 1, 1.0]),
+    ],
+)
+def test_a_plain_value_crosses_as_it_is(value: Any) -> None:
+    (crossed,) = parts(packed(value))
+    assert crossed == value
+    assert repr(crossed) == repr(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        *((Counter("aab"), {"a": 2, "b": 1}), (OrderedDict(a=1), {"a": 1}), (Point(1, 2), (1, 2)), (Sly(3), 3)),
+        *((bytearray(b"a"), b"a"), ([Sly(3)], [3])),
+    ],
+)
+def test_what_derives_from_a_type_of_pythons_is_taken_for_one(value: Any, plain: Any) -> None:
+    (crossed,) = parts(packed(value))
+    assert repr(crossed) == repr(plain)
+
+
+def test_other_values_do_not_cross() -> None:
+    assert [repr(value) for value in parts(packed(float("nan")) + packed(1))] == ["nan", "1"]
+    assert [list(value) for value in parts(packed(number for number in (1, 2)))] == [[1, 2]]
+    for value in (object(), print, [object()], {1: print}, type("Decimal", (), {})()):
+        with pytest.raises(NotPlain, match="is no type of plain values"):
+            packed(value)
+    for forged in (
+        b"eval 1:1",
+        b"1",
+        b":",
+        b"list 9",
+        b"int 1:x",
+        b"set 7:list 0:",
+        b"range 6:str 0:",
+        b"dict 7:int 1:1",
+    ):
+        with pytest.raises((KeyError, TypeError, ValueError)):
+            list(parts(forged))
+
+
+@contextmanager
+def answering(program: str) -> Iterator[Line]:
+    """A line to `answer_calls`, which runs in a thread."""
+    here, there = socket.socketpair()
+    line, its = Line(here.detach()), Line(there.detach())
+    thread = threading.Thread(target=answer_calls, args=(its, program, "doubled"))
+    thread.start()
+    try:
+        yield line
+    finally:
+        line.close()
+        thread.join(10)
+        its.close()
+
+
+@pytest.mark.parametrize("completion", ORDINARY)
+def test_what_two_processes_say_to_each_other(completion: str) -> None:
+    verdict, why = ORDINARY[completion]
+    with answering(PROMPT + completion) as line:
+        found = run_tests(line, PROMPT, TEST, "doubled")
+    assert (found["verdict"], found["why"][: len(why)]) == (verdict, why)
+
+
+CAUGHT = "try: candidate({})\n    except"
+
+
+@pytest.mark.parametrize(
+    ("body", "test", "verdict"),
+    [
+        ("return numbers['a']", f"{CAUGHT} KeyError as problem: assert 'a' in str(problem)", PASSED),
+        ("return numbers['a']", f"{CAUGHT} IndexError: pass", CRASHED),
+        ("raise SystemExit(0)", f"{CAUGHT} BaseException: pass", CRASHED),
+        ("raise SystemExit(0)", f"{CAUGHT} Exception: pass", CRASHED),
+        ("raise SystemExit(0)", f"{CAUGHT} BaseException: candidate({{}})", CRASHED),
+        ("numbers['b'] = [1]", "given = {}; candidate(given); assert given == {'b': [1]}", PASSED),
+        ("numbers.add(1)", "given = {2}; candidate(given); assert given == {1, 2}", PASSED),
+        ("numbers[0].append(1)", "given = ([],); candidate(given); assert given == ([],)", PASSED),
+        ("return numbers", "assert candidate(numbers=(1,)) == (1,) and doubled(2) == 2", PASSED),
+        ("return numbers is None", "assert candidate(None) is True", PASSED),
+        ("return None", "assert abs(candidate(1)) < 1", WRONG),
+    ],
+)
+def test_what_a_test_may_do(body: str, test: str, verdict: ProgramVerdict) -> None:
+    """Catch what the function raises, see what it did to its arguments, call it by its name."""
+    prompt = "def doubled(numbers):\n    'Any.'\n"
+    with answering(f"{prompt}    {body}\n") as line:
+        found = run_tests(line, prompt, f"def check(candidate):\n    {test}\n", "doubled")
+    assert found["verdict"] == verdict, found

@@ -1,0 +1,113 @@
+"""Errors of an accuracy: clusters, draws, and an interval that holds the truth as often as it says."""
+
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import binomtest
+
+from tasks.records import frame
+from tasks.scoring.accuracy import Setup, accuracies, wilson
+from tests.sql.handmade import sample
+
+
+def of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The row of all questions."""
+    found = accuracies(frame("evaluation_samples", rows), Setup("digest", "0.32.0", "lm-eval 0.4.13", "3.0"))
+    (row,) = found.filter(kind="all").to_dicts()
+    return row
+
+
+def answers(outcomes: str, cluster: str | None = None, first: int = 0, draw: int = 0) -> list[dict[str, Any]]:
+    """A letter a question, r(ight) or w(rong)."""
+    return [
+        sample("base", f"b{first + place}", [], letter == "r", cluster=cluster, draw=draw)
+        for place, letter in enumerate(outcomes)
+    ]
+
+
+def test_questions_of_one_template_that_go_together_are_fewer_than_they_are() -> None:
+    """Four templates of three questions, two right and two wrong: as good as four questions. By hand: the clusters are
+    off by 3 * .5, so stderr = sqrt(4 * 1.5 ** 2) / 12 = .25, and not sqrt(.25 / 12) = .144."""
+    rows = [
+        one
+        for number, letters in enumerate(("rrr", "www", "rrr", "www"))
+        for one in answers(letters, f"template {number}", first=3 * number)
+    ]
+    row = of(rows)
+    assert (row["n"], row["clusters"], row["accuracy"]) == (12, 4, 0.5)
+    assert row["stderr"] == pytest.approx(0.25)
+    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(wilson(0.5, 4))
+
+
+def test_clusters_that_cancel_out_make_nothing_more_certain() -> None:
+    row = of(answers("rw", "one") + answers("rw", "other", first=2))
+    assert row["stderr"] == pytest.approx((0.25 / 4) ** 0.5)
+
+
+def test_clusters_that_are_all_right_count_once_each() -> None:
+    row = of(answers("rrrr", "one") + answers("rrrr", "other", first=4) + answers("r", first=8))
+    assert (row["stderr"], row["clusters"]) == (0.0, 3)
+    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(wilson(1.0, 3))
+    assert row["accuracy_high"] == 1.0
+
+
+def test_errors_of_draws_and_of_questions_are_told_apart() -> None:
+    """Shares 1, 1/2, 1/2, 0 of two draws: var(draws) is 1/2 for two questions, 0 for the others."""
+    row = of(answers("rrww") + answers("rwrw", draw=1))
+    assert (row["accuracy"], row["n"]) == (0.5, 4)
+    assert row["stderr"] == pytest.approx((0.25 + 0.25) ** 0.5 / 4)
+    assert row["stderr_draws"] == pytest.approx((0.25 + 0.25) ** 0.5 / 4)
+    assert of(answers("rrww"))["stderr_draws"] is None
+    certain = of(answers("rrww") + answers("rrww", draw=1))
+    assert (certain["stderr_draws"], certain["stderr"]) == (0.0, pytest.approx(0.25))
+
+
+def test_a_draw_that_failed_leaves_the_others_of_its_question() -> None:
+    gone = sample("base", "b0", [], None, draw=1)
+    row = of([*answers("rw"), gone])
+    assert (row["n"], row["lost"], row["accuracy"], row["stderr_draws"]) == (2, 1, 0.5, None)
+
+
+def test_forms_and_metrics_are_scored_apart_and_the_setup_stands_beside_them() -> None:
+    rows = [
+        sample("base", "b0", [], right, form=form, metric=metric, shots=shots, generated_tokens=tokens)
+        for form, metric, shots, right, tokens in (
+            ("plan", "answer", 0, False, 10),
+            ("standard", "acc", 5, True, 0),
+            ("standard", "acc_norm", 5, False, 0),
+        )
+    ]
+    found = accuracies(frame("evaluation_samples", rows), Setup("digest", "0.32.0", "lm-eval 0.4.13", "3.0"))
+    told = found.select("form", "metric", "shots", "accuracy", "generated_tokens").rows()
+    assert told == [
+        ("plan", "answer", 0, 0.0, 10.0),
+        ("standard", "acc", 5, 1.0, 0.0),
+        ("standard", "acc_norm", 5, 0.0, 0.0),
+    ]
+    setup = found.select("settings", "engine", "harness", "task_version").unique().rows()
+    assert setup == [("digest", "0.32.0", "lm-eval 0.4.13", "3.0")]
+
+
+@pytest.mark.parametrize(("right", "n"), [(0, 16), (1, 30), (30, 40), (40, 40)])
+def test_wilsons_interval_is_scipys(right: int, n: int) -> None:
+    reference = binomtest(right, n).proportion_ci(method="wilson")
+    assert wilson(right / n, n) == pytest.approx((reference.low, reference.high), abs=1e-12)
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
+    """Sixty templates of five questions, whose chance is .2 in one half and .8 in the other. An interval that does not
+    know of templates holds the truth far less often."""
+    rng = np.random.default_rng(1)
+    held, naive, times = 0, 0, 150
+    rows = frame("evaluation_samples", [one for t in range(60) for one in answers("w" * 5, f"t{t}", first=5 * t)])
+    for _ in range(times):
+        chances = rng.choice([0.2, 0.8], 60).repeat(5)
+        right = rng.random(300) < chances
+        found = accuracies(rows.with_columns(is_correct=pl.Series(right)), Setup("")).row(0, named=True)
+        held += found["accuracy_low"] <= 0.5 <= found["accuracy_high"]
+        low, high = wilson(float(right.mean()), 300)
+        naive += low <= 0.5 <= high
+    assert 0.90 <= held / times <= 0.99
+    assert naive / times < 0.88
