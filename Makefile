@@ -112,7 +112,7 @@ bench-page: install ## The page of a round of 5,000 questions, and how fast it i
 bench-programs: install ## HumanEval's programs in their sandboxes, ARGS="HumanEval.jsonl.gz": build/bench/programs.json (4 minutes)
 	.venv/bin/python -m tests.bench.programs $(ARGS)
 
-bench-checking: install ## Answers checked a second, and what hostile ones cost: build/bench/checking.json (20 minutes)
+bench-checking: install ## Answers checked a second, and what hostile ones cost: build/bench/checking.json (15 minutes)
 	.venv/bin/python -m tests.bench.checking $(ARGS)
 
 bench-harness: install ## Scores by our engine and by the evaluation harness alone, ARGS="--count 100 boolq": build/bench/harness.json

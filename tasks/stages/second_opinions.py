@@ -69,18 +69,15 @@ def _of_search(workplace: Workplace, name: str, search: Ref, questions: Ref) -> 
 
 def _of_evaluation(workplace: Workplace, evaluation: Ref, benchmarks: Ref) -> pl.DataFrame:
     key = ["benchmark", "question_id"]
-    judged = ["answer", "is_correct", "is_undecided"]
-    samples = _columns(workplace, evaluation, "evaluation_samples", [*key, *judged]).drop_nulls(
-        ["answer", "is_correct"]
-    )
+    samples = _columns(workplace, evaluation, "evaluation_samples", [*key, "answer", "outcome"]).drop_nulls("answer")
     golds = _columns(workplace, benchmarks, "benchmarks", [*key, "answer"]).rename({"answer": "gold"})
-    ours = pl.when("is_undecided").then(pl.lit("undecided")).when("is_correct").then(pl.lit("right"))
-    return samples.join(golds, on=key, maintain_order="left").select(
+    judged = samples.filter(pl.col("outcome").is_in(["right", "wrong", "undecided"]))
+    return judged.join(golds, on=key, maintain_order="left").select(
         pl.lit("benchmark").alias("origin"),
         pl.col("benchmark").alias("name"),
         "gold",
         "answer",
-        ours.otherwise(pl.lit("wrong")).alias("ours"),
+        pl.col("outcome").alias("ours"),
     )
 
 

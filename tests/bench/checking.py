@@ -1,10 +1,10 @@
 r"""`make bench-checking`: answers a second, and what hostile ones cost.
 
-Two loads of 100,000 distinct pairs. `mixed`: answers to the integers of GSM8K's size, in the ways of
-`tests.bench.answers`, right and wrong, most of them decided at sight. `algebra`: formulas in two ways or slightly off,
-each of which needs a worker. Then hostile answers one after another, made at random of the pieces below: megabytes,
-nested braces, huge exponents, any character. None may be taken for the gold answer, none may cost more than the limits
-of `tasks.check.pool`, and after each a plain formula is judged as ever.
+Two loads of distinct pairs. `mixed`, 100,000: answers to integers of GSM8K's size, in the ways of
+`tests.bench.answers`, right and wrong, most of them decided at sight. `algebra`, 10,000: formulas in two ways or
+slightly off, each of which needs a worker. Then hostile answers one after another, made at random of the pieces below:
+megabytes, nested braces, huge exponents, any character. None may be taken for the gold answer, none may cost more than
+the limits of `tasks.check.pool`, and after each a plain formula is judged as ever.
 """
 
 import argparse
@@ -110,13 +110,17 @@ def cost_of_hostile(answers: list[str]) -> dict[str, Any]:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    arguments.add_argument("--pairs", type=int, default=100_000)
+    arguments.add_argument("--mixed", type=int, default=100_000)
+    arguments.add_argument("--algebra", type=int, default=10_000)
     arguments.add_argument("--hostile", type=int, default=2_000)
     arguments.add_argument("--turns", type=int, default=2)
     arguments.add_argument("--seed", type=int, default=1)
     given = arguments.parse_args()
-    loads = {name: distinct(make(random.Random(given.seed)), given.pairs) for name, make in LOADS.items()}
-    found: dict[str, Any] = {name: [] for name in LOADS}
+    loads = {
+        "mixed": distinct(mixed(random.Random(given.seed)), given.mixed),
+        "algebra": distinct(algebra(random.Random(given.seed)), given.algebra),
+    }
+    found: dict[str, Any] = {name: [] for name in loads}
     for _ in range(given.turns):
         for name, pairs in loads.items():
             found[name].append(throughput(pairs))
@@ -124,12 +128,15 @@ def main() -> None:
     found["hostile"] = cost_of_hostile(list(itertools.islice(hostile(random.Random(given.seed)), given.hostile)))
     print("hostile", json.dumps(found["hostile"]), flush=True)
     limits = {"processor_time": PROCESSOR_TIME, "last_resort": LAST_RESORT, "timeout": TIMEOUT}
-    about = {"pairs": given.pairs, "seed": given.seed, "cores": os.cpu_count(), "machine": platform.processor()}
+    about = {
+        "pairs": {name: len(pairs) for name, pairs in loads.items()},
+        "seed": given.seed,
+        "cores": os.cpu_count(),
+        "machine": platform.processor(),
+    }
     OUTPUT.parent.mkdir(parents=True, exist_ok=True)
     OUTPUT.write_text(json.dumps(about | {"limits": limits} | found, indent=2))
 
-
-LOADS = {"mixed": mixed, "algebra": algebra}
 
 if __name__ == "__main__":
     main()

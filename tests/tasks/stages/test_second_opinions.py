@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 
 from infra.store import Ref
+from tasks import records
 from tasks.stages import second_opinions as stage
 from tasks.stages.second_opinions import ask_second_opinions, notes
 from tests.tasks.running.local_stage import LocalStage
@@ -30,21 +31,21 @@ TABLES: dict[str, dict[str, list[Any]]] = {
     "benchmarks": {"benchmarks": [("b", "b1", "5"), ("c", "b1", "8")]},
     "sft": {
         "evaluation_samples": [
-            ("b", "b1", "5", True, False),
-            ("c", "b1", "5", False, False),
-            ("c", "b1", "8x", False, True),
-            ("c", "b1", None, False, False),
-            ("b", "b1", None, None, False),
+            ("b", "b1", "5", "right"),
+            ("c", "b1", "5", "wrong"),
+            ("c", "b1", "8x", "undecided"),
+            ("c", "b1", None, "unparsable"),
+            ("b", "b1", None, "failed"),
         ]
     },
-    "base": {"evaluation_samples": [("b", "b1", "5", True, False)]},
+    "base": {"evaluation_samples": [("b", "b1", "5", "right")]},
 }
 COLUMNS = {
     "questions": ["question_id", "answer"],
     "trees": ["tree_id", "question_id"],
     "nodes": ["tree_id", "answer", "reward"],
     "benchmarks": ["benchmark", "question_id", "answer"],
-    "evaluation_samples": ["benchmark", "question_id", "answer", "is_correct", "is_undecided"],
+    "evaluation_samples": ["benchmark", "question_id", "answer", "outcome"],
 }
 
 
@@ -56,7 +57,9 @@ def test_every_terminal_and_sample_with_an_answer_counts(tmp_path: Path, monkeyp
     place = LocalStage(tmp_path)
     for name, tables in TABLES.items():
         for table, rows in tables.items():
-            pl.DataFrame(rows, schema=COLUMNS[table], orient="row").write_parquet(tmp_path / f"{name}-{table}.parquet")
+            types = records.TABLES["questions" if table == "benchmarks" else table] | {"benchmark": pl.String()}
+            schema = {column: types[column] for column in COLUMNS[table]}
+            pl.DataFrame(rows, schema=schema, orient="row").write_parquet(tmp_path / f"{name}-{table}.parquet")
     where: Any = SimpleNamespace(fetch=lambda ref, file: tmp_path / f"{ref.uri.split('/')[-2]}-{file}")
     place.store = where
     asked: list[tuple[str, str]] = []
