@@ -7,12 +7,14 @@ closes it; everybody else opens it read-only. DuckDB downloads no extension: S3 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import duckdb
-import polars as pl
 
 from infra.environment import ROOT
+
+if TYPE_CHECKING:
+    import polars as pl
 
 SQL = ROOT / "sql"
 
@@ -134,12 +136,14 @@ def ask(path: Path, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()
 
 
 def derive(
-    query: Path, frames: Mapping[str, pl.DataFrame], parameters: Mapping[str, Any], scratch: Path
-) -> pl.DataFrame:
+    query: Path, frames: Mapping[str, "pl.DataFrame"], parameters: Mapping[str, Any], scratch: Path
+) -> "pl.DataFrame":
     """The result of a query of `sql/stages` over frames, by the names that it knows them by.
 
     In the memory that CONFIG gives; what does not fit is spilled to the folder `scratch`.
     """
+    import polars as pl  # not in a process that `cpl sql` runs in: its handler of Ctrl-C lets pyarrow read on
+
     with duckdb.connect(config=CONFIG | {"temp_directory": str(scratch)}) as connection:
         for name, frame in frames.items():
             connection.register(name, frame.to_arrow())

@@ -29,6 +29,7 @@ FOLDERS = {
     "sql/stages": "what a stage computes in DuckDB, over frames of its own",
     "sql/tables": "one row is what? Every column with its comment",
     "sql/views": "what is asked often, and texts put together",
+    "tasks/harness/own": "tasks that the harness has not, or runs unsafely",
     "tasks/micro/base": "the small base model, as a model folder",
     "tasks": "stages, what runs them, and thinking by subject",
 }
