@@ -64,7 +64,7 @@ def contents_of(benchmarks: Iterable[str]) -> dict[str, str]:
 def answer_benchmarks(
     workplace: Workplace, model: Ref, name: str, contents: dict[str, str], sources: tuple[str, ...], settings: Harness
 ) -> int:
-    """Answers of one model: tables `evaluations` and `evaluationsamples`, of form standard.
+    """Answers of one model: tables `evaluations` and `evaluation_samples`, of form standard.
 
     `contents`: of `contents_of`. `sources`: of the round's questions; a test set of one of them is in domain.
     """
@@ -90,7 +90,7 @@ def answer_benchmarks(
             return await engine.version()
 
     engine = asyncio.run(run())
-    samples = workplace.written("evaluationsamples")
+    samples = workplace.written("evaluation_samples")
     versions = {question.benchmark: question.task.VERSION for question in asked.values()}
     made = [
         accuracies(
@@ -117,7 +117,7 @@ async def sample(
     encoding: Encoding,
     sandbox: Sandbox | None,
 ) -> Part:
-    """One question's answer: a row of `evaluationsamples` for each metric."""
+    """One question's answer: a row of `evaluation_samples` for each metric."""
     started = time.monotonic()
     given, error = Given([], "", 0, False, []), None
     found: list[tuple[Score, Outcome]] = []
@@ -156,7 +156,7 @@ async def sample(
         }
         for score, outcome in found
     ]
-    return Part({"evaluationsamples": rows}, error)
+    return Part({"evaluation_samples": rows}, error)
 
 
 @dataclass(frozen=True, slots=True)
