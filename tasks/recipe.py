@@ -20,7 +20,7 @@ from tasks.settings import MOST_TRIALS, Evaluation, Harness, Prompt, Questions, 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
 TAKEN = re.compile(
-    "base|policy|previous|benchmarks|questions|warehouse|second_opinions|(evaluate|rank_values|contamination)_.*"
+    "base|policy|previous|benchmarks|questions|warehouse|second_opinions|(evaluate|harness|rank_values|contamination)_.*"
 )
 """Names of stages and models that a round has, whatever its recipe."""
 

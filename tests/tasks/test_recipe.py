@@ -99,6 +99,7 @@ WRONG = [
     ('rule = "siblings"', 'rule = "siblings"\nmin_outcomes = -1', 16, "lessons.pairs.min_outcomes: Input should be"),
     ("[arms.control]", "[arms.trees]", 5, "trees: the name is taken"),
     ("[arms.control]", "[arms.evaluate_sft]", 30, "evaluate_sft: the name is taken"),
+    ("[arms.control]", "[arms.harness_sft]", 30, "harness_sft: the name is taken"),
     ('like = "apo"', 'like = "apo"\nepochs = 2', 35, "arms.control.epochs: it learns from as many sequences as apo"),
 ]
 
