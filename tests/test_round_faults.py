@@ -13,7 +13,7 @@ import pytest
 
 from infra.desk.run import nested
 from tasks.micro.world import generate
-from tests.rounds import ONE_ARM, SMALL, Shell, held_out, running_shell
+from tests.rounds import NO_ARM, SMALL, Shell, held_out, running_shell
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
 
@@ -33,8 +33,8 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
     store = shell.store()
     before = set(store.names("stages/search/"))
     (run,) = re.findall(r"flow-run/([0-9a-f-]{36})", _started(shell, "killed"))
-    (process,) = _wait_for(_worker(shell).children, bool)
-    kept = _wait_for(lambda: [name for name in store.names("stages/search/") if "/parts/" in name], bool)
+    (process,) = _wait_for(_worker(shell).children, bool, every=0.1)
+    kept = _wait_for(lambda: [name for name in store.names("stages/search/") if "/parts/" in name], bool, every=0.1)
     process.kill()
     bundles = [pl.read_ipc(store.get(name)) for name in kept]
     finished = pl.concat([pl.read_ipc(part, columns=["trees"]) for bundle in bundles for part in bundle["part"]])
@@ -77,8 +77,8 @@ def _started(shell: Shell, campaign: str) -> str:
     deep = {"simulations": 12, "root_children": 10, "children": 8, "budget_by": ""}
     recipe = nested(
         SMALL
-        | ONE_ARM
-        | {"questions.count": KILLED_OF}
+        | NO_ARM
+        | {"questions.count": KILLED_OF, "evaluation.benchmarks": ["micro/test"], "evaluation.count": 4}
         | {f"evidence.trees.{name}": value for name, value in deep.items()}
     )
     parameters = {"campaign": campaign, "recipe": {"by model": recipe}}
@@ -86,11 +86,11 @@ def _started(shell: Shell, campaign: str) -> str:
     return shell.run("prefect", "deployment", "run", "cpl/round", *words)
 
 
-def _wait_for(look: Callable[[], T], is_enough: Callable[[T], bool], seconds: float = 400) -> T:
+def _wait_for(look: Callable[[], T], is_enough: Callable[[T], bool], seconds: float = 400, every: float = 1.0) -> T:
     deadline = time.monotonic() + seconds
     while not is_enough(found := look()):
         assert time.monotonic() < deadline, f"waited {seconds} s in vain, saw {found} last"
-        time.sleep(0.1)
+        time.sleep(every)
     return found
 
 
