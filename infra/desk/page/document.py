@@ -1,15 +1,15 @@
 """The page as HTML: one file with its style, its script and its data, which asks for nothing else.
 
 Text of models and questions is anybody's. In the template everything is escaped, what the explorer shows is compressed
-data and is put in as text, and the content policy names the digests of the two scripts and styles that may act: nothing
+data and is put in as text, and the content policy names the digests of the script and the style that may act: nothing
 else runs, loads or is sent, even if an escape were forgotten.
 """
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,13 @@ from infra.desk.summary import Row, against, asked_as
 
 HERE = Path(__file__).parent
 
-PARTS = {"page.css": "style-src", "explorer.js": "script-src"}
+SCRIPT = [HERE / "script" / f"{name}.js" for name in ("words", "rows", "tree", "outline", "map", "sides", "explorer")]
 
 
 def document(page: RoundPage) -> str:
     """The whole page."""
     summary = page.summary
-    texts = {name: (HERE / name).read_text() for name in PARTS}
+    style, script = (HERE / "page.css").read_text(), "\n".join(part.read_text() for part in SCRIPT)
     env = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
@@ -41,9 +41,9 @@ def document(page: RoundPage) -> str:
     compared = [row | {"asked": asked_as(row), "against": against(row)} for row in summary["comparisons"]]
     scores = [row | {"asked": asked_as(row)} for row in page.figures["scores"]]
     return env.get_template("page.html").render(
-        policy=content_policy(texts),
-        style=Markup(texts["page.css"]),
-        script=Markup(texts["explorer.js"]),
+        policy=content_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
         queries={name: as_asked(text, summary["campaign"], summary["round"]) for name, text in page.queries.items()},
         summary=summary,
         code=made["code"],
@@ -78,11 +78,13 @@ def document(page: RoundPage) -> str:
     )
 
 
-def content_policy(texts: dict[str, str]) -> str:
-    """Nothing is loaded, sent or run but these scripts and styles, which are named by digest."""
-    digests = {name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for name, text in texts.items()}
-    allowed = "; ".join(f"{PARTS[name]} 'sha256-{digest}'" for name, digest in digests.items())
-    return f"default-src 'none'; {allowed}; img-src data:; base-uri 'none'; form-action 'none'"
+def content_policy(style: str, script: str) -> str:
+    """Nothing is loaded, sent or run but this style and this script, which are named by digest."""
+    styles, scripts = (base64.b64encode(sha256(text.encode()).digest()).decode() for text in (style, script))
+    return (
+        f"default-src 'none'; style-src 'sha256-{styles}'; script-src 'sha256-{scripts}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
 
 
 def as_asked(query: str, campaign: str, round: int) -> str:
