@@ -34,12 +34,16 @@ def round_(
     round: Number = None,
     repeat: Annotated[int | None, typer.Option(help="Another number draws other samples.")] = None,
     shards: Annotated[int | None, typer.Option(help="Machines that search at once, each on its engines.")] = None,
+    approve: Annotated[
+        bool | None, typer.Option("--approve", help="Wait after the search for you to see what would be learnt.")
+    ] = None,
     changes: Setting = None,
 ) -> None:
     """Run one round on the local stack, follow it to its end, and print its results."""
     from infra.desk.ask import show
 
     given = {"model": model, "campaign": campaign, "round": round, "repeat": repeat, "shards": shards}
+    given["approve"] = approve
     _followed("cpl/round", _given(given) | _recipe(recipe, questions, count, changes))
     show()
 
