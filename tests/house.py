@@ -21,6 +21,7 @@ FOLDERS = {
     "infra/engine/inside": "what runs inside vLLM's server",
     "infra/locks": "both environments, compiled by `make locks`",
     "sql": "the warehouse, one statement a file, in the order of their numbers",
+    "sql/campaign": "the curves of a campaign's page (`cpl page --campaign NAME`)",
     "sql/checks": "rules that hold in every round: a query that must find no row",
     "sql/ducklake": "the catalogue that `cpl export round` writes",
     "sql/examples": "questions that people ask; `cpl sql --list` names them",

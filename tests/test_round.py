@@ -139,3 +139,6 @@ def test_a_campaign_goes_on_and_redoes_only_what_another_setting_changes(shell: 
     spread = "select stddev(value) as spread from nodes where round = 2 and tree_id like 'trees/%'"
     judged = shell.sql(spread, "chained", round=2)
     assert judged[0]["spread"] > 0
+    told = shell.run("cpl", "page", "--campaign", "chained", "--no-open").split()[-1]
+    assert Path(told).name == "chained.html"
+    assert "2 rounds; " in Path(told).read_text()

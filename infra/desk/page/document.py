@@ -31,51 +31,62 @@ def document(page: RoundPage) -> str:
     """The whole page."""
     summary = page.summary
     texts = {name: (HERE / name).read_text() for name in PARTS}
+    [made] = page.figures["round"]
+    calibration = page.figures["calibration"]
+    compared = [row | {"asked": asked_as(row), "against": against(row)} for row in summary["comparisons"]]
+    scores = [row | {"asked": asked_as(row)} for row in page.figures["scores"]]
+    return (
+        templates()
+        .get_template("page.html")
+        .render(
+            policy=content_policy(texts),
+            style=Markup(texts["page.css"]),
+            script=Markup(texts["explorer.js"]),
+            queries={
+                name: as_asked(text, summary["campaign"], summary["round"]) for name, text in page.queries.items()
+            },
+            summary=summary,
+            code=made["code"],
+            created_at=f"{made['created_at']:%d %B %Y}",
+            verdict=verdict(
+                summary["models"],
+                summary["evaluations"],
+                summary["comparisons"],
+                page.asked,
+                page.figures["yield"],
+                summary["value_rankings"],
+            ),
+            scores=grouped(scores, "asked", "split"),
+            comparisons=grouped(compared, "asked", "split", "n"),
+            shares=figures.SHARES,
+            differences=figures.around([row[end] for row in compared for end in ("low", "high")]),
+            funnel=stations(page.figures["funnel"]),
+            yields=page.figures["yield"],
+            calibration=calibration,
+            calibration_plot=figures.calibration(
+                [(row["mean_value"], row["mean_outcome"], row["stderr"], row["steps"]) for row in calibration]
+            ),
+            gaps=gap_plots(page.figures["gaps"]),
+            gaps_by_depth=page.figures["gaps_by_depth"],
+            curves={model: figures.curve(points) for model, points in page.curves.items()},
+            stages=page.stages,
+            lineage_plot=lineage.lineage(page.stages),
+            asked=len(page.asked),
+            shown=len(page.explorer.questions),
+            index=packed(json.dumps(page.explorer.questions, separators=(",", ":"))),
+            blocks=page.explorer.blocks,
+        )
+    )
+
+
+def templates() -> Environment:
+    """The templates of pages, in which everything that is put in is escaped."""
     env = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
     env.filters |= {"signed": signed, "percent": percent, "duration": duration, "loss": loss, "named": named}
     env.globals |= {name: getattr(figures, name) for name in ("axis", "interval", "bar", "parts")}
-    [made] = page.figures["round"]
-    calibration = page.figures["calibration"]
-    compared = [row | {"asked": asked_as(row), "against": against(row)} for row in summary["comparisons"]]
-    scores = [row | {"asked": asked_as(row)} for row in page.figures["scores"]]
-    return env.get_template("page.html").render(
-        policy=content_policy(texts),
-        style=Markup(texts["page.css"]),
-        script=Markup(texts["explorer.js"]),
-        queries={name: as_asked(text, summary["campaign"], summary["round"]) for name, text in page.queries.items()},
-        summary=summary,
-        code=made["code"],
-        created_at=f"{made['created_at']:%d %B %Y}",
-        verdict=verdict(
-            summary["models"],
-            summary["evaluations"],
-            summary["comparisons"],
-            page.asked,
-            page.figures["yield"],
-            summary["value_rankings"],
-        ),
-        scores=grouped(scores, "asked", "split"),
-        comparisons=grouped(compared, "asked", "split", "n"),
-        shares=figures.SHARES,
-        differences=figures.around([row[end] for row in compared for end in ("low", "high")]),
-        funnel=stations(page.figures["funnel"]),
-        yields=page.figures["yield"],
-        calibration=calibration,
-        calibration_plot=figures.calibration(
-            [(row["mean_value"], row["mean_outcome"], row["stderr"], row["steps"]) for row in calibration]
-        ),
-        gaps=gap_plots(page.figures["gaps"]),
-        gaps_by_depth=page.figures["gaps_by_depth"],
-        curves={model: figures.curve(points) for model, points in page.curves.items()},
-        stages=page.stages,
-        lineage_plot=lineage.lineage(page.stages),
-        asked=len(page.asked),
-        shown=len(page.explorer.questions),
-        index=packed(json.dumps(page.explorer.questions, separators=(",", ":"))),
-        blocks=page.explorer.blocks,
-    )
+    return env
 
 
 def content_policy(texts: dict[str, str]) -> str:
