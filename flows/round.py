@@ -27,6 +27,7 @@ from tasks.running.report import show_result
 from tasks.running.sentence import tell_errors_in_a_sentence
 from tasks.running.trainer import side_by_side
 from tasks.stages.contamination import find_contamination, refuse_contaminated
+from tasks.stages.curation import refuse_selects
 from tasks.stages.evaluate import evaluate
 from tasks.stages.harness import answer_benchmarks, contents_of
 from tasks.stages.learn import learn
@@ -145,6 +146,7 @@ class Start(NamedTuple):
 
 def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun) -> Start:
     """Questions, benchmarks and the model, and all that can be refused before anything is spent."""
+    refuse_selects(method.lessons)
     previous = round_before(title)
     judge = previous.value if previous else None
     refuse_engines_without_gpus(environment())

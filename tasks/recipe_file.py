@@ -52,11 +52,29 @@ def read_files(path: Path) -> list[RecipeFile]:
                 f"{_place(path.name, text, 'from_round')}: from_round: the number of a round from 2 on follows, "
                 "and what is other in it, as in [from_round.2]"
             )
+        for said in (fields, *later.values()):
+            _read_queries(path, text, said)
         numbered = {int(number): change for number, change in sorted(later.items(), key=lambda one: int(one[0]))}
         files.append(RecipeFile(path.name, text, fields, numbered))
         if extended is None:
             return files
         path = _extended(path, extended, files)
+
+
+def _read_queries(path: Path, text: str, said: Mapping[str, Any]) -> None:
+    """Puts the text of a query in the place of the name of its file, which lies beside the recipe.
+
+    A recipe goes to other machines, and its keys know what a query says, not what its file is called.
+    """
+    lessons = said.get("lessons")
+    for name, rule in lessons.items() if isinstance(lessons, Mapping) else ():
+        query = rule.get("select") if isinstance(rule, dict) else None
+        if isinstance(query, str) and query.endswith(".sql"):
+            try:
+                rule["select"] = path.with_name(query).read_text()
+            except (OSError, UnicodeDecodeError, ValueError) as problem:
+                field = f"lessons.{name}.select"
+                raise RecipeRefused(f"{_place(path.name, text, field)}: {field}: {query}: {problem}") from None
 
 
 def _extended(path: Path, name: object, files: Sequence[RecipeFile]) -> Path:

@@ -1,6 +1,7 @@
 """A user's first hour, on the real stack: a round, its page, the same again, a preview, and a campaign."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from infra.desk.run import nested
+from infra.environment import Environment
 from tests.infra.stack.browser import browser
 from tests.rounds import ONE_ARM, SMALL, Shell, cached, held_out, running_shell
 
@@ -72,6 +74,27 @@ def test_its_page_opens_its_deepest_and_its_widest_tree(shell: Shell, first: dic
         assert window.said("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded") == []
 
 
+def test_its_models_load_without_the_value_words_where_the_engine_loads_them(
+    shell: Shell, first: dict[str, Any], tmp_path: Path
+) -> None:
+    (policy,) = shell.sql("select model from models where is_next", "first")
+    shell.run("cpl", "export", "model", policy["model"], str(tmp_path / "with"), "--campaign", "first")
+    bare = ["--without-value-words", "--campaign", "first"]
+    shell.run("cpl", "export", "model", policy["model"], str(tmp_path / "without"), *bare)
+    text = "<question>\nAnn has 2 apples and buys 3.\n</question>\n<plan>\n"
+    code = (
+        "import sys; from transformers import AutoTokenizer\n"
+        "print([len(AutoTokenizer.from_pretrained(one)) for one in sys.argv[1:]])\n"
+        f"print([AutoTokenizer.from_pretrained(one)({text!r})['input_ids'] for one in sys.argv[1:]])"
+    )
+    folders = [str(tmp_path / name) for name in ("with", "without")]
+    engine = str(Environment().engine_python)
+    said = subprocess.run([engine, "-c", code, *folders], capture_output=True, text=True, check=True).stdout
+    sizes, ids = (json.loads(line) for line in said.splitlines())
+    assert sizes[0] == sizes[1] + 2
+    assert ids[0] == ids[1] != []
+
+
 def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell, first: dict[str, Any]) -> None:
     store = shell.store()
     published = store.names("stages/publish/")
@@ -116,3 +139,6 @@ def test_a_campaign_goes_on_and_redoes_only_what_another_setting_changes(shell: 
     spread = "select stddev(value) as spread from nodes where round = 2 and tree_id like 'trees/%'"
     judged = shell.sql(spread, "chained", round=2)
     assert judged[0]["spread"] > 0
+    told = shell.run("cpl", "page", "--campaign", "chained", "--no-open").split()[-1]
+    assert Path(told).name == "chained.html"
+    assert "2 rounds; " in Path(told).read_text()

@@ -8,7 +8,7 @@ import typer
 from infra.desk.ask import list_rounds, remove, show, sql
 from infra.desk.diff import diff
 from infra.desk.display import visible
-from infra.desk.export import app as export
+from infra.desk.export.command import app as export
 from infra.desk.page.command import page
 from infra.desk.power import power
 from infra.desk.run import evaluate, preview, round_, study

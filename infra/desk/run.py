@@ -162,6 +162,11 @@ def _setting(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name:
         raise typer.BadParameter(f"{text!r} is not FIELD=VALUE, e.g. evidence.trees.c_puct=1.25")
+    if name.endswith(".select") and value.endswith(".sql"):
+        try:
+            return name, Path(value).read_text()  # the worker stands elsewhere
+        except (OSError, UnicodeDecodeError) as problem:
+            raise typer.BadParameter(f"{name}: {value}: {problem}") from None
     try:
         return name, json.loads(value)
     except json.JSONDecodeError:

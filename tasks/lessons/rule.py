@@ -21,6 +21,15 @@ class LessonRule(StageSettings):
         description="Searches by name; of what two of them tell alike, the first counts.",
     )
 
+    select: str = Field(
+        "",
+        title="Select",
+        description="SQL, or a file of it (keep.sql), that says which rows are learnt from: it sees preferences or "
+        "imitations, trees and nodes, and gives pair_id or example_id; with a reason, a row is left out for it; a "
+        "weight above 0 multiplies that of an imitation. Blank: all are.",
+        exclude_if=lambda query: not query,  # so that the keys of lessons without one are what they were
+    )
+
     gives: ClassVar[Literal["imitations", "preferences"]]
     drops: ClassVar[str]
     teaches_values: ClassVar[bool] = True

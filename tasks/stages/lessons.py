@@ -14,6 +14,7 @@ from tasks.lessons.searched import LEARNABLE, Row, affordable, by_question
 from tasks.records import frame
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
+from tasks.stages.curation import selected
 
 
 @stage("lessons", version=4, task_run_name="lessons-{name}")
@@ -30,16 +31,24 @@ def choose(
 
     `trees`: the stages of its evidence by name. `policy`: the model that searched, whose end of sequence is imitated.
     `tokens`: that the searches of all questions together may have generated, those of all evidence (`paid`).
+    What the rule's own query leaves out is counted, and lies in `dropped.parquet` with the reason of each row.
     """
     searched = _read(workplace, trees, rule, "trees")
     if tokens and paid:
         searched = _within(workplace, tokens, paid, searched)
-    found = by_question(searched, _read(workplace, trees, rule, "nodes"))
+    nodes = _read(workplace, trees, rule, "nodes")
+    found = by_question(searched, nodes)
     eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
     chosen = [rule.rows(question, eos) for question in found]
-    rows = [row for rows_of_question, _ in chosen for row in rows_of_question]
+    rows = [{"lesson": name} | row for rows_of_question, _ in chosen for row in rows_of_question]
+    if rule.select:
+        offered = len(rows)
+        rows, dropped = selected(name, rule, rows, searched, nodes)
+        workplace.write("dropped", dropped)
+        told = f"its query left {offered - len(rows)} of {offered} rows out; dropped.parquet has them, with the reasons"
+        workplace.facts |= {"deselected": dropped.height, "notes": [*workplace.facts.get("notes", []), told]}
     workplace.facts |= counted(rule, rows) | {rule.drops: sum(dropped for _, dropped in chosen)}
-    workplace.write(rule.gives, frame(rule.gives, [{"lesson": name} | row for row in rows]))
+    workplace.write(rule.gives, frame(rule.gives, rows))
     return len(rows)
 
 

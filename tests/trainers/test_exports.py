@@ -6,7 +6,7 @@ import pytest
 from datasets import load_dataset
 from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-from infra.desk.export import write
+from infra.desk.export.lessons import write
 from infra.warehouse import build
 from tests.infra.desk.test_export import found
 from tests.sql.handmade import ROUND, parquet

@@ -1,4 +1,4 @@
-"""`cpl page`: writes a round's page, and opens it where there is a browser to open it in."""
+"""`cpl page`: writes the page of a round or of a campaign, and opens it where there is a browser to open it in."""
 
 import os
 import sys
@@ -10,11 +10,11 @@ import typer
 from infra.desk.ask import Campaign, PublicationId
 from infra.desk.display import plain_errors
 from infra.environment import environment
-from infra.store import Store
+from infra.store import Store, rounds
 
 
 def page(
-    round: Annotated[int | None, typer.Argument(help="Number of the round. Default: the campaign's latest.")] = None,
+    round: Annotated[int | None, typer.Argument(help="Number of the round. Default: all of the campaign.")] = None,
     campaign: Campaign = None,
     publication_id: PublicationId = None,
     output: Annotated[
@@ -22,17 +22,26 @@ def page(
     ] = None,
     no_open: Annotated[bool, typer.Option("--no-open", help="Do not open it in the browser.")] = False,
 ) -> None:
-    """Write a published round as one HTML page, figures and search trees, which needs no server and no network."""
+    """Write a page of figures as one HTML file, which needs no server and no network.
+
+    Of a round: with its search trees. Where only --campaign is given and it has several rounds: curves over these.
+    """
+    from infra.desk.page.campaign import campaign_document, read_campaign
     from infra.desk.page.document import document
     from infra.desk.page.reading import read_page
 
     with plain_errors():
         here = environment()
-        read = read_page(Store.open(here), campaign, round, publication_id)
-        name = f"{read.summary['campaign']}-round-{read.summary['round']}.html"
+        store = Store.open(here)
+        if campaign and round is None and publication_id is None and rounds.published(store, campaign).round > 1:
+            name, text = f"{campaign}.html", campaign_document(read_campaign(store, campaign))
+        else:
+            read = read_page(store, campaign, round, publication_id)
+            name = f"{read.summary['campaign']}-round-{read.summary['round']}.html"
+            text = document(read)
         path = (output or here.home / "pages" / name).absolute()
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(document(read), encoding="utf-8", errors="replace")
+        path.write_text(text, encoding="utf-8", errors="replace")
     typer.echo(path)
     if not no_open and has_browser():
         typer.launch(str(path))

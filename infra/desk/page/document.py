@@ -31,16 +31,12 @@ def document(page: RoundPage) -> str:
     """The whole page."""
     summary = page.summary
     style, script = (HERE / "page.css").read_text(), "\n".join(part.read_text() for part in SCRIPT)
-    env = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
-    )
-    env.filters |= {"signed": signed, "percent": percent, "duration": duration, "loss": loss, "named": named}
-    env.globals |= {name: getattr(figures, name) for name in ("axis", "interval", "bar", "parts")}
     [made] = page.figures["round"]
     calibration = page.figures["calibration"]
     compared = [row | {"asked": asked_as(row), "against": against(row)} for row in summary["comparisons"]]
     scores = [row | {"asked": asked_as(row)} for row in page.figures["scores"]]
-    return env.get_template("page.html").render(
+    template = templates().get_template("page.html")
+    return template.render(
         policy=content_policy(style, script),
         style=Markup(style),
         script=Markup(script),
@@ -78,13 +74,25 @@ def document(page: RoundPage) -> str:
     )
 
 
-def content_policy(style: str, script: str) -> str:
-    """Nothing is loaded, sent or run but this style and this script, which are named by digest."""
-    styles, scripts = (base64.b64encode(sha256(text.encode()).digest()).decode() for text in (style, script))
-    return (
-        f"default-src 'none'; style-src 'sha256-{styles}'; script-src 'sha256-{scripts}'; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
+def templates() -> Environment:
+    """The templates of pages, in which everything that is put in is escaped."""
+    env = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined
     )
+    env.filters |= {"signed": signed, "percent": percent, "duration": duration, "loss": loss, "named": named}
+    env.globals |= {name: getattr(figures, name) for name in ("axis", "interval", "bar", "parts")}
+    return env
+
+
+def content_policy(style: str, script: str = "") -> str:
+    """Nothing is loaded, sent or run but this style and this script, which are named by digest."""
+    named = {"style-src": style, "script-src": script}
+    allowed = (
+        f"{kind} 'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'; "
+        for kind, text in named.items()
+        if text
+    )
+    return f"default-src 'none'; {''.join(allowed)}img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def as_asked(query: str, campaign: str, round: int) -> str:

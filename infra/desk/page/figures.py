@@ -7,6 +7,7 @@ size. Every plot stands in or beside a table with its numbers, which is what a s
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from markupsafe import Markup
 
@@ -163,6 +164,45 @@ def curve(points: Sequence[tuple[float, float]], height: int = 110) -> Markup:
         shapes.append(_line("grid", "0%", "100%", up, up))
         shapes.append(Markup('<text x="-8" y="{}" dy="4" text-anchor="end">{:g}</text>').format(up, tick))
     return _svg("plot", height, [*shapes, *_below(xs, 3)])
+
+
+Point = tuple[int, float, float, float]
+"""Of a curve over rounds: the round, the value, and the ends of its interval."""
+
+
+def over_rounds(
+    lines: Sequence[tuple[str, str, Sequence[Point]]], ys: Scale, zero: float | None = None, height: int = 150
+) -> Markup:
+    """Curves over the rounds of a campaign: (name, class of the style sheet, points) each, with 95 % intervals."""
+    numbers = [point[0] for _, _, points in lines for point in points]
+    xs = Scale(min(numbers) - 0.5, max(numbers) + 0.5)
+    shapes = [_line("base", "0%", "100%", "100%", "100%")]
+    for tick in ys.ticks(3):
+        up = _up(ys, tick)
+        shapes.append(_line("grid", "0%", "100%", up, up))
+        shapes.append(Markup('<text x="-8" y="{}" dy="4" text-anchor="end">{:g}</text>').format(up, tick))
+    if zero is not None:
+        shapes.append(_line("zero", "0%", "100%", _up(ys, zero), _up(ys, zero)))
+    for name, mark, points in lines:
+        for (x1, y1, *_), (x2, y2, *_) in pairwise(points):
+            shapes.append(_line(f"path {mark}", xs.at(x1), xs.at(x2), _up(ys, y1), _up(ys, y2)))
+        for number, y, low, high in points:
+            shapes.append(_line(f"error {mark}", xs.at(number), xs.at(number), _up(ys, low), _up(ys, high)))
+            shapes.append(
+                Markup('<circle class="dot {}" cx="{}" cy="{}" r="4"><title>{}</title></circle>').format(
+                    mark, xs.at(number), _up(ys, y), f"{name}, round {number}: {y:.4g}"
+                )
+            )
+    shapes += [
+        Markup('<text x="{}" y="100%" dy="18" text-anchor="middle">{:d}</text>').format(xs.at(number), number)
+        for number in sorted(set(numbers))[:: -(-len(set(numbers)) // 10)]
+    ]
+    return _svg("plot rounds", height, shapes)
+
+
+def _up(ys: Scale, y: float) -> str:
+    """How far below the top of a plot a value lies."""
+    return f"{100 - ys.share(y):.2f}%"
 
 
 def running_mean(points: Sequence[tuple[float, float]], share: float = 0.1) -> list[tuple[float, float]]:

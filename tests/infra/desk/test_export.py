@@ -8,7 +8,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from infra.desk.export import KINDS, app, write
+from infra.desk.export.command import app
+from infra.desk.export.lessons import KINDS, write
 from infra.store import Ref, Store, rounds
 from infra.store.rounds import Publication
 from infra.warehouse import ask, build, statements
@@ -27,7 +28,7 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def found(warehouse: Path) -> Publication:
-    (of,) = ask(warehouse, "select campaign, round from rounds").records()
+    (of,) = ask(warehouse, "select campaign, round from rounds where round = 1").records()
     ref = Ref(uri="s3://cpl/stages/publish/1/manifest.json", sha256="0" * 64, rows=1)
     return Publication(campaign=of["campaign"], round=of["round"], manifest=ref)
 

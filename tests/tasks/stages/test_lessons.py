@@ -180,3 +180,17 @@ def test_a_rule_is_told_by_its_name_and_says_which_table_it_gives() -> None:
     for wrong_one in ({"rule": "all"}, {"rule": "siblings", "evidence": []}, {"rule": "siblings", "most": 3}):
         with pytest.raises(ValidationError):
             TypeAdapter(Rule).validate_python({"evidence": ["trees"]} | wrong_one)
+
+
+def test_what_a_query_leaves_out_is_counted_and_kept(tmp_path: Path) -> None:
+    often = (
+        "select pair_id, if(chosen.visits < 3, 'tried too little', null) as reason from preferences as pairs "
+        "inner join nodes as chosen on chosen.tree_id = pairs.tree_id and chosen.node_id = pairs.chosen_id "
+        "inner join trees on trees.tree_id = pairs.tree_id where pairs.kind = 'plan' and evidence = 'trees'"
+    )
+    table, facts = chosen(tmp_path, Siblings(evidence=("trees",), select=often))
+    dropped = pl.read_parquet(tmp_path / "dropped.parquet")
+    assert (table.height, facts["plan_pairs"], facts["solution_pairs"], facts["deselected"]) == (10, 10, 0, 30)
+    reasons = {("tried too little", "plan"): 10, ("not selected", "solution"): 20}
+    assert {(reason, kind): n for reason, kind, n in dropped.group_by("reason", "kind").len().rows()} == reasons
+    assert facts["notes"] == ["its query left 30 of 40 rows out; dropped.parquet has them, with the reasons"]

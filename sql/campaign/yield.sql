@@ -1,0 +1,14 @@
+-- What each search found in every round, and what that took.
+select
+    evidence,
+    round,
+    questions,
+    solved,
+    expansions,
+    plan_pairs + step_pairs + solution_pairs + continuation_pairs as pairs,
+    generated_tokens,
+    generated_tokens / nullif(pairs, 0) as tokens_per_pair,
+    cache_hit_share,
+from search_yield
+where campaign = $campaign
+order by evidence, round
