@@ -22,6 +22,7 @@ FOLDERS = {
     "infra/locks": "both environments, compiled by `make locks`",
     "sql": "the warehouse, one statement a file, in the order of their numbers",
     "sql/checks": "rules that hold in every round: a query that must find no row",
+    "sql/loads": "how a table is filled whose columns are partly made here, of others",
     "sql/examples": "questions that people ask; `cpl sql --list` names them",
     "sql/exports": "what `cpl export` takes out, a data set each",
     "sql/page": "the figures and trees of a round's page (`cpl page`)",

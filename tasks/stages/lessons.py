@@ -11,12 +11,12 @@ from tasks.language.format import Origin
 from tasks.lessons.preference import CONTINUATION
 from tasks.lessons.rules import Rule
 from tasks.lessons.searched import LEARNABLE, Row, affordable, by_question
-from tasks.records import frame
+from tasks.records import TABLES, frame
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 
 
-@stage("lessons", version=4, task_run_name="lessons-{name}")
+@stage("lessons", version=5, task_run_name="lessons-{name}")
 def choose(
     workplace: Workplace,
     name: str,
@@ -39,8 +39,14 @@ def choose(
     chosen = [rule.rows(question, eos) for question in found]
     rows = [row for rows_of_question, _ in chosen for row in rows_of_question]
     workplace.facts |= counted(rule, rows) | {rule.drops: sum(dropped for _, dropped in chosen)}
-    workplace.write(rule.gives, frame(rule.gives, [{"lesson": name} | row for row in rows]))
+    workplace.write(rule.gives, named(rule.gives, name, rows))
     return len(rows)
+
+
+def named(table: str, lesson: str, rows: Sequence[Row]) -> pl.DataFrame:
+    """The table that a lesson keeps of a rule's rows: what they name, without the words, which the nodes hold."""
+    kept = TABLES[table].keys() - {"lesson"}
+    return frame(table, ({"lesson": lesson} | {column: row[column] for column in kept} for row in rows))
 
 
 def counted(rule: Rule, rows: Sequence[Row]) -> dict[str, int]:
