@@ -26,6 +26,12 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 """Modest, because the engine and the trainers want the machine; what does not fit is spilled beside the file."""
 
+AS_IT_IS = "select $campaign as campaign, $round::integer as round, * from read_parquet($path)"
+"""How a table is filled from its Parquet, unless `sql/loads` says how its columns that are made here come about."""
+
+IN_WORDS = {"preferences": ("pairs", "pair_id"), "imitations": ("imitated_paths", "example_id")}
+"""By table that names nodes: the view that adds their words and token ids, and its key within a lesson."""
+
 ROWS_SHOWN = 5
 WIDTH_SHOWN = 200
 
@@ -83,8 +89,9 @@ def build(path: Path, tables: Mapping[str, Sequence[ParquetSource]]) -> None:
         connection.begin()
         for file in statements("tables"):
             connection.execute(file.read_text())
-        for table, sources in tables.items():
-            for source in sources:
+        for file in statements("tables"):
+            table = file.stem.partition("_")[2]
+            for source in tables.get(table, ()):
                 _load(connection, table, source)
         for file in statements("views"):
             connection.execute(file.read_text())
@@ -92,12 +99,33 @@ def build(path: Path, tables: Mapping[str, Sequence[ParquetSource]]) -> None:
 
 
 def _load(connection: duckdb.DuckDBPyConnection, table: str, source: ParquetSource) -> None:
-    insert = f"insert into {table} by name select ? as campaign, ?::integer as round, * from read_parquet(?)"
+    derived = SQL / "loads" / f"{table}.sql"
+    rows = derived.read_text() if derived.exists() else AS_IT_IS
+    given = {"campaign": source.campaign, "round": source.round, "path": str(source.path)}
     try:
-        connection.execute(insert, [source.campaign, source.round, str(source.path)])
+        connection.execute(f"insert into {table} by name {rows}", given)
     except duckdb.Error as error:
         error.add_note(f"while loading {table} of round {source.round} ({source.campaign}) from {source.path}")
         raise
+
+
+def write_in_words(tables: Mapping[str, Sequence[ParquetSource]], table: str, target: Path) -> None:
+    """Writes a lesson's table (a key of IN_WORDS) with the words and token ids of the nodes that it names, as Parquet.
+
+    `tables`: it, and the `nodes`. Rows keep their order. A database is made beside `target`, and removed.
+    """
+    view, key = IN_WORDS[table]
+    rows = (
+        f"select whole.* exclude (campaign, round) from {view} as whole "
+        f"inner join (select {key}, rowid as place from {table}) using ({key}) order by place"
+    )
+    made = target.with_suffix(".duckdb")
+    build(made, tables)
+    try:
+        with duckdb.connect(made, read_only=True, config=CONFIG) as connection:
+            connection.execute(f"copy ({rows}) to '{target}' (format parquet, compression zstd)")
+    finally:
+        made.unlink()
 
 
 def check(path: Path) -> list[Violation]:

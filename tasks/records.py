@@ -1,6 +1,7 @@
 """The tables of a round as frames: their columns and types are those of `sql/tables`, which documents each.
 
-A stage writes a table without `campaign` and `round`: the warehouse adds them.
+A stage writes a table without `campaign` and `round`, and without the columns that are marked as derived: the
+warehouse adds them.
 """
 
 import re

@@ -25,6 +25,7 @@ FOLDERS = {
     "sql/campaign": "the curves of a campaign's page (`cpl page --campaign NAME`)",
     "sql/checks": "rules that hold in every round: a query that must find no row",
     "sql/ducklake": "the catalogue that `cpl export round` writes",
+    "sql/loads": "how a table is filled whose columns are partly made here, of others",
     "sql/examples": "questions that people ask; `cpl sql --list` names them",
     "sql/exports": "what `cpl export` takes out, a data set each",
     "sql/page": "the figures and trees of a round's page (`cpl page`)",

@@ -121,7 +121,7 @@ def comparisons(first: Side, second: Side) -> list[Row]:
                     f"insert into {name.partition('_')[2]} by name "
                     f"select * replace ('' as campaign, {number} as round) from taken"
                 )
-        both.execute((SQL / "views" / "07_model_comparisons.sql").read_text())
+        both.execute((SQL / "views" / "09_model_comparisons.sql").read_text())
         found = both.sql(
             "select model_comparisons.* exclude (campaign, round, other_round) from model_comparisons "
             "inner join models using (round, model) inner join models as others "

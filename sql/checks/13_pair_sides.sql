@@ -8,12 +8,12 @@ select
     pairs.kind,
     pairs.chosen_id,
     chosen.kind as chosen_kind,
-    to_chosen.path as chosen_path,
+    chosen.path as chosen_path,
     pairs.rejected_id,
     rejected.kind as rejected_kind,
-    to_rejected.path as rejected_path,
+    rejected.path as rejected_path,
     if(
-        to_chosen.parent_id = pairs.parent_id and to_rejected.parent_id = pairs.parent_id and chosen_kind = rejected_kind,
+        chosen.parent_id = pairs.parent_id and rejected.parent_id = pairs.parent_id and chosen_kind = rejected_kind,
         chosen_kind,
         'continuation'
     ) as expected,
@@ -22,10 +22,6 @@ left join nodes as chosen
     on (pairs.campaign, pairs.round, pairs.tree_id, pairs.chosen_id) = (chosen.campaign, chosen.round, chosen.tree_id, chosen.node_id)
 left join nodes as rejected
     on (pairs.campaign, pairs.round, pairs.tree_id, pairs.rejected_id) = (rejected.campaign, rejected.round, rejected.tree_id, rejected.node_id)
-left join tree_paths as to_chosen
-    on (pairs.campaign, pairs.round, pairs.tree_id, pairs.chosen_id) = (to_chosen.campaign, to_chosen.round, to_chosen.tree_id, to_chosen.node_id)
-left join tree_paths as to_rejected
-    on (pairs.campaign, pairs.round, pairs.tree_id, pairs.rejected_id) = (to_rejected.campaign, to_rejected.round, to_rejected.tree_id, to_rejected.node_id)
 where
     (
         list_contains(chosen_path[:-2], pairs.parent_id)

@@ -7,7 +7,7 @@ with targets as (
         example_id,
         tree_id,
         leaf_id as node_id,
-        unnest(value_positions) + len(prompt_ids) - len(root.token_ids) as position,
+        unnest(value_positions) + prompt_tokens - len(root.token_ids) as position,
         unnest(value_targets) as target,
     from imitations
     inner join nodes as root using (campaign, round, tree_id)
@@ -23,10 +23,9 @@ sampled as (
 unhinted as (
     select campaign, round, tree_id, node_id, sum(visits * reward) / sum(visits) as q
     from (
-        select nodes.campaign, nodes.round, nodes.tree_id, unnest(paths.path) as node_id, nodes.visits, nodes.reward
+        select nodes.campaign, nodes.round, nodes.tree_id, unnest(nodes.path) as node_id, nodes.visits, nodes.reward
         from nodes
         semi join sampled using (campaign, round, tree_id)
-        inner join tree_paths as paths using (campaign, round, tree_id, node_id)
         where nodes.reward is not null and nodes.origin <> 'hint'
     )
     group by all
@@ -75,7 +74,7 @@ placed as (
             partition by targets.campaign, targets.round, targets.lesson, targets.tree_id, step.node_id
         ) as targets_of_step,
     from targets
-    inner join tree_paths as leaf using (campaign, round, tree_id, node_id)
+    inner join nodes as leaf using (campaign, round, tree_id, node_id)
     left join known using (campaign, round, tree_id, node_id)
     left join steps as step
         on

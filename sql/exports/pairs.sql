@@ -21,7 +21,7 @@ select
     pairs.pair_id,
     pairs.tree_id,
     pairs.question_id
-from preferences as pairs
+from pairs
 inner join questions using (campaign, round, question_id)
 where pairs.campaign = $campaign and pairs.round = $round
 order by pairs.lesson, pairs.question_id, pairs.pair_id

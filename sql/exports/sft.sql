@@ -17,7 +17,7 @@ select
     paths.example_id,
     paths.tree_id,
     paths.question_id
-from imitations as paths
+from imitated_paths as paths
 inner join questions using (campaign, round, question_id)
 where paths.campaign = $campaign and paths.round = $round and paths.weight > 0
 order by paths.lesson, paths.question_id, paths.example_id

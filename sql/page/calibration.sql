@@ -1,18 +1,5 @@
 -- Does V mean what it says? The mean reward below a step (weighed by visits; not Q, in which V itself is) by the V that the searching policy gave it. Errors are clustered by tree.
-with ends as (
-    select paths.tree_id, unnest(paths.path) as node_id, terminal.reward, terminal.visits
-    from tree_paths as paths
-    inner join nodes as terminal using (campaign, round, tree_id, node_id)
-    where (campaign, round) = ($campaign, $round) and terminal.reward is not null
-),
-
-outcomes as (
-    select tree_id, node_id, sum(reward * visits) / sum(visits) as outcome
-    from ends
-    group by all
-),
-
-steps as (
+with steps as (
     select
         tree_id,
         nodes.value,
@@ -20,11 +7,11 @@ steps as (
         floor(least(nodes.value, 0.999) * 5) / 5 as value_from,
         avg(outcome) over (partition by value_from) as mean_outcome,
     from nodes
-    inner join outcomes using (tree_id, node_id)
     where
         (campaign, round) = ($campaign, $round)
         and nodes.kind in ('plan', 'step')
         and nodes.value is not null
+        and outcome is not null
 ),
 
 by_tree as (

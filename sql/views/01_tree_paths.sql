@@ -1,44 +1,30 @@
 create view tree_paths as
-with recursive paths as (
-    select
-        campaign,
-        round,
-        tree_id,
-        node_id,
-        parent_id,
-        0 as depth,
-        [node_id] as path,
-        ''::varchar as text,
-        []::integer[] as token_ids,
-        0 as tokens,
+with steps as (
+    select campaign, round, tree_id, node_id, parent_id, depth, path, unnest(path) as step_id
     from nodes
-    where parent_id is null
-
-    union all
-
-    select
-        child.campaign,
-        child.round,
-        child.tree_id,
-        child.node_id,
-        child.parent_id,
-        parent.depth + 1 as depth,
-        parent.path || [child.node_id] as path,
-        parent.text || child.text as text,
-        parent.token_ids || child.token_ids as token_ids,
-        parent.tokens + len(child.token_ids)::int as tokens,
-    from paths as parent
-    inner join nodes as child
-        on
-            parent.campaign = child.campaign
-            and parent.round = child.round
-            and parent.tree_id = child.tree_id
-            and parent.node_id = child.parent_id
 )
 
-from paths;
+select
+    steps.campaign,
+    steps.round,
+    steps.tree_id,
+    steps.node_id,
+    steps.parent_id,
+    steps.depth,
+    steps.path,
+    coalesce(string_agg(step.text, '' order by step.depth) filter (where step.depth > 0), '') as text,
+    coalesce(flatten(list(step.token_ids order by step.depth) filter (where step.depth > 0)), []) as token_ids,
+    coalesce(sum(len(step.token_ids)) filter (where step.depth > 0), 0)::integer as tokens,
+from steps
+inner join nodes as step
+    on
+        steps.campaign = step.campaign
+        and steps.round = step.round
+        and steps.tree_id = step.tree_id
+        and steps.step_id = step.node_id
+group by all;
 
-comment on view tree_paths is 'One row per node that can be reached from its root, with all actions from the root to it: the state s_t of the paper, without the question. Walks all trees, whatever is asked of it.';
+comment on view tree_paths is 'One row per node that can be reached from its root, with all actions from the root to it: the state s_t of the paper, without the question. Ask for trees by their ids: it writes out every path that is asked for.';
 comment on column tree_paths.campaign is 'Campaign of the round.';
 comment on column tree_paths.round is 'Number of the round in its campaign, from 1.';
 comment on column tree_paths.tree_id is 'Tree of the node (trees).';

@@ -15,12 +15,13 @@ from tasks.language.format import Kind, words_learnt
 from tasks.questions import refuse_contamination
 from tasks.questions.overlap import LENGTHS, REFUSED_BY, comparable
 from tasks.records import TABLES
+from tasks.running.lesson_rows import in_words, table_of
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 
-LEARNT = {"questions": ["question"], "imitations": ["completion"], "preferences": ["chosen", "rejected"]}
-"""By table: the columns that hold what is learnt. Of a lesson's prompts, the questions are the round's; steps that only
-stand before what is learnt are learnt elsewhere, or nowhere."""
+LEARNT = {"imitations": ["completion"], "preferences": ["chosen", "rejected"]}
+"""By a lesson's table: the columns that hold what is learnt. Of its prompts, the questions are the round's; steps that
+only stand before what is learnt are learnt elsewhere, or nowhere."""
 TEXTS = pl.Schema({"question_id": pl.String(), "kind": pl.String(), "text": pl.String()})
 BATCH = 10_000
 """Texts that are taken into tokens at once: as Python's numbers they need far more room than afterwards."""
@@ -28,7 +29,7 @@ WORTH_TELLING = 0.5
 """Of a question's runs: from this share on a note tells of it."""
 
 
-@stage("contamination", version=1, task_run_name="contamination-{name}")
+@stage("contamination", version=2, task_run_name="contamination-{name}")
 def find_contamination(workplace: Workplace, name: str, learnt: dict[str, Ref], benchmarks: Ref, base: Ref) -> int:
     """The table `contamination`: what is learnt, the stages *questions* or *lessons* by name, against all that the
     benchmarks ask. `base`: the model whose tokens are compared."""
@@ -53,14 +54,11 @@ def refuse_contaminated(workplace: Workplace, found: Ref, most: float) -> int:
 
 def _texts(workplace: Workplace, ref: Ref) -> pl.DataFrame:
     """What a stage teaches, part by part: rows of TEXTS."""
-    (table,) = {
-        stored.name.removesuffix(".parquet") for stored in workplace.store.manifest(ref).objects
-    } & LEARNT.keys()
-    path = workplace.store.fetch(ref, f"{table}.parquet")
-    if table == "questions":
-        drawn = pl.read_parquet(path, columns=["question_id", "question", "is_held_out"]).filter(~pl.col("is_held_out"))
+    if any(stored.name == "questions.parquet" for stored in workplace.store.manifest(ref).objects):
+        drawn = workplace.read(ref, "questions").filter(~pl.col("is_held_out"))
         return drawn.select("question_id", kind=pl.lit("question"), text="question")
-    taught = pl.read_parquet(path, columns=["question_id", *LEARNT[table]])
+    table = table_of(workplace, ref)
+    taught = pl.read_parquet(in_words(workplace, ref), columns=["question_id", *LEARNT[table]])
     rows = (
         (question_id, "plan" if kind is Kind.PLAN else "solution", words)
         for column in LEARNT[table]

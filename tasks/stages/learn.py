@@ -8,6 +8,7 @@ import polars.selectors as cs
 from infra.contract.training import Training
 from infra.store import Ref
 from tasks.language.format import FORMATS
+from tasks.running.lesson_rows import in_words
 from tasks.running.prompts import Prompts
 from tasks.running.stage import stage
 from tasks.running.trainer import launch
@@ -15,20 +16,19 @@ from tasks.running.workplace import Workplace
 from tasks.settings import Steps
 
 
-@stage("learn", version=3, layout=("name",), task_run_name="learn-{name}")
+@stage("learn", version=4, layout=("name",), task_run_name="learn-{name}")
 def learn(
     workplace: Workplace, start: Ref, lesson: Ref, name: str, training: Training, chat: Steps | None = None
 ) -> int:
-    """Trains the model `start`, which is also the reference of a preference, on the lesson's table.
+    """Trains the model `start`, which is also the reference of a preference, on the lesson's table in words.
 
     `name` is no part of the key: equal arms of two recipes are one model. `chat`: it learns in its chat template,
     behind the instruction for such steps.
     """
-    table = training.loss.learns_from
-    rows = workplace.store.fetch(lesson, f"{table}.parquet")
+    rows = in_words(workplace, lesson)
     model = workplace.store.folder(start, "model")
     if chat:
-        rows = in_chat(rows, Prompts.read(model, FORMATS[chat]), workplace.folder / f"{table}.parquet")
+        rows = in_chat(rows, Prompts.read(model, FORMATS[chat]), workplace.folder / f"chat-{rows.name}")
     imitates_only = training.loss.nll > 0 and training.loss.value == 0
     seen = pl.scan_parquet(rows).filter(pl.col("weight") != 0 if imitates_only else True)
     workplace.facts["notes"] = shortened(seen, training.max_length)

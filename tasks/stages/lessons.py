@@ -11,13 +11,13 @@ from tasks.language.format import Origin
 from tasks.lessons.preference import CONTINUATION
 from tasks.lessons.rules import Rule
 from tasks.lessons.searched import LEARNABLE, Row, affordable, by_question
-from tasks.records import frame
+from tasks.records import TABLES, frame
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tasks.stages.curation import selected
 
 
-@stage("lessons", version=4, task_run_name="lessons-{name}")
+@stage("lessons", version=5, task_run_name="lessons-{name}")
 def choose(
     workplace: Workplace,
     name: str,
@@ -40,7 +40,7 @@ def choose(
     found = by_question(searched, nodes)
     eos = ModelFolder.read(workplace.store.folder(policy, "model")).words.eos
     chosen = [rule.rows(question, eos) for question in found]
-    rows = [{"lesson": name} | row for rows_of_question, _ in chosen for row in rows_of_question]
+    rows = [named(rule.gives, name, row) for rows_of_question, _ in chosen for row in rows_of_question]
     if rule.select:
         offered = len(rows)
         rows, dropped = selected(name, rule, rows, searched, nodes)
@@ -50,6 +50,11 @@ def choose(
     workplace.facts |= counted(rule, rows) | {rule.drops: sum(dropped for _, dropped in chosen)}
     workplace.write(rule.gives, frame(rule.gives, rows))
     return len(rows)
+
+
+def named(table: str, lesson: str, row: Row) -> Row:
+    """What a lesson keeps of a rule's row: what it names, without the words, which the nodes hold."""
+    return {"lesson": lesson} | {column: row[column] for column in TABLES[table].keys() - {"lesson"}}
 
 
 def counted(rule: Rule, rows: Sequence[Row]) -> dict[str, int]:

@@ -11,6 +11,7 @@ from tasks.preview import specimens
 from tasks.preview.forecast import Estimate, Questions, Work, said, table, update_seconds, whole
 from tasks.recipe import Recipe
 from tasks.records import frame
+from tasks.running.lesson_rows import in_words
 from tasks.running.progress import words
 from tasks.running.prompts import Prompts
 from tasks.running.stage import stage
@@ -19,7 +20,7 @@ from tasks.running.workplace import Workplace
 Refs = Mapping[str, Ref]
 
 
-@stage("preview", version=1)
+@stage("preview", version=2)
 def preview(
     workplace: Workplace,
     title: str,
@@ -214,6 +215,6 @@ def _first(workplace: Workplace, method: Recipe, lessons: Refs, gives: str) -> d
     """The first row of the lessons that give such rows; of paths, the first that is imitated, if one is."""
     for name, rule in method.lessons.items():
         if rule.gives == gives and lessons[name].rows:
-            rows = workplace.read(lessons[name], gives)
+            rows = pl.read_parquet(in_words(workplace, lessons[name]))
             return (rows.sort("weight", descending=True) if gives == "imitations" else rows).row(0, named=True)
     return None

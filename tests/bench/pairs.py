@@ -110,7 +110,7 @@ def of_round(tokenizer: Tokenizer, folder: Path, seed: int) -> list[Row]:
     if not kept.exists():
         environment = os.environ | {"CPL_HOME": str(folder.absolute())}
         told = ["--campaign", f"pairs-{seed}", "--round", "1", "--set", f"questions.seed={seed}"]
-        asked = "select * from preferences where lesson = 'pairs' order by pair_id"
+        asked = "select * from pairs where lesson = 'pairs' order by pair_id"
         try:
             subprocess.run([CPL, "round", "--model", "micro", *told], env=environment, check=True)
             found = subprocess.run(

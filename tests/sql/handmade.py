@@ -162,12 +162,6 @@ def pair(parents: list[int], chosen_id: int, rejected_id: int, scale: float) -> 
         "chosen_id": chosen_id,
         "rejected_id": rejected_id,
         "kind": chosen["kind"],
-        "prompt_ids": [token for step in parents for token in STEPS["t1", step]["token_ids"]],
-        "chosen_ids": chosen["token_ids"],
-        "rejected_ids": rejected["token_ids"],
-        "prompt": "".join(STEPS["t1", step]["text"] for step in parents),
-        "chosen": chosen["text"],
-        "rejected": rejected["text"],
         "chosen_q": chosen["q"],
         "rejected_q": rejected["q"],
         "chosen_value": chosen["q"] * scale,
@@ -179,7 +173,6 @@ def imitation(
     path: list[int], weight: float, positions: list[int], targets: list[float], tree: str = "t1", asked: str = "q1"
 ) -> Row:
     """`path`: the node ids after the root, two tokens each."""
-    steps = [STEPS[tree, step] for step in path]
     return {
         "lesson": "paths",
         "example_id": f"{tree}/{path[-1]}",
@@ -188,10 +181,9 @@ def imitation(
         "leaf_id": path[-1],
         "origin": "policy",
         "weight": weight,
-        "prompt_ids": PROMPT_IDS,
-        "completion_ids": [token for step in steps for token in step["token_ids"]] + [EOS] * (weight > 0),
-        "prompt": STEPS[tree, 0]["text"],
-        "completion": "".join(step["text"] for step in steps),
+        "prompt_tokens": len(PROMPT_IDS),
+        "prompt_characters": len(STEPS[tree, 0]["text"]),
+        "eos": EOS if weight > 0 else None,
         "value_positions": positions,
         "value_targets": targets,
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.warehouse import ask, build, check
+from infra.warehouse import IN_WORDS, ask, build, check
 from tasks.language.format import FORMATS
 from tasks.lessons.first_pit import FirstPit
 from tasks.lessons.right_paths import RightPaths, right_paths
@@ -16,7 +16,7 @@ from tasks.lessons.scored_steps import ScoredSteps, scored_steps
 from tasks.lessons.searched import by_question
 from tasks.lessons.siblings import Siblings, siblings
 from tasks.lessons.whole_answers import WholeAnswers
-from tasks.records import frame
+from tasks.records import TABLES, frame
 from tasks.search.grow import Task
 from tasks.settings import Search
 from tasks.stages.search import trees_of
@@ -86,6 +86,21 @@ def searched(name: str, settings: Search, skipped: str = "", lost: str = "") -> 
     return {"trees": trees, "nodes": nodes}
 
 
+def without_words(learnt: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    return {name: [{column: row[column] for column in TABLES[name]} for row in rows] for name, rows in learnt.items()}
+
+
+def assert_told_in_words(path: Path, learnt: dict[str, list[Row]]) -> None:
+    """The views put together again what the rules saw."""
+    for table, (view, key) in IN_WORDS.items():
+        told = ask(path, f"from {view} order by lesson, {key}").records()
+        rows = sorted(learnt[table], key=lambda row: (row["lesson"], row[key]))
+        assert [{column: one[column] for column in row} for one, row in zip(told, rows, strict=True)] == [
+            row | {"value_targets": pytest.approx(row["value_targets"])} if "value_targets" in row else row
+            for row in rows
+        ]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
     trees = searched("trees", Search(method=method, **METHODS[method]), skipped="q3", lost="q5")
@@ -121,8 +136,9 @@ def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
         + [{"lesson": lesson} | row for lesson, rows in others.items() for row in rows],
         "imitations": [{"lesson": "paths"} | row for row in imitations],
     }
-    build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | learnt))
+    build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | without_words(learnt)))
     assert check(path) == []
+    assert_told_in_words(path, learnt)
 
 
 @pytest.mark.parametrize("method", [method for method in METHODS if method != "reflect"])
@@ -151,8 +167,9 @@ def test_a_round_without_plans_teaches_its_steps_and_breaks_no_rule(method: str,
     path = tmp_path / "warehouse.duckdb"
     questions = [question_row("q1", ["add"]) | {"question_id": name, "question": text} for name, text in ASKED.items()]
     questions[1]["is_held_out"] = True
-    build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | learnt))
+    build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | without_words(learnt)))
     assert check(path) == []
+    assert_told_in_words(path, learnt)
     [counted] = ask(path, "from search_yield").records()
     pairs = Counter(kind for kind, _ in {(row["kind"], row["pair_id"]) for row in learnt["preferences"]})
     for kind in ("plan", "step", "solution", "continuation"):

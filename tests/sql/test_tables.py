@@ -16,6 +16,9 @@ from tasks.scoring.accuracy import Setup, accuracies
 from tasks.scoring.paired import holm
 from tests.sql.handmade import NODES, QUESTIONS, ROUND, model, parquet, plan, sample, solution, tree
 
+MADE_HERE = "select column_name, comment from duckdb_columns() where table_name = ? and comment like '%(made here%'"
+"""Columns that `sql/loads` fills."""
+
 
 def test_every_table_has_the_columns_and_types_of_its_records(warehouse: Path, tmp_path: Path) -> None:
     assert {file.stem[3:] for file in statements("tables")} == set(TABLES)
@@ -25,7 +28,9 @@ def test_every_table_has_the_columns_and_types_of_its_records(warehouse: Path, t
         described = "select column_name, column_type from (describe from read_parquet(?))"
         written = duckdb.execute(described, [str(empty)]).fetchall()
         typed = ask(warehouse, f"select column_name, column_type from (describe {table})")
-        assert typed.rows == [("campaign", "VARCHAR"), ("round", "INTEGER"), *written], table
+        made_here = dict(ask(warehouse, MADE_HERE, [table]).rows)
+        given = [row for row in typed.rows if row[0] not in made_here]
+        assert given == [("campaign", "VARCHAR"), ("round", "INTEGER"), *written], table
 
 
 def test_every_table_view_and_column_is_documented(warehouse: Path) -> None:

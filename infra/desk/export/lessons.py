@@ -12,8 +12,8 @@ from infra.store.rounds import Publication
 from infra.warehouse import CONFIG, SQL, ask, first_comment
 
 BATCH = 10_000
-KINDS = {"pairs": ("preferences", "dpo"), "sft": ("imitations", "sft")}
-"""By query of `sql/exports`: the table whose columns it takes, and the hub's tag for such data."""
+KINDS = {"pairs": ("pairs", "dpo"), "sft": ("imitated_paths", "sft")}
+"""By query of `sql/exports`: the view whose columns it takes, and the hub's tag for such data."""
 
 HEED = {
     "pairs": "A step ends no text. TRL appends an end of sequence to both sides, which teaches a model to stop after a "

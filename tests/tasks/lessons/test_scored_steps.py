@@ -7,6 +7,7 @@ from tasks.lessons.scored_steps import ScoredSteps
 from tasks.lessons.searched import SearchedTree
 from tasks.records import frame
 from tasks.settings import Search
+from tasks.stages.lessons import named
 from tests.tasks.lessons.grown import EOS, Row, node, right, tree, wrong
 
 
@@ -41,7 +42,7 @@ def test_each_scored_step_is_a_row_with_its_score_as_weight() -> None:
         ("t/step-1/2", -0.25),
     ]
     assert dropped == 0
-    assert frame("imitations", [row | {"lesson": "steps"} for row in rows]).height == 4
+    assert frame("imitations", [named("imitations", "steps", row) for row in rows]).height == 4
     assert {(row["question_id"], row["origin"]) for row in rows} == {("t", "policy")}
     assert [row["tree_id"] for row in rows] == ["t", "t", "t/step-1", "t/step-1"]
     assert sum(row["weight"] for row in rows) == 0, "the scores of siblings add up to 0"

@@ -11,6 +11,7 @@ import pytest
 
 from infra.store import Ref
 from tasks.questions import ContaminatedQuestions
+from tasks.stages import contamination
 from tasks.stages.contamination import find_contamination, refuse_contaminated
 from tests.sql.handmade import plan, solution
 from tests.tasks.running.local_stage import LocalStage
@@ -34,8 +35,17 @@ class Stages(LocalStage):
             manifest=lambda ref: SimpleNamespace(objects=[SimpleNamespace(name=f"{ref.uri.split('/')[-2]}.parquet")]),
         )
 
+    def in_words(self, ref: Ref) -> Path:
+        return self.folder / f"{ref.uri.split('/')[-2]}.parquet"
+
     def read(self, ref: Ref, table: str) -> pl.DataFrame:
         return pl.read_parquet(self.folder / f"{table}.parquet")
+
+
+@pytest.fixture(autouse=True)
+def words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tables of these stages have their words already."""
+    monkeypatch.setattr(contamination, "in_words", Stages.in_words)
 
 
 def a_ref(table: str) -> Ref:

@@ -34,11 +34,12 @@ def test_a_loss_learns_from_its_table(
 
     monkeypatch.setattr(tasks.stages.learn, "launch", launch)
     rows = tmp_path / f"{table}.parquet"
+    monkeypatch.setattr(tasks.stages.learn, "in_words", lambda workplace, ref: {LESSON: rows}[ref])
     columns = {"imitations": ["completion_ids"], "preferences": ["chosen_ids", "rejected_ids"]}[table]
     ids = [[1] * 6, [1] * 6]
     lesson = pl.DataFrame({"prompt_ids": ids} | dict.fromkeys(columns, ids) | {"weight": [1.0, 0.0]})
     lesson.write_parquet(rows)
-    store = SimpleNamespace(fetch=lambda ref, name: {LESSON: tmp_path}[ref] / name, folder=lambda ref, name: ref.uri)
+    store = SimpleNamespace(folder=lambda ref, name: ref.uri)
     workplace: Any = SimpleNamespace(store=store, facts={})
     training = Training(loss=loss, learning_rate=1e-4, batch_size=8, max_length=10)
     assert learn.body(workplace, START, LESSON, "mine", training) == 7
@@ -62,7 +63,8 @@ def test_in_a_chat_models_learn_what_the_engine_is_asked(tmp_path: Path, monkeyp
     state, step = own.question("Q?"), own.encode("<step>\n")
     lesson = pl.DataFrame({"prompt_ids": [state, [*state, *step]], "completion_ids": [step, [9]], "weight": [1.0, 1.0]})
     lesson.write_parquet(tmp_path / "imitations.parquet")
-    store = SimpleNamespace(fetch=lambda ref, name: tmp_path / name, folder=lambda ref, name: tmp_path)
+    monkeypatch.setattr(tasks.stages.learn, "in_words", lambda workplace, ref: tmp_path / "imitations.parquet")
+    store = SimpleNamespace(folder=lambda ref, name: tmp_path)
     (tmp_path / "work").mkdir()
     workplace: Any = SimpleNamespace(store=store, facts={}, folder=tmp_path / "work")
     length = len(own.asked(state)) + len(step)

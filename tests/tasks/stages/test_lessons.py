@@ -118,7 +118,7 @@ def test_all_questions_are_imitated_in_their_order_and_the_seed_chooses_their_pa
     assert imitated["tree_id"].to_list() == [f"{by[name]}/{name}" for name in searched_first for _ in range(2)]
     drawn = [tuple(leaf) for leaf in imitated.group_by("question_id").agg("leaf_id")["leaf_id"]]
     assert len(set(drawn)) > 3, "each question has its own draw"
-    assert imitated["completion_ids"].list.last().unique().to_list() == [EOS]
+    assert imitated["eos"].unique().to_list() == [EOS]
     assert facts == {
         "imitated": 60,
         "hinted": 0,

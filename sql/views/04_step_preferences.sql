@@ -10,37 +10,19 @@ select
     questions.level,
     questions.question,
     pairs.kind,
-    parent_node.depth + 1 as depth,
+    pairs.depth,
     pairs.chosen,
     pairs.rejected,
     pairs.chosen_value,
     pairs.rejected_value,
     pairs.chosen_value - pairs.rejected_value as gap,
     pairs.chosen_q - pairs.rejected_q as q_gap,
-    chosen_node.visits as chosen_visits,
-    rejected_node.visits as rejected_visits,
-    if(pairs.kind = 'continuation', null, chosen_node.prior) as chosen_prior,
-    if(pairs.kind = 'continuation', null, rejected_node.prior) as rejected_prior,
-from preferences as pairs
-inner join questions using (campaign, round, question_id)
-inner join nodes as parent_node
-    on
-        pairs.campaign = parent_node.campaign
-        and pairs.round = parent_node.round
-        and pairs.tree_id = parent_node.tree_id
-        and pairs.parent_id = parent_node.node_id
-inner join nodes as chosen_node
-    on
-        pairs.campaign = chosen_node.campaign
-        and pairs.round = chosen_node.round
-        and pairs.tree_id = chosen_node.tree_id
-        and pairs.chosen_id = chosen_node.node_id
-inner join nodes as rejected_node
-    on
-        pairs.campaign = rejected_node.campaign
-        and pairs.round = rejected_node.round
-        and pairs.tree_id = rejected_node.tree_id
-        and pairs.rejected_id = rejected_node.node_id;
+    pairs.chosen_visits,
+    pairs.rejected_visits,
+    pairs.chosen_prior,
+    pairs.rejected_prior,
+from pairs
+inner join questions using (campaign, round, question_id);
 
 comment on view step_preferences is 'One row per preference with its question, its place in the tree and the size of the preference.';
 comment on column step_preferences.campaign is 'Campaign of the round.';

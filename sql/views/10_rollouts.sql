@@ -28,7 +28,7 @@ with ends as (
 
 told as (
     select paths.campaign, paths.round, paths.tree_id, paths.node_id, max_by(step.hint, step.depth) as reflection
-    from (select campaign, round, tree_id, node_id, unnest(path) as step_id from tree_paths) as paths
+    from (select campaign, round, tree_id, node_id, unnest(path) as step_id from nodes) as paths
     inner join nodes as step
         on
             paths.campaign = step.campaign

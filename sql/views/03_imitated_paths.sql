@@ -1,0 +1,54 @@
+create view imitated_paths as
+with steps as (
+    select imitations.*, unnest(leaf.path) as step_id
+    from imitations
+    inner join nodes as leaf
+        on
+            imitations.campaign = leaf.campaign
+            and imitations.round = leaf.round
+            and imitations.tree_id = leaf.tree_id
+            and imitations.leaf_id = leaf.node_id
+),
+
+whole as (
+    select
+        steps.* exclude (step_id),
+        flatten(list(step.token_ids order by step.depth)) as ids,
+        string_agg(step.text, '' order by step.depth) as words,
+    from steps
+    inner join nodes as step
+        on
+            steps.campaign = step.campaign
+            and steps.round = step.round
+            and steps.tree_id = step.tree_id
+            and steps.step_id = step.node_id
+    group by all
+)
+
+select
+    whole.* exclude (ids, words),
+    ids[: prompt_tokens] as prompt_ids,
+    ids[prompt_tokens + 1 :] || if(eos is null, [], [eos]) as completion_ids,
+    left(words, prompt_characters) as prompt,
+    words[prompt_characters + 1 :] as completion,
+from whole;
+
+comment on view imitated_paths is 'One row per path that is learnt from (imitations), with its words and token ids, put together from the nodes. Ask for trees, questions or a round: it writes out every path that is asked for.';
+comment on column imitated_paths.campaign is 'Campaign of the round.';
+comment on column imitated_paths.round is 'Number of the round in its campaign, from 1.';
+comment on column imitated_paths.lesson is 'Name of the lesson in the round''s recipe.';
+comment on column imitated_paths.example_id is 'Key within the lesson.';
+comment on column imitated_paths.tree_id is 'Tree of the path (trees).';
+comment on column imitated_paths.question_id is 'Question of the tree (questions).';
+comment on column imitated_paths.leaf_id is 'Last node of the path (nodes).';
+comment on column imitated_paths.origin is 'Who began its last action (nodes); hint: the plan was written under a failed attempt and the right answer (LEPA, STaR).';
+comment on column imitated_paths.weight is 'Of the completion''s log-probability in the loss: 1 is imitated; 0: only the values on it are learnt; a scored step has alpha times its score, below 0 to be unlearnt.';
+comment on column imitated_paths.prompt_tokens is 'Tokens of the path, its root''s included, that are the question (of a scored step: the state before it) and not learnt.';
+comment on column imitated_paths.prompt_characters is 'Characters of the path''s text, the root''s included, that those tokens are.';
+comment on column imitated_paths.eos is 'Token id of the end of sequence that is learnt behind the path; null where none is: a step ends no text.';
+comment on column imitated_paths.value_positions is 'Index into the tokens behind the prompt (completion_ids), from 0, of the last token of each step whose value is trained here.';
+comment on column imitated_paths.value_targets is 'What V should be there, in [-1, 1], in the same order: Q of the step, if a trajectory ended below it that was not told the answer; those that were do not count.';
+comment on column imitated_paths.prompt_ids is 'Token ids of the question (of a scored step: of the state before it), without a few-shot prefix.';
+comment on column imitated_paths.completion_ids is 'Token ids of all actions from the question to the leaf, those in the tree''s prompt included; with a weight, the end of sequence follows a solution.';
+comment on column imitated_paths.prompt is 'Text of the question.';
+comment on column imitated_paths.completion is 'Text of all actions from the question to the leaf.';
