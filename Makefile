@@ -63,7 +63,7 @@ status: ## What runs, and where the UI is
 test: lint ## Lint, types, all tests, whole rounds included: three files of tests at a time
 	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
-test-methods: install ## A tiny round of every method by its name (ten minutes); `make test` has three of them
+test-methods: install ## A tiny round of every method by its name (ten minutes); `make test` has one of them
 	METHODS=all .venv/bin/python -m pytest tests/test_methods.py
 
 unit: install ## The tests that need no server and train nothing: under a minute

@@ -37,7 +37,7 @@ def cpl_evaluate(
     Args:
         model: micro, smollm2, the path of a model folder, a hub id, or a round's model: CAMPAIGN/ROUND/NAME.
         standard: Benchmarks as the lm-evaluation-harness asks them, e.g. gsm8k, arc_challenge, mmlu_stem, humaneval.
-        plan: Benchmarks in the text format that training uses, e.g. gsm8k/test, micro/test, a file.
+        plan: Benchmarks in the text format that training uses, e.g. gsm8k/test, bbh, humaneval, a file.
         count: Questions of each at most. 0: all.
         shots: Worked examples in the standard prompts. Blank: as many as the harness shows.
     """

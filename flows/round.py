@@ -19,6 +19,7 @@ from infra.store import Ref, Store
 from infra.store.rounds import Title
 from tasks.questions import content_of, source_of
 from tasks.recipe import Recipe
+from tasks.running.gate import ToLearn, wait_for_approval
 from tasks.running.memory import Machine, refuse_too_large
 from tasks.running.opening import RoundBefore, open_round, round_before
 from tasks.running.record import RoundRun, recorded
@@ -48,6 +49,7 @@ def cpl(
     model: str = "micro",
     repeat: Annotated[int, Field(ge=0)] = 0,
     shards: Annotated[int, Field(ge=1, le=100)] = 1,
+    approve: bool = False,
     recipe: AnyRecipe = BY_MODEL,
 ) -> Ref:
     """One round: search over steps, learn from them, score what was learnt, publish it.
@@ -63,6 +65,7 @@ def cpl(
         model: The base model: micro, smollm2, the path of a model folder, or a hub id (deepseek-ai/…).
         repeat: Another number draws the round again: the same questions, other samples. At least 0.
         shards: Machines that search at once, each on its engines: runs of cpl-search/shard on its pool. From 1 to 100.
+        approve: After the search the round is suspended and shows what would be learnt; Resume lets it train.
         recipe: A method with its numbers. By name: as in flows/recipes/, and by model: the model's own. A button shows
             all fields of a model's own recipe with its values, to be changed; one that is blank keeps the recipe's
             value. Those of others are changed from a shell or in a file.
@@ -74,6 +77,8 @@ def cpl(
         trees = gather(method, run, start, shards)
         lessons = draw(method, run, start, trees)
         refuse_contamination("lessons", lessons, start.benchmarks, start.base, method, run)
+        if approve:
+            wait_for_approval(Store.open(environment()), run, trees, lessons, to_learn(method, lessons))
         models = teach(method, run, lessons, start.base, start.policy, start.judge)
 
         guide = models.next_value if method.evaluation.by_value else None
@@ -246,6 +251,15 @@ def matched(method: Recipe, name: str, lessons: Mapping[str, Ref]) -> Training:
     other = method.arms[arm.like]
     epochs = other.epochs * sequences(lessons[other.lesson], other.loss) / sequences(lessons[arm.lesson], arm.loss)
     return arm.training.model_copy(update={"epochs": epochs})
+
+
+def to_learn(method: Recipe, lessons: Mapping[str, Ref]) -> dict[str, ToLearn]:
+    """The arms as they would learn."""
+    return {
+        name: ToLearn(sequences(lessons[arm.lesson], arm.loss), matched(method, name, lessons))
+        for name, arm in method.arms.items()
+        if sequences(lessons[arm.lesson], arm.loss)
+    }
 
 
 def sequences(lesson: Ref, loss: Loss) -> int:

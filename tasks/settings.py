@@ -258,12 +258,13 @@ class Evaluation(StageSettings):
     benchmarks: tuple[str, ...] = Field(
         ("micro/test", "micro/longer", "micro/phrasing", "micro/combinations"),
         title="Benchmarks",
-        description="Question sets, in domain and out of it: micro/SPLIT, gsm8k/test, or a file.",
+        description="Question sets, in domain and out of it: micro/SPLIT, gsm8k/test, bbh, humaneval, … or a file.",
     )
     columns: dict[str, dict[str, str]] = Field(
         {},
         title="Columns",
-        description='By benchmark (a file or hub set): names of its columns, e.g. {"exam.csv": {"answer": "key"}}.',
+        description='By benchmark (a file or hub set): names of its columns, e.g. {"exam.csv": {"answer": "key"}}. '
+        "cluster: the template that a question is made from.",
     )
     count: Positive = Field(500, title="Count", description="Questions of an in-domain benchmark at most.")
     out_of_domain_count: Positive = Field(250, title="OOD count", description="Of an out-of-domain one at most.")

@@ -18,6 +18,7 @@ FOLDERS = {
     "flows/studies": "methods side by side, and what papers claim of them",
     "infra": "what is outside of this process",
     "infra/accelerate": "how a training is spread over GPUs",
+    "infra/desk/page/script": "what runs in the page, which holds it as one script",
     "infra/engine/inside": "what runs inside vLLM's server",
     "infra/locks": "both environments, compiled by `make locks`",
     "sql": "the warehouse, one statement a file, in the order of their numbers",

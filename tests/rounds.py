@@ -31,7 +31,9 @@ SMALL = {
     "arms.step_apo.epochs": 1,
 }
 ONE_ARM = {"without": ["sft_more", "step_dpo"]}
-"""For rounds whose arms are not what is looked at."""
+"""For rounds that are more than a search, and whose arms are not what is looked at."""
+NO_ARM = {"without": ["value", "sft", "sft_more", "step_dpo", "step_apo"]}
+"""For rounds whose search is what is looked at."""
 
 
 class Shell:

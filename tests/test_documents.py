@@ -130,6 +130,15 @@ def test_make_has_the_targets_and_variables_that_are_named(document: str) -> Non
     assert {word.partition("=")[0] for word in given if "=" in word} - variables == set()
 
 
+def test_every_defence_names_a_test_that_is_there() -> None:
+    rows = [line for line in (ROOT / "SECURITY.md").read_text().splitlines() if line.startswith("| ")][2:]
+    assert len(rows) > 5
+    for row in rows:
+        named = re.findall(r"`(tests/[\w/.]+)`", row.split("|")[4])
+        assert named, row
+        assert [path for path in named if not (ROOT / path).exists()] == []
+
+
 def test_the_command_takes_what_readme_gives_it() -> None:
     command = cast(Any, typer.main.get_command(app))
     calls = commands("cpl", README)

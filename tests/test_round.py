@@ -116,7 +116,7 @@ def test_a_preview_foretells_a_round_of_as_many_questions(shell: Shell, first: d
 
 def test_a_campaign_goes_on_and_redoes_only_what_another_setting_changes(shell: Shell, first: dict[str, Any]) -> None:
     """Two rounds in one flow run, on two shards, which one machine searches in turn while the round waits for both."""
-    changed = {"evidence.trees.c_puct": 1.0}
+    changed = {"arms.step_apo.alpha": 2.0}
     fields = {
         "campaign": "chained",
         "rounds": 2,
@@ -126,8 +126,8 @@ def test_a_campaign_goes_on_and_redoes_only_what_another_setting_changes(shell: 
     words = [word for name, value in fields.items() for word in ("-p", f"{name}={json.dumps(value)}")]
     shell.run("prefect", "deployment", "run", "cpl-campaign/campaign", "--watch", *words)
     done_before = cached(shell.show("chained"))
-    assert all(done_before[stage] for stage in ("tries", "questions", "evaluate_base"))
-    assert not any(done_before[stage] for stage in ("trees", "pairs", "sft", "step_apo", "warehouse"))
+    assert all(done_before[stage] for stage in ("questions", "tries", "trees", "pairs", "sft", "value", "evaluate_sft"))
+    assert not any(done_before[stage] for stage in ("step_apo", "evaluate_step_apo", "warehouse"))
     summary = shell.show("chained", round=2)
     assert (summary["round"], summary["state"]) == (2, "completed")
     searched = "select round, count(*) as trees from trees where evidence = 'trees' group by round order by round"

@@ -13,7 +13,7 @@ import pytest
 
 from infra.desk.run import nested
 from tasks.micro.world import generate
-from tests.rounds import ONE_ARM, SMALL, Shell, held_out, running_shell
+from tests.rounds import NO_ARM, SMALL, Shell, held_out, running_shell
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
 
@@ -29,12 +29,15 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
 
 
 def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
-    """SIGKILL of the flow's process in the middle of the search, then the UI's retry of the same flow run."""
+    """SIGKILL of the flow's process in the middle of the search, then the UI's retry of the same flow run.
+
+    Asked to wait for approval, it waits when all is searched, and Resume lets it go on.
+    """
     store = shell.store()
     before = set(store.names("stages/search/"))
     (run,) = re.findall(r"flow-run/([0-9a-f-]{36})", _started(shell, "killed"))
-    (process,) = _wait_for(_worker(shell).children, bool)
-    kept = _wait_for(lambda: [name for name in store.names("stages/search/") if "/parts/" in name], bool)
+    (process,) = _wait_for(_worker(shell).children, bool, every=0.1)
+    kept = _wait_for(lambda: [name for name in store.names("stages/search/") if "/parts/" in name], bool, every=0.1)
     process.kill()
     bundles = [pl.read_ipc(store.get(name)) for name in kept]
     finished = pl.concat([pl.read_ipc(part, columns=["trees"]) for bundle in bundles for part in bundle["part"]])
@@ -49,7 +52,13 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
         # The worker's second report of the same crash, seconds after the first, came after the retry and undid it.
         # A process that the retry had begun by then goes on, and takes turns with this one's.
         ended = _retried(shell, run)
-    assert ended.startswith("COMPLETED")
+    assert ended.startswith("PAUSED")
+    _wait_for(_worker(shell).children, lambda running: not running)
+    assert "it waits for somebody" in shell.run("cpl", "show", "1", "--campaign", "killed")
+    shown = shell.api("/artifacts/filter", artifacts={"flow_run_id": {"any_": [run]}, "key": {"any_": ["approval"]}})
+    assert re.search(r"## pairs: \d+ preferences", shown[0]["data"])
+    shell.api(f"/flow_runs/{run}/resume", run_input={})
+    assert _ended(shell, run).startswith("COMPLETED")
 
     running = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}}
     # A killed process's tasks do not run for ever; those of one that goes on beside the retry end with it.
@@ -77,29 +86,28 @@ def _started(shell: Shell, campaign: str) -> str:
     deep = {"simulations": 12, "root_children": 10, "children": 8, "budget_by": ""}
     recipe = nested(
         SMALL
-        | ONE_ARM
-        | {"questions.count": KILLED_OF}
+        | NO_ARM
+        | {"questions.count": KILLED_OF, "evaluation.benchmarks": ["micro/test"], "evaluation.count": 4}
         | {f"evidence.trees.{name}": value for name, value in deep.items()}
     )
-    parameters = {"campaign": campaign, "recipe": {"by model": recipe}}
+    parameters = {"campaign": campaign, "recipe": {"by model": recipe}, "approve": True}
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}={json.dumps(value)}")]
     return shell.run("prefect", "deployment", "run", "cpl/round", *words)
 
 
-def _wait_for(look: Callable[[], T], is_enough: Callable[[T], bool], seconds: float = 400) -> T:
+def _wait_for(look: Callable[[], T], is_enough: Callable[[T], bool], seconds: float = 400, every: float = 1.0) -> T:
     deadline = time.monotonic() + seconds
     while not is_enough(found := look()):
         assert time.monotonic() < deadline, f"waited {seconds} s in vain, saw {found} last"
-        time.sleep(0.1)
+        time.sleep(every)
     return found
 
 
 def _ended(shell: Shell, run: str) -> str:
-    """The final state of a flow run, once it has one, and its message."""
+    """The state in which a flow run stays, once it does, and its message."""
 
-    return _wait_for(
-        lambda: _state(shell, run), lambda state: state.startswith(("COMPLETED", "FAILED", "CRASHED", "CANCELLED"))
-    )
+    ends = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED", "PAUSED")
+    return _wait_for(lambda: _state(shell, run), lambda state: state.startswith(ends))
 
 
 def _retried(shell: Shell, run: str) -> str:

@@ -62,7 +62,7 @@ def login() -> None:
 
 @app.command()
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show what runs, and where the UI is. Exit status 1 when a part does not run."""
+    """Show what runs, what it uses, and where the UI is. Exit status 1 when a part does not run."""
     import json
 
     from infra.environment import environment
@@ -77,14 +77,18 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
         from rich.console import Console
         from rich.table import Table
 
-        table = Table("part", "state", "pid", "since", "address", box=None, pad_edge=False)
+        table = Table("part", "state", "pid", "since", "MiB", "of a core", box=None, pad_edge=False)
         for part in parts:
             since = f"{part.started_at.astimezone():%d %b %H:%M}" if part.started_at else ""
-            table.add_row(part.name, part.state, str(part.pid or ""), since, part.address or "")
+            uses = ("", "") if part.cores is None else (f"{part.mebibytes:.0f}", f"{part.cores:.1%}")
+            table.add_row(part.name, part.state, str(part.pid or ""), since, *uses)
+        used = [sum(part.mebibytes or 0.0 for part in parts), sum(part.cores or 0.0 for part in parts)]
+        table.add_row("all", "", "", "", f"{used[0]:.0f}", f"{used[1]:.1%}")
         console = Console()
         console.print(table)
         if stack.state:
             console.print(f"UI: {stack.ui} (`cpl login` prints what it asks for)", soft_wrap=True)
+            console.print(f"S3: {stack.store}", soft_wrap=True)
         else:
             console.print("The stack was never started here: `cpl up` starts it.")
         console.print(f"logs: {stack.home / 'logs'}", soft_wrap=True)

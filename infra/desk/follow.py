@@ -23,6 +23,11 @@ from rich.console import Console
 
 POLL_SECONDS = 1.0
 PROGRESS_EVERY_SECONDS = 10.0
+WAITS = {
+    "Late": "waits for its turn: one round runs at a time",
+    "Suspended": "waits for you: its page shows what would be learnt; press Resume there, or Cancel",
+}
+"""What there is to say of a run that does not run, by the name of its state."""
 PACE_OF = 5
 """Moves of a run's own bar that its pace is measured by."""
 
@@ -51,13 +56,14 @@ def follow(run: FlowRun, console: Console) -> State[Any]:
     run's final state."""
     told: dict[UUID, _Told] = {}
     bar: _Bar | None = None
-    is_late = False
+    said = ""
     with get_client(sync_client=True) as client:
         while True:
             state = client.read_flow_run(run.id).state
-            if state is not None and state.name == "Late" and not is_late:
-                is_late = True
-                _say(console, "waits for its turn: one round runs at a time")
+            if state is not None and state.name != said:
+                said = state.name or ""
+                if said in WAITS:
+                    _say(console, WAITS[said])
             bar = _tell_bar(client, run, bar, console)
             for task in _tasks(client, run):
                 _tell(client, task, told, console)

@@ -34,12 +34,16 @@ def round_(
     round: Number = None,
     repeat: Annotated[int | None, typer.Option(help="Another number draws other samples.")] = None,
     shards: Annotated[int | None, typer.Option(help="Machines that search at once, each on its engines.")] = None,
+    approve: Annotated[
+        bool | None, typer.Option("--approve", help="Wait after the search for you to see what would be learnt.")
+    ] = None,
     changes: Setting = None,
 ) -> None:
     """Run one round on the local stack, follow it to its end, and print its results."""
     from infra.desk.ask import show
 
     given = {"model": model, "campaign": campaign, "round": round, "repeat": repeat, "shards": shards}
+    given["approve"] = approve
     _followed("cpl/round", _given(given) | _recipe(recipe, questions, count, changes))
     show()
 
@@ -74,7 +78,7 @@ def evaluate(
         list[str] | None, typer.Option(help="A benchmark in its standard prompts: gsm8k, mmlu_stem… Repeat it.")
     ] = None,
     plan: Annotated[
-        list[str] | None, typer.Option(help="A benchmark in the plan format: gsm8k/test, a file… Repeat it.")
+        list[str] | None, typer.Option(help="A benchmark in the plan format: bbh, gsm8k/test, a file… Repeat it.")
     ] = None,
     count: Annotated[int | None, typer.Option(help="Questions of each at most; 0: all. Default: 100.")] = None,
     shots: Annotated[
@@ -84,7 +88,8 @@ def evaluate(
     """Score any model on any benchmarks, without a round, and print the scores.
 
     Standard prompts are those of the lm-evaluation-harness: gsm8k, math, math500, humaneval, gpqa_diamond,
-    arc_challenge, bbh, mmlu, mmlu_stem, hellaswag, boolq, piqa. A run that is ended goes on where it stopped.
+    arc_challenge, bbh, mmlu, mmlu_stem, hellaswag, boolq, piqa. Each can be asked in the plan format, too. A run that
+    is ended goes on where it stopped.
     """
     if not standard and not plan:
         raise typer.BadParameter("say what to ask: --standard arc_challenge, or --plan gsm8k/test")

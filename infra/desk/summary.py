@@ -47,15 +47,15 @@ def summarise(campaign: str, round: int, record: Row | None, published: Row | No
         campaign, round, state, recipe, model, run_id, seconds, stages [{stage, seconds, cached}], counts {table: rows},
         models, evaluations (kind "all" alone), by_kind (the other kinds), comparisons (view model_comparisons, of the
         arms that matter; other_round null: of the same round), curves (evaluation_curves), value_rankings, engine (view
-        engine_efficiency), notes, error. Where the last run failed, nothing of an earlier publication is mixed in; a
-        note says that there is one.
+        engine_efficiency), notes, error. Where the last run is not completed, nothing of an earlier publication is
+        mixed in; a note says that there is one.
     """
     latest = record or published or {}
-    failed = latest["state"] == "failed"
+    unfinished = latest["state"] != "completed"
     notes = list(latest["notes"])
-    if failed and published is not None:
+    if unfinished and published is not None:
         notes.append("An earlier run of this round is published: `cpl sql` asks that one.")
-    shown = NO_TABLES if failed else tables
+    shown = NO_TABLES if unfinished else tables
     evaluations = [row for row in shown["evaluations"] if row["kind"] == "all"]
     notes += [note for row in evaluations for note in _reservations(row)]
     return {

@@ -23,7 +23,7 @@ from typing import Any, Literal
 
 import httpx
 import psutil
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from infra.contract import disk
 from infra.environment import add_stack, stack_variables
@@ -59,6 +59,8 @@ class PartStatus(BaseModel):
     state: Literal["running", "not answering", "stopped"]
     pid: int | None
     started_at: datetime | None
+    mebibytes: float | None = Field(None, description="Memory of its own process, what it shares counted by its share.")
+    cores: float | None = Field(None, description="Cores that it kept busy, on average since it was started.")
     address: str | None
     log: Path
 
@@ -274,11 +276,14 @@ class Stack:
         part = self.parts[name]
         if (process := part.process()) is None:
             return PartStatus(name=name, state="stopped", pid=None, started_at=None, address=address, log=part.log)
+        busy = process.cpu_times()
         return PartStatus(
             name=name,
             state="running" if self._answers(name) else "not answering",
             pid=process.pid,
             started_at=datetime.fromtimestamp(process.create_time(), UTC),
+            mebibytes=process.memory_full_info().pss / 2**20,
+            cores=(busy.user + busy.system) / max(time.time() - process.create_time(), 1.0),
             address=address,
             log=part.log,
         )

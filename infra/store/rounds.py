@@ -214,7 +214,7 @@ def stages_of(manifest: Manifest) -> dict[str, Ref]:
 
 
 def write_record(store: Store, record: Record) -> None:
-    """Keeps what a run did: `campaign`, `round`, `state` (completed, failed), and what else there is to say."""
+    """Keeps what a run did: `campaign`, `round`, `state` (completed, failed, waiting), and what else it says."""
     campaign, round = record["campaign"], record["round"]
     ran = _Ran(campaign=campaign, round=round)
 

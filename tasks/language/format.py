@@ -29,7 +29,7 @@ Search, training and evaluation of a round all speak one of the two.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -46,6 +46,7 @@ ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
 
 _STEP = re.compile(r"<step>\n(Plan|Step) (\d{1,6}): *(\S.*?)\n?</step>\n", re.DOTALL)
 _NUMBERED = re.compile(r"\s*(Plan|Step) \d{1,6}:")
+_BLOCK = re.compile(r"^```(?:python|py)?[ \t]*\n(.*?\S.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
 _TAG = re.compile(r"</?(?:question|plan|step|solution|verdict|reflection)>")
 
 
@@ -96,13 +97,14 @@ class Format:
     """What follows a question: the steps of a plan and then a whole solution, or the steps of a solution.
 
     `step`: the kind of its steps. `word`: what they are numbered by. `opening`: stands between the question and the
-    first step. `closing`: between the last step and the end with the answer.
+    first step. `closing`: between the last step and the end with the answer. `read`: takes the answer from a solution.
     """
 
     step: Kind
     word: str
     opening: str
     closing: str
+    read: Callable[[str], str | None] = extract_answer
 
     def prompt(self, question: str) -> str:
         """The text of the root state: everything up to where the first step begins."""
@@ -113,7 +115,7 @@ class Format:
 
         A step is "Plan k: …" (without a plan "Step k: …") between step tags; k must be the next number, and it may
         refer back to earlier steps only (CPL's `step_unwrap`, methods.md 1.2). It holds no tag of the format; other
-        uses of "<" are mathematics. An end without a boxed answer is malformed. Never raises: any text is an action.
+        uses of "<" are mathematics. An end without an answer (a box) is malformed. Never raises: any text is an action.
         """
         if match := _STEP.fullmatch(text):
             word, number, body = match[1], int(match[2]), match[3]
@@ -125,7 +127,7 @@ class Format:
             told = text[len(self.closing) : -len(SOLUTION_CLOSE)]
             # Where no tag begins the end, a step that was never closed would pass for one.
             is_end = bool(self.closing) or not _TAG.search(told)
-            if is_end and (answer := extract_answer(told)):
+            if is_end and (answer := self.read(told)):
                 return Action(Kind.SOLUTION, answer)
         return Action(Kind.MALFORMED)
 
@@ -167,6 +169,12 @@ SOLUTIONS = Format(Kind.STEP, "Step", opening=SOLUTION_OPEN, closing="")
 
 FORMATS: Mapping[str, Format] = {"plan": PLANS, "solution": SOLUTIONS}
 """By what the settings call them (`steps` of Search and Evaluation)."""
+
+
+def last_program(text: str) -> str | None:
+    """What the last whole block of code (```) of a text holds, with its indents; None where it has none."""
+    blocks = _BLOCK.findall(text)
+    return blocks[-1] if blocks else None
 
 
 def asked(question: str) -> str:

@@ -1,4 +1,4 @@
-"""Benchmarks are questions, too: micro/SPLIT, gsm8k/test, math/test, or any file or hub data set.
+"""Benchmarks are questions, too: micro/SPLIT, gsm8k/test, math/test, mmlu/test, or any file or hub data set.
 
 A benchmark is in the round's domain when it is a test set of one of the round's own sources. A file is out of domain
 unless it is named in_domain:FILE.
@@ -12,13 +12,14 @@ import polars as pl
 from tasks.micro import world
 from tasks.questions.rows import Loaded
 from tasks.questions.sampling import sample
-from tasks.questions.sources import BUILT_IN, load_questions
+from tasks.questions.sources import BUILT_IN, PUBLISHED, load_questions
 from tasks.questions.values import QuestionError
 from tasks.settings import Evaluation
 
 Domain = Literal["in_domain", "out_of_domain"]
-_CLUSTER = pl.when(source="micro").then(pl.col("kinds").list.join(" "))
-"""The chain of clauses that a question of the micro world is made of: others have it with other words and numbers."""
+_CLUSTER = pl.when(source="micro").then(pl.col("kinds").list.join(" ")).otherwise("cluster")
+"""What a file says; of the micro world the chain of clauses that a question is made of: others have it with other words
+and numbers."""
 _MARK = "in_domain:"
 
 
@@ -35,7 +36,8 @@ def source_of(benchmark: str) -> tuple[str, str]:
     """The source of a benchmark's questions, and the split."""
     place = benchmark.removeprefix(_MARK)
     name, _, split = place.partition("/")
-    return (name, split or "test") if name in BUILT_IN else (place, "test")
+    scored = PUBLISHED[name].scored if name in PUBLISHED else "test"
+    return (name, split or scored) if name in BUILT_IN else (place, "test")
 
 
 def has_end(benchmark: str) -> bool:
@@ -76,6 +78,7 @@ class Benchmarks(NamedTuple):
     """All benchmarks of a round: rows to score, texts of all of their questions, and notes.
 
     `cluster` of a row to score: what it shares with others, for they were made from one template; null: nothing.
+    `specification`: of a program that is asked for; null: an answer is.
     """
 
     sampled: pl.DataFrame
@@ -103,6 +106,10 @@ def load_all(sources: Collection[str], contents: Mapping[str, str], settings: Ev
             content=contents[name],
         )
         named = loaded.frame.with_columns(benchmark=pl.lit(name), cluster=_CLUSTER)
+        if settings.decoding != "greedy" and named["specification"].is_not_null().any():
+            raise QuestionError(
+                f"benchmark {name!r} asks for programs, which are greedily decoded alone, not by a vote"
+            )
         sampled.append(sample(named, count, settings.seed))
         asked.append(named.select("question", "benchmark"))
         notes.extend(loaded.notes)

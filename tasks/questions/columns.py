@@ -1,7 +1,7 @@
 """Questions from rows with any columns: finds question and answer among them, and reads their values.
 
-Columns are named question, answer, kind, level, solution and choices, or as a published set names them (published.py),
-or mapped: {"question": "Body + Question"} joins two columns, "meta.passage" is a member of one.
+Columns are named question, answer, kind, level, solution, choices and cluster, or as a published set names them
+(published.py), or mapped: {"question": "Body + Question"} joins two columns, "meta.passage" is a member of one.
 """
 
 import re
@@ -39,7 +39,7 @@ from tasks.questions.values import (
 )
 
 REQUIRED = ("question", "answer")
-OPTIONAL = ("kind", "level", "solution", "choices")
+OPTIONAL = ("kind", "level", "solution", "choices", "cluster")
 KNOWN = (*REQUIRED, *OPTIONAL)
 _PLUS = " + "
 _OPTIONS = {"options", "candidates", "alternatives", "endings", "choice"}
@@ -60,7 +60,7 @@ class _Draft(NamedTuple):
 
 
 def map_rows(rows: Iterable[tuple[str, Row]], columns: Mapping[str, str]) -> Mapped:
-    """Questions from rows; `columns` maps question, answer, kind, level, solution, choices to their columns.
+    """Questions from rows; `columns` maps question, answer, kind, level, solution, choices, cluster to theirs.
 
     Raises:
         QuestionError: a mapped or required column is missing (those that exist are listed), or a value is not what it
@@ -133,6 +133,7 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
             kinds=kinds_of(values["kind"][0], where),
             level=level_of(values["level"][0], where),
             solution=solution_of(values["solution"][0], where),
+            cluster=text_of(values["cluster"][0], where, "cluster") or None,
         ),
         options,
         unasked,

@@ -85,6 +85,7 @@ def _digest(data: dict[Path, bytes]) -> str:
 
 
 def _question(where: str, row: Row) -> Question | LeftOut:
+    row = {"type": row["subject"], **row} if "subject" in row else row  # MATH-500
     if missing := [name for name in _FIELDS if name not in row]:
         raise QuestionError(f"{where}: there is no {', '.join(missing)}; the fields are {listed(row)}")
     solution = text_of(row["solution"], where, "solution")

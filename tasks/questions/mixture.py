@@ -9,6 +9,7 @@ from tasks.questions.rows import Loaded
 from tasks.questions.sampling import hold_out, sample, shares
 from tasks.questions.sources import load_questions
 from tasks.questions.values import QuestionError, short
+from tasks.records import TABLES
 from tasks.settings import Part, Questions
 
 ENDLESS = (1, 4, 16)
@@ -59,7 +60,9 @@ def _filtered(part: Part, count: int, seed: int, content: str | None, taken: Set
     not taken."""
     for times in ENDLESS:
         loaded = load_questions(part.source, count=count * times, seed=seed, columns=part.columns, content=content)
-        rows = loaded.frame.filter(*_filters(part))
+        if loaded.frame["specification"].is_not_null().any():
+            raise QuestionError(f"{part.source}: it asks for programs, which score a model; no search judges them")
+        rows = loaded.frame.select(TABLES["questions"].names()).filter(*_filters(part))
         if part.source != "micro":
             break
         rows = rows.filter(~pl.col("question_id").is_in(taken)).head(count)

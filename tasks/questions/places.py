@@ -141,7 +141,7 @@ def hub_commit(name: str) -> str:
 
 
 def hub_rows(name: str, config: str | None, split: str) -> Iterator[tuple[str, Row]]:
-    """Rows of a hub data set at its `hub_commit`, each with its place.
+    """Rows of a hub data set at its `hub_commit`, each with its place; of all configs ("*") with its `config`, too.
 
     With HF_HUB_OFFLINE=1 only the hub's local cache is read. Raises HubUnreachable within seconds where no
     hub answers.
@@ -149,8 +149,15 @@ def hub_rows(name: str, config: str | None, split: str) -> Iterator[tuple[str, R
     import datasets
 
     reach_hub()
+    revision = hub_commit(name) or None
     try:
-        rows = datasets.load_dataset(name, config, split=split, revision=hub_commit(name) or None)
+        if config == "*":
+            for each in datasets.get_dataset_config_names(name, revision=revision):
+                yield from ((where, {**row, "config": each}) for where, row in hub_rows(name, each, split))
+            return
+        rows = datasets.load_dataset(name, config, split=split, revision=revision)
+    except HubUnreachable:
+        raise
     except Exception as problem:  # of every kind: no such set or split, a network that fails, a set that is a program
         said = str(problem).strip().splitlines() or [type(problem).__name__]
         raise HubUnreachable(f"{name}, split {split}: {said[0][:300]}") from problem

@@ -4,7 +4,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
 import polars as pl
@@ -12,7 +12,24 @@ import polars as pl
 from tasks.check.equivalence import is_equal_at_sight
 from tasks.questions.folding import fold
 from tasks.questions.values import QuestionError, short
-from tasks.records import frame
+from tasks.records import TABLES
+
+OF_BENCHMARKS = pl.Schema(
+    {
+        "cluster": pl.String(),
+        "specification": pl.Struct({"prompt": pl.String(), "test": pl.String(), "entry_point": pl.String()}),
+    }
+)
+"""Columns that a question has where it scores a model, beside those of the table `questions`."""
+
+
+@dataclass(frozen=True)
+class Specification:
+    """Of a program that is asked for: its start, up to the docstring of the function `entry_point`, and its tests."""
+
+    prompt: str
+    test: str
+    entry_point: str
 
 
 @dataclass(frozen=True)
@@ -21,7 +38,8 @@ class Question:
 
     `level` is the difficulty in the source's own scale, 0 where it has none; `kinds` are operations or subjects.
     `option`: the text of the right option, which an answer may give in the place of its letter. `is_exact`: a right
-    answer is the same text, not another of the same value.
+    answer is the same text, not another of the same value. `cluster`: the template that it and others are made from.
+    `specification`: a program is asked for, whose tests judge it; `answer` is one that passes.
     """
 
     where: str
@@ -32,6 +50,8 @@ class Question:
     solution: str | None = None
     option: str | None = None
     is_exact: bool = False
+    cluster: str | None = None
+    specification: Specification | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +70,8 @@ class Mapped(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """Rows of `questions`, and what a user should know of how they came about (left out, duplicates, ...)."""
+    """Rows of `questions`, with the columns OF_BENCHMARKS, and what a user should know of how they came about (left
+    out, duplicates, ...)."""
 
     frame: pl.DataFrame
     notes: tuple[str, ...] = ()
@@ -97,7 +118,8 @@ def as_rows(questions: Iterable[Question | LeftOut], source: str, split: str, no
     if repeated:
         count = f"{len(repeated)} of {len(questions)} questions"
         told.append(f"{source}: {count} were duplicates and are left out ({_first(repeated)})")
-    return Loaded(frame("questions", [_row(one, source, split) for one in kept]), (*notes, *told))
+    schema = {**TABLES["questions"], **OF_BENCHMARKS}
+    return Loaded(pl.DataFrame([_row(one, source, split) for one in kept], schema=schema), (*notes, *told))
 
 
 def question_id(source: str, split: str, question: str) -> str:
@@ -123,6 +145,8 @@ def _row(one: Question, source: str, split: str) -> dict[str, object]:
         "option": one.option,
         "is_exact": one.is_exact,
         "is_held_out": False,
+        "cluster": one.cluster,
+        "specification": asdict(one.specification) if one.specification else None,
     }
 
 

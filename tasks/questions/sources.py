@@ -7,23 +7,44 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.micro import words, world
-from tasks.questions import gsm8k, math_problems
+from tasks.questions import bbh, gsm8k, humaneval, math_problems, mmlu
 from tasks.questions.columns import map_rows
 from tasks.questions.places import File, HubSet, Place, PublishedSet, Read
 from tasks.questions.rows import Loaded, Mapped, Question, as_rows, slug
 from tasks.questions.tables import FORMATS
 from tasks.questions.values import QuestionError
 
-PUBLISHED: Mapping[str, tuple[str, str | None]] = {
-    "gsm8k": ("openai/gsm8k", "main"),
-    "hellaswag": ("Rowan/hellaswag", None),
-    "boolq": ("google/boolq", None),
-    "piqa": ("baber/piqa", None),
-    "arc_challenge": ("allenai/ai2_arc", "ARC-Challenge"),
-    "arc_easy": ("allenai/ai2_arc", "ARC-Easy"),
-    "aqua": ("deepmind/aqua_rat", "raw"),
+
+def _by_columns(read: Read) -> Mapped:
+    return map_rows(read.rows, {})
+
+
+class Published(NamedTuple):
+    """A set that has a name here. `hub`, `config`: where the hub has it ("*": in all configs). `questions`: how its
+    rows are read. `scored`: the split that models are scored on. `folder`: of CPL_DATA, where that has another name."""
+
+    hub: str
+    config: str | None = None
+    questions: Callable[[Read], Mapped] = _by_columns
+    scored: str = "test"
+    folder: str | None = None
+
+
+PUBLISHED: Mapping[str, Published] = {
+    "gsm8k": Published("openai/gsm8k", "main", gsm8k.questions),
+    "math500": Published("HuggingFaceH4/MATH-500", None, math_problems.questions),
+    "humaneval": Published("openai/openai_humaneval", None, humaneval.questions),
+    "gpqa_diamond": Published("Idavidrein/gpqa", "gpqa_diamond", scored="train"),
+    "arc_challenge": Published("allenai/ai2_arc", "ARC-Challenge"),
+    "arc_easy": Published("allenai/ai2_arc", "ARC-Easy"),
+    "bbh": Published("SaylorTwift/bbh", "*", bbh.questions),
+    "mmlu": Published("cais/mmlu", "all", mmlu.questions),
+    "mmlu_stem": Published("cais/mmlu", "all", mmlu.stem, folder="mmlu"),
+    "hellaswag": Published("Rowan/hellaswag", scored="validation"),
+    "boolq": Published("google/boolq", scored="validation"),
+    "piqa": Published("baber/piqa", scored="validation"),
+    "aqua": Published("deepmind/aqua_rat", "raw"),
 }
-"""Sets that have a name here: where the hub has them."""
 
 BUILT_IN = ("micro", "math", *PUBLISHED)
 """What a benchmark may be a split of: NAME/SPLIT."""
@@ -56,8 +77,8 @@ def find(source: str, split: str, columns: Mapping[str, str] | None = None) -> S
         return None
     mapped = partial(_mapped, columns=columns or {})
     if source in PUBLISHED:
-        place = PublishedSet(source, split, *PUBLISHED[source])
-        return Source(source, split, place, gsm8k.questions if source == "gsm8k" else mapped)
+        one = PUBLISHED[source]
+        return Source(source, split, PublishedSet(one.folder or source, split, one.hub, one.config), one.questions)
     if kind == "math":
         return Source("math", split, math_problems.find(rest, split), math_problems.questions)
     if kind == "hub" and rest:

@@ -13,6 +13,7 @@ from typing import Any
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterStateType
 from prefect.client.schemas.objects import StateType
+from prefect.exceptions import Pause
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from prefect.states import Crashed
@@ -24,6 +25,8 @@ from infra.store import Ref, Store, rounds
 from infra.store.rounds import Title
 from infra.store.s3 import StoreError
 from tasks.running.progress import in_the_ui, show_page, words
+
+WAITS = "it waits for somebody to let it go on: Resume on the page of its flow run, where it shows what would be learnt"
 
 
 @dataclass
@@ -56,6 +59,9 @@ def recorded(title: Title) -> Iterator[RoundRun]:
         with room_in(environment().home), tenant(environment()):
             yield run
         error = None
+    except Pause:
+        error = WAITS
+        raise
     except Exception as problem:
         error = f"{type(problem).__name__}: {problem}"
         with in_the_ui(log):
@@ -73,7 +79,7 @@ def _record(store: Store, title: Title, run: RoundRun, error: str | None, second
     manifests = {name: store.manifest(ref) for name, ref in run.stages.items()}
     return title.model_dump() | {
         "run_id": run_id,
-        "state": "completed" if error is None else "failed",
+        "state": "completed" if error is None else "waiting" if error == WAITS else "failed",
         "seconds": seconds,
         "stages": [
             {"stage": name, "seconds": manifest.seconds, "cached": manifest.run_id != run_id}

@@ -41,6 +41,8 @@ class Setup:
     task_version: str | None = None
 
 
+PASS = "pass@1"
+"""The metric of programs: one is drawn, and passes its tests."""
 BENCHMARK = ("model", "benchmark", "split", "form", "metric", "shots")
 COUNTED = {
     "truncated": Outcome.TRUNCATED,

@@ -2,26 +2,29 @@
 
 What counts, whatever the decoding: the answer in the \\boxed{} of a solution that is ended, after at most
 `max_depth - 1` well-formed steps. So a box in a plan that was cut off counts no more than one in an invented next
-question.
+question. Where a program is asked for, it is the solution's last block of code, and the tests that it passes judge it.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 
 from infra.digest import digest_of
+from infra.sandbox import Sandbox
 from infra.store import Ref
 from tasks.check import Checker, Verdict
-from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE, STEPS, Kind
+from tasks.check.programs import Program, ProgramVerdict
+from tasks.check.programs import judge as run_tests
+from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE, STEPS, Kind, last_program
 from tasks.language.leak import leaks_answer
 from tasks.lessons.searched import Row
 from tasks.running.parts import Part, each_part
 from tasks.running.served import SearchPolicy, ServedPolicy, judge, serve_both, verdict_on
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
-from tasks.scoring.accuracy import Outcome, Setup, accuracies
+from tasks.scoring.accuracy import PASS, Outcome, Setup, accuracies
 from tasks.scoring.spending import curves
 from tasks.search.beam import best_solution, majority_solution, votes
 from tasks.search.grow import Task, grow
@@ -40,13 +43,14 @@ def evaluate(
     `value`: a separate value model that guides the decodings by V, in the place of the model's own.
     """
     asked = {question["question_id"]: question for question in workplace.read(benchmarks, "benchmarks").to_dicts()}
+    sandbox = sandbox_for(asked.values())
 
     async def run() -> Setup:
         format = FORMATS[settings.steps]
         async with serve_both(workplace, model, value, format) as (served, judging), Checker() as checker:
 
             async def work(question: Row, place: int) -> Part:
-                return await sample(question, place, name, served, checker, settings, judging)
+                return await sample(question, place, name, served, checker, settings, judging, sandbox)
 
             await each_part(workplace, asked, work, what=f"Evaluation of {name}", note=served.account)
             workplace.write("engine_use", served.use(f"evaluate_{name}", len(asked)))
@@ -61,6 +65,15 @@ def evaluate(
         )
     workplace.facts["undecided"] = samples.filter(outcome=Outcome.UNDECIDED).height
     return samples.height
+
+
+def sandbox_for(questions: Iterable[Row]) -> Sandbox | None:
+    """Where the programs run that some of these questions ask for; None where none does.
+
+    Raises:
+        NoSandbox: this machine allows none.
+    """
+    return Sandbox() if any(question["specification"] for question in questions) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +98,10 @@ async def sample(
     checker: Checker,
     settings: Evaluation,
     value: ServedPolicy | None = None,
+    sandbox: Sandbox | None = None,
 ) -> Part:
-    """One question's answers, checked: a row of `evaluation_samples` for each draw.
+    """One question's answers, checked: a row of `evaluation_samples` for each draw. `sandbox`: where a program is asked
+    for.
 
     An answer that can not be decided counts as not solved. A question whose request failed for good is neither right
     nor wrong: it is no answer of the model's, and is left out of the accuracy.
@@ -94,6 +109,7 @@ async def sample(
 
     async def one(draw: int) -> tuple[Row, list[Row]]:
         given, outcome, error = Answer("", None, 0), Outcome.FAILED, None
+        metric = PASS if question["specification"] else "answer"
         asked = {name: question[name] for name in ("benchmark", "split", "question_id", "cluster")}
         asked |= {"model": model, "draw": draw}
         sampled: list[Row] = []
@@ -104,14 +120,17 @@ async def sample(
             else:
                 given = await searched(question, place, policy, checker, settings, value)
             seconds = time.monotonic() - started
-            outcome = await outcome_of(given, question, checker)
+            if question["specification"]:
+                given, outcome = await tested(given, question["specification"], sandbox or Sandbox())
+            else:
+                outcome = await outcome_of(given, question, checker)
             if settings.samples_trajectories and given.tree is not None:
                 sampled = [asked | row async for row in trajectories(given.tree, question, checker, settings.samples)]
         except PolicyError as problem:
             error, seconds = str(problem), time.monotonic() - started
         return asked | {
             "form": "plan",
-            "metric": "answer",
+            "metric": metric,
             "shots": policy.prompts.shots,
             "question": question["question"],
             "kinds": question["kinds"],
@@ -164,6 +183,20 @@ async def outcome_of(given: Answer, question: Row, checker: Checker) -> Outcome:
     }[verdict]
 
 
+async def tested(given: Answer, specification: Mapping[str, str], sandbox: Sandbox) -> tuple[Answer, Outcome]:
+    """A program's verdict in the place of the answer, as the standard form has it, and what becomes of it.
+
+    The program stands below the function that was begun: it may hold all of it anew, or its body alone.
+    """
+    if given.answer is None:
+        return given, Outcome.TRUNCATED if given.is_cut else Outcome.UNPARSABLE
+    start = specification["prompt"].rstrip() + "\n"
+    program = Program(start, given.answer, specification["test"], specification["entry_point"])
+    verdict = (await run_tests(program, sandbox)).verdict
+    is_right = verdict is ProgramVerdict.PASSED
+    return replace(given, answer=str(verdict)), Outcome.RIGHT if is_right else Outcome.WRONG
+
+
 async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
     """Steps and solution in one greedy completion, which ends where it would invent the next question."""
     written = await policy.write(
@@ -174,7 +207,10 @@ async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Eval
         session=question["question_id"],
         priority=place,
     )
-    end = FORMATS[settings.steps].parse_ending(written.text, 0, settings.max_depth)
+    format = FORMATS[settings.steps]
+    if question["specification"]:
+        format = replace(format, read=last_program)
+    end = format.parse_ending(written.text, 0, settings.max_depth)
     is_cut = end.answer is None and (written.is_cut or end.kind is Kind.TOO_DEEP)
     return Answer(written.text, end.answer, len(written.token_ids), is_cut)
 

@@ -40,11 +40,9 @@ from tasks.running.parts import Part, each_part
 from tasks.running.served import ServedPolicy, serve
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
-from tasks.scoring.accuracy import Outcome, Setup, accuracies
+from tasks.scoring.accuracy import PASS, Outcome, Setup, accuracies
 from tasks.search.policy import PolicyError
 from tasks.settings import Harness
-
-PASS = "pass@1"
 
 
 def contents_of(benchmarks: Iterable[str]) -> dict[str, str]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from infra.sandbox import Sandbox
 from infra.store import Ref
 from tasks.questions import draw, load_all, refuse_overlap
 from tasks.running.stage import stage
@@ -15,13 +16,15 @@ from tasks.running.workplace import Workplace
 from tasks.settings import Evaluation, Questions
 
 
-@stage("benchmarks", version=7)
+@stage("benchmarks", version=8)
 def load_benchmarks(
     workplace: Workplace, sources: tuple[str, ...], contents: dict[str, str], settings: Evaluation
 ) -> int:
     """The questions of every benchmark: table `benchmarks`, and all of their texts in `asked`, to refuse overlaps."""
     loaded = load_all(sources, contents, settings)
     _tell(workplace, loaded.notes)
+    if loaded.sampled["specification"].is_not_null().any():
+        Sandbox()  # refuses programs that could not run here, before anything is spent
     workplace.write("benchmarks", loaded.sampled)
     workplace.write("asked", loaded.asked)
     return loaded.sampled.height

@@ -47,7 +47,7 @@ def campaign_document(page: CampaignPage) -> str:
         templates()
         .get_template("campaign.html")
         .render(
-            policy=content_policy({"page.css": style}),
+            policy=content_policy(style),
             style=Markup(style),
             queries={name: as_asked(text, page.campaign, 0) for name, text in page.queries.items()},
             campaign=page.campaign,

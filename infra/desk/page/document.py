@@ -1,15 +1,15 @@
 """The page as HTML: one file with its style, its script and its data, which asks for nothing else.
 
 Text of models and questions is anybody's. In the template everything is escaped, what the explorer shows is compressed
-data and is put in as text, and the content policy names the digests of the two scripts and styles that may act: nothing
+data and is put in as text, and the content policy names the digests of the script and the style that may act: nothing
 else runs, loads or is sent, even if an escape were forgotten.
 """
 
 import base64
-import hashlib
 import json
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -24,58 +24,53 @@ from infra.desk.summary import Row, against, asked_as
 
 HERE = Path(__file__).parent
 
-PARTS = {"page.css": "style-src", "explorer.js": "script-src"}
+SCRIPT = [HERE / "script" / f"{name}.js" for name in ("words", "rows", "tree", "outline", "map", "sides", "explorer")]
 
 
 def document(page: RoundPage) -> str:
     """The whole page."""
     summary = page.summary
-    texts = {name: (HERE / name).read_text() for name in PARTS}
+    style, script = (HERE / "page.css").read_text(), "\n".join(part.read_text() for part in SCRIPT)
     [made] = page.figures["round"]
     calibration = page.figures["calibration"]
     compared = [row | {"asked": asked_as(row), "against": against(row)} for row in summary["comparisons"]]
     scores = [row | {"asked": asked_as(row)} for row in page.figures["scores"]]
-    return (
-        templates()
-        .get_template("page.html")
-        .render(
-            policy=content_policy(texts),
-            style=Markup(texts["page.css"]),
-            script=Markup(texts["explorer.js"]),
-            queries={
-                name: as_asked(text, summary["campaign"], summary["round"]) for name, text in page.queries.items()
-            },
-            summary=summary,
-            code=made["code"],
-            created_at=f"{made['created_at']:%d %B %Y}",
-            verdict=verdict(
-                summary["models"],
-                summary["evaluations"],
-                summary["comparisons"],
-                page.asked,
-                page.figures["yield"],
-                summary["value_rankings"],
-            ),
-            scores=grouped(scores, "asked", "split"),
-            comparisons=grouped(compared, "asked", "split", "n"),
-            shares=figures.SHARES,
-            differences=figures.around([row[end] for row in compared for end in ("low", "high")]),
-            funnel=stations(page.figures["funnel"]),
-            yields=page.figures["yield"],
-            calibration=calibration,
-            calibration_plot=figures.calibration(
-                [(row["mean_value"], row["mean_outcome"], row["stderr"], row["steps"]) for row in calibration]
-            ),
-            gaps=gap_plots(page.figures["gaps"]),
-            gaps_by_depth=page.figures["gaps_by_depth"],
-            curves={model: figures.curve(points) for model, points in page.curves.items()},
-            stages=page.stages,
-            lineage_plot=lineage.lineage(page.stages),
-            asked=len(page.asked),
-            shown=len(page.explorer.questions),
-            index=packed(json.dumps(page.explorer.questions, separators=(",", ":"))),
-            blocks=page.explorer.blocks,
-        )
+    template = templates().get_template("page.html")
+    return template.render(
+        policy=content_policy(style, script),
+        style=Markup(style),
+        script=Markup(script),
+        queries={name: as_asked(text, summary["campaign"], summary["round"]) for name, text in page.queries.items()},
+        summary=summary,
+        code=made["code"],
+        created_at=f"{made['created_at']:%d %B %Y}",
+        verdict=verdict(
+            summary["models"],
+            summary["evaluations"],
+            summary["comparisons"],
+            page.asked,
+            page.figures["yield"],
+            summary["value_rankings"],
+        ),
+        scores=grouped(scores, "asked", "split"),
+        comparisons=grouped(compared, "asked", "split", "n"),
+        shares=figures.SHARES,
+        differences=figures.around([row[end] for row in compared for end in ("low", "high")]),
+        funnel=stations(page.figures["funnel"]),
+        yields=page.figures["yield"],
+        calibration=calibration,
+        calibration_plot=figures.calibration(
+            [(row["mean_value"], row["mean_outcome"], row["stderr"], row["steps"]) for row in calibration]
+        ),
+        gaps=gap_plots(page.figures["gaps"]),
+        gaps_by_depth=page.figures["gaps_by_depth"],
+        curves={model: figures.curve(points) for model, points in page.curves.items()},
+        stages=page.stages,
+        lineage_plot=lineage.lineage(page.stages),
+        asked=len(page.asked),
+        shown=len(page.explorer.questions),
+        index=packed(json.dumps(page.explorer.questions, separators=(",", ":"))),
+        blocks=page.explorer.blocks,
     )
 
 
@@ -89,11 +84,15 @@ def templates() -> Environment:
     return env
 
 
-def content_policy(texts: dict[str, str]) -> str:
-    """Nothing is loaded, sent or run but these scripts and styles, which are named by digest."""
-    digests = {name: base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for name, text in texts.items()}
-    allowed = "; ".join(f"{PARTS[name]} 'sha256-{digest}'" for name, digest in digests.items())
-    return f"default-src 'none'; {allowed}; img-src data:; base-uri 'none'; form-action 'none'"
+def content_policy(style: str, script: str = "") -> str:
+    """Nothing is loaded, sent or run but this style and this script, which are named by digest."""
+    named = {"style-src": style, "script-src": script}
+    allowed = (
+        f"{kind} 'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'; "
+        for kind, text in named.items()
+        if text
+    )
+    return f"default-src 'none'; {''.join(allowed)}img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def as_asked(query: str, campaign: str, round: int) -> str:

@@ -5,24 +5,33 @@ P(a|s) = exp(mean log-prob of the sampled tokens)   (methods.md 1.3)
 """
 
 import asyncio
+import logging
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from shutil import copytree
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
 from torch.nn import Module
 
 from infra.contract.model_folder import ValueWords
-from infra.engine import serving
+from infra.engine import serving, side_by_side, stop_local_engines
+from infra.engine.server import local_engine
 from infra.environment import Environment
+from infra.store import Ref
+from infra.store.bucket import sha256
 from tasks.language.format import PLAN_OPEN, PLANS, STEP_CLOSE, Kind, Origin, verdict
-from tasks.running.served import SearchPolicy
+from tasks.running import served
+from tasks.running.served import SearchPolicy, serve_both
+from tasks.running.workplace import Workplace
 from tasks.search.grow import judged
 from tasks.search.method import Draw, Hint
 from tasks.search.policy import Expansion, Sample
 from tests.infra.engine.engine_search import PROBLEMS, SETTINGS, served_policy, tokenizer
-from trainers.model_folder import load_model
+from trainers.model_folder import load_model, load_tokenizer, make_probe, save, tokenizer_files
 
 pytestmark = pytest.mark.integration
 
@@ -147,3 +156,44 @@ def test_a_step_under_a_hint_is_drawn_from_all_that_the_engine_sees(
             await asyncio.gather(*(hinted(policy, place) for place in range(len(PROBLEMS))))
 
     asyncio.run(story())
+
+
+def test_a_search_takes_v_from_the_value_model_and_the_rest_from_the_policy(
+    micro: Path, small_engine: Environment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Both served at once; V of every sample is that of the value model's own forward pass, and not the policy's."""
+    of_value = copytree(micro, tmp_path / "value")
+    model, words = load_model(of_value), ValueWords.read(of_value)
+    with torch.no_grad():
+        model.get_output_embeddings().weight[[words.good, words.bad]] *= -3.0
+    probe = make_probe(
+        lambda ids: model(input_ids=ids).logits, load_tokenizer(micro), words, torch.float32, torch.device("cpu")
+    )
+    save(of_value, model, model.state_dict(), torch.float32, words, probe, tokenizer_files(micro))
+    folders = {"policy": micro, "value": of_value}
+    refs = {name: Ref(uri=f"s3://none/{name}/manifest.json", sha256=sha256(name.encode()), rows=0) for name in folders}
+    store = SimpleNamespace(folder=lambda ref, _: folders[ref.uri.split("/")[3]])
+    workplace = cast(Workplace, SimpleNamespace(store=store, log=logging.getLogger("stage")))
+    monkeypatch.setattr(served, "environment", lambda: small_engine)
+
+    async def run() -> None:
+        async with serve_both(workplace, refs["policy"], refs["value"], PLANS) as (searched, judging):
+            assert judging is not None
+            assert searched.engine.addresses != judging.engine.addresses
+            searcher = SearchPolicy(searched, SETTINGS, judging)
+            for problem in PROBLEMS[:3]:
+                state = searched.prompts.question(problem.question)
+                reply = await searcher.sample(state, Draw(4), session="q", priority=0)
+                for one in reply.samples:
+                    with torch.no_grad():
+                        z = model(torch.tensor([[*state, *one.token_ids]])).logits[0, -2]
+                    v = math.tanh((z[words.good] - z[words.bad]).item() / 2)
+                    assert one.value == pytest.approx(v, abs=1e-4)
+            assert judging.engine.usage.requests == 12
+            assert judging.engine.usage.generated_tokens == 12
+
+    asyncio.run(run())
+    _, second = side_by_side(small_engine)
+    assert local_engine(small_engine)
+    assert local_engine(second)
+    assert stop_local_engines(second)

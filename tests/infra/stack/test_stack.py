@@ -136,6 +136,9 @@ def test_status_is_a_table_or_json(stack: Stack, monkeypatch: pytest.MonkeyPatch
     document = json.loads(CliRunner().invoke(app, ["status", "--json"]).stdout)
     assert document["ui"] == stack.ui
     assert [part["state"] for part in document["parts"]] == ["running"] * len(ALL)
+    assert all(part["mebibytes"] > 5 and 0 < part["cores"] < 2 for part in document["parts"])
+    whole = next(line.split() for line in table.stdout.splitlines() if line.startswith("all "))
+    assert float(whole[1]) == pytest.approx(sum(part["mebibytes"] for part in document["parts"]), rel=0.2)
 
 
 @pytest.mark.integration

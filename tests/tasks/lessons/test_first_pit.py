@@ -53,12 +53,18 @@ def test_steps_of_solutions_have_pits_as_plan_steps_do() -> None:
 
 
 def test_the_shortest_right_continuation_goes_to_its_end() -> None:
-    longer = tree(*SAMPLED.nodes.values(), right(9, 3) | {"token_ids": [1]}, node(10, 1, "plan", 1.0), right(11, 10))
+    """In tokens, whichever they are: of <9> there is one, of <5> more."""
+    longer = tree(*SAMPLED.nodes.values(), right(9, 3) | {"token_ids": [99]}, node(10, 1, "plan", 1.0), right(11, 10))
     rows, _ = found(longer, chosen="continuation")
     assert ends(rows) == [(3, 9, 6), (1, 9, 4), (0, 9, 2)]
     assert [row["chosen"] for row in rows] == ["<9>", "<3><9>", "<1><3><9>"]
     assert [row["rejected"] for row in rows] == ["<6>", "<4>", "<2>"], "one step, not the answer that it led to"
     assert [row["kind"] for row in rows] == ["solution", "continuation", "continuation"]
+
+
+def test_a_shorter_answer_elsewhere_in_the_tree_continues_no_other_state() -> None:
+    elsewhere = tree(*SAMPLED.nodes.values(), right(9, 0) | {"kind": "plan", "reward": None}, right(10, 9))
+    assert ends(found(elsewhere, chosen="continuation")[0]) == [(3, 5, 6), (1, 5, 4), (0, 10, 2)]
 
 
 @pytest.mark.parametrize(("least", "rejected"), [(4, [6, 4, 2]), (5, [6]), (1, [6, 4, 2])])
@@ -99,6 +105,9 @@ def test_a_pair_that_the_trees_own_q_denies_is_dropped() -> None:
     denied = tree(*(one | {"q": -0.9} if one["node_id"] in (1, 3) else one for one in FOREST.nodes.values()))
     rows, dropped = found(denied, min_outcomes=1)
     assert (ends(rows), dropped) == ([(1, 6, 7), (1, 6, 8)], 1)
+    pit = FOREST.nodes[2]["q"]
+    level = tree(*(one | {"q": pit} if one["node_id"] in (1, 3) else one for one in FOREST.nodes.values()))
+    assert found(level, min_outcomes=1) == (rows, 1), "nor does one that it calls as good"
 
 
 def test_a_right_solution_without_a_plan_is_not_chosen() -> None:
@@ -109,8 +118,10 @@ def test_a_right_solution_without_a_plan_is_not_chosen() -> None:
         right(3, 0),
         method="sampling",
     )
+    twice = tree(*planless.nodes.values(), node(4, 0, "plan", -1.0, visits=4), wrong(5, 4, visits=4))
     for chosen in ("step", "continuation"):
         assert found(planless, chosen=chosen) == ([], 1)
+        assert found(twice, chosen=chosen) == ([], 2)
 
 
 def test_rollouts_that_are_no_nodes_tell_a_pit_but_continue_nowhere() -> None:
@@ -125,3 +136,7 @@ def test_rollouts_that_are_no_nodes_tell_a_pit_but_continue_nowhere() -> None:
     rows, dropped = found(first)
     assert (ends(rows), dropped) == ([(0, 1, 2)], 0)
     assert found(first, chosen="continuation") == ([], 1)
+
+
+def test_a_question_that_one_evidence_left_out_is_learnt_from_the_other() -> None:
+    assert found(SAMPLED, evidence=("tries", "trees")) == found(SAMPLED)

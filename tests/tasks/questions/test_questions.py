@@ -28,7 +28,7 @@ from tasks.questions import (
     source_of,
 )
 from tasks.questions.gsm8k import asks_percentage
-from tasks.questions.rows import Question, as_rows
+from tasks.questions.rows import OF_BENCHMARKS, Question, as_rows
 from tasks.questions.sampling import shares
 from tasks.records import TABLES
 from tasks.settings import Evaluation, Questions
@@ -73,7 +73,8 @@ def no_hub(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_micro_questions_are_rows_of_the_table() -> None:
     rows = load("micro")
-    assert rows.schema == TABLES["questions"]
+    assert rows.schema == {**TABLES["questions"], **OF_BENCHMARKS}
+    assert draw(Questions(source="micro", count=3), seed=1).frame.schema == TABLES["questions"]
     assert rows.height == rows["question_id"].n_unique() == 10
     assert rows["question_id"][0].startswith("micro/train/")
     assert rows["is_exact"].all()
@@ -460,6 +461,19 @@ def test_the_micro_benchmarks_are_those_of_their_own_count() -> None:
     loaded = load_all(["micro"], {"micro/test": "", "micro/longer": ""}, settings)
     alone = load_benchmark("micro/longer", count=10, seed=settings.seed, sources=["micro"]).frame
     assert set(loaded.sampled.filter(benchmark="micro/longer")["question_id"]) == set(alone["question_id"])
+
+
+def test_a_file_names_the_template_that_a_question_is_made_from(tmp_path: Path) -> None:
+    rows = [{"question": f"{n} + 1?", "answer": n + 1, "cluster": ["add", 7, None][n]} for n in range(3)]
+    exam = jsonl(tmp_path / "a.jsonl", rows)
+    other = jsonl(tmp_path / "b.jsonl", [{"question": "9 - 1?", "answer": 8, "template": "sub"}])
+    asked = Evaluation(benchmarks=(exam, other, "micro/test"), columns={other: {"cluster": "template"}}, count=3)
+    contents = {name: content_of(*source_of(name)) for name in asked.benchmarks}
+    loaded = load_all(["micro"], contents, asked).sampled
+    assert set(loaded.filter(benchmark=exam)["cluster"]) == {"add", "7", None}
+    assert loaded.filter(benchmark=other)["cluster"].to_list() == ["sub"]
+    of_micro = loaded.filter(benchmark="micro/test")
+    assert of_micro["cluster"].to_list() == [" ".join(kinds) for kinds in of_micro["kinds"]]
 
 
 @pytest.mark.skipif(not (places.BESIDE / "gsm8k").is_dir(), reason="no benchmark data beside the repository")

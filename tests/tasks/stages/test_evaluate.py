@@ -24,6 +24,7 @@ from tasks.search.grow import Task, grow
 from tasks.search.policy import ContextFull, PolicyError
 from tasks.settings import Evaluation, Search
 from tasks.stages.evaluate import sample as evaluated
+from tests.infra.sandboxed import sandbox
 from tests.sql.handmade import NODES, ROUND
 from tests.sql.handmade import sample as row_of
 from tests.tasks.search.scripted import ScriptedPolicy, solution_text, step_text
@@ -39,6 +40,14 @@ QUESTION = {
     "source": "micro",
     "option": None,
     "is_exact": True,
+    "specification": None,
+}
+TWICE = QUESTION | {
+    "specification": {
+        "prompt": 'def twice(n: int) -> int:\n    """Two times n."""\n',
+        "test": "def check(candidate):\n    assert candidate(4) == 8\n",
+        "entry_point": "twice",
+    }
 }
 
 
@@ -122,6 +131,16 @@ def asked(policy: Any, settings: Evaluation, value: Any = None) -> tuple[dict[st
     return dict(row), part.error
 
 
+def judged_by_tests(policy: "Greedy") -> dict[str, Any]:
+    """The same for a question that asks for a program."""
+    where = sandbox()
+    part = asyncio.run(
+        evaluated(*(TWICE, 3, "base", cast(ServedPolicy, policy), cast(Checker, Exact()), Evaluation()), sandbox=where)
+    )
+    [row] = part.rows["evaluation_samples"]
+    return dict(row)
+
+
 class Greedy:
     """Writes one text whatever it is asked, up to where it is told to stop."""
 
@@ -165,6 +184,34 @@ PLAN = step_text(1, "add") + step_text(2, "halve")
 def test_only_the_box_of_a_whole_solution_is_an_answer(text: str, answer: str | None) -> None:
     row, error = asked(Greedy(text), Evaluation(decoding="greedy"))
     assert (row["answer"], row["is_correct"], error) == (answer, answer == "5", None)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(
+    ("program", "answer", "outcome"),
+    [
+        ("def twice(n):\n    return n + n\n", "passed", "right"),
+        ("    return 2 * n\n", "passed", "right"),
+        ("def twice(n):\n    return n\n", "wrong", "wrong"),
+        ("def twice(n:\n", "crashed", "wrong"),
+    ],
+)
+def test_a_program_is_the_last_block_of_a_whole_solution_and_judged_by_its_tests(
+    program: str, answer: str, outcome: str
+) -> None:
+    solved = f"{PLAN}</plan>\n<solution>\nFirst\n```\nreturn 1\n```\nthen\n```python\n{program}```\n</solution>"
+    row = judged_by_tests(Greedy(solved))
+    assert (row["answer"], row["outcome"], row["metric"]) == (answer, outcome, "pass@1")
+
+
+def test_a_solution_without_a_block_of_code_holds_no_program() -> None:
+    boxed = PLAN + solution_text("def twice(n): return 2 * n")
+    assert (judged_by_tests(Greedy(boxed))["outcome"], judged_by_tests(Greedy(PLAN, is_cut=True))["outcome"]) == (
+        "unparsable",
+        "truncated",
+    )
+    row, _ = asked(Greedy(f"{PLAN}</plan>\n<solution>\n```\n5\n```\n</solution>"), Evaluation())
+    assert row["answer"] is None, "where an answer is asked for, code is none"
 
 
 def test_without_plans_the_steps_of_the_solution_end_in_the_answer() -> None:
