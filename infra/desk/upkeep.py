@@ -34,27 +34,47 @@ def gc(yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without this 
 
 
 def verify(
-    deep: Annotated[bool, typer.Option("--deep", help="Read every object and compare its digest.")] = False,
+    round: Annotated[
+        int | None, typer.Argument(help="Prove this round alone, byte for byte, with its checks. Default: all rounds.")
+    ] = None,
+    campaign: Annotated[
+        str | None, typer.Option(help="Of the round. Default: that of the round that ran last.")
+    ] = None,
+    deep: Annotated[bool, typer.Option("--deep", help="Read every object and compare its digest and rows.")] = False,
     drop: Annotated[
         bool, typer.Option("--drop", help="Remove what nobody can use as it is, so that a round makes it again.")
     ] = False,
 ) -> None:
-    """Check that all that was published can be read. Exit status 1 when something cannot."""
+    """Check that all that was published can be read. Exit status 1 when something cannot.
+
+    Of one round every object is read again, from its manifests alone, and the checks of its warehouse are asked anew.
+    """
+    from infra.desk.published import published, warehouse_of
     from infra.environment import environment
     from infra.store import Store
-    from infra.store.verify import faults
+    from infra.store.verify import faults, faults_of
+    from infra.warehouse import check
 
     with plain_errors():
         store = Store.open(environment())
-        found = list(faults(store, deep))
+        one = published(store, campaign, round) if round is not None or campaign else None
+        found = list(faults_of(store, one) if one else faults(store, deep))
+        broken = check(warehouse_of(store, one)) if one and not found else []
         if drop:
             store.delete({fault.name for fault in found if fault.is_useless})
     for fault in found:
         needed = f" [needed by the rounds {', '.join(fault.rounds)}]" if fault.rounds else ""
         removed = " Removed." if drop and fault.is_useless else ""
         typer.echo(visible(f"{fault.name}: {fault.problem}{needed}{removed}"))
-    if not found:
+    for violation in broken:
+        typer.echo(visible(str(violation)))
+    if broken:
+        typer.echo("The tables are those that were published, and break these rules.")
+        raise typer.Exit(1)
+    if found:
+        typer.echo("Run the rounds again that need it: what is missing is made again, and the rest is found done.")
+        raise typer.Exit(1)
+    if one:
+        typer.echo(f"Round {one.round} of {one.campaign} is what its manifests say, byte for byte; its checks hold.")
+    else:
         typer.echo("All that was published is there" + (", byte for byte." if deep else " (--deep reads it)."))
-        return
-    typer.echo("Run the rounds again that need it: what is missing is made again, and the rest is found done.")
-    raise typer.Exit(1)

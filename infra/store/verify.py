@@ -1,11 +1,18 @@
-"""Checks that everything published can be read: pointers, their manifests, and every object of these."""
+"""Checks that everything published can be read: pointers, their manifests, and every object of these.
+
+A manifest names its objects and its inputs by digest. So the digest of a round's own manifest, which its pointer holds,
+proves all that the round is made of, and nothing else has to be believed.
+"""
 
 import hashlib
 import io
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from infra.contract.faults import described
@@ -34,13 +41,15 @@ class Wanted(NamedTuple):
     place: str
     size: int
     sha256: str
+    rows: int | None
+    """Of a table as Parquet."""
 
 
 NOT_THERE = "it is not there"
 
 
 def faults(store: Store, deep: bool = False) -> Iterator[Fault]:
-    """What is wrong, pointers first. `deep`: with the digest of every object, which reads the whole store once.
+    """What is wrong, pointers first. `deep`: with digest and rows of every object, which reads the whole store once.
 
     Raises:
         StoreDown: when the store does not answer.
@@ -48,7 +57,23 @@ def faults(store: Store, deep: bool = False) -> Iterator[Fault]:
     needed: dict[str, set[str]] = {}
     for name in [*store.names("rounds/"), *store.names("campaigns/")]:
         yield from _follow(store, name, needed)
-    read = read_all(store, [name for name in store.names("stages/") if is_manifest(name)])
+    yield from _unread(store, [name for name in store.names("stages/") if is_manifest(name)], needed, deep)
+
+
+def faults_of(store: Store, published: Publication) -> Iterator[Fault]:
+    """What is wrong with a published round and all that it was made of, its earlier rounds too, byte for byte.
+
+    Raises:
+        StoreDown: when the store does not answer.
+    """
+    needed: dict[str, set[str]] = {}
+    yield from _trace(store, _label(published), published.manifest, needed)
+    yield from _unread(store, list(needed), needed, deep=True)
+
+
+def _unread(store: Store, names: list[str], needed: dict[str, set[str]], deep: bool) -> Iterator[Fault]:
+    """What of these manifests and of their objects cannot be read."""
+    read = read_all(store, names)
     for name, problem in read.items():
         if isinstance(problem, StoreError):
             yield Fault(name, str(problem), _rounds(needed, name), is_useless=True)
@@ -56,7 +81,7 @@ def faults(store: Store, deep: bool = False) -> Iterator[Fault]:
     users: dict[Wanted, list[str]] = {}
     for name, manifest in manifests.items():
         for item in manifest.objects:
-            users.setdefault(Wanted(manifest.place(item), item.size, item.sha256), []).append(name)
+            users.setdefault(Wanted(manifest.place(item), item.size, item.sha256, item.rows), []).append(name)
     with ThreadPoolExecutor(READS_AT_ONCE) as threads:
         found = threads.map(lambda wanted: _wrong(store, wanted, deep), users)
         for (wanted, stages), wrong in zip(users.items(), found, strict=True):
@@ -79,8 +104,16 @@ def _follow(store: Store, name: str, needed: dict[str, set[str]]) -> Iterator[Fa
     except StoreError as problem:
         yield Fault(name, str(problem), (), is_useless=True)
         return
-    label = f"{campaign}/{pointer.round:04d}"
-    waiting: list[Ref] = [pointer.manifest]
+    yield from _trace(store, _label(pointer, campaign), pointer.manifest, needed)
+
+
+def _label(published: Publication, campaign: str = "") -> str:
+    return f"{campaign or published.campaign}/{published.round:04d}"
+
+
+def _trace(store: Store, label: str, manifest: Ref, needed: dict[str, set[str]]) -> Iterator[Fault]:
+    """Notes all manifests that a round was made of as needed by it; each must have the digest by which it is named."""
+    waiting: list[Ref] = [manifest]
     while waiting:
         ref = waiting.pop()
         place = ref.uri.removeprefix(store.uri)
@@ -103,21 +136,33 @@ def _wrong(store: Store, wanted: Wanted, deep: bool) -> str | None:
         return f"it has {found.size} bytes, not {wanted.size}"
     if not deep:
         return None
-    sink = _Digest()
+    with tempfile.TemporaryFile() as copy:
+        sink = _Digest(None if wanted.rows is None else copy)
+        try:
+            store.download(wanted.place, wanted.size, sink)
+        except Damaged as problem:
+            return str(problem)
+        sha256 = sink.digest.hexdigest()
+        if sha256 != wanted.sha256:
+            return f"its sha256 is {sha256}"
+        return None if wanted.rows is None else _miscounted(copy, wanted.rows)
+
+
+def _miscounted(table: IO[bytes], rows: int) -> str | None:
     try:
-        store.download(wanted.place, wanted.size, sink)
-    except Damaged as problem:
-        return str(problem)
-    sha256 = sink.digest.hexdigest()
-    return f"its sha256 is {sha256}" if sha256 != wanted.sha256 else None
+        held = pq.ParquetFile(table).metadata.num_rows
+    except pa.ArrowException as problem:
+        return f"it is no table: {problem}"
+    return f"it has {held} rows, not {rows}" if held != rows else None
 
 
 class _Digest(io.BytesIO):
-    """A file that is digested instead of kept."""
+    """A file that is digested instead of kept, or kept in `copy` as well."""
 
-    def __init__(self) -> None:
+    def __init__(self, copy: IO[bytes] | None) -> None:
         super().__init__()
         self.digest = hashlib.sha256()
+        self.copy = copy
 
     def seekable(self) -> bool:
         """No: so it gets its bytes in their order."""
@@ -125,6 +170,8 @@ class _Digest(io.BytesIO):
 
     def write(self, data: Any) -> int:
         self.digest.update(data)
+        if self.copy is not None:
+            self.copy.write(data)
         return len(data)
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, ParamSpec
 
 import httpx
-from prefect import task
+from prefect.assets import Asset, AssetProperties, add_asset_metadata, materialize
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.logging import get_run_logger
@@ -28,6 +28,7 @@ from pydantic import BaseModel
 from infra.contract.disk import room_in
 from infra.environment import environment
 from infra.store import Ref, Store
+from infra.store.manifest import MANIFEST
 from infra.store.s3 import StoreDown
 from tasks.running.workplace import Log, Workplace
 
@@ -57,7 +58,8 @@ class Stage(Generic[P]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Ref:
         given = self._given(*args, **kwargs)
-        run = _run.with_options(name=self.name)
+        made = Asset(key=self._uri(given), properties=AssetProperties(name=self.name))
+        run = _run.with_options(name=self.name, assets=[made], asset_deps=[ref.uri for ref in _refs(given)])
         if self.task_run_name is not None:
             title = self.task_run_name.format(**given)
             run = run.with_options(task_run_name=lambda: title)
@@ -71,6 +73,10 @@ class Stage(Generic[P]):
     def find(self, store: Store, *args: P.args, **kwargs: P.kwargs) -> Ref | None:
         """The stage that these inputs made, if it is in the store."""
         return store.find(f"stages/{self.name}/{self.key(*args, **kwargs)}")
+
+    def _uri(self, given: dict[str, Any]) -> str:
+        """Where the manifest will lie: what Prefect knows the stage's asset by, and lineage its `Ref`."""
+        return f"{environment().store.rstrip('/')}/stages/{self.name}/{self._key(given)}/{MANIFEST}"
 
     def run(self, given: dict[str, Any], store: Store, log: Log) -> tuple[Ref, bool]:
         """Does the work, unless the store holds its stage; says which."""
@@ -113,7 +119,8 @@ def _may_pass(task: Any, run: Any, state: State[Any]) -> bool:
     return isinstance(state.result(raise_on_failure=False), (StoreDown, httpx.HTTPError))
 
 
-@task(
+@materialize(
+    "s3://cpl/stages",  # each call names its own
     cache_policy=NO_CACHE,
     persist_result=False,
     retries=len(PAUSES),
@@ -121,12 +128,16 @@ def _may_pass(task: Any, run: Any, state: State[Any]) -> bool:
     retry_condition_fn=_may_pass,
 )
 def _run(stage: Stage[Any], given: dict[str, Any]) -> Ref | State[Ref]:
-    """The Prefect task of every stage. Prefect keeps nothing of it: the stage's manifest says whether it is done."""
+    """The Prefect task of every stage. Prefect keeps nothing of it: the stage's manifest says whether it is done.
+
+    Of a stage that was made Prefect is told an asset: its manifest, made of those of its inputs.
+    """
     log = get_run_logger()
     ref, is_done = stage.run(given, Store.open(environment()), log)
     if is_done:
         log.info("%s was done before: %s", stage.name, ref.uri)
         return Completed(name="Cached", message=f"done before: {ref.uri}", data=ref)
+    add_asset_metadata(stage._uri(given), {"sha256": ref.sha256, "rows": ref.rows, **ref.counts})
     return ref
 
 
@@ -134,6 +145,14 @@ def cache_key(name: str, version: int, given: dict[str, Any]) -> str:
     """Digest of a stage's identity and of all that it is given; a `Ref` counts by its digest, not by its place."""
     document = [name, version, {key: _identity(value) for key, value in given.items()}]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _refs(value: Any) -> list[Ref]:
+    """All references in what a stage is given."""
+    if isinstance(value, Ref):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
+    return [ref for item in inner for ref in _refs(item)]
 
 
 def _identity(value: Any) -> Any:

@@ -1,21 +1,26 @@
 """`cpl gc` takes what nobody needs and nothing else; `cpl verify` finds what was lost, and lets it be made again."""
 
+import io
 import json
 import os
 import time
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from infra.desk.cli import app
 from infra.file_locks import locked
-from infra.store import Ref, Store, garbage
+from infra.store import Ref, Store, garbage, rounds
 from infra.store.bucket import sha256
 from infra.store.garbage import Unreadable, drop, leftovers
-from infra.store.verify import faults
-from tests.stages import commit
+from infra.store.verify import faults, faults_of
+from infra.warehouse import build
+from tests.infra.desk.test_ask import publish as publish_round
+from tests.sql.handmade import ROUND, parquet
+from tests.stages import commit, manifest
 
 pytestmark = pytest.mark.integration
 
@@ -135,6 +140,80 @@ def test_what_was_lost_or_damaged_is_named_with_its_round_and_made_again(store: 
     assert "whole/0001" not in told.output
     store._manifests.clear()
     assert runner.invoke(app, ["verify", "--deep"]).exit_code == 0
+
+
+def test_a_round_is_proven_from_its_manifests_alone(store: Store, tmp_path: Path) -> None:
+    publish_round(store, tmp_path, "demo", 1)
+    before = rounds.published(store, "demo", 1).manifest
+    stages = rounds.stages_of(store.manifest(before))
+    path = tmp_path / "trees.parquet"
+    trees = pl.DataFrame({"tree_id": ["t1", "t2"], "value": [0.5, 0.25]})
+    trees.write_parquet(path)
+    items = [store.add("trees.parquet", path, rows=2), store.add("log.txt", b"a log")]
+    searched = store.commit(manifest("search", "trees", items))
+    miscounted = store.commit(manifest("search", "short", [store.add("short.parquet", path, rows=3)]))
+
+    def published(**more: Ref) -> Ref:
+        inputs = {f"stages.{name}": ref for name, ref in {**stages, "trees": searched, **more}.items()}
+        facts = store.manifest(before).facts
+        ref = commit(store, "publish", f"again-{len(more)}", {}, inputs, rounds.SINCE, **facts)
+        rounds.publish(store, "demo", 1, ref)
+        return ref
+
+    published()
+
+    def told() -> str:
+        store._manifests.clear()
+        found = faults_of(store, rounds.published(store, "demo", 1))
+        return "\n".join(f"{fault.name}: {fault.problem} {fault.rounds}" for fault in found)
+
+    def printed(status: int) -> str:
+        store._manifests.clear()
+        result = CliRunner().invoke(app, ["verify", "1", "--campaign", "demo"])
+        assert result.exit_code == status, result.output
+        return result.output
+
+    assert printed(0) == "Round 1 of demo is what its manifests say, byte for byte; its checks hold.\n"
+    table, log = (f"objects/{item.sha256}" for item in items)
+
+    def turned(name: str, data: bytes, says: str) -> None:
+        """The object as it is now is found out, and the round is whole when it is what it was."""
+        whole = store.get(name)
+        store.put(name, data)
+        assert name in (output := told())
+        assert says in output
+        assert "demo/0001" in output
+        store.put(name, whole)
+        assert told() == ""
+
+    turned(log, b"a lob", "its sha256 is ")  # one bit
+    changed = io.BytesIO()
+    trees.with_columns(value=pl.Series([0.5, 0.75])).write_parquet(changed)
+    assert len(changed.getvalue()) == path.stat().st_size, "as long as it was: only its bytes tell"
+    turned(table, changed.getvalue(), "its sha256 is ")
+    place = searched.uri.removeprefix(store.uri)
+    edited = json.loads(store.get(place))
+    edited["objects"][0] |= {"sha256": sha256(changed.getvalue())}
+    store.put(f"objects/{sha256(changed.getvalue())}", changed.getvalue())
+    turned(place, json.dumps(edited).encode(), "it was changed after it was committed")
+    store.delete([log])
+    assert f"{log}: it is not there" in printed(1)
+    store.add("log.txt", b"a log")
+    published(short=miscounted)
+    assert "it has 2 rows, not 3" in told()
+
+
+def test_rules_that_a_published_warehouse_breaks_are_told(store: Store, tmp_path: Path) -> None:
+    broken = [row | {"value": 7.0} if row["node_id"] == 1 else row for row in ROUND["nodes"]]
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, ROUND | {"nodes": broken}))
+    inputs = {"stages.warehouse": commit(store, "warehouse", "broken", {path.name: path})}
+    facts = {"campaign": "demo", "round": 1, "recipe": "r", "model": "m", "state": "completed", "notes": []}
+    rounds.publish(store, "demo", 1, commit(store, "publish", "broken", {}, inputs, rounds.SINCE, **facts))
+    result = CliRunner().invoke(app, ["verify", "--campaign", "demo"])
+    assert result.exit_code == 1
+    assert "11_values_in_range" in result.output
+    assert "break these rules" in result.output
 
 
 @pytest.mark.parametrize("pointer", [b"", b"[]", b'{"campaign": "x", "round": 1, "manifest": {"uri": "file:///etc"}}'])

@@ -1,11 +1,13 @@
 """A stage as Prefect runs it: its manifest is the only cache, and nothing that the store holds is ever unpickled."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
-from infra.store import Store
+from infra.store import Ref, Store
 from tests.servers import run_python, start_prefect
 
 pytestmark = pytest.mark.integration
@@ -63,8 +65,36 @@ def test_a_stage_that_is_done_is_told_as_cached_and_prefect_keeps_no_result(
     first, again = (run_python(FLOW, prefect | greedy).splitlines() for _ in range(2))
     assert first == ["squares Completed 0", "add_up Completed 2", "19"]
     assert again == ["squares Cached 0", "add_up Cached 2", "19"]
+    few, many, total = (store.manifest(ref) for ref in _made(store))
+    told = assets(prefect)
+    assert {one["prefect.resource.id"]: one["prefect.resource.name"] for one in told["materialization.succeeded"]} == {
+        f"{store.uri}{one.prefix}/manifest.json": one.stage for one in (few, many, total)
+    }, "once each: what was found was not made"
+    squares = {f"{store.uri}{one.prefix}/manifest.json" for one in (few, many)}
+    assert {one["prefect.resource.id"] for one in told["referenced"]} == squares
     assert {name.split("/")[0] for name in store.names("")} <= {"stages", "objects", "conditions"}
     assert not kept.exists() or not list(kept.iterdir())
+
+
+def _made(store: Store) -> list[Ref]:
+    """The stages of the flow in the order in which they were made."""
+    names = [name.removesuffix("/manifest.json") for name in store.names("stages/")]
+    found = [ref for name in names if (ref := store.find(name))]
+    return sorted(found, key=lambda ref: store.manifest(ref).created_at)
+
+
+def assets(prefect: dict[str, str]) -> dict[str, list[dict[str, str]]]:
+    """What Prefect's server was told of assets, by kind; it learns of it some moments after the run."""
+    asked = {"filter": {"event": {"prefix": ["prefect.asset."]}}, "limit": 50}
+    for _ in range(100):
+        events = httpx.post(f"{prefect['PREFECT_API_URL']}/events/filter", json=asked).json()["events"]
+        if len(events) >= 5:
+            break
+        time.sleep(0.1)
+    told: dict[str, list[dict[str, str]]] = {}
+    for event in events:
+        told.setdefault(event["event"].removeprefix("prefect.asset."), []).append(event["resource"])
+    return told
 
 
 BARS = """
