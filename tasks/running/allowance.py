@@ -22,6 +22,7 @@ class Allowance:
         self.left = (samples - self.first) * asked + before
         self.split = 0
         self.share: int | None = None
+        self.over = 0
         self.told = asyncio.Event()
 
     def come(self, disagree: bool) -> None:
@@ -31,11 +32,16 @@ class Allowance:
             self.waiting -= 1
             self.split += disagree
             if self.waiting <= 0:
-                self.share = min(max(self.left, 0) // max(self.split, 1), MOST * self.samples - self.first)
+                most = MOST * self.samples - self.first
+                self.share = min(max(self.left, 0) // max(self.split, 1), most)
+                self.over = self.left - self.share * self.split if self.share < most else 0
                 self.told.set()
 
     async def more(self, disagree: bool) -> int:
         """Comes, waits until all have, and says how many further samples this answer gets."""
         self.come(disagree)
         await self.told.wait()
-        return self.share or 0 if disagree else 0
+        if not disagree:
+            return 0
+        self.over -= 1
+        return (self.share or 0) + (self.over >= 0)

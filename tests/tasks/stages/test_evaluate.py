@@ -463,6 +463,12 @@ def test_what_agreement_leaves_goes_to_the_question_whose_first_samples_disagree
     assert [row["generated_tokens"] for row in rows] == [2, 8, 2]
 
 
+def test_what_cannot_be_divided_is_spent_too() -> None:
+    policies = [Sampling(AGREED), Sampling(SPLIT), Sampling(SPLIT), Sampling(SPLIT)]
+    together(policies, Evaluation(decoding="adaptive", samples=4))
+    assert sorted(sum(policy.drawn) for policy in policies) == [2, 4, 5, 5], "16 in all"
+
+
 def test_few_that_disagree_do_not_get_all_that_is_left() -> None:
     policies = [*(Sampling(AGREED) for _ in range(9)), Sampling(SPLIT)]
     together(policies, Evaluation(decoding="adaptive", samples=4))
