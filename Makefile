@@ -87,7 +87,7 @@ house: install ## Draw the house in CONTRIBUTING.md and list the files in README
 mutants: install ## Change the code in one place at a time: what no unit test notices. ARGS="tasks.search tasks.lessons"
 	.venv/bin/python -m tests.mutants $(ARGS)
 
-.PHONY: bench-search bench-options bench-seeds bench-training bench-tree bench-client bench-simulation bench-page bench-programs bench-checking bench-harness
+.PHONY: bench-search bench-options bench-seeds bench-training bench-tree bench-client bench-simulation bench-page bench-programs bench-checking bench-harness bench-evaluation
 bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (15 minutes)
 	.venv/bin/python -m tests.bench.search $(ARGS)
 
@@ -117,6 +117,9 @@ bench-checking: install ## Answers checked a second, and what hostile ones cost:
 
 bench-harness: install ## Scores by our engine and by the evaluation harness alone, ARGS="--count 100 boolq": build/bench/harness.json
 	.venv/bin/python -m tests.bench.harness $(ARGS)
+
+bench-evaluation: install ## What evaluation adds to the engine's own time: build/bench/evaluation.json (3 minutes)
+	.venv/bin/python -m tests.bench.evaluation $(ARGS)
 
 bench-tree: install ## Tree code, memory of 10,000 trees, a million nodes to Parquet: build/bench/tree.json (10 minutes)
 	.venv/bin/python -m tests.bench.tree $(ARGS)

@@ -23,6 +23,7 @@ from tasks.running.record import RoundRun
 from tasks.running.sentence import tell_errors_in_a_sentence
 from tasks.running.trainer import at_once
 from tasks.stages.evaluate import evaluate
+from tasks.stages.harness import answer_benchmarks, sizes_of
 from tasks.stages.pace import pace_of_evaluation, pace_of_search
 from tasks.stages.preview import preview
 from tasks.stages.questions import load_benchmarks, refuse_without_lessons
@@ -54,6 +55,7 @@ def cpl_preview(
     run = RoundRun()
     with room_in(environment().home), tenant(environment()):
         start = prepare(title, method, source, run)
+        sizes = sizes_of(method.harness)
         shares = start.questions.rows // handful
         few = start._replace(questions=take_shard(start.questions, 1, shares)) if shares > 1 else start
         refuse_without_lessons(few.questions)
@@ -80,6 +82,16 @@ def cpl_preview(
         guide = models.next_value if method.evaluation.by_value else None
         pace = pace_of_evaluation(start.policy, start.benchmarks, asked, guide, seconds, when)
         answers = evaluate(start.policy, "base" if start.policy == start.base else "policy", benchmarks, fewer, guide)
+        standard = {
+            one: answer_benchmarks(
+                start.policy,
+                "base" if start.policy == start.base else "policy",
+                {one: start.standard[one]},
+                method.questions.sources,
+                method.harness.model_copy(update={"benchmarks": (one,), "count": min(handful, size)}),
+            )
+            for one, size in sizes.items()
+        }
         held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
         ranked = {
             name: rank_values(models.made[name], name, held_out, method.evaluation.steps)
@@ -95,6 +107,8 @@ def cpl_preview(
             lessons,
             {name: made for name, made in models.made.items() if name in method.arms},
             ranked,
+            standard,
+            sizes,
             at_once=at_once(start.base),
             gpus=len(gpus()) if device() == "cuda" else 0,
             notes=run.notes,

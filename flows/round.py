@@ -29,7 +29,7 @@ from tasks.running.trainer import side_by_side
 from tasks.stages.contamination import find_contamination, refuse_contaminated
 from tasks.stages.curation import refuse_selects
 from tasks.stages.evaluate import evaluate
-from tasks.stages.harness import answer_benchmarks, contents_of
+from tasks.stages.harness import answer_benchmarks, contents_of, list_standard_questions
 from tasks.stages.learn import learn
 from tasks.stages.lessons import choose
 from tasks.stages.model import BaseModelSource, locate, prepare_model
@@ -76,7 +76,7 @@ def cpl(
         start = prepare(title, method, source, run)
         trees = gather(method, run, start, shards)
         lessons = draw(method, run, start, trees)
-        refuse_contamination("lessons", lessons, start.benchmarks, start.base, method, run)
+        refuse_contamination("lessons", lessons, start.asked, start.base, method, run)
         if approve:
             wait_for_approval(Store.open(environment()), run, trees, lessons, to_learn(method, lessons))
         models = teach(method, run, lessons, start.base, start.policy, start.judge)
@@ -89,12 +89,12 @@ def cpl(
         }
         for name, policy in policies.items() if start.standard else ():
             asked = (start.standard, method.questions.sources, method.harness)
-            run.keep(f"harness_{name}", answer_benchmarks(policy, name, *asked))
+            answers[f"harness_{name}"] = run.keep(f"harness_{name}", answer_benchmarks(policy, name, *asked))
         held_out = {name: trees[name] for name, how in method.evidence.items() if how.held_out}
         for name in filter(method.ranks, models.made if held_out else ()):
             run.keep(f"rank_values_{name}", rank_values(models.made[name], name, held_out, method.evaluation.steps))
         if method.second_opinion:
-            opinions = ask_second_opinions(start.questions, trees, start.benchmarks, answers)
+            opinions = ask_second_opinions(start.questions, trees, start.asked, answers)
             run.keep("second_opinions", opinions)
 
         before = start.previous.manifest if start.previous else None
@@ -132,12 +132,13 @@ def asked_for(campaign: str, round: int, model: str, recipe: str | dict[str, Any
 
 
 class Start(NamedTuple):
-    """What a round starts from. `standard`: by benchmark of the harness the digest of its rows. `judge`: the separate
-    value model that the round's searches ask."""
+    """What a round starts from. `standard`: by benchmark of the harness the digest of its rows. `asked`: all that its
+    benchmarks ask, by form. `judge`: the separate value model that the round's searches ask."""
 
     questions: Ref
     benchmarks: Ref
     standard: dict[str, str]
+    asked: dict[str, Ref]
     base: Ref
     policy: Ref
     judge: Ref | None
@@ -156,21 +157,24 @@ def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun
     contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
     standard = contents_of(method.harness.benchmarks)
     benchmarks = run.keep("benchmarks", load_benchmarks(sources, contents, method.evaluation))
+    asked = {"plan": benchmarks}
+    if standard:
+        asked["standard"] = run.keep("standard_questions", list_standard_questions(standard))
     questions = run.keep(
         "questions", sample_questions(title.round, {one: content_of(one) for one in sources}, method.questions)
     )
-    refuse_overlaps(questions, benchmarks)
+    refuse_overlaps(questions, asked)
     base = run.keep("base", prepare_model(*source.in_style(method.prompt.style)))
-    refuse_contamination("questions", {"questions": questions}, benchmarks, base, method, run)
+    refuse_contamination("questions", {"questions": questions}, asked, base, method, run)
     run.notes += refuse_too_large(base, {name: arm.training for name, arm in method.arms.items()}, Machine.here())
-    return Start(questions, benchmarks, standard, base, previous.policy if previous else base, judge, previous)
+    return Start(questions, benchmarks, standard, asked, base, previous.policy if previous else base, judge, previous)
 
 
 def refuse_contamination(
-    name: str, learnt: dict[str, Ref], benchmarks: Ref, base: Ref, method: Recipe, run: RoundRun
+    name: str, learnt: dict[str, Ref], asked: dict[str, Ref], base: Ref, method: Recipe, run: RoundRun
 ) -> None:
     """What of the benchmarks stands in what is learnt is found, and the round is refused where it is too much."""
-    found = run.keep(f"contamination_{name}", find_contamination(name, learnt, benchmarks, base))
+    found = run.keep(f"contamination_{name}", find_contamination(name, learnt, asked, base))
     refuse_contaminated(found, method.overlap)
 
 

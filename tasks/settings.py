@@ -273,19 +273,20 @@ class Evaluation(StageSettings):
         2048, title="Tokens", description="greedy: limit of steps and solution together. Else: of each action."
     )
     repeat: Repeat = 0
-    decoding: Literal["greedy", "beam", "best_of_n", "majority", "majority_by_value", "reflection"] = Field(
+    decoding: Literal["greedy", "beam", "best_of_n", "majority", "majority_by_value", "adaptive", "reflection"] = Field(
         "greedy",
         title="Decoding",
         description="greedy: one completion. beam: step-level beam search by V (AlphaMath, SVPO). best_of_n: the "
         "sampled solution with the highest V. majority: a vote of the sampled answers (maj@k). majority_by_value: that "
-        "vote, each weighed by 1 + V. reflection: while the answer is wrong, the model is told the right one, reflects "
+        "vote, each weighed by 1 + V. adaptive: a vote of half of the samples; the other halves go to the questions "
+        "whose first ones disagree. reflection: while the answer is wrong, the model is told the right one, reflects "
         "and plans again (LEPA): a score of how it finds its lessons, not of what it can.",
     )
     samples: Positive = Field(
         5,
         title="Samples",
-        description="best_of_n, majority…: trajectories. beam: B2, samples a step. AlphaMath: 5. reflection: trials. "
-        "LEPA: 5, at most 20.",
+        description="best_of_n, majority…: trajectories. adaptive: on average, at most. beam: B2, samples a step. "
+        "AlphaMath: 5. reflection: trials. LEPA: 5, at most 20.",
     )
     draws: Positive = Field(
         1,
@@ -305,6 +306,8 @@ class Evaluation(StageSettings):
     def _draws_differ(self) -> Self:
         if self.decoding == "greedy" and self.draws > 1:
             raise ValueError("draws: greedy gives one answer however often it is asked; choose another decoding")
+        if self.decoding == "adaptive" and self.samples < 4:
+            raise ValueError("samples: adaptive compares half of them, so it needs 4 or more")
         return self
 
     @property
@@ -314,8 +317,13 @@ class Evaluation(StageSettings):
 
     @property
     def samples_trajectories(self) -> bool:
-        """Whether whole trajectories are sampled, of which fewer tell what fewer would have answered."""
-        return self.decoding in ("best_of_n", "majority", "majority_by_value")
+        """Whether whole trajectories are sampled, and each is kept."""
+        return self.decoding in ("adaptive", "best_of_n", "majority", "majority_by_value")
+
+    @property
+    def tells_of_fewer(self) -> bool:
+        """Whether each question has as many trajectories, of which fewer tell what fewer would have answered."""
+        return self.samples_trajectories and self.decoding != "adaptive"
 
 
 class Harness(StageSettings):

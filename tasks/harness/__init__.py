@@ -12,7 +12,7 @@ from tasks.harness.asked import (
     scores,
     texts_of,
 )
-from tasks.harness.catalogue import BENCHMARKS, content_of, load
+from tasks.harness.catalogue import BENCHMARKS, content_of, load, size_of, texts_and_golds
 
 __all__ = [
     "BENCHMARKS",
@@ -27,5 +27,7 @@ __all__ = [
     "load",
     "metrics_of",
     "scores",
+    "size_of",
+    "texts_and_golds",
     "texts_of",
 ]

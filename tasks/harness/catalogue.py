@@ -38,7 +38,9 @@ class Benchmark:
     """`task`: a task, group or tag of the harness, in a folder of its tasks. `hub`: the data set there.
 
     Of files: `splits` that the task reads, the `columns` that it wants. Of a group: `part_of`, which task a row
-    belongs to, and `parts`, what that says for a task by name. `changes`: to the task where rows come from files.
+    belongs to, and `parts`, what that says for a task by name. `changes`: to the task where rows come from files. Of a
+    row in the harness's columns: `asks`, those that hold its question, and `gold`, the answer to it where texts are
+    asked for whose answer can be checked.
     """
 
     task: str
@@ -50,6 +52,8 @@ class Benchmark:
     parts: Callable[[str], str | None] = lambda task: None
     changes: Mapping[str, Any] | None = None
     in_sandbox: bool = False
+    asks: tuple[str, ...] = ("question",)
+    gold: Callable[[Row], str] | None = None
 
 
 _NO_TRAIN = MappingProxyType({"training_split": None})
@@ -69,7 +73,14 @@ def _mmlu(task: str) -> Benchmark:
 
 BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
     {
-        "gsm8k": Benchmark("gsm8k", "gsm8k", "openai/gsm8k", rows.gsm8k, ("train", "test")),
+        "gsm8k": Benchmark(
+            "gsm8k",
+            "gsm8k",
+            "openai/gsm8k",
+            rows.gsm8k,
+            ("train", "test"),
+            gold=lambda row: str(row["answer"]).rpartition("####")[2].strip(),
+        ),
         "math": Benchmark(
             "hendrycks_math",
             "hendrycks_math",
@@ -78,14 +89,29 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             ("train", "test"),
             part_of=lambda row: rows.MATH_TASKS[row["type"]],
             parts=lambda name: name.removeprefix("hendrycks_math_"),
+            asks=("problem",),
+            gold=lambda row: str(row["answer"]),
         ),
         "math500": Benchmark(
-            "hendrycks_math500", "hendrycks_math", "HuggingFaceH4/MATH-500", rows.math, changes=_NO_TRAIN
+            "hendrycks_math500",
+            "hendrycks_math",
+            "HuggingFaceH4/MATH-500",
+            rows.math,
+            changes=_NO_TRAIN,
+            asks=("problem",),
+            gold=lambda row: str(row["answer"]),
         ),
         "humaneval": Benchmark(
-            "humaneval_in_sandbox", str(OWN), "openai/openai_humaneval", rows.humaneval, in_sandbox=True
+            "humaneval_in_sandbox",
+            str(OWN),
+            "openai/openai_humaneval",
+            rows.humaneval,
+            in_sandbox=True,
+            asks=("prompt",),
         ),
-        "gpqa_diamond": Benchmark("gpqa_diamond_zeroshot", "gpqa/zeroshot", "Idavidrein/gpqa", rows.gpqa, ("train",)),
+        "gpqa_diamond": Benchmark(
+            "gpqa_diamond_zeroshot", "gpqa/zeroshot", "Idavidrein/gpqa", rows.gpqa, ("train",), asks=("Question",)
+        ),
         "arc_challenge": Benchmark(
             "arc_challenge", "arc", "allenai/ai2_arc", rows.arc, ("train", "validation", "test")
         ),
@@ -96,6 +122,8 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             rows.bbh,
             part_of=lambda row: str(row["meta"]["task"]),
             parts=lambda name: name.removeprefix("bbh_cot_fewshot_"),
+            asks=("input",),
+            gold=lambda row: str(row["target"]),
         ),
         "mmlu": _mmlu("mmlu"),
         "mmlu_stem": _mmlu("mmlu_stem"),
@@ -106,11 +134,18 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             rows.hellaswag,
             ("validation",),
             changes=_NO_TRAIN | {"process_docs": None},
+            asks=("query",),
         ),
         "boolq": Benchmark(
-            "boolq", "super_glue/boolq", "aps/super_glue", rows.boolq, ("validation",), changes=_NO_TRAIN
+            "boolq",
+            "super_glue/boolq",
+            "aps/super_glue",
+            rows.boolq,
+            ("validation",),
+            changes=_NO_TRAIN,
+            asks=("passage", "question"),
         ),
-        "piqa": Benchmark("piqa", "piqa", "baber/piqa", rows.piqa, ("validation",), changes=_NO_TRAIN),
+        "piqa": Benchmark("piqa", "piqa", "baber/piqa", rows.piqa, ("validation",), changes=_NO_TRAIN, asks=("goal",)),
     }
 )
 _FOLDER_OF = {"mmlu_stem": "mmlu"}
@@ -134,6 +169,20 @@ def content_of(benchmark: str) -> str:
         f", and {_folder(benchmark)} has not all of {', '.join(f'{split}.jsonl.gz' for split in one.splits)}. Set "
         "CPL_DATA to a folder that has them, or HF_TOKEN where the hub's set asks for a login, or leave it out"
     )
+
+
+def size_of(benchmark: str) -> int:
+    """How many questions it has. Raises QuestionError as `content_of` does."""
+    return sum(len(task.eval_docs) for task in _tasks(benchmark))
+
+
+def texts_and_golds(benchmark: str) -> Iterator[tuple[str, str, str | None]]:
+    """Of every question its id, its text without options or examples, and the answer, where texts are asked for whose
+    answer can be checked. Raises QuestionError as `content_of` does."""
+    one = _named(benchmark)
+    for task in _tasks(benchmark):
+        for name, doc in zip(_names(task), task.eval_docs, strict=True):
+            yield name, "\n".join(str(doc[column]) for column in one.asks), one.gold(doc) if one.gold else None
 
 
 def load(benchmark: str, *, count: int, seed: int, shots: int | None = None) -> list[Question]:

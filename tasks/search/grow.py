@@ -66,13 +66,13 @@ class Grown:
     error: str | None
 
 
-async def grow(task: Task, policy: Policy, settings: Search) -> Grown:
-    """Searches one question until its method is done, or a request fails for good.
+async def grow(task: Task, policy: Policy, settings: Search, tree: Tree | None = None) -> Grown:
+    """Searches one question until its method is done, or a request fails for good. `tree`: it goes on from there.
 
     While the engine has room, up to `settings.leaves` asks of the question are out at once. With one of them a tree
     depends on what was sampled alone; with more, on the machine's load as well.
     """
-    search = method(task, settings)
+    search = method(task, settings, tree)
     out: set[asyncio.Task[tuple[Ask, list[Child] | None]]] = set()
     error: str | None = None
     try:
@@ -107,9 +107,9 @@ async def grow(task: Task, policy: Policy, settings: Search) -> Grown:
     )
 
 
-def method(task: Task, settings: Search) -> Method:
-    """The search that the settings name, at the start of a question."""
-    tree = Tree(FORMATS[settings.steps].prompt(task.question), task.prompt_ids)
+def method(task: Task, settings: Search, tree: Tree | None = None) -> Method:
+    """The search that the settings name, at the start of a question, or of a tree that was grown before."""
+    tree = tree or Tree(FORMATS[settings.steps].prompt(task.question), task.prompt_ids)
     seed = f"{settings.seed}/{task.question_id}" + (f"/{task.copy}" if task.copy else "")
     match settings.method:
         case "puct":

@@ -30,12 +30,14 @@ WORTH_TELLING = 0.5
 
 
 @stage("contamination", version=2, task_run_name="contamination-{name}")
-def find_contamination(workplace: Workplace, name: str, learnt: dict[str, Ref], benchmarks: Ref, base: Ref) -> int:
+def find_contamination(
+    workplace: Workplace, name: str, learnt: dict[str, Ref], benchmarks: dict[str, Ref], base: Ref
+) -> int:
     """The table `contamination`: what is learnt, the stages *questions* or *lessons* by name, against all that the
-    benchmarks ask. `base`: the model whose tokens are compared."""
+    benchmarks ask, by the forms in which they are asked. `base`: the model whose tokens are compared."""
     texts = pl.concat([pl.DataFrame(schema=TEXTS), *(_texts(workplace, ref) for ref in learnt.values())])
     texts = texts.unique(["kind", "text"], keep="first", maintain_order=True)
-    asked = workplace.read(benchmarks, "asked")
+    asked = pl.concat([workplace.read(ref, "asked") for ref in benchmarks.values()])
     tokenizer = Tokenizer.from_file(str(workplace.store.folder(base, "model") / "tokenizer.json"))
     tokenizer.encode_special_tokens = True
     rows = pl.concat(list(_found(workplace, tokenizer, asked, texts)))

@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from types import MappingProxyType
 
 from infra.digest import digest_of
 from infra.sandbox import Sandbox
@@ -20,7 +21,8 @@ from tasks.check.programs import judge as run_tests
 from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE, STEPS, Kind, last_program
 from tasks.language.leak import leaks_answer
 from tasks.lessons.searched import Row
-from tasks.running.parts import Part, each_part
+from tasks.running.allowance import Allowance
+from tasks.running.parts import Part, each_part, rows_kept
 from tasks.running.served import SearchPolicy, ServedPolicy, judge, serve_both, verdict_on
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
@@ -46,11 +48,12 @@ def evaluate(
     sandbox = sandbox_for(asked.values())
 
     async def run() -> Setup:
+        allowance = allowance_for(settings, len(asked), rows_kept(workplace, asked.keys(), "evaluation_trajectories"))
         format = FORMATS[settings.steps]
         async with serve_both(workplace, model, value, format) as (served, judging), Checker() as checker:
 
             async def work(question: Row, place: int) -> Part:
-                return await sample(question, place, name, served, checker, settings, judging, sandbox)
+                return await sample(question, place, name, served, checker, settings, judging, sandbox, allowance)
 
             await each_part(workplace, asked, work, what=f"Evaluation of {name}", note=served.account)
             workplace.write("engine_use", served.use(f"evaluate_{name}", len(asked)))
@@ -59,7 +62,7 @@ def evaluate(
     setup = asyncio.run(run())
     samples = workplace.written("evaluation_samples")
     workplace.write("evaluations", accuracies(samples, setup))
-    if settings.samples_trajectories:
+    if settings.tells_of_fewer:
         workplace.write(
             "evaluation_curves", curves(workplace.written("evaluation_trajectories"), by_value=settings.by_value)
         )
@@ -76,11 +79,22 @@ def sandbox_for(questions: Iterable[Row]) -> Sandbox | None:
     return Sandbox() if any(question["specification"] for question in questions) else None
 
 
+def allowance_for(
+    settings: Evaluation, questions: int, kept: Mapping[str, int] = MappingProxyType({})
+) -> Allowance | None:
+    """What questions share that are adaptively decoded. `kept`: by question that was answered before, its samples."""
+    if settings.decoding != "adaptive":
+        return None
+    left = sum(settings.samples * settings.draws - samples for samples in kept.values())
+    return Allowance(settings.samples, (questions - len(kept)) * settings.draws, left)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What a model says to a question: its steps and their end, the answer, and the tokens that it took to find it.
 
-    `is_cut`: a limit of tokens or steps ended it before there was an answer. `tree`: of a search, what was sampled.
+    `is_cut`: a limit of tokens or steps ended it before there was an answer. `tree`: of a search, what was sampled, in
+    so many `trajectories`.
     """
 
     output: str
@@ -88,6 +102,7 @@ class Answer:
     generated_tokens: int
     is_cut: bool = False
     tree: Tree | None = None
+    trajectories: int = 0
 
 
 async def sample(
@@ -99,9 +114,10 @@ async def sample(
     settings: Evaluation,
     value: ServedPolicy | None = None,
     sandbox: Sandbox | None = None,
+    allowance: Allowance | None = None,
 ) -> Part:
     """One question's answers, checked: a row of `evaluation_samples` for each draw. `sandbox`: where a program is asked
-    for.
+    for. `allowance`: of adaptive decoding.
 
     An answer that can not be decided counts as not solved. A question whose request failed for good is neither right
     nor wrong: it is no answer of the model's, and is left out of the accuracy.
@@ -118,14 +134,14 @@ async def sample(
             if settings.decoding == "greedy":
                 given = await greedy(question, place, policy, settings)
             else:
-                given = await searched(question, place, policy, checker, settings, value)
+                given = await searched(question, place, policy, checker, settings, value, allowance)
             seconds = time.monotonic() - started
             if question["specification"]:
                 given, outcome = await tested(given, question["specification"], sandbox or Sandbox())
             else:
                 outcome = await outcome_of(given, question, checker)
             if settings.samples_trajectories and given.tree is not None:
-                sampled = [asked | row async for row in trajectories(given.tree, question, checker, settings.samples)]
+                sampled = [asked | row async for row in trajectories(given.tree, question, checker, given.trajectories)]
         except PolicyError as problem:
             error, seconds = str(problem), time.monotonic() - started
         return asked | {
@@ -222,18 +238,20 @@ async def searched(
     checker: Checker,
     settings: Evaluation,
     value: ServedPolicy | None = None,
+    allowance: Allowance | None = None,
 ) -> Answer:
     """The solution that a search without rewards settles on: by V, or by a vote (AlphaMath and SVPO at inference).
 
     reflection: the last of a search that is told what is right (LEPA's Algorithm 1, methods.md 4.1).
     """
     reflects = settings.decoding == "reflection"
+    samples = allowance.first if allowance else settings.samples
     search = Search(
         steps=settings.steps,
         method="beam" if settings.decoding == "beam" else "reflect" if reflects else "sampling",
         beams=settings.beams,
         children=settings.samples,
-        root_children=1 if reflects else settings.samples,
+        root_children=1 if reflects else samples,
         trials=settings.samples,
         temperature=settings.temperature,
         max_step_tokens=settings.max_tokens,
@@ -249,20 +267,33 @@ async def searched(
         gold=question["answer"],
         leaks=partial(leaks_answer, question=question["question"], gold=question["answer"], checker=checker),
     )
-    grown = await grow(task, SearchPolicy(policy, search, value), search)
-    if grown.error is not None:
-        raise PolicyError(grown.error)
+    try:
+        grown = await grow(task, SearchPolicy(policy, search, value), search)
+        if grown.error is not None:
+            raise PolicyError(grown.error)
+    except Exception:
+        if allowance:
+            allowance.come(disagree=True)
+        raise
     (tree,) = grown.trees
+    if allowance and (more := await allowance.more(disagree=len(votes(tree)) != 1)):
+        further = search.model_copy(update={"root_children": more})
+        grown = await grow(task, SearchPolicy(policy, further, value), further, tree)
+        if grown.error is not None:
+            raise PolicyError(grown.error)
+        samples += more
     if reflects:
         chosen = next((node for node in tree.nodes[::-1] if node.action.kind is Kind.SOLUTION), None)
-    elif settings.decoding.startswith("majority"):
+    elif settings.decoding == "adaptive" or settings.decoding.startswith("majority"):
         chosen = majority_solution(tree, by_value=settings.decoding == "majority_by_value")
     else:
         chosen = best_solution(tree)
     if chosen is None:
-        return Answer("", None, tree.cost.generated_tokens, any(is_cut(node, settings) for node in tree.nodes), tree)
+        return Answer(
+            "", None, tree.cost.generated_tokens, any(is_cut(node, settings) for node in tree.nodes), tree, samples
+        )
     path = [node.action.text for node in chosen.lineage()][-2::-1]
-    return Answer("".join(path), chosen.action.answer, tree.cost.generated_tokens, tree=tree)
+    return Answer("".join(path), chosen.action.answer, tree.cost.generated_tokens, False, tree, samples)
 
 
 def is_cut(node: Node, settings: Evaluation) -> bool:

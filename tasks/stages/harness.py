@@ -31,6 +31,8 @@ from tasks.harness import (
     load,
     metrics_of,
     scores,
+    size_of,
+    texts_and_golds,
     texts_of,
 )
 from tasks.language.format import FORMATS
@@ -58,6 +60,37 @@ def contents_of(benchmarks: Iterable[str]) -> dict[str, str]:
     return contents
 
 
+def sizes_of(settings: Harness) -> dict[str, int]:
+    """How many questions of each benchmark are asked. Raises QuestionError where the rows of one are nowhere."""
+    sizes = {one: size_of(one) for one in settings.benchmarks}
+    return {one: min(size, settings.count or size) for one, size in sizes.items()}
+
+
+@stage("standard_questions", version=1)
+def list_standard_questions(workplace: Workplace, contents: dict[str, str]) -> int:
+    """All that the harness's benchmarks ask, whatever the count: the tables `asked` and `benchmarks` (of texts, with
+    their golds), in columns of those that the stage *benchmarks* makes of the plan form."""
+    rows = [
+        {"benchmark": benchmark, "question_id": question_id, "question": text, "answer": gold}
+        for benchmark, digest in contents.items()
+        for question_id, text, gold in _listed(benchmark, digest)
+    ]
+    listed = pl.DataFrame(rows, schema=dict.fromkeys(("benchmark", "question_id", "question", "answer"), pl.String))
+    workplace.write("asked", listed.select("question", "benchmark"))
+    workplace.write("benchmarks", listed.select("benchmark", "question_id", "answer").drop_nulls("answer"))
+    return listed.height
+
+
+def _listed(benchmark: str, digest: str) -> Iterable[tuple[str, str, str | None]]:
+    _refuse_changed(benchmark, digest)
+    return texts_and_golds(benchmark)
+
+
+def _refuse_changed(benchmark: str, digest: str) -> None:
+    if content_of(benchmark) != digest:
+        raise QuestionError(f"benchmark {benchmark}: its rows changed while the round ran; run it again")
+
+
 @stage("harness", version=1, task_run_name="harness-{name}")
 def answer_benchmarks(
     workplace: Workplace, model: Ref, name: str, contents: dict[str, str], sources: tuple[str, ...], settings: Harness
@@ -70,8 +103,7 @@ def answer_benchmarks(
     sandbox = Sandbox() if any(BENCHMARKS[one].in_sandbox for one in settings.benchmarks) else None
     asked: dict[str, Question] = {}
     for benchmark in settings.benchmarks:
-        if content_of(benchmark) != contents[benchmark]:
-            raise QuestionError(f"benchmark {benchmark}: its rows changed while the round ran; run it again")
+        _refuse_changed(benchmark, contents[benchmark])
         for question in load(benchmark, count=settings.count, seed=settings.seed, shots=settings.shots):
             asked[f"{benchmark}:{question.id}".replace("/", ":")] = question
 

@@ -18,7 +18,7 @@ from tasks.running.served import serve_both
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tasks.settings import Evaluation, Search
-from tasks.stages.evaluate import sample, sandbox_for
+from tasks.stages.evaluate import allowance_for, sample, sandbox_for
 from tasks.stages.search import searching, to_search
 
 RAMP = 0.25
@@ -66,11 +66,11 @@ def pace_of_evaluation(
     sandbox = sandbox_for(asked)
 
     async def run() -> float:
-        format = FORMATS[settings.steps]
+        format, allowance = FORMATS[settings.steps], allowance_for(settings, len(asked))
         async with serve_both(workplace, model, value, format) as (served, judging), Checker() as checker:
 
             async def work(question: dict[str, Any], place: int) -> Any:
-                return await sample(question, place, "", served, checker, settings, judging, sandbox)
+                return await sample(question, place, "", served, checker, settings, judging, sandbox, allowance)
 
             return await pace(served.engine, work, asked, seconds)
 

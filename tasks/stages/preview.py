@@ -31,6 +31,8 @@ def preview(
     lessons: dict[str, Ref],
     models: dict[str, Ref],
     ranked: dict[str, Ref],
+    standard: dict[str, Ref],
+    sizes: dict[str, int],
     at_once: int,
     gpus: int,
     notes: list[str],
@@ -39,15 +41,18 @@ def preview(
 
     `given`: the round's `questions`, `benchmarks`, `base` and `policy`; the `few` questions that were tried; and, with
     the policy, the `answers` to as few benchmark questions and the `pace` of answering all. `trees`, `lessons`,
-    `models`, `ranked`: what came of the few, by name. `paces`: of each evidence, over all questions. `at_once`:
+    `models`, `ranked`: what came of the few, by name. `paces`: of each evidence, over all questions. `standard`: by
+    benchmark of the harness, what few of its questions took; `sizes`: how many of them the round asks. `at_once`:
     trainings side by side.
     """
     questions, few = (workplace.read(given[name], "questions") for name in ("questions", "few"))
     searches = [*_searches(workplace, method, trees, paces, questions, few)]
     trainings = [*_trainings(workplace, method, lessons, models, searches, questions, few)]
     policies = sum(method.arms[name].loss.makes_policy for name in models)
+    scored = policies + (given["policy"] == given["base"])
     after = [
-        _evaluation(workplace, given, policies + (given["policy"] == given["base"])),
+        _evaluation(workplace, given, scored),
+        *_standard(workplace, standard, sizes, scored),
         *_rankings(workplace, given, ranked, questions, few),
     ]
     total = whole([*searches, *after], trainings, at_once)
@@ -148,6 +153,24 @@ def _evaluation(workplace: Workplace, given: Refs, models: int) -> Work:
     return Work(f"evaluation of {models} models", start, kinds, pace, "tokens", times=models)
 
 
+def _standard(workplace: Workplace, standard: Refs, sizes: Mapping[str, int], models: int) -> Iterator[Work]:
+    """Of each benchmark in its standard prompts, at the pace of the few that were asked together. Texts are told by
+    their tokens. Of log-probs nothing is generated: one question takes what another does."""
+    for benchmark, ref in standard.items():
+        samples = workplace.read(ref, "evaluation_samples").unique("question_id", maintain_order=True)
+        tokens = samples["generated_tokens"].to_list()
+        each, unit = (tokens, "tokens") if any(tokens) else ([1] * len(tokens), "questions")
+        with_engine = max(workplace.read(ref, "engine_use")["seconds"])
+        yield Work(
+            f"{benchmark} in standard prompts, {models} models",
+            models * _start(workplace, ref),
+            [Questions(each, sizes[benchmark])],
+            sum(each) / with_engine,
+            unit,
+            times=models,
+        )
+
+
 def _rankings(
     workplace: Workplace, given: Refs, ranked: Refs, questions: pl.DataFrame, few: pl.DataFrame
 ) -> Iterator[Work]:
@@ -169,7 +192,8 @@ def _forecast(works: Sequence[Work], total: Estimate, gpus: int, unseen: Sequenc
     yield (
         "In brackets intervals of about 95 %, by which questions were drawn. They do not know how the machine's speed "
         "varies, nor that trained models may answer at another length. Questions, benchmarks and the base model are "
-        "prepared, and the round finds them; the tables at its end are not in it. Trainings may run side by side: then "
+        "prepared, and the round finds them; the tables at its end are not in it. Standard prompts go at the pace of "
+        "the few, which do not fill an engine: they may take less. Trainings may run side by side: then "
         "the whole is less than the sum.\n"
     )
     if unseen:

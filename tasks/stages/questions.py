@@ -52,11 +52,13 @@ def refuse_without_lessons(workplace: Workplace, questions: Ref) -> int:
     return learnable
 
 
-@stage("overlap", version=1)
-def refuse_overlaps(workplace: Workplace, questions: Ref, benchmarks: Ref) -> int:
-    """Refuses questions that a benchmark asks. A stage of its own: other benchmarks do not make other questions."""
-    asked = workplace.read(benchmarks, "asked").partition_by("benchmark", as_dict=True)
-    refuse_overlap(workplace.read(questions, "questions"), {str(name): rows for (name,), rows in asked.items()})
+@stage("overlap", version=2)
+def refuse_overlaps(workplace: Workplace, questions: Ref, benchmarks: dict[str, Ref]) -> int:
+    """Refuses questions that a benchmark asks, in either form. A stage of its own: other benchmarks do not make other
+    questions."""
+    asked = pl.concat([workplace.read(ref, "asked") for ref in benchmarks.values()])
+    by_name = asked.partition_by("benchmark", as_dict=True)
+    refuse_overlap(workplace.read(questions, "questions"), {str(name): rows for (name,), rows in by_name.items()})
     return 0
 
 

@@ -12,23 +12,31 @@ from tasks.check.second_opinion import second_opinions
 from tasks.records import TABLES
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
+from tasks.scoring.accuracy import PASS
 
 JUDGED = pl.Schema(
     {"origin": pl.String(), "name": pl.String(), "gold": pl.String(), "answer": pl.String(), "ours": pl.String()}
 )
 
 
-@stage("second_opinions", version=1)
+@stage("second_opinions", version=2)
 def ask_second_opinions(
-    workplace: Workplace, questions: Ref, searches: dict[str, Ref], benchmarks: Ref, evaluations: dict[str, Ref]
+    workplace: Workplace,
+    questions: Ref,
+    searches: dict[str, Ref],
+    benchmarks: dict[str, Ref],
+    evaluations: dict[str, Ref],
 ) -> int:
     """The table `second_opinions`: terminals of the searches' trees, and samples of the evaluations, which both are
-    given by name. A pair of gold answer and answer is asked once, however often it occurs."""
+    given by name, as the benchmarks are by form. Weighed options have no answer to read, and programs no gold. A pair
+    of gold answer and answer is asked once, however often it occurs."""
+    key = ["benchmark", "question_id", "answer"]
+    golds = pl.concat([_columns(workplace, ref, "benchmarks", key) for ref in benchmarks.values()])
     judged = pl.concat(
         [
             pl.DataFrame(schema=JUDGED),
             *(_of_search(workplace, name, ref, questions) for name, ref in searches.items()),
-            *(_of_evaluation(workplace, ref, benchmarks) for ref in evaluations.values()),
+            *(_of_evaluation(workplace, ref, golds) for ref in evaluations.values()),
         ]
     )
     counted = judged.group_by(JUDGED.names(), maintain_order=True).agg(times=pl.len().cast(pl.Int32))
@@ -67,12 +75,13 @@ def _of_search(workplace: Workplace, name: str, search: Ref, questions: Ref) -> 
     )
 
 
-def _of_evaluation(workplace: Workplace, evaluation: Ref, benchmarks: Ref) -> pl.DataFrame:
+def _of_evaluation(workplace: Workplace, evaluation: Ref, golds: pl.DataFrame) -> pl.DataFrame:
     key = ["benchmark", "question_id"]
-    samples = _columns(workplace, evaluation, "evaluation_samples", [*key, "answer", "outcome"]).drop_nulls("answer")
-    golds = _columns(workplace, benchmarks, "benchmarks", [*key, "answer"]).rename({"answer": "gold"})
-    judged = samples.filter(pl.col("outcome").is_in(["right", "wrong", "undecided"]))
-    return judged.join(golds, on=key, maintain_order="left").select(
+    samples = _columns(workplace, evaluation, "evaluation_samples", [*key, "metric", "answer", "outcome"])
+    judged = samples.drop_nulls("answer").filter(
+        pl.col("outcome").is_in(["right", "wrong", "undecided"]), pl.col("metric") != PASS
+    )
+    return judged.join(golds.rename({"answer": "gold"}), on=key, maintain_order="left").select(
         pl.lit("benchmark").alias("origin"),
         pl.col("benchmark").alias("name"),
         "gold",

@@ -15,6 +15,7 @@ from tasks.harness import (
     load,
     metrics_of,
     scores,
+    texts_and_golds,
     texts_of,
 )
 from tasks.harness.asked import Reply, ended
@@ -65,6 +66,18 @@ def test_its_own_answer_is_right_by_every_metric_and_another_by_none(
         right, wrong = (scores(question, knows(question, is_right=is_right)) for is_right in (True, False))
         assert {score.metric: score.value for score in right} == dict.fromkeys(metrics_of(question), 1.0)
         assert {score.metric: score.value for score in wrong} == dict.fromkeys(metrics_of(question), 0.0)
+
+
+@pytest.mark.parametrize("name", [name for name in HERE if not name.startswith("mmlu")])
+def test_the_text_of_a_question_stands_in_its_prompt(name: str, data: None, request: pytest.FixtureRequest) -> None:
+    if name == "gsm8k":
+        request.getfixturevalue("gsm8k")
+    (question,) = load(name, count=1, seed=1, shots=0)
+    asked = {one: (text, gold) for one, text, gold in texts_and_golds(name)}
+    text, gold = asked[question.id]
+    prompt = str(question.instances[0].args[0])
+    assert all(part.strip() in prompt for part in text.split("\n"))
+    assert (gold is None) is (name not in ("gsm8k", "bbh")), "texts have one, but for programs"
 
 
 def test_few_shot_prompts_are_those_of_the_whole_set_whatever_the_count(gsm8k: None) -> None:

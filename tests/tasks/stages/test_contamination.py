@@ -56,7 +56,7 @@ def found(folder: Path, **tables: list[dict[str, Any]]) -> Stages:
     asked = pl.DataFrame({"question": [ASKED, "What is 1 + 1?"], "benchmark": ["b", "b"]})
     stages = Stages(folder, {name: pl.DataFrame(rows) for name, rows in tables.items()} | {"asked": asked})
     refs = {name: a_ref(name) for name in tables}
-    find_contamination.body(stages, "all", refs, a_ref("asked"), a_ref("base"))
+    find_contamination.body(stages, "all", refs, {"plan": a_ref("asked")}, a_ref("base"))
     return stages
 
 

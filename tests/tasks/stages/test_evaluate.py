@@ -23,6 +23,7 @@ from tasks.scoring.ranking import Ranked, held_out, pooled_auc, rankings, siblin
 from tasks.search.grow import Task, grow
 from tasks.search.policy import ContextFull, PolicyError
 from tasks.settings import Evaluation, Search
+from tasks.stages.evaluate import allowance_for
 from tasks.stages.evaluate import sample as evaluated
 from tests.infra.sandboxed import sandbox
 from tests.sql.handmade import NODES, ROUND
@@ -428,6 +429,77 @@ def test_the_most_votes_are_one_answer_the_most_value_another_and_the_highest_a_
         name: QUESTION[name] for name in ("benchmark", "split", "question_id", "question", "kinds")
     }
     assert row["model"] == "base"
+
+
+def together(policies: Sequence[Any], settings: Evaluation, kept: dict[str, int] | None = None) -> list[Any]:
+    """Parts of questions that share an allowance, a policy each."""
+    allowance = allowance_for(settings, len(policies) + len(kept or {}), kept or {})
+
+    async def all_of() -> list[Any]:
+        asked = (
+            evaluated(
+                *(QUESTION, place, "base", cast(ServedPolicy, policy), cast(Checker, Exact()), settings),
+                allowance=allowance,
+            )
+            for place, policy in enumerate(policies)
+        )
+        return list(await asyncio.wait_for(asyncio.gather(*asked), 10))
+
+    return asyncio.run(all_of())
+
+
+AGREED = {"": [(solution_text("5"), 0.0)]}
+SPLIT = {"": [(solution_text(answer), 0.0) for answer in "655"]}
+"""In turn: of two samples one each, of eight more for 5."""
+
+
+def test_what_agreement_leaves_goes_to_the_question_whose_first_samples_disagree() -> None:
+    policies = [Sampling(AGREED), Sampling(SPLIT), Sampling(AGREED)]
+    parts = together(policies, Evaluation(decoding="adaptive", samples=4))
+    assert [policy.drawn for policy in policies] == [[2], [2, 6], [2]], "12 samples, as three votes of four take"
+    rows = [part.rows["evaluation_samples"][0] for part in parts]
+    assert [row["answer"] for row in rows] == ["5", "5", "5"], "the first two alone would have said 6"
+    assert [len(part.rows["evaluation_trajectories"]) for part in parts] == [2, 8, 2]
+    assert [row["generated_tokens"] for row in rows] == [2, 8, 2]
+
+
+def test_what_cannot_be_divided_is_spent_too() -> None:
+    policies = [Sampling(AGREED), Sampling(SPLIT), Sampling(SPLIT), Sampling(SPLIT)]
+    together(policies, Evaluation(decoding="adaptive", samples=4))
+    assert sorted(sum(policy.drawn) for policy in policies) == [2, 4, 5, 5], "16 in all"
+
+
+def test_few_that_disagree_do_not_get_all_that_is_left() -> None:
+    policies = [*(Sampling(AGREED) for _ in range(9)), Sampling(SPLIT)]
+    together(policies, Evaluation(decoding="adaptive", samples=4))
+    assert policies[-1].drawn == [2, 14], "four times four in all, where twenty are left"
+
+
+def test_answers_that_were_kept_bear_on_what_is_left_for_the_others() -> None:
+    """Killed after two that agreed and one that took its share, the fourth gets what it would have got."""
+    policies = [Sampling(SPLIT)]
+    settings = Evaluation(decoding="adaptive", samples=4)
+    together(policies, settings, kept={"a": 2, "b": 2, "c": 6})
+    assert policies[0].drawn == [2, 4]
+    whole = [Sampling(AGREED), Sampling(AGREED), Sampling(SPLIT), Sampling(SPLIT)]
+    together(whole, settings)
+    assert [policy.drawn for policy in whole] == [[2], [2], [2, 4], [2, 4]]
+
+
+def test_a_question_that_fails_keeps_no_other_waiting() -> None:
+    class Gone(Sampling):
+        async def complete(self, prompt_ids: list[int], **about: Any) -> Reply:
+            raise PolicyError("the engine is gone")
+
+    split = Sampling(SPLIT)
+    gone, _ = together([Gone({}), split], Evaluation(decoding="adaptive", samples=4))
+    assert gone.error == "the engine is gone"
+    assert split.drawn == [2, 2], "the other half is kept for when the one that failed is tried again"
+
+
+def test_what_is_compared_is_two_samples_or_more() -> None:
+    with pytest.raises(ValueError, match="samples: adaptive compares half of them, so it needs 4 or more"):
+        Evaluation(decoding="adaptive", samples=3)
 
 
 def test_so_many_samples_are_drawn_and_so_many_beams_kept() -> None:

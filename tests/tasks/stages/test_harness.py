@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -13,12 +14,15 @@ from tokenizers import Tokenizer
 from infra.digest import digest_of
 from infra.engine import Completion, Likelihood, Reply, Usage
 from infra.sandbox import Sandbox
-from tasks.harness import Encoding, Question, load
+from tasks.harness import Encoding, Question, content_of, load
+from tasks.questions.values import QuestionError
 from tasks.running.parts import Part
 from tasks.running.served import ServedPolicy
 from tasks.search.policy import PolicyError
-from tasks.stages.harness import sample
+from tasks.settings import Harness
+from tasks.stages.harness import list_standard_questions, sample, sizes_of
 from tests.infra.sandboxed import sandbox
+from tests.tasks.running.local_stage import LocalStage
 
 TOKENIZER = Tokenizer.from_file(str(Path(__file__).parents[3] / "tasks" / "micro" / "base" / "tokenizer.json"))
 ENCODING = Encoding(TOKENIZER, start=[1], end=2, room=2000)
@@ -157,3 +161,29 @@ def test_a_program_is_judged_by_its_tests_in_the_sandbox(program: str, verdict: 
     (row,) = rows(answered(question, Scripted(program), sandbox()))
     assert (row["metric"], row["answer"], row["is_correct"]) == ("pass@1", verdict, verdict == "passed")
     assert "print" not in row["output"], "the harness ends a program there"
+
+
+def test_so_many_questions_are_asked_as_there_are_and_as_were_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "more" / "gsm8k").mkdir(parents=True)
+    for split in ("train", "test"):
+        shutil.copy(tmp_path / "gsm8k" / "train.jsonl.gz", tmp_path / "more" / "gsm8k" / f"{split}.jsonl.gz")
+    monkeypatch.setenv("CPL_DATA", str(tmp_path / "more"))
+    assert sizes_of(Harness(benchmarks=("gsm8k",))) == {"gsm8k": 8}
+    assert sizes_of(Harness(benchmarks=("gsm8k",), count=5)) == {"gsm8k": 5}
+    assert sizes_of(Harness(benchmarks=("gsm8k",), count=9)) == {"gsm8k": 8}
+
+
+def test_all_that_benchmarks_ask_is_listed_with_the_golds_of_texts(tmp_path: Path) -> None:
+    contents = {name: content_of(name) for name in ("gsm8k", "arc_challenge", "humaneval")}
+    place = LocalStage(tmp_path / "listed")
+    assert list_standard_questions.body(place, contents) == 3
+    assert place.written("asked").rows() == [
+        ("5 + 5?", "gsm8k"),
+        ("Which is hot?", "arc_challenge"),
+        (ROWS["humaneval/test"][0]["question"], "humaneval"),
+    ]
+    assert place.written("benchmarks").rows() == [("gsm8k", "gsm8k/test/7", "10")]
+    with pytest.raises(QuestionError, match="benchmark gsm8k: its rows changed"):
+        list_standard_questions.body(place, contents | {"gsm8k": "another"})

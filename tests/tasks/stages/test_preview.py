@@ -126,6 +126,29 @@ def test_an_evaluation_is_that_of_every_model(tmp_path: Path) -> None:
     assert work.seconds.mean == pytest.approx(3 * 2.0 + 3 * 1005 / 100)
 
 
+def test_standard_prompts_grow_with_their_texts_or_with_their_questions(tmp_path: Path) -> None:
+    """Texts: two questions of 30 tokens on average took 3 s, by two metrics; log-probs: four took 2 s."""
+    texts = {"question_id": ["a", "a", "b", "b"], "generated_tokens": [20, 20, 40, 40]}
+    chosen = {"question_id": ["a", "b", "c", "d"], "generated_tokens": [0, 0, 0, 0]}
+    found = workplace(
+        tmp_path,
+        {
+            "gsm8k": {"evaluation_samples": texts, "engine_use": {"seconds": [3.0]}},
+            "piqa": {"evaluation_samples": chosen, "engine_use": {"seconds": [2.0]}},
+        },
+        gsm8k=(7.0, {}),
+        piqa=(2.5, {}),
+    )
+    refs = {name: a_ref(name) for name in ("gsm8k", "piqa")}
+    gsm8k, piqa = preview._standard(found, refs, {"gsm8k": 100, "piqa": 50}, 3)
+    assert gsm8k.unit == "tokens"
+    assert gsm8k.units.mean == 3 * 100 * 30
+    assert gsm8k.seconds.mean == pytest.approx(3 * 4.0 + 3 * 100 * 1.5)
+    assert gsm8k.seconds.error > 0
+    assert (piqa.unit, piqa.units.mean) == ("questions", 3 * 50)
+    assert piqa.seconds.mean == pytest.approx(3 * 0.5 + 3 * 50 * 0.5)
+
+
 def test_a_ranking_grows_with_what_is_held_out_but_for_its_start(tmp_path: Path) -> None:
     found = workplace(
         tmp_path, {"answers": {"engine_use": {"seconds": [1.0]}}}, answers=(3.0, {}), value=(6.0, {}), quick=(1.0, {})

@@ -28,24 +28,33 @@ TABLES: dict[str, dict[str, list[Any]]] = {
             ("t2", None, -1.0),
         ],
     },
-    "benchmarks": {"benchmarks": [("b", "b1", "5"), ("c", "b1", "8")]},
+    "benchmarks": {"benchmarks": [("b", "b1", "5"), ("c", "b1", "8"), ("programs", "b1", "return 5")]},
+    "standard": {"benchmarks": [("gsm8k", "b1", "5")]},
     "sft": {
         "evaluation_samples": [
-            ("b", "b1", "5", "right"),
-            ("c", "b1", "5", "wrong"),
-            ("c", "b1", "8x", "undecided"),
-            ("c", "b1", None, "unparsable"),
-            ("b", "b1", None, "failed"),
+            ("b", "b1", "answer", "5", "right"),
+            ("c", "b1", "answer", "5", "wrong"),
+            ("c", "b1", "answer", "8x", "undecided"),
+            ("c", "b1", "answer", None, "unparsable"),
+            ("b", "b1", "answer", None, "failed"),
+            ("programs", "b1", "pass@1", "passed", "right"),
         ]
     },
-    "base": {"evaluation_samples": [("b", "b1", "5", "right")]},
+    "base": {"evaluation_samples": [("b", "b1", "answer", "5", "right")]},
+    "harness_base": {
+        "evaluation_samples": [
+            ("gsm8k", "b1", "exact_match,strict-match", "[invalid]", "unparsable"),
+            ("gsm8k", "b1", "exact_match,flexible-extract", "4", "wrong"),
+            ("piqa", "b1", "acc", None, "right"),
+        ]
+    },
 }
 COLUMNS = {
     "questions": ["question_id", "answer"],
     "trees": ["tree_id", "question_id"],
     "nodes": ["tree_id", "answer", "reward"],
     "benchmarks": ["benchmark", "question_id", "answer"],
-    "evaluation_samples": ["benchmark", "question_id", "answer", "outcome"],
+    "evaluation_samples": ["benchmark", "question_id", "metric", "answer", "outcome"],
 }
 
 
@@ -70,18 +79,20 @@ def test_every_terminal_and_sample_with_an_answer_counts(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(stage, "second_opinions", equal_texts)
     refs = {name: a_ref(name) for name in TABLES}
-    evaluations = {name: refs[name] for name in ("base", "sft")}
-    ask_second_opinions.body(place, refs["questions"], {"trees": refs["trees"]}, refs["benchmarks"], evaluations)
+    evaluations = {name: refs[name] for name in ("base", "sft", "harness_base")}
+    benchmarks = {"plan": refs["benchmarks"], "standard": refs["standard"]}
+    ask_second_opinions.body(place, refs["questions"], {"trees": refs["trees"]}, benchmarks, evaluations)
     assert sorted(place.written("second_opinions").rows()) == [
         ("benchmark", "b", "5", "5", "right", "right", 2),
         ("benchmark", "c", "8", "5", "wrong", "wrong", 1),
         ("benchmark", "c", "8", "8x", "undecided", "wrong", 1),
+        ("benchmark", "gsm8k", "5", "4", "wrong", "wrong", 1),
         ("search", "trees", "5", "5", "right", "right", 2),
         ("search", "trees", "5", "6", "wrong", "wrong", 1),
         ("search", "trees", "5", "9^9", "undecided", "wrong", 1),
         ("search", "trees", "7", "5", "wrong", "wrong", 1),
     ]
-    assert len(asked) == len(set(asked)) == place.facts["pairs"] == 6
+    assert len(asked) == len(set(asked)) == place.facts["pairs"] == 7
     assert place.facts["notes"] == []
 
 
