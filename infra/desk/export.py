@@ -8,12 +8,11 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Annotated
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
@@ -24,7 +23,7 @@ from infra.desk.published import published, warehouse_of
 from infra.environment import environment
 from infra.store import Store, rounds
 from infra.store.rounds import NoSuchRound, Publication
-from infra.warehouse import CONFIG, SQL, ask, first_comment
+from infra.warehouse import SQL, ask, first_comment, opened
 
 BATCH = 10_000
 KINDS = {"pairs": ("pairs", "dpo"), "sft": ("imitated_paths", "sft")}
@@ -109,12 +108,11 @@ def _filled(folder: Path) -> Iterator[Path]:
         whole.replace(folder)
 
 
-def write(warehouse: Path, what: str, found: Publication, folder: Path) -> int:
+def write(warehouse: Path | Sequence[Path], what: str, found: Publication, folder: Path) -> int:
     """The rows of one of `sql/exports`, as `<what>.parquet` and `<what>.jsonl`, and their card; how many they are."""
     query = SQL / "exports" / f"{what}.sql"
-    config = CONFIG | {"enable_external_access": False, "lock_configuration": True}
     rows = 0
-    with duckdb.connect(warehouse, read_only=True, config=config) as connection:
+    with opened(warehouse) as connection:
         of_round = {"campaign": found.campaign, "round": found.round}
         reader: pa.RecordBatchReader = connection.sql(query.read_text(), params=of_round).to_arrow_reader(BATCH)
         with (
@@ -130,7 +128,7 @@ def write(warehouse: Path, what: str, found: Publication, folder: Path) -> int:
     return rows
 
 
-def card(warehouse: Path, what: str, found: Publication, columns: list[str], rows: int) -> str:
+def card(warehouse: Path | Sequence[Path], what: str, found: Publication, columns: list[str], rows: int) -> str:
     """What the data are, for who finds the folder: the hub reads its head, people the rest."""
     table, tag = KINDS[what]
     (made,) = ask(
@@ -142,8 +140,8 @@ def card(warehouse: Path, what: str, found: Publication, columns: list[str], row
     said = dict(
         ask(
             warehouse,
-            "select column_name, comment from duckdb_columns() where table_name in ('questions', ?) "
-            "order by table_name = 'questions' desc",
+            "select column_name, comment from duckdb_columns() "
+            "where table_name in ('questions', ?) and comment is not null order by table_name = 'questions' desc",
             [table],
         ).rows
     )
