@@ -109,6 +109,9 @@ bench-simulation: install ## A round on 1, 8 and 64 simulated GPUs, in virtual t
 bench-page: install ## The page of a round of 5,000 questions, and how fast it is in Chromium: build/bench/page.json (3 minutes)
 	.venv/bin/python -m tests.bench.page $(ARGS)
 
+bench-warehouse: install ## A campaign of 10 million pairs as one database: build, one round more, queries: build/bench/warehouse.json (40 minutes)
+	.venv/bin/python -m tests.bench.warehouse $(ARGS)
+
 bench-programs: install ## HumanEval's programs in their sandboxes, ARGS="HumanEval.jsonl.gz": build/bench/programs.json (4 minutes)
 	.venv/bin/python -m tests.bench.programs $(ARGS)
 

@@ -98,7 +98,7 @@ def cpl(
             run.keep("second_opinions", opinions)
 
         before = start.previous.manifest if start.previous else None
-        run.keep("warehouse", build_warehouse(title, method, dict(run.stages), models.next_policy, before))
+        run.keep("warehouse", build_warehouse(title, method, dict(run.stages), models.next_policy))
         published = publish(title, dict(run.stages), models.next_policy, before, run.notes, models.next_value)
         point_to(title, published)
     show_result(title)

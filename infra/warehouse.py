@@ -1,10 +1,12 @@
-"""The warehouse (design D7): one DuckDB file, built from the rounds' Parquet by `sql/`, checked, then read-only.
+"""The warehouse (design D7): a DuckDB file a round, made of its Parquet by `sql/`; several are opened as one database.
 
-Parquet is the truth; this file can be rebuilt from it at any time. One process builds it in a scratch folder and
-closes it; everybody else opens it read-only. DuckDB downloads no extension: S3 is read by the store, not here.
+Parquet is the truth; a file can be made from it at any time. One process builds it in a scratch folder and closes it;
+everybody else opens it read-only. So a campaign's next round costs what is new: no file is copied or written again.
+DuckDB downloads no extension: S3 is read by the store, not here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -93,9 +95,47 @@ def build(path: Path, tables: Mapping[str, Sequence[ParquetSource]]) -> None:
             table = file.stem.partition("_")[2]
             for source in tables.get(table, ()):
                 _load(connection, table, source)
-        for file in statements("views"):
-            connection.execute(file.read_text())
+        for folder in ("derived", "views"):
+            for file in statements(folder):
+                connection.execute(file.read_text())
         connection.commit()
+
+
+def relations(folder: str) -> list[str]:
+    """The relations that `sql/<folder>` makes, in its order: NN_name.sql makes `name`."""
+    return [file.stem.partition("_")[2] for file in statements(folder)]
+
+
+@contextmanager
+def opened(paths: Path | Sequence[Path], **config: str | bool | int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The warehouses at `paths` as one database, read-only: each table holds the rows of all, and so the views.
+
+    They may come from a store that others write to, and a file's views can be anything: from here on they reach no file
+    and no network, and the configuration is locked. `config`: of DuckDB, besides CONFIG.
+    """
+    several = [paths] if isinstance(paths, Path) else list(paths)
+    settings = {"temp_directory": f"{several[0]}.tmp"} | CONFIG | config
+    with (
+        duckdb.connect(several[0], read_only=True, config=settings)
+        if len(several) == 1
+        else _joined(several, settings) as connection
+    ):
+        connection.execute("set enable_external_access = false")  # after the folder for spilling, which it forbids too
+        connection.execute("set lock_configuration = true")
+        yield connection
+
+
+def _joined(paths: Sequence[Path], config: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config=dict(config))
+    for number, path in enumerate(paths):
+        quoted = str(path).replace("'", "''")
+        connection.execute(f"attach '{quoted}' as part_{number} (read_only)")
+    for table in relations("tables") + relations("derived"):
+        parts = " union all by name ".join(f"from part_{number}.{table}" for number in range(len(paths)))
+        connection.execute(f"create view {table} as {parts}")
+    for file in statements("views"):
+        connection.execute(file.read_text())
+    return connection
 
 
 def _load(connection: duckdb.DuckDBPyConnection, table: str, source: ParquetSource) -> None:
@@ -151,15 +191,17 @@ def _short(value: Any) -> str:
     return text if len(text) <= WIDTH_SHOWN else text[: WIDTH_SHOWN - 1] + "…"
 
 
-def ask(path: Path, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = (), most: int | None = None) -> Answer:
-    """Asks the warehouse at `path`, opened read-only: all rows, or the first `most`.
-
-    It may come from a store that others write to, and its views can be anything: they reach no file and no network.
+def ask(
+    paths: Path | Sequence[Path],
+    sql: str,
+    parameters: Sequence[Any] | Mapping[str, Any] = (),
+    most: int | None = None,
+) -> Answer:
+    """Asks the warehouses at `paths` as one (`opened`): all rows, or the first `most`.
 
     Raises `duckdb.Error` for SQL that it does not understand, or that would write to the warehouse.
     """
-    config = CONFIG | {"enable_external_access": False, "lock_configuration": True}
-    with duckdb.connect(path, read_only=True, config=config) as connection:
+    with opened(paths) as connection:
         return _execute(connection, sql, parameters, most)
 
 

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from infra.desk.published import published, round_summary, warehouse_of
 from infra.environment import Environment, stack_variables
 from infra.stack import api
 from infra.store import Store
+from infra.warehouse import opened
 
 ROOT = Path(__file__).parent.parent
 SMALL = {
@@ -76,7 +76,7 @@ class Shell:
 
     def sql(self, query: str, campaign: str, round: int = 1) -> list[dict[str, Any]]:
         store = self.store()
-        with duckdb.connect(str(warehouse_of(store, published(store, campaign, round))), read_only=True) as warehouse:
+        with opened(warehouse_of(store, published(store, campaign, round))) as warehouse:
             rows: list[dict[str, Any]] = warehouse.sql(query).pl().to_dicts()
         return rows
 

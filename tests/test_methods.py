@@ -8,11 +8,11 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import duckdb
 import pytest
 
 from flows.parameters import NAMES, RECIPES
 from infra.desk.published import published, warehouse_of
+from infra.warehouse import opened
 from tasks.recipe import Recipe
 from tests.rounds import Shell, running_shell
 
@@ -78,7 +78,7 @@ def test_a_method_searches_learns_and_is_scored(shell: Shell, report: str, name:
     """The tables are checked when the warehouse is built. Every arm learnt something that changed it."""
     recipe, store = METHODS[name], shell.store()
     found = published(store, f"study-all-{name}-1", 1)
-    with duckdb.connect(str(warehouse_of(store, found)), read_only=True) as warehouse:
+    with opened(warehouse_of(store, found)) as warehouse:
 
         def column(query: str) -> set[Any]:
             return {value for (value,) in warehouse.execute(query).fetchall()}

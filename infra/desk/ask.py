@@ -18,12 +18,12 @@ from infra.desk.display import (
     print_rounds,
     print_summary,
 )
-from infra.desk.published import published, relations, round_list, round_summary, warehouse_of
+from infra.desk.published import published, round_list, round_summary, warehouse_of
 from infra.desk.query import Limits, answered, answers, asked
 from infra.environment import environment
 from infra.store import Store, rounds
 from infra.store.rounds import NoSuchRound
-from infra.warehouse import ask, build, first_comment, statements
+from infra.warehouse import ask, build, first_comment, relations, statements
 
 Campaign = Annotated[str | None, typer.Option(help="Default: that of the round that ran last.")]
 PublicationId = Annotated[
@@ -37,7 +37,9 @@ def sql(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print all rows as CSV.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print all rows as a JSON list.")] = False,
     round: Annotated[int | None, typer.Option(help="Warehouse as of this round. Default: the latest.")] = None,
-    campaign: Campaign = None,
+    campaign: Annotated[
+        list[str] | None, typer.Option(help="Several ask all of them. Default: that of the round that ran last.")
+    ] = None,
     publication_id: PublicationId = None,
     seconds: Annotated[float, typer.Option(help="Stop the query after so long.", min=0.1)] = Limits.seconds,
     show_list: Annotated[bool, typer.Option("--list", help="List tables, views and example queries.")] = False,
@@ -53,19 +55,22 @@ def sql(
         raise typer.BadParameter("give a query or --file, not both; --list shows what can be asked")
     if as_csv and as_json:
         raise typer.BadParameter("--csv or --json, not both")
+    if campaign and len(campaign) > 1 and (round or publication_id):
+        raise typer.BadParameter("--round and --publication are of one campaign")
     text = file.read_text() if file is not None else str(query)
     with plain_errors():
         store = Store.open(environment())
-        found = published(store, campaign, round, publication_id)
+        asked_of = [published(store, one, round, publication_id) for one in campaign or (None,)]
+        paths = list(dict.fromkeys(path for found in asked_of for path in warehouse_of(store, found)))
         most = None if as_csv or as_json else ROWS_SHOWN + 1
-        with asked(warehouse_of(store, found), text, most, Limits(seconds=seconds)) as batches:
+        with asked(paths, text, most, Limits(seconds=seconds)) as batches:
             if as_csv:
                 print_csv(answers(batches))
             elif as_json:
                 print_records(answers(batches))
             else:
                 answer = answered(batches)
-                typer.echo(f"Campaign {found.campaign}, up to round {found.round}")
+                typer.echo("; ".join(f"Campaign {found.campaign}, up to round {found.round}" for found in asked_of))
                 print_answer(answer)
 
 
@@ -124,7 +129,7 @@ def _list() -> None:
             "select table_name as name, comment from duckdb_tables() "
             "union all select view_name, comment from duckdb_views() where not internal "
             "order by list_position(?, name)",
-            [relations("tables") + relations("views")],
+            [relations("tables") + relations("derived") + relations("views")],
         )
-    examples = [(os.path.relpath(file), first_comment(file)) for file in statements("examples")]
+    examples = [(os.path.relpath(file), first_comment(file)) for file in statements("queries")]
     print_listing(found.records(), examples)

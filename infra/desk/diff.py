@@ -1,7 +1,7 @@
 """`cpl diff`: two rounds beside each other: their settings, what they are made of, and whose models answer better."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -15,7 +15,7 @@ from infra.desk.published import published, round_tables, warehouse_of
 from infra.desk.summary import COMPARED, Row, Section, comparison_grid
 from infra.environment import environment
 from infra.store import Store
-from infra.warehouse import CONFIG, SQL
+from infra.warehouse import CONFIG, SQL, opened
 
 TAKEN = ("08_models", "10_evaluation_samples")
 """Of `sql/tables`, what models are compared by."""
@@ -68,10 +68,10 @@ def side(store: Store, which: str) -> Side:
     return read(warehouse_of(store, found), found.campaign, found.round)
 
 
-def read(path: Path, campaign: str, round: int) -> Side:
+def read(path: Path | Sequence[Path], campaign: str, round: int) -> Side:
     """A round out of a warehouse."""
     of_round = {"campaign": campaign, "round": round}
-    with closing(_read_only(path)) as warehouse:
+    with opened(path) as warehouse:
         config = warehouse.sql(
             "select config from rounds where (campaign, round) = ($campaign, $round)", params=of_round
         )
@@ -83,10 +83,6 @@ def read(path: Path, campaign: str, round: int) -> Side:
             for name in TAKEN
         }
     return Side(f"{campaign}/{round}", json.loads(told), round_tables(path, campaign, round)["counts"], tables)
-
-
-def _read_only(path: Path) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(path, read_only=True, config=CONFIG | {"enable_external_access": False})
 
 
 def differences(first: Side, second: Side) -> Row:

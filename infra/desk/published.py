@@ -1,11 +1,14 @@
 """What the store and the warehouse say of the rounds: the list of them, and the summary of one."""
 
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from infra.desk.summary import NO_TABLES, Row, Tables, publication, summarise
-from infra.store import Store, rounds
+from infra.store import Manifest, Ref, Store, rounds
 from infra.store.rounds import NoSuchRound, Publication
-from infra.warehouse import ask, statements
+from infra.warehouse import ParquetSource, ask, build, relations, statements
 
 
 def round_list(store: Store, campaign: str = "", show_all: bool = False) -> list[Row]:
@@ -92,24 +95,55 @@ def round_summary(
     return summarise(found.campaign, found.round, record, known, tables)
 
 
-def round_tables(path: Path, campaign: str, round: int) -> Tables:
-    """What the warehouse at `path` holds of one round."""
-    order = "order by list_position(?, table_name), table_name"
-    names = ask(path, f"select table_name from duckdb_tables() {order}", [relations("tables")]).rows
+def round_tables(path: Path | Sequence[Path], campaign: str, round: int) -> Tables:
+    """What a warehouse holds of one round."""
     counted = " union all ".join(
         f"select '{name}' as name, count(*) as rows from {name} where (campaign, round) = ($campaign, $round)"
-        for (name,) in names
+        for name in relations("tables")
     )
     of_round = {"campaign": campaign, "round": round}
     reports = {file.stem: ask(path, file.read_text(), of_round).records() for file in statements("reports")}
     return {"counts": dict(ask(path, counted, of_round).rows)} | reports  # type: ignore[return-value] # a file each
 
 
-def warehouse_of(store: Store, found: Publication) -> Path:
-    """Local verified copy of the DuckDB file that the round published."""
-    return store.fetch(rounds.stages_of(store.manifest(found.manifest))["warehouse"], "factory.duckdb")
+def warehouse_of(store: Store, found: Publication) -> list[Path]:
+    """The campaign up to this round, a DuckDB file a round, the first round's first (`infra.warehouse.opened`).
+
+    Each is made once on this machine, from the tables that the round published, and kept in the cache.
+    """
+    paths: list[Path] = []
+    manifest: Manifest | None = store.manifest(found.manifest)
+    while manifest is not None:
+        if manifest.version < rounds.SINCE:  # it published one file of its own and of all rounds before it
+            return [store.fetch(rounds.stages_of(manifest)["warehouse"], "factory.duckdb")]
+        paths.insert(0, _round_file(store, manifest))
+        previous = manifest.inputs.get("previous")
+        manifest = store.manifest(previous) if previous else None
+    return paths
 
 
-def relations(folder: str) -> list[str]:
-    """The relations that `sql/<folder>` makes, in its order: NN_name.sql makes `name`."""
-    return [file.stem.partition("_")[2] for file in statements(folder)]
+def _round_file(store: Store, manifest: Manifest) -> Path:
+    stages, title = rounds.stages_of(manifest), rounds.title_of(manifest)
+    made_by = hashlib.sha256(stages["warehouse"].sha256.encode())
+    for folder in ("tables", "loads", "derived", "views"):
+        for file in statements(folder):
+            made_by.update(file.read_bytes())
+    path = store.cache.folder / "warehouse" / f"{made_by.hexdigest()[:32]}.duckdb"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
+            whole = Path(scratch) / path.name
+            build(whole, round_sources(store, title.campaign, title.round, stages))
+            whole.replace(path)
+    return path
+
+
+def round_sources(store: Store, campaign: str, round: int, stages: Mapping[str, Ref]) -> dict[str, list[ParquetSource]]:
+    """Every table that the stages of a round wrote, as local verified files."""
+    tables, sources = set(relations("tables")), dict[str, list[ParquetSource]]()
+    for ref in stages.values():
+        for stored in store.manifest(ref).objects:
+            if (table := stored.name.removesuffix(".parquet")) in tables:
+                path = store.fetch(ref, stored.name)
+                sources.setdefault(table, []).append(ParquetSource(campaign, round, path))
+    return sources

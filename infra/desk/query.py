@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ import duckdb
 import pyarrow as pa
 
 from infra.environment import ROOT
-from infra.warehouse import CONFIG, Answer
+from infra.warehouse import Answer, opened
 
 BATCH = 10_000
 GIB = 1 << 30
@@ -52,9 +52,10 @@ class Limits:
 
 @contextmanager
 def asked(
-    path: Path, sql: str, most: int | None = None, limits: Limits = Limits()
+    paths: Path | Sequence[Path], sql: str, most: int | None = None, limits: Limits = Limits()
 ) -> Iterator[Iterator[pa.RecordBatch]]:
-    """The answer to `sql` from the warehouse at `path` while it comes: record batches, the first holds at least names.
+    """The answer to `sql` from the warehouses at `paths` while it comes: record batches, the first of which holds
+    at least names.
 
     `most`: rows at most. Leaving the context, by Ctrl-C too, ends the query.
 
@@ -75,7 +76,8 @@ def asked(
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            request = {"path": str(path), "sql": statement, "most": most, "spill": spill, **asdict(limits)}
+            several = [paths] if isinstance(paths, Path) else paths
+            request = {"paths": [*map(str, several)], "sql": statement, "most": most, "spill": spill, **asdict(limits)}
             with process.stdin:
                 process.stdin.write(json.dumps(request).encode())
             yield _batches(process, errors, _Patience(process, limits.seconds), limits)
@@ -197,10 +199,8 @@ def _received(process: subprocess.Popen[bytes], patience: _Patience) -> Iterator
 def _answer(request: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (int(request["gib"] * GIB),) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (int(2 * request["seconds"]) + 1,) * 2)  # should its parent be killed
-    config = CONFIG | {"temp_directory": request["spill"], "max_temp_directory_size": f"{request['spill_gib']}GiB"}
-    with duckdb.connect(request["path"], read_only=True, config=config) as connection:
-        connection.execute("set enable_external_access = false")  # after the folder for spilling, which it forbids too
-        connection.execute("set lock_configuration = true")
+    spill = {"temp_directory": request["spill"], "max_temp_directory_size": f"{request['spill_gib']}GiB"}
+    with opened([*map(Path, request["paths"])], **spill) as connection:
         reader: pa.RecordBatchReader = connection.execute(request["sql"]).to_arrow_reader(BATCH)
         left = sys.maxsize if request["most"] is None else request["most"]
         with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as out:

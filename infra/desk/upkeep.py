@@ -59,7 +59,7 @@ def verify(
         store = Store.open(environment())
         one = published(store, campaign, round) if round is not None or campaign else None
         found = list(faults_of(store, one) if one else faults(store, deep))
-        broken = check(warehouse_of(store, one)) if one and not found else []
+        broken = check(warehouse_of(store, one)[-1]) if one and not found else []
         if drop:
             store.delete({fault.name for fault in found if fault.is_useless})
     for fault in found:

@@ -26,7 +26,7 @@ from infra.store.store import Damaged, Store
 
 Record = dict[str, Any]
 
-SINCE = 6
+SINCE = 7
 """Version of the stage *publish* since which a round has the tables of this version: it can be shown and built on."""
 
 POINTER = re.compile(r"rounds/([0-9A-Za-z_.-]+)/([0-9]{4})/latest\.json")

@@ -7,6 +7,10 @@ create table stages (
     uri varchar not null,
     sha256 varchar not null,
     rows bigint not null,
+    version integer not null,
+    code varchar not null,
+    settings varchar not null,
+    engine varchar,
 );
 
 comment on table stages is 'One row per stage that a round is made of, with the manifest that committed it.';
@@ -18,3 +22,7 @@ comment on column stages.run_id is 'Flow run that made the stage; not the round'
 comment on column stages.uri is 'Address of the stage''s manifest.json in the object store.';
 comment on column stages.sha256 is 'Digest of that manifest: the version of the stage.';
 comment on column stages.rows is 'Rows of the stage''s main table; 0 for models.';
+comment on column stages.version is 'Version of the stage''s code: it rises when the output changes for the same input.';
+comment on column stages.code is 'Git revision or package version of the code that made it.';
+comment on column stages.settings is 'All that it was given but for other stages (inputs), as JSON.';
+comment on column stages.engine is 'Version of the engine that it asked; null where it asked none, or was made before this column.';

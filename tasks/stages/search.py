@@ -58,6 +58,7 @@ def search(
             await each_part(workplace, asked, work, what=f"Search of {name}", note=served.account)
             used = {name: served} | ({f"{name}_value": judging} if judging else {})
             workplace.write("engine_use", pl.concat([one.use(asking, len(asked)) for asking, one in used.items()]))
+            workplace.facts["engine"] = await served.engine.version()
 
     if asked:
         asyncio.run(run())

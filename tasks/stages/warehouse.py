@@ -1,16 +1,17 @@
-"""The stage *warehouse*: the campaign so far as one DuckDB file, built by `sql/` and checked (design D7)."""
+"""The stage *warehouse*: what a round is made of, as tables, and all of its tables checked by `sql/` (design D7)."""
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 
-from infra.store import Manifest, Ref, Store, rounds
+from infra.desk.published import round_sources
+from infra.store import Manifest, Ref, Store
 from infra.store.rounds import Title
 from infra.warehouse import ParquetSource, build, check
 from tasks.recipe import Recipe
-from tasks.records import TABLES, frame
+from tasks.records import frame
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 
@@ -19,33 +20,30 @@ class RuleBroken(RuntimeError):
     """A check of the warehouse found rows that break its rule; the message shows them."""
 
 
-@stage("warehouse", version=9)
-def build_warehouse(
-    workplace: Workplace, title: Title, recipe: Recipe, stages: dict[str, Ref], policy: Ref, previous: Ref | None
-) -> int:
-    """The campaign so far as one DuckDB file, built by `sql/` and checked: any broken rule fails the round.
+@stage("warehouse", version=10)
+def build_warehouse(workplace: Workplace, title: Title, recipe: Recipe, stages: dict[str, Ref], policy: Ref) -> int:
+    """The tables of a round that say what it is made of, and all of its tables checked: a broken rule fails the round.
 
-    `policy`: the model that the next round searches with.
+    Only this round's: those before it were checked when they were made. `policy`: the model that the next round
+    searches with.
     """
     manifests = {name: workplace.store.manifest(ref) for name, ref in stages.items()}
     seconds = sum(manifest.seconds for manifest in manifests.values())
-    workplace.write("rounds", _round_row(workplace, title, recipe, seconds))
-    workplace.write("stages", _stage_rows(stages, manifests))
-    workplace.write("models", _model_rows(recipe, stages, manifests, policy))
-    workplace.write("artifacts", _artifact_rows(workplace.store, stages, manifests))
-    own = {table: [workplace.folder / f"{table}.parquet"] for table in ("rounds", "stages", "models", "artifacts")}
-    sources = _sources(title.campaign, title.round, own | _parquet_files(workplace.store, stages))
-    while previous is not None:
-        earlier = workplace.store.manifest(previous)
-        files = _parquet_files(workplace.store, rounds.stages_of(earlier))
-        for table, found in _sources(earlier.facts["campaign"], earlier.facts["round"], files).items():
-            sources.setdefault(table, []).extend(found)
-        previous = earlier.inputs.get("previous")
-    path = workplace.folder / "factory.duckdb"
+    own = {
+        "rounds": _round_row(workplace, title, recipe, seconds),
+        "stages": _stage_rows(stages, manifests),
+        "inputs": _input_rows(manifests),
+        "models": _model_rows(recipe, stages, manifests, policy),
+        "artifacts": _artifact_rows(workplace.store, stages, manifests),
+    }
+    sources = round_sources(workplace.store, title.campaign, title.round, stages)
+    for table, rows in own.items():
+        workplace.write(table, rows)
+        sources[table] = [ParquetSource(title.campaign, title.round, workplace.folder / f"{table}.parquet")]
+    path = workplace.folder / "round.duckdb"
     build(path, sources)
     if violations := check(path):
         raise RuleBroken("\n".join(str(violation) for violation in violations))
-    workplace.add(path.name, path)
     return 1
 
 
@@ -73,8 +71,23 @@ def _stage_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
                 "uri": ref.uri,
                 "sha256": ref.sha256,
                 "rows": ref.rows,
+                "version": manifests[name].version,
+                "code": manifests[name].code,
+                "settings": json.dumps(manifests[name].config, sort_keys=True),
+                "engine": manifests[name].facts.get("engine"),
             }
             for name, ref in stages.items()
+        ),
+    )
+
+
+def _input_rows(manifests: Mapping[str, Manifest]) -> pl.DataFrame:
+    return frame(
+        "inputs",
+        (
+            {"stage": name, "input": given, "uri": ref.uri, "sha256": ref.sha256}
+            for name, manifest in manifests.items()
+            for given, ref in manifest.inputs.items()
         ),
     )
 
@@ -133,21 +146,3 @@ def _artifact_rows(store: Store, stages: Mapping[str, Ref], manifests: Mapping[s
             for stored in manifest.objects
         ),
     )
-
-
-def _parquet_files(store: Store, stages: Mapping[str, Ref]) -> dict[str, list[Path]]:
-    """Every table that the stages wrote, as local verified files."""
-    files: dict[str, list[Path]] = {}
-    for ref in stages.values():
-        for stored in store.manifest(ref).objects:
-            table = stored.name.removesuffix(".parquet")
-            if table in TABLES:
-                files.setdefault(table, []).append(store.fetch(ref, stored.name))
-    return files
-
-
-def _sources(campaign: str, round: int, files: Mapping[str, list[Path]]) -> dict[str, list[ParquetSource]]:
-    return {
-        table: [ParquetSource(campaign=campaign, round=round, path=path) for path in paths]
-        for table, paths in files.items()
-    }

@@ -288,8 +288,13 @@ ROUND: dict[str, list[Row]] = {
         }
     ],
     "stages": [
-        {"stage": stage, "seconds": 1.0, "run_id": "run-1", "uri": "s3://cpl/x", "sha256": "0" * 64, "rows": 3}
-        for stage in ("questions", "trees")
+        {"stage": stage, "seconds": 1.0, "run_id": "run-1", "uri": "s3://cpl/x", "sha256": f"{number}" * 64, "rows": 3}
+        | {"version": 1, "code": "0.1.0", "settings": "{}", "engine": None}
+        for number, stage in enumerate(("questions", "trees", "step_apo"))
+    ],
+    "inputs": [
+        {"stage": "trees", "input": "questions", "uri": "s3://cpl/x", "sha256": "0" * 64},
+        {"stage": "step_apo", "input": "trees.trees", "uri": "s3://cpl/x", "sha256": "1" * 64},
     ],
     "questions": [
         question("q1", ["add"]),

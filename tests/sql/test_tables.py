@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from scipy.stats import binomtest, norm
 
-from infra.warehouse import ParquetSource, ask, build, check, first_comment, statements
+from infra.warehouse import ParquetSource, ask, build, check, first_comment, relations, statements
 from tasks.records import TABLES, frame
 from tasks.scoring.accuracy import Setup, accuracies
 from tasks.scoring.paired import holm
@@ -52,7 +52,7 @@ def test_a_stage_that_did_not_run_leaves_its_tables_empty(tmp_path: Path) -> Non
     assert ask(path, "select count(*) from questions").rows == [(3,)]
     assert ask(path, "from preferences").rows == []
     assert check(path) == []
-    for example in statements("examples"):
+    for example in statements("queries"):
         ask(path, example.read_text())
 
 
@@ -494,12 +494,42 @@ def test_label_noise_is_the_share_of_what_both_checkers_decided(warehouse: Path)
     ]
 
 
-@pytest.mark.parametrize("example", statements("examples"), ids=lambda file: file.stem)
-def test_every_example_asks_a_question_and_gets_rows(example: Path, warehouse: Path) -> None:
-    assert "?" in first_comment(example)
-    assert ask(warehouse, example.read_text()).rows
+@pytest.mark.parametrize("query", statements("queries"), ids=lambda file: file.stem)
+def test_every_worked_query_asks_a_question_and_gets_rows_of_two_rounds(query: Path, two_rounds: list[Path]) -> None:
+    assert "?" in first_comment(query)
+    assert ask(two_rounds, query.read_text()).rows
+
+
+def test_files_of_rounds_are_one_database(two_rounds: list[Path], tmp_path: Path) -> None:
+    """With all tables and views of a file that holds both, and no way to a file beside them."""
+    assert len(statements("queries")) >= 20
+    sources = [parquet(tmp_path, ROUND, number) for number in (1, 2)]
+    build(tmp_path / "both.duckdb", {table: sources[0][table] + sources[1][table] for table in ROUND})
+    for relation in (*relations("tables"), *relations("derived"), *relations("views")):
+        counted = f"select count(*) from {relation}"
+        assert ask(two_rounds, counted).rows == ask(tmp_path / "both.duckdb", counted).rows, relation
+    assert ask(two_rounds, "select max(round) from pairs").rows == [(2,)]
+    with pytest.raises(duckdb.Error, match="disabled by configuration"):
+        ask(two_rounds, f"from '{tmp_path}/nodes-1.parquet'")
+    with pytest.raises(duckdb.Error, match="locked"):
+        ask(two_rounds, "set enable_external_access = true")
+
+
+def test_a_model_and_a_pair_know_what_they_are_made_of(two_rounds: list[Path]) -> None:
+    made = "select round, made_of from lineage where (round, stage) = (2, 'step_apo') order by made_of"
+    assert ask(two_rounds, made).rows == [(2, "questions"), (2, "trees")]
+    pairs = ask(two_rounds, "select round, evidence, search, code from pair_lineage order by all").rows
+    assert pairs == [(number, "trees", "1" * 64, "0.1.0") for number in (1, 1, 2, 2)]
+
+
+def test_what_is_left_out_has_a_reason(warehouse: Path) -> None:
+    told = ask(warehouse, "select unit, name, reason, n from left_out").rows
+    assert ("question", "trees", "held out, to rank V", 1) in told
+    assert ("question", "trees", "not searched: solved without", 1) in told
+    assert ("path", "tries", "the plan gave the answer away", 1) in told
+    assert ("path", "trees", "not the format", 1) in told
 
 
 def example(warehouse: Path, name: str) -> list[dict[str, Any]]:
-    [file] = [file for file in statements("examples") if file.stem == name]
+    [file] = [file for file in statements("queries") if file.stem == name]
     return ask(warehouse, file.read_text()).records()

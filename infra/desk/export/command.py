@@ -86,7 +86,7 @@ def _data(what: str, folder: Path, campaign: str | None, round: int | None) -> N
     with plain_errors(), _filled(folder) as filled:
         store = Store.open(environment())
         found = _current(store, campaign, round)
-        rows = write(warehouse_of(store, found), what, found, filled)
+        rows = write(warehouse_of(store, found)[-1], what, found, filled)
         typer.echo(f"{rows:,} rows of round {found.round} of {found.campaign}: {folder}")
 
 

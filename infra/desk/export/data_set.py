@@ -16,7 +16,7 @@ from infra.store.rounds import Publication
 def write_round(store: Store, found: Publication, folder: Path) -> list[Table]:
     """Fills the folder, and says what is in it."""
     manifest = store.manifest(found.manifest)
-    warehouse = warehouse_of(store, found)
+    warehouse = warehouse_of(store, found)[-1]  # the round's own
     tables = write_tables(warehouse, found, folder)
     name = f"{found.campaign}-round-{found.round}"
     told = origin(warehouse, found)

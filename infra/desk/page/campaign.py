@@ -31,7 +31,7 @@ def read_campaign(store: Store, campaign: str) -> CampaignPage:
     return campaign_of(warehouse_of(store, rounds.published(store, campaign)), campaign)
 
 
-def campaign_of(warehouse: Path, campaign: str) -> CampaignPage:
+def campaign_of(warehouse: Path | Sequence[Path], campaign: str) -> CampaignPage:
     """The page of a campaign, as far as its warehouse knows it."""
     queries = {file.stem: file.read_text() for file in statements("campaign")}
     found = {name: ask(warehouse, query, {"campaign": campaign}).records() for name, query in queries.items()}

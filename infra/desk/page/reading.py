@@ -50,7 +50,7 @@ def read_page(store: Store, campaign: str | None, round: int | None, publication
 
 
 def page_of(
-    warehouse: Path, summary: Row, curves: dict[str, list[tuple[float, float]]], stages: list[Made]
+    warehouse: Path | Sequence[Path], summary: Row, curves: dict[str, list[tuple[float, float]]], stages: list[Made]
 ) -> RoundPage:
     """The page of the summary's round, as far as its warehouse knows it."""
     files = {file.stem: file for folder in ("reports", "page") for file in statements(folder)}

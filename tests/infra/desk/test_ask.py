@@ -45,12 +45,13 @@ def publish(
 ) -> None:
     """The hand-made round, published as the flow publishes one (tasks.stages.publish)."""
     run_id = run_id or f"{campaign}-{round}"
-    path = folder / "factory.duckdb"
-    sources = parquet(folder, ROUND, round)
-    build(path, {table: [one._replace(campaign=campaign) for one in of] for table, of in sources.items()})
+    made = {f"{table}.parquet": source.path for table, (source,) in parquet(folder, ROUND, round).items()}
+    if version < rounds.SINCE:  # one file, with what its views were then
+        build(folder / "factory.duckdb", parquet(folder, ROUND, round))
+        made = {"factory.duckdb": folder / "factory.duckdb"}
     stages = {
         "search": commit(store, "search", f"{campaign}-0"),
-        "warehouse": commit(store, "warehouse", run_id, {path.name: path}),
+        "warehouse": commit(store, "warehouse", run_id, made),
     }
     ref = commit(
         store,

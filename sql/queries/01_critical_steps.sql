@@ -4,9 +4,9 @@ select
     kind,
     depth,
     count(*) as pairs,
-    round(avg(q_gap), 2) as mean_gap,
-    round(quantile_cont(q_gap, 0.9), 2) as gap_p90,
+    round(avg(chosen_q - rejected_q), 2) as mean_gap,
+    round(approx_quantile(chosen_q - rejected_q, 0.9), 2) as gap_p90,
     round(avg((rejected_prior > chosen_prior)::int), 2) as policy_preferred_wrong,
-from step_preferences
+from preferences
 group by all
 order by all

@@ -1,0 +1,38 @@
+create table repeated_steps as
+with steps as (
+    select
+        nodes.campaign,
+        nodes.round,
+        hash(regexp_replace(lower(nodes.text), '[\s\d]+', ' ', 'g')) as alike,
+        hash(nodes.text) as words,
+        trees.question_id,
+        nodes.tree_id,
+        nodes.node_id,
+        nodes.q,
+    from nodes
+    inner join trees using (campaign, round, tree_id)
+    where nodes.kind in ('plan', 'step')
+)
+
+select
+    campaign,
+    round,
+    count(*) as copies,
+    count(distinct words) as texts,
+    count(distinct question_id) as questions,
+    avg(q) as mean_q,
+    min(tree_id) as tree_id,
+    arg_min(node_id, tree_id) as node_id,
+from steps
+semi join (select campaign, round, alike from steps group by all having count(*) > 1) using (campaign, round, alike)
+group by campaign, round, alike;
+
+comment on table repeated_steps is 'One row per round and steps that are alike but for numbers, case and white space, where there are several (made here, of nodes).';
+comment on column repeated_steps.campaign is 'Campaign of the round.';
+comment on column repeated_steps.round is 'Number of the round in its campaign, from 1.';
+comment on column repeated_steps.copies is 'Steps that are alike (nodes of kind plan or step).';
+comment on column repeated_steps.texts is 'Of these, different texts: 1, where all are duplicates word for word.';
+comment on column repeated_steps.questions is 'Questions that they were written for.';
+comment on column repeated_steps.mean_q is 'Mean of their Q, in [-1, 1]; null where none was visited.';
+comment on column repeated_steps.tree_id is 'Tree of one of them (trees).';
+comment on column repeated_steps.node_id is 'That node (nodes).';

@@ -1,0 +1,12 @@
+-- How do plan steps begin, and which beginnings lead anywhere? Clusters by their first three words.
+select
+    campaign,
+    round,
+    opening,
+    nodes,
+    round(mean_value, 2) as mean_v,
+    round(mean_outcome, 2) as mean_outcome,
+    round(nodes / sum(nodes) over (partition by campaign, round), 4) as share,
+from step_openings
+qualify row_number() over (partition by campaign, round order by nodes desc, opening) <= 20
+order by campaign, round, nodes desc, opening
