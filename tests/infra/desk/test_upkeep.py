@@ -17,7 +17,6 @@ from infra.store import Ref, Store, garbage, rounds
 from infra.store.bucket import sha256
 from infra.store.garbage import Unreadable, drop, leftovers
 from infra.store.verify import faults, faults_of
-from infra.warehouse import build
 from tests.infra.desk.test_ask import publish as publish_round
 from tests.sql.handmade import ROUND, parquet
 from tests.stages import commit, manifest
@@ -146,10 +145,10 @@ def test_a_round_is_proven_from_its_manifests_alone(store: Store, tmp_path: Path
     publish_round(store, tmp_path, "demo", 1)
     before = rounds.published(store, "demo", 1).manifest
     stages = rounds.stages_of(store.manifest(before))
-    path = tmp_path / "trees.parquet"
+    path = tmp_path / "ranks.parquet"  # no table of the warehouse
     trees = pl.DataFrame({"tree_id": ["t1", "t2"], "value": [0.5, 0.25]})
     trees.write_parquet(path)
-    items = [store.add("trees.parquet", path, rows=2), store.add("log.txt", b"a log")]
+    items = [store.add("ranks.parquet", path, rows=2), store.add("log.txt", b"a log")]
     searched = store.commit(manifest("search", "trees", items))
     miscounted = store.commit(manifest("search", "short", [store.add("short.parquet", path, rows=3)]))
 
@@ -205,9 +204,9 @@ def test_a_round_is_proven_from_its_manifests_alone(store: Store, tmp_path: Path
 
 def test_rules_that_a_published_warehouse_breaks_are_told(store: Store, tmp_path: Path) -> None:
     broken = [row | {"value": 7.0} if row["node_id"] == 1 else row for row in ROUND["nodes"]]
-    path = tmp_path / "factory.duckdb"
-    build(path, parquet(tmp_path, ROUND | {"nodes": broken}))
-    inputs = {"stages.warehouse": commit(store, "warehouse", "broken", {path.name: path})}
+    sources = parquet(tmp_path, ROUND | {"nodes": broken})
+    tables = {f"{table}.parquet": source.path for table, (source,) in sources.items()}
+    inputs = {"stages.warehouse": commit(store, "warehouse", "broken", tables)}
     facts = {"campaign": "demo", "round": 1, "recipe": "r", "model": "m", "state": "completed", "notes": []}
     rounds.publish(store, "demo", 1, commit(store, "publish", "broken", {}, inputs, rounds.SINCE, **facts))
     result = CliRunner().invoke(app, ["verify", "--campaign", "demo"])
