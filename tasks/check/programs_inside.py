@@ -64,7 +64,7 @@ def _packed(value: Any, known: list[Any], places: dict[int, int]) -> bytes:
     else:
         packs = []
         for part in parts:  # in Python 3.11 a comprehension has a frame of its own, and deep lists have half the depth
-            packs.append(_packed(part, known, places))  # noqa: PERF401
+            packs.append(_packed(part, known, places))
         content = b"".join(packs)
     return b"%s %d:%s" % (kind.encode(), len(content), content)
 
