@@ -134,7 +134,7 @@ class Sandbox:
             await _gone(process)
 
     async def _followed(self, process: Process, begun: asyncio.Event | None = None) -> Ended:
-        """Reads what it prints to its end, or to a limit, where it is killed. Sets `begun` once it does, or never will."""
+        """Reads what it prints to its end or to a limit, where it is killed. Sets `begun` once it does, or ended."""
         output, is_out_of_time, stream = bytearray(), False, process.stdout
         assert stream is not None
         try:
