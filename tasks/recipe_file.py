@@ -7,6 +7,7 @@ says holds in every round, but for what its own `from_round.N` says from round N
 """
 
 import re
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,6 +30,49 @@ class RecipeFile:
     later: Mapping[int, Mapping[str, Any]]
 
 
+NO_ROUND = "the number of a round from 2 on follows, and what is other in it, as in [from_round.2]"
+
+DEEPEST = 50
+"""Tables in one another, of which no recipe needs ten: what reads them calls itself for each."""
+
+
+def toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """A file's text, without the byte order mark that some editors write, and its fields.
+
+    Raises:
+        ValueError: a message with the file's name, and the line where it is known.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        fields = tomllib.loads(text)
+        inner: list[Any] = [fields]
+        for _ in range(DEEPEST):
+            inner = [one for outer in inner for one in (outer.values() if isinstance(outer, dict) else outer)]
+            inner = [one for one in inner if isinstance(one, dict | list)]
+        if inner:
+            raise RecursionError
+        return text, fields
+    except RecursionError:
+        raise ValueError(f"{path.name}: its lists or tables lie too deep in one another") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise ValueError(f"{path.name}: {problem}") from None
+    except ValueError:  # of int(), which Python gives as many digits as this
+        most = sys.get_int_max_str_digits()
+        line = next(n for n, line in enumerate(text.split("\n"), 1) if re.search(rf"(\d_?){{{most + 1}}}", line))
+        raise ValueError(f"{path.name}, line {line}: a number there has more than {most} digits") from None
+
+
+def number_of_round(name: object) -> int:
+    """What follows `from_round`, written as numbers are: 02 would be another name of 2.
+
+    Raises:
+        ValueError: NO_ROUND.
+    """
+    if not re.fullmatch("[2-9]|[1-9][0-9]{1,3}", str(name)):
+        raise ValueError(NO_ROUND)
+    return int(str(name))
+
+
 def read_files(path: Path) -> list[RecipeFile]:
     """A recipe's file, and behind it those that it extends, one after the other.
 
@@ -38,24 +82,21 @@ def read_files(path: Path) -> list[RecipeFile]:
     files: list[RecipeFile] = []
     while True:
         try:
-            text = path.read_text()
-            fields = tomllib.loads(text)
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-            raise RecipeRefused(f"{path.name}: {problem}") from None
+            text, fields = toml(path)
+        except ValueError as problem:
+            raise RecipeRefused(str(problem)) from None
         later, extended = fields.pop("from_round", {}), fields.pop("extends", None)
         if files:
             fields.pop("usual_for", None)
-        if not isinstance(later, Mapping) or not all(
-            number.isdecimal() and int(number) > 1 and isinstance(change, Mapping) for number, change in later.items()
-        ):
-            raise RecipeRefused(
-                f"{_place(path.name, text, 'from_round')}: from_round: the number of a round from 2 on follows, "
-                "and what is other in it, as in [from_round.2]"
-            )
+        try:
+            numbered = {number_of_round(name): change for name, change in later.items()}
+            if not all(isinstance(change, Mapping) for change in numbered.values()):
+                raise ValueError(NO_ROUND)
+        except (AttributeError, ValueError):
+            raise RecipeRefused(f"{_place(path.name, text, 'from_round')}: from_round: {NO_ROUND}") from None
         for said in (fields, *later.values()):
             _read_queries(path, text, said)
-        numbered = {int(number): change for number, change in sorted(later.items(), key=lambda one: int(one[0]))}
-        files.append(RecipeFile(path.name, text, fields, numbered))
+        files.append(RecipeFile(path.name, text, fields, dict(sorted(numbered.items()))))
         if extended is None:
             return files
         path = _extended(path, extended, files)

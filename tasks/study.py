@@ -5,24 +5,36 @@ arm; the test questions are asked once, of models that were made with what was c
 METHOD.ARM@ROUND where a method has several rounds; without, its last.
 """
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
-from tasks.recipe_file import line_of, there
+from tasks.recipe_file import line_of, number_of_round, there, toml
 
 TUNING = 999
 """The seed of the rounds that settings are chosen by: none of a study's."""
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=30)]
-Model = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*(@[1-9][0-9]*)?$")]
-Tries = Annotated[tuple[float, ...], Field(min_length=1)]
+Model = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*(@[1-9][0-9]{0,3})?$")]
 MOST_ROUNDS = 20
-Seed = Annotated[int, Field(ge=1, lt=TUNING)]
+
+
+def _no_truth(value: Any) -> Any:
+    """Pydantic takes true for 1."""
+    if isinstance(value, bool):
+        raise ValueError("Input should be a number, not true or false")
+    return value
+
+
+Number = BeforeValidator(_no_truth)
+Try = Annotated[float, Number, Field(allow_inf_nan=False)]
+Tries = Annotated[tuple[Try, ...], Field(min_length=1)]
+Seed = Annotated[int, Number, Field(ge=1, lt=TUNING)]
+Later = Annotated[int, BeforeValidator(number_of_round)]
+"""The number of a round that is not the first."""
 Changes = Mapping[str, Any]
 """Fields of a recipe by their dotted names."""
 
@@ -33,7 +45,7 @@ class StudyRefused(ValueError):
     @classmethod
     def of(cls, path: Path, faults: Iterable[str]) -> "StudyRefused":
         """`faults`: what is wrong, behind the dotted name of the field that says it and a colon."""
-        text = path.read_text()
+        text, _ = toml(path)
         lines = [(line_of(text, fault.partition(": ")[0]), fault) for fault in faults]
         return cls("\n".join(f"{path.name}{f', line {line}' if line else ''}: {fault}" for line, fault in lines))
 
@@ -44,11 +56,11 @@ class Method(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     recipe: str
-    rounds: Annotated[int, Field(ge=1, le=MOST_ROUNDS)] = 1
+    rounds: Annotated[int, Number, Field(ge=1, le=MOST_ROUNDS)] = 1
     seeds: tuple[Seed, ...] = ()
     """Where not the study's."""
     changes: dict[str, Any] = {}
-    from_round: dict[Annotated[int, Field(ge=2)], dict[str, Any]] = {}
+    from_round: dict[Later, dict[str, Any]] = {}
     """What is other beside that from a round on: a better policy needs more questions to spend as many tokens."""
     tune: dict[str, Tries] = {}
     """Fields of arms and what is tried of each, the arm's accuracy on `validation` decides: arms.NAME.FIELD."""
@@ -94,7 +106,7 @@ class Study(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     model: str
-    tokens: Annotated[int, Field(ge=1)]
+    tokens: Annotated[int, Number, Field(ge=1)]
     seeds: tuple[Seed, ...] = Field(min_length=1)
     validation: str
     """The benchmark that settings are chosen on."""
@@ -107,11 +119,13 @@ class Study(BaseModel):
     def read(cls, path: Path) -> "Study":
         """Raises StudyRefused."""
         try:
-            return cls.model_validate(tomllib.loads(path.read_text()))
+            _, fields = toml(path)
+        except ValueError as problem:
+            raise StudyRefused(str(problem)) from None
+        try:
+            return cls.model_validate(fields)
         except ValidationError as problem:
             raise StudyRefused.of(path, _told(problem)) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-            raise StudyRefused(f"{path.name}: {problem}") from None
 
     @model_validator(mode="after")
     def _is_fair(self) -> "Study":

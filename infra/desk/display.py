@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import re
 import sys
 from collections.abc import Iterable, Iterator
@@ -68,9 +69,18 @@ def print_records(answers: Iterable[Answer]) -> None:
 
 
 def _json(document: Any) -> str:
-    """Characters that a terminal would obey are escaped, as JSON allows for any."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+    """Characters that a terminal would obey are escaped, as JSON allows for any. It has no name for nan and the
+    infinities: they are null."""
+    text = json.dumps(_finite(document), indent=2, ensure_ascii=False, allow_nan=False, default=str)
     return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(_finite(key)) if isinstance(key, float) else key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, (list, tuple)) else value
 
 
 def print_csv(answers: Iterable[Answer]) -> None:
@@ -82,7 +92,7 @@ def print_csv(answers: Iterable[Answer]) -> None:
         if number == 0:
             writer.writerow([shown(name) for name in answer.columns])
         for row in answer.rows:
-            texts = (json.dumps(cell, default=str) if isinstance(cell, (list, dict)) else cell for cell in row)
+            texts = (json.dumps(_finite(cell), default=str) if isinstance(cell, (list, dict)) else cell for cell in row)
             writer.writerow([shown(text) if isinstance(text, str) else text for text in texts])
 
 

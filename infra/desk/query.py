@@ -7,6 +7,7 @@ goes in, an Arrow stream or the text of an error comes out.
 """
 
 import json
+import re
 import resource
 import subprocess
 import sys
@@ -30,6 +31,9 @@ GIB = 1 << 30
 OUT_OF_MEMORY = 3
 ASKS = ("SELECT", "EXPLAIN")
 """What DuckDB's parser calls the statements that only ask; FROM, SHOW, DESCRIBE and SUMMARIZE are SELECTs to it."""
+
+WORDS = re.compile(r""""[^"]*"|'[^']*'|\b(BIT|BIGNUM)\b""")
+"""Of a type: names in quotes, and what Arrow has no type for."""
 
 
 class QueryRefused(ValueError):
@@ -129,9 +133,13 @@ def answered(batches: Iterator[pa.RecordBatch]) -> Answer:
 
 
 def _unique(names: list[str]) -> list[str]:
-    return [
-        name if (before := names[:place].count(name)) == 0 else f"{name}_{before}" for place, name in enumerate(names)
-    ]
+    found: list[str] = []
+    for place, name in enumerate(names):
+        others = {*names, *found} if name in names[:place] else ()
+        found.append(
+            next(one for one in (name, *(f"{name}_{n}" for n in range(1, len(names) + 1))) if one not in others)
+        )
+    return found
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -196,12 +204,32 @@ def _received(process: subprocess.Popen[bytes], patience: _Patience) -> Iterator
         raise QueryFailed(f"the answer is of a type that cannot be shown ({problem}): cast it to varchar") from None
 
 
+def _as_text(columns: Sequence[tuple[str, str]]) -> list[str]:
+    """What is selected of columns c0, c1 and so on so that bits and numbers of any length are text, for Arrow has their
+    bytes alone; nothing where there are neither.
+
+    `columns`: names, and DuckDB's types, in which names stand in quotes.
+    """
+    texts = [WORDS.sub(lambda found: "VARCHAR" if found[1] else found[0], kind) for _, kind in columns]
+    if texts == [kind for _, kind in columns]:
+        return []
+    casts = ["" if text == kind else f"::{text}" for text, (_, kind) in zip(texts, columns, strict=True)]
+    names = [name.replace('"', '""') for name, _ in columns]
+    return [f'c{n}{cast} as "{name}"' for n, (cast, name) in enumerate(zip(casts, names, strict=True))]
+
+
 def _answer(request: dict[str, Any]) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (int(request["gib"] * GIB),) * 2)
     resource.setrlimit(resource.RLIMIT_CPU, (int(2 * request["seconds"]) + 1,) * 2)  # should its parent be killed
     spill = {"temp_directory": request["spill"], "max_temp_directory_size": f"{request['spill_gib']}GiB"}
     with opened([*map(Path, request["paths"])], **spill) as connection:
-        reader: pa.RecordBatchReader = connection.execute(request["sql"]).to_arrow_reader(BATCH)
+        result = connection.execute(request["sql"])
+        if selected := _as_text([(name, str(kind)) for name, kind, *_ in result.description]):
+            result = connection.cursor()  # the other answer is not read
+            columns = ", ".join(f"c{n}" for n in range(len(selected)))
+            result.execute(f"create temp view asked_for ({columns}) as {request['sql']}")
+            result.execute(f"select {', '.join(selected)} from asked_for")
+        reader: pa.RecordBatchReader = result.to_arrow_reader(BATCH)
         left = sys.maxsize if request["most"] is None else request["most"]
         with pa.ipc.new_stream(sys.stdout.buffer, reader.schema) as out:
             for batch in reader:

@@ -89,7 +89,8 @@ class Sandbox:
 
     async def run_pair(self, program: str | CodeType, front: Sequence[str], back: Sequence[str]) -> tuple[Ended, Ended]:
         """Runs a program twice, with these arguments each. They see nothing of each other but a line between them: a
-        socket, whose descriptor is the last argument of both. When `front` has ended, `back` has `LAST_WORDS` to end.
+        socket, whose descriptor is the last argument of both. When `front` has ended and `back` has begun, `back` has
+        `LAST_WORDS` to end.
 
         Raises:
             NoSandbox: one did not start; not a line of it ran.
@@ -101,9 +102,11 @@ class Sandbox:
                     await stack.enter_async_context(self._started(program, arguments, end.fileno()))
                     for arguments, end in zip((front, back), ends, strict=True)
                 ]
-            following = asyncio.create_task(self._followed(second))
+            begun = asyncio.Event()
+            following = asyncio.create_task(self._followed(second, begun))
             try:
                 ended = await self._followed(first)
+                await begun.wait()  # killed before, it would look like a sandbox that does not start
                 await asyncio.wait([following], timeout=LAST_WORDS)
                 _kill(second)
                 return ended, await following
@@ -130,16 +133,21 @@ class Sandbox:
             _kill(process)
             await _gone(process)
 
-    async def _followed(self, process: Process) -> Ended:
-        """Reads what it prints to its end, or to a limit, where it is killed."""
+    async def _followed(self, process: Process, begun: asyncio.Event | None = None) -> Ended:
+        """Reads what it prints to its end or to a limit, where it is killed. Sets `begun` once it does, or ended."""
         output, is_out_of_time, stream = bytearray(), False, process.stdout
         assert stream is not None
         try:
             async with asyncio.timeout(self.limits.clock):
                 while len(output) <= self.limits.output and (read := await stream.read(CHUNK)):
                     output += read
+                    if begun:
+                        begun.set()
         except TimeoutError:
             is_out_of_time = True
+        finally:
+            if begun:
+                begun.set()
         is_flooding = len(output) > self.limits.output
         if is_out_of_time or is_flooding:
             _kill(process)

@@ -14,7 +14,7 @@ import sys
 
 TYPE_CHECKING = False  # that of `typing`, whose import takes longer than all the rest
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import CodeType
     from typing import Any
 
@@ -22,6 +22,8 @@ LONGEST = 1 << 20
 """Bytes of an answer to one call."""
 FOREIGN = (OSError, MemoryError)
 """What a program gets where it asks for files, processes, a network or more memory."""
+SILENT = (StopIteration, StopAsyncIteration)
+"""Each ends a loop over calls of the function as if there were no more to call, and the tests would pass."""
 
 
 class NotPlain(TypeError):
@@ -32,19 +34,43 @@ class Gone(BaseException):
     """The process of the model's code gives no answer any more; no test catches it."""
 
 
-def packed(value: Any) -> bytes:
+def packed(value: Any, known: list[Any] | None = None) -> bytes:
     """A value as `kind length:content`, where the content of a container is its parts in the same way.
 
-    What derives from a type of Python's is taken for one: a Counter crosses as a dict.
+    What derives from a type of Python's is taken for one: an OrderedDict crosses as a dict.
+
+    Args:
+        value: what crosses.
+        known: values that can change and that both processes have: one of them crosses as its place here and stays the
+            one that it is. Those that cross now are added, in the order in which `parts` adds them.
 
     Raises:
         NotPlain: the value is of another type.
     """
-    kind, content = _taken_apart(value)
+    known = [] if known is None else known
+    return _packed(value, known, {id(one): place for place, one in enumerate(known)})
+
+
+def _packed(value: Any, known: list[Any], places: dict[int, int]) -> bytes:
+    kind, parts = _taken_apart(value)
+    if kind in CHANGING:
+        if id(value) in places:
+            kind, parts = "known", b"%d" % places[id(value)]
+        else:
+            places[id(value)] = len(known)
+            known.append(value)
+    if isinstance(parts, bytes):
+        content = parts
+    else:
+        packs = []
+        for part in parts:  # in Python 3.11 a comprehension has a frame of its own, and deep lists have half the depth
+            packs.append(_packed(part, known, places))
+        content = b"".join(packs)
     return b"%s %d:%s" % (kind.encode(), len(content), content)
 
 
-def _taken_apart(value: Any) -> tuple[str, bytes]:
+def _taken_apart(value: Any) -> tuple[str, bytes | Iterable[Any]]:
+    """What a value is, and its content or the parts of it."""
     if value is None or value is True or value is False:
         return repr(value), b""
     if isinstance(value, int):
@@ -53,30 +79,54 @@ def _taken_apart(value: Any) -> tuple[str, bytes]:
         return "float", float.__repr__(value).encode()
     if isinstance(value, str):
         return "str", str.encode(value, "utf-8", "surrogatepass")
-    if isinstance(value, bytes | bytearray):
+    if isinstance(value, bytes):
         return "bytes", bytes(value)
+    if isinstance(value, bytearray):
+        return "bytearray", bytes(value)
     for kind in (list, tuple, set, frozenset):
         if isinstance(value, kind):
-            return kind.__name__, b"".join(map(packed, value))
+            return kind.__name__, value
     if isinstance(value, dict):
-        return "dict", b"".join(map(packed, dict.items(value)))
+        return _dict_taken_apart(value)
+    for name, view in VIEWS.items():
+        if isinstance(value, view):
+            return name, value
     if isinstance(value, range):
-        return "range", b"".join(map(packed, (value.start, value.stop, value.step)))
+        return "range", (value.start, value.stop, value.step)
     if isinstance(value, complex):
         return "complex", complex.__repr__(value).encode()
     if hasattr(type(value), "__next__"):
-        return "iterator", b"".join(map(packed, value))
+        return "iterator", value
+    if isinstance(value, _loaded("deque")):
+        return "deque", (value.maxlen, *value)
     if type(value).__module__ in ("decimal", "fractions"):
         return type(value).__name__, str(value).encode()
     raise NotPlain(f"{type(value).__name__} is no type of plain values")
 
 
-def _of(module: str, name: str) -> Callable[[bytes], Any]:
+def _dict_taken_apart(value: dict[Any, Any]) -> tuple[str, Iterable[Any]]:
+    """A default that only the model's code knows does not cross: what it has made of the dict does."""
+    if isinstance(value, _loaded("Counter")):
+        return "Counter", contents(value)
+    if isinstance(value, _loaded("defaultdict")) and value.default_factory in DEFAULTS:
+        return "defaultdict", (DEFAULTS.index(value.default_factory), *contents(value))
+    return "dict", contents(value)
+
+
+def _loaded(name: str) -> Any:
+    """A type of `collections`, or none where nothing has imported it: then there is no value of it."""
+    return getattr(sys.modules.get("collections"), name, ())
+
+
+def _of(module: str, name: str) -> Callable[..., Any]:
     """A type from a module that few programs need."""
-    return lambda content: getattr(__import__(module), name)(content.decode())
+    return lambda *given: getattr(__import__(module), name)(*given)
 
 
-MADE: dict[bytes, Callable[[bytes], Any]] = {
+DEFAULTS = (int, float, str, list, dict, set, tuple, bool)
+"""What a defaultdict may make for a key that it lacks."""
+VIEWS: dict[str, Any] = {"keys": type({}.keys()), "values": type({}.values()), "items": type({}.items())}
+PLAIN: dict[bytes, Callable[[bytes], Any]] = {
     b"None": lambda _: None,
     b"True": lambda _: True,
     b"False": lambda _: False,
@@ -84,40 +134,91 @@ MADE: dict[bytes, Callable[[bytes], Any]] = {
     b"float": float,
     b"str": lambda content: content.decode("utf-8", "surrogatepass"),
     b"bytes": bytes,
-    b"list": lambda content: list(parts(content)),
-    b"tuple": lambda content: tuple(parts(content)),
-    b"set": lambda content: set(parts(content)),
-    b"frozenset": lambda content: frozenset(parts(content)),
-    b"dict": lambda content: dict(parts(content)),
-    b"range": lambda content: range(*parts(content)),
     b"complex": lambda content: complex(content.decode()),
-    b"iterator": lambda content: iter(list(parts(content))),
-    b"Fraction": _of("fractions", "Fraction"),
-    b"Decimal": _of("decimal", "Decimal"),
+    b"Fraction": lambda content: _of("fractions", "Fraction")(content.decode()),
+    b"Decimal": lambda content: _of("decimal", "Decimal")(content.decode()),
 }
+"""Made of their content."""
+FIXED: dict[bytes, Callable[[list[Any]], Any]] = {
+    b"tuple": tuple,
+    b"frozenset": frozenset,
+    b"range": lambda its: range(*its),
+    b"iterator": iter,
+    b"keys": lambda its: dict.fromkeys(its).keys(),
+    b"values": lambda its: dict(enumerate(its)).values(),
+    b"items": lambda its: dict(its).items(),
+}
+"""Made of their parts, and never changed."""
+CHANGING: dict[str, Callable[[Iterator[Any]], Any]] = {
+    "list": lambda _: [],
+    "set": lambda _: set(),
+    "dict": lambda _: {},
+    "bytearray": lambda _: bytearray(),
+    "deque": lambda its: _of("collections", "deque")((), next(its)),
+    "Counter": lambda _: _of("collections", "Counter")(),
+    "defaultdict": lambda its: _of("collections", "defaultdict")(DEFAULTS[next(its)]),
+}
+"""Made empty, from what stands before their contents, and then filled: they may hold themselves."""
 
 
-def parts(content: bytes) -> Iterator[Any]:
-    """The values that stand in a row, whoever wrote them: of Python's own types and no others.
+def parts(content: bytes, known: list[Any] | None = None) -> Iterator[Any]:
+    """The values that stand in a row, whoever wrote them: of Python's own types and no others, or of `known`.
+
+    `known` is that of `packed`, as this process has it; what crosses now is added.
 
     Raises:
         ValueError, TypeError, KeyError and the like: nobody's `packed` wrote this.
     """
+    known = [] if known is None else known
     start = 0
     while start < len(content):
         colon = content.index(b":", start)
         kind, length = content[start:colon].split(b" ")
         start = colon + 1 + int(length)
-        yield MADE[kind](content[colon + 1 : start])
+        inner = content[colon + 1 : start]
+        if kind in PLAIN:
+            yield PLAIN[kind](inner)
+        elif kind == b"known":
+            yield known[int(inner)]
+        elif kind in FIXED:
+            yield FIXED[kind](list(parts(inner, known)))
+        else:
+            place = len(known)
+            known.append(None)
+            its: Iterator[Any] = iter((inner,)) if kind == b"bytearray" else parts(inner, known)
+            known[place] = CHANGING[kind.decode()](its)
+            fill(known[place], inner if kind == b"bytearray" else list(its))
+            yield known[place]
 
 
-def put_back(given: Any, left: Any) -> None:
-    """Makes an argument what the call left of it: functions may change the lists, sets and dicts that they get."""
-    if type(given) is type(left) is list:
-        given[:] = left
-    elif type(given) is type(left) and type(given) in (dict, set):
-        given.clear()
-        given.update(left)
+def contents(value: Any) -> bytes | tuple[Any, ...]:
+    """What a value that can change holds: of a dict all keys, and then what stands under them."""
+    if isinstance(value, bytearray):
+        return bytes(value)
+    return (*value, *value.values()) if isinstance(value, dict) else tuple(value)
+
+
+def fill(value: Any, holds: Any) -> None:
+    """Makes it hold these contents and no others."""
+    value.clear()
+    if isinstance(value, dict):
+        half = len(holds) // 2
+        for key, one in zip(holds[:half], holds[half:], strict=True):
+            value[key] = one
+    elif isinstance(value, set):
+        value.update(holds)
+    else:
+        value.extend(holds)
+
+
+def changes(known: list[Any], before: list[Any]) -> dict[int, Any]:
+    """What those that have other contents than before hold now, by their places."""
+    now = map(contents, known[: len(before)])
+    return {
+        place: held
+        for place, (was, held) in enumerate(zip(before, now, strict=True))
+        if len(was) != len(held) or any(one is not other for one, other in zip(was, held, strict=True))
+    }
 
 
 class Line:
@@ -157,14 +258,40 @@ class Line:
 
 
 def told(problem: BaseException) -> dict[str, Any]:
-    """An exception of the model's code for the tests' process. `is_ordinary`: a test may catch it."""
-    name = type(problem).__name__
+    """An exception of the model's code for the tests' process: the first type of Python's that it derives from, and
+    what one of that type is made of. `is_ordinary`: a test may catch it."""
+    name, text = type(problem).__name__, str(problem)
+    kind: Any = next(one for one in type(problem).__mro__ if getattr(builtins, one.__name__, None) is one)
+    made_of = kind.__reduce__(problem)[1] if type(problem).__str__ is kind.__str__ else (text,)
+    try:
+        is_short = len(packed(made_of)) < LONGEST // 2
+    except NotPlain:
+        is_short = False
     return {
-        "raised": name,
-        "why": f"{name}: {problem}"[:300],
+        "raised": kind.__name__,
+        "made_of": made_of if is_short else (text[:300],),
+        "why": f"{name}: {text}"[:300],
         "is_refused": isinstance(problem, (*FOREIGN, NotPlain)),
         "is_ordinary": isinstance(problem, Exception) and not isinstance(problem, NotPlain),
     }
+
+
+def made_anew(name: str, made_of: tuple[Any, ...]) -> Exception:
+    """The exception of a type of Python's that a test catches; an `Exception` where the name names none, or where it
+    cannot be made of this (a group of exceptions)."""
+    kind: Any = getattr(builtins, name, None)
+    is_known = isinstance(kind, type) and issubclass(kind, Exception)
+    for one in kind.__mro__ if is_known else ():
+        try:
+            made: Exception = one.__new__(one, *made_of)
+        except Exception:
+            continue
+        try:
+            one.__init__(made, *made_of)
+        except Exception:
+            return made  # its class asks for more than there is; what it is says enough
+        return made
+    return Exception(*made_of)
 
 
 def compiled(source: str, name: str) -> CodeType:
@@ -178,18 +305,22 @@ def answer_calls(line: Line, program: str, entry_point: str) -> None:
         namespace: dict[str, Any] = {"__name__": "program"}
         exec(compiled(program, "program"), namespace)
         function = namespace[entry_point]
-        line.say(packed({}))
+        line.say(packed({"value": None}))
     except BaseException as problem:
         line.say(packed(told(problem)))
         return
     while asked := line.hear():
-        arguments, named = parts(asked)
-        before = packed(arguments)
+        known: list[Any] = []
+        arguments, named = parts(asked, known)
+        before = [contents(one) for one in known]
         try:
-            value = function(*arguments, **named)
-            said = packed({"value": value, "left": None if packed(arguments) == before else arguments})
+            answer = {"value": function(*arguments, **named)}
         except BaseException as problem:
-            said = packed(told(problem))
+            answer = told(problem)
+        try:
+            said = packed(answer | {"changes": changes(known, before)}, known)
+        except BaseException as problem:
+            said = packed(told(problem) | {"changes": {}}, known[: len(before)])
         line.say(said)
 
 
@@ -204,40 +335,34 @@ class Called:
         """What the function raised last, and the verdict where no test catches it."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        self._line.say(packed(arguments) + packed(named))
-        answer = self.heard()
-        try:
-            value, left = answer["value"], answer["left"]
-            if left is not None:
-                for given, found in zip(arguments, left, strict=True):
-                    put_back(given, found)
-        except Exception as problem:
-            raise self._gone("refused", f"it answers another question: {problem!r}") from None
-        return value
+        known: list[Any] = []
+        self._line.say(packed(arguments, known) + packed(named, known))
+        return self.heard(known)
 
-    def heard(self) -> dict[str, Any]:
-        """The answer to a call. Raises what the function raised."""
+    def heard(self, known: list[Any] | None = None) -> Any:
+        """What the model's code answers: to a call that gave it what is `known`, the value, after what it changed of
+        that is changed here, too. Raises what the function raised."""
         if self.end is not None:
             raise Gone
         try:
             said = self._line.hear(LONGEST)
             if said is None:
                 raise self._gone("crashed", "its process ended")
-            (answer,) = parts(said)
+            (answer,) = parts(said, known)
+            if known is not None:
+                for place, holds in answer["changes"].items():
+                    fill(known[place], holds)
             if "raised" not in answer:
-                return dict(answer)
-            name, why = str(answer["raised"]), str(answer["why"])
+                return answer["value"]
+            raised, why = made_anew(str(answer["raised"]), tuple(answer["made_of"])), str(answer["why"])[:300]
             verdict, is_ordinary = "refused" if answer["is_refused"] else "crashed", answer["is_ordinary"] is True
         except OverflowError as problem:
             raise self._gone("refused", str(problem)) from None
         except Exception as problem:
             raise self._gone("refused", f"its answer is no plain value: {problem!r}") from None
-        if not is_ordinary:
+        if not is_ordinary or isinstance(raised, SILENT):
             raise self._gone(verdict, why)
-        kind = getattr(builtins, name, Exception)
-        is_known = isinstance(kind, type) and issubclass(kind, Exception)
-        raised = kind(why) if is_known else Exception(why)
-        self.raised = raised, {"verdict": verdict, "why": why[:300]}
+        self.raised = raised, {"verdict": verdict, "why": why}
         raise raised
 
     def _gone(self, verdict: str, why: str) -> Gone:

@@ -18,7 +18,8 @@ import pytest
 
 from infra.environment import ROOT
 from infra.sandbox import Ended, Limits, NoSandbox, Sandbox
-from infra.sandbox.machine import machine, outermost, way_out
+from infra.sandbox import inside as within
+from infra.sandbox.machine import START, machine, outermost, way_out
 from tests.infra.sandboxed import bare, sandbox
 
 LIMITS = Limits(work=1, clock=3, memory=256 << 20, threads=4, output=1 << 16)
@@ -353,6 +354,26 @@ def test_two_programs_have_a_line_to_each_other() -> None:
     assert second == Ended(0, b"b''\n")
     _, second = asyncio.run(inside.run_pair(PAIR, ["front"], ["600"]))
     assert second == Ended(128 + signal.SIGKILL, b"b''\n")
+
+
+SLOW = """
+    if arguments[0] == "back":
+        import time
+        time.sleep(0.5)
+"""
+
+
+@pytest.mark.integration
+def test_a_program_has_its_last_words_though_it_begins_when_the_other_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slow = Path(within.__file__).read_text().replace("    os.write(1,", SLOW + "    os.write(1,")
+    inside = sandbox(LIMITS)
+    monkeypatch.setattr("infra.sandbox.machine.START", (*START[:-1], slow))
+    monkeypatch.setattr("infra.sandbox.run.LAST_WORDS", 0.1)
+    first, second = asyncio.run(inside.run_pair("import sys; print(sys.argv[1])", ["front"], ["back"]))
+    assert first == Ended(0, b"front\n")
+    assert second == Ended(0, b"back\n")
 
 
 @pytest.mark.integration

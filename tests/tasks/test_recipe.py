@@ -368,6 +368,9 @@ def test_an_extending_file_may_leave_parts_out(tmp_path: Path) -> None:
         ((), ('lesson = "paths"', 'lesson = "path"'), "base.toml, line 14: arms.sft.lesson: there is no lesson 'path'"),
         ((), ("temperature = 1.0", "temperature = 9"), "base.toml, line 20: evidence.trees.temperature: Input should"),
         ((), ('method = "puct"', "method = puct"), "base.toml: Invalid value (at line 5"),
+        ((), ("= 40", f"= {'4' * 5000}"), "base.toml, line 6: a number there has more than 4300 digits"),
+        (("[arms.", f"[arms.{'a.' * 3000}"), (), "mine.toml: its lists or tables lie too deep in one another"),
+        (("= 8", f"= {'[' * 3000}"), (), "mine.toml: its lists or tables lie too deep in one another"),
     ],
 )
 def test_what_is_wrong_is_told_with_the_file_and_line_that_say_it(
@@ -384,6 +387,10 @@ def test_a_recipe_that_is_not_there_is_not_extended(name: object, tmp_path: Path
         extending(tmp_path, f"# A method.\nextends = {name!r}\n")
 
 
+def test_a_mark_that_an_editor_writes_before_the_text_is_none_of_it(tmp_path: Path) -> None:
+    assert extending(tmp_path, f"\ufeff{SMALL}", f"\ufeff{BASE}") == extending(tmp_path)
+
+
 def test_a_circle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeRefused, match=r"^base\.toml, line 1: extends: .*: mine extends base extends mine$"):
         extending(tmp_path, base='extends = "mine"\n')
@@ -391,7 +398,18 @@ def test_a_circle_is_refused(tmp_path: Path) -> None:
         read(tmp_path, 'extends = "mine"\n')
 
 
-@pytest.mark.parametrize("later", ["[from_round.last]", "[from_round.1]", "[from_round]\n2 = 3", "from_round = 2"])
+@pytest.mark.parametrize(
+    "later",
+    [
+        "[from_round.last]",
+        "[from_round.1]",
+        "[from_round]\n2 = 3",
+        "from_round = 2",
+        "[from_round.02]",
+        '[from_round."٢"]',
+        f"[from_round.{'9' * 5000}]",
+    ],
+)
 def test_a_round_is_a_number_from_two_on(later: str, tmp_path: Path) -> None:
     with pytest.raises(
         RecipeRefused, match=r"^mine\.toml, line 2: from_round: the number of a round from 2 on follows"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.recipe_file import NO_ROUND
 from tasks.study import Study, StudyRefused, split
 
 STUDY = """
@@ -26,6 +27,9 @@ says = "one"
 better = "cpl.step_apo"
 worse = "cpl.sft@1"
 """
+
+
+NO_TRUTH = "Input should be a number, not true or false"
 
 
 @pytest.fixture
@@ -73,6 +77,16 @@ def test_a_study_is_read(path: Path) -> None:
             "mine.toml, line 19: claims.0.worse: rft is not tuned as others are, which is not fair",
         ),
         ("tokens = 1000", "tokens = ", "mine.toml: Invalid value"),
+        ("tokens = 1000", "tokens = true", f"mine.toml, line 3: tokens: {NO_TRUTH}"),
+        ("seeds = [1, 2]", "seeds = [2, true]", f"mine.toml, line 4: seeds.1: {NO_TRUTH}"),
+        ("rounds = 2", "rounds = true", f"mine.toml, line 9: methods.cpl.rounds: {NO_TRUTH}"),
+        ("1e-5, 1e-4", "1e-5, true", f"mine.toml, line 10: methods.cpl.tune.arms.step_apo.learning_rate.1: {NO_TRUTH}"),
+        ("1e-5, 1e-4", "nan, nan", "methods.cpl.tune.arms.step_apo.learning_rate.0: Input should be a finite number"),
+        ("tokens = 1000", f"tokens = 1_{'0' * 5000}", "mine.toml, line 3: a number there has more than 4300 digits"),
+        ("tokens = 1000", f"tokens = {'[' * 3000}", "mine.toml: its lists or tables lie too deep in one another"),
+        ("seeds = [1]", "from_round.02 = {}", f"mine.toml, line 14: methods.rft.from_round.02.[key]: {NO_ROUND}"),
+        ("seeds = [1]", f"from_round.{'9' * 5000} = {{}}", f"9.[key]: {NO_ROUND}"),
+        ("sft@1", f"sft@{'9' * 5000}", "mine.toml, line 19: claims.0.worse: "),
     ],
 )
 def test_one_that_is_not_fair_or_not_whole_is_refused(path: Path, was: str, becomes: str, why: str) -> None:
@@ -81,6 +95,14 @@ def test_one_that_is_not_fair_or_not_whole_is_refused(path: Path, was: str, beco
     with pytest.raises(StudyRefused, match=r"mine\.toml") as problem:
         Study.read(path)
     assert why in str(problem.value)
+
+
+def test_a_mark_that_an_editor_writes_before_the_text_is_none_of_it(path: Path) -> None:
+    path.write_text(STUDY, encoding="utf-8-sig")
+    assert Study.read(path).tokens == 1000
+    path.write_text(f"seed = 1\n{STUDY}", encoding="utf-8-sig")
+    with pytest.raises(StudyRefused, match=r"^mine\.toml, line 1: seed: Extra"):
+        Study.read(path)
 
 
 def test_what_is_no_text_is_refused(path: Path) -> None:

@@ -69,7 +69,7 @@ def document(page: RoundPage) -> str:
         lineage_plot=lineage.lineage(page.stages),
         asked=len(page.asked),
         shown=len(page.explorer.questions),
-        index=packed(json.dumps(page.explorer.questions, separators=(",", ":"))),
+        index=packed(json.dumps(page.explorer.questions, allow_nan=False, separators=(",", ":"))),
         blocks=page.explorer.blocks,
     )
 

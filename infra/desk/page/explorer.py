@@ -7,6 +7,7 @@ whatever a model wrote. The page unpacks one when a question of it is opened.
 import base64
 import gzip
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,7 +62,7 @@ def _blocks(asked: Sequence[Row], details: Details) -> Iterator[tuple[list[Row],
         batch = asked[start : start + AT_ONCE]
         for row, detail in zip(batch, details(batch), strict=True):
             rows.append(row)
-            texts.append(json.dumps(detail, separators=(",", ":")))
+            texts.append(json.dumps(detail, allow_nan=False, separators=(",", ":")))
             if sum(map(len, texts)) >= BLOCK:
                 yield rows, texts
                 rows, texts = [], []
@@ -135,14 +136,14 @@ COLUMNS = ("kind", "origin", "hint", "text", "tokens", "prior", "value", "visits
 
 
 def tree(row: Row, nodes: Sequence[Row]) -> Row:
-    """A tree with its nodes by columns, parents by their place; a column without a value is left out."""
+    """A tree with its nodes by columns, parents by their place; a column whose every value is null is left out."""
     place = {node["node_id"]: number for number, node in enumerate(nodes)}
     columns: dict[str, list[Any]] = {name: [rounded(node[name]) for node in nodes] for name in COLUMNS}
     return {
         "name": row["tree_id"],
         **{name: rounded(row[name]) for name in TREE},
         "parent": [place.get(node["parent_id"], -1) for node in nodes],
-        **{name: values for name, values in columns.items() if any(value is not None for value in values)},
+        **{name: values for name, values in columns.items() if not values or any(one is not None for one in values)},
     }
 
 
@@ -150,8 +151,10 @@ TREE = ("evidence", "method", "state", "steps", "simulations", "expansions", "pa
 
 
 def rounded(value: Any) -> Any:
-    """Three decimals are what is shown."""
-    return round(value, 3) if isinstance(value, float) else value
+    """Three decimals are what is shown. JSON has no name for nan and the infinities: they are shown as no number."""
+    if not isinstance(value, float):
+        return value
+    return round(value, 3) if math.isfinite(value) else None
 
 
 def _grouped(rows: Sequence[Row], by: str) -> dict[str, list[Row]]:

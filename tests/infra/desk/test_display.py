@@ -77,6 +77,16 @@ def test_json_and_csv_keep_the_text_as_it_is(capsys: pytest.CaptureFixture[str])
     assert HOSTILE in capsys.readouterr().out, "what goes to a file or a pipe is data"
 
 
+def test_what_json_has_no_name_for_is_null(capsys: pytest.CaptureFixture[str]) -> None:
+    endless = [float("nan"), 1.5, float("inf"), [(float("nan"), -float("inf"))]]
+    print_records([Answer(["x", "s"], [(endless[0], {"l": endless})])])
+    print_csv([Answer(["s"], [({"l": endless},)])])
+    out = capsys.readouterr().out
+    assert "NaN" not in out
+    assert "Infinity" not in out
+    assert json.loads(out.partition("s\n")[0]) == [{"x": None, "s": {"l": [None, 1.5, None, [[None, None]]]}}]
+
+
 def test_csv_that_goes_to_a_terminal_is_made_visible(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ HOSTILE = [
     RIGHT_TO_LEFT,
     "nothing\x00 \x1b[31m and 🌳👩‍👩‍👧",
     r"\boxed{\frac{1}{2}} $\href{javascript:steal()}{x}$",
+    "un\u200bseen\u2060 \U000e0041\x9b\ufffb, flag \U0001f3f3\ufe0f\u200d\U0001f308",
 ]
 DEEP, WIDE = 120, 600
 
@@ -45,8 +46,13 @@ def hostile_round() -> dict[str, list[dict[str, Any]]]:
     """The hand-made one, whose first question is hostile, with a deep and a wide tree of the second and the third."""
     questions = [ROUND["questions"][0] | {"question": "".join(HOSTILE), "answer": HOSTILE[1]}, *ROUND["questions"][1:]]
     grown = {"expansions": 9, "visits": 9, "value": 0.0}
-    trees = [tree("deep", "q2", "budget", nodes=DEEP, **grown), tree("wide", "q3", "budget", nodes=WIDE + 1, **grown)]
+    trees = [
+        tree("deep", "q2", "budget", nodes=DEEP, **grown),
+        tree("wide", "q3", "budget", nodes=WIDE + 1, **grown),
+        tree("empty", "q3", "failed", nodes=0, **grown),
+    ]
     nodes = [*NODES, *chain("deep"), *fan("wide")]
+    nodes[-1] |= {"q": float("nan"), "prior": float("inf")}
     return ROUND | {"questions": questions, "trees": ROUND["trees"] + trees, "nodes": nodes}
 
 
@@ -135,6 +141,33 @@ def test_deep_and_wide_trees_open(window: Browser) -> None:
     )
 
 
+def test_a_tree_without_nodes_opens_and_what_is_no_number_is_shown_as_none(window: Browser) -> None:
+    opened(window, "q3", "empty")
+    assert text(window, "tree-facts").startswith("0 nodes")
+    assert text(window, "grown") == "the whole tree"
+    for name in ("best", "fold", "unfold", "play", "whole"):
+        window.run(f"document.getElementById({name!r}).click()")
+    window.run("document.getElementById('outline').focus()")
+    window.press("End", "ArrowLeft")
+    assert window.run("document.querySelectorAll('#outline [role=treeitem], #path > li, #siblings tr').length") == 0
+    window.run(f"location.hash = 'question=q3&tree=wide&node={WIDE}'")
+    window.until(f"location.hash.endsWith('&node={WIDE}')")
+    window.until(f"document.querySelector('#outline [aria-selected=true]')?.id === 'node-{WIDE}'")
+    said = window.run("document.querySelector('#outline [aria-selected=true]').getAttribute('aria-label')")
+    assert "Q –" in said
+    assert "prior –" in said
+
+
+def test_lines_that_are_tags_are_left_out_in_no_time(window: Browser) -> None:
+    assert window.run("plain('a\\n <step> \\r\\n\\nb <plan>\\n</step>\\n')") == "a\n\nb <plan>"
+    begun = "performance.now()"
+    for sign in ("\\n", " ", "\\r"):
+        took = window.run(
+            f"(() => {{ const b = {begun}; plain('{sign}'.repeat(100000) + 'x'); return {begun} - b }})()"
+        )
+        assert took < 2000
+
+
 def test_an_address_is_followed_though_the_page_writes_its_own_before_it_hears(window: Browser) -> None:
     opened(window, "q1", "t1")
     window.run("location.hash = 'question=q2&tree=deep'; document.querySelector('#trees button').click()")
@@ -148,7 +181,8 @@ def test_text_of_others_is_shown_as_text_and_runs_nowhere(window: Browser) -> No
         row = "document.querySelector('#outline [aria-selected=true]')"
         window.until(f"document.getElementById('question-id').textContent === 'q3' && {row}?.id === 'node-{number}'")
         shown = window.run("document.querySelector('#path .text').textContent")
-        replaced = {"\x00": "␀", "\x1b": "␛", "\u202e": "⟨U+202E⟩", "\u202c": "⟨U+202C⟩"}
+        replaced = {"\x00": "␀", "\x1b": "␛"}
+        replaced |= {sign: f"⟨U+{ord(sign):04X}⟩" for sign in "\u202e\u202c\u200b\u2060\U000e0041\x9b\ufffb"}
         assert shown == "".join(replaced.get(sign, sign) for sign in hostile)
         wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
         assert window.run(wide) == 0, "nothing makes the page wider than its window"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import duckdb
 import psutil
+import pyarrow as pa
 import pytest
 
 from infra.desk.query import Limits, QueryFailed, QueryRefused, answered, answers, asked, one_statement
@@ -50,6 +51,24 @@ def test_an_answer_has_names_and_python_values(warehouse: Path) -> None:
         [(499500, 1, 2)],
     )
     assert len(answer(warehouse, "from numbers").rows) == 1000
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"), [("a a a_1", "a a_2 a_1"), ("a_1 a a a", "a_1 a a_2 a_3"), ("a a b b", "a a_1 b b_1")]
+)
+def test_no_column_is_lost_under_the_name_of_another(names: str, shown: str) -> None:
+    batch = pa.RecordBatch.from_arrays([pa.array([1]) for _ in names.split()], names=names.split())
+    assert answered(iter([batch])).columns == shown.split()
+
+
+def test_bits_and_numbers_of_any_length_are_text(warehouse: Path) -> None:
+    asked_for = f"""
+        select '101'::bit as bits, '{10**30}'::bignum as "a""b", ['1'::bit, null] as l, {{'BIT': 1::bignum}} as s,
+        2 as a, 3 as a, 'BIT'::enum('BIT') as e from numbers limit 2; -- and no more"""
+    assert answer(warehouse, asked_for) == (
+        ["bits", 'a"b', "l", "s", "a", "a_1", "e"],
+        [("101", str(10**30), ["1", None], {"BIT": "1"}, 2, 3, "BIT")] * 2,
+    )
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import threading
-from collections import Counter, OrderedDict, namedtuple
+from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -117,7 +117,7 @@ FORGERIES = {
     "says the verdict": """    return numbers
 import os, sys
 packed = sys._getframe(1).f_globals["packed"]
-verdict = packed({"verdict": "passed", "why": "", "value": True, "left": ([],)})
+verdict = packed({"verdict": "passed", "why": "", "value": True, "changes": {}})
 for descriptor in range(64):
     for said in (verdict, len(verdict).to_bytes(8, "big") + verdict, b"\\n" + verdict.hex().encode() + b"\\n"):
         try: os.write(descriptor, said)
@@ -193,11 +193,16 @@ def test_the_ends_of_both_processes_make_the_judgement() -> None:
     killed = Ended(137, b"Killed")
     assert judgement(passed, Ended(0, packed({"verdict": "wrong"}))) == Judgement(PASSED, "")
     assert judgement(ended, killed) == Judgement(CRASHED, "its process ended")
-    assert judgement(ended, Ended(152, b"", is_out_of_time=True)).verdict == TIMED_OUT
-    assert judgement(Ended(137, b"", is_out_of_time=True), killed).verdict == TIMED_OUT
+    for late in ((ended, Ended(152, b"", is_out_of_time=True)), (Ended(137, b"", is_out_of_time=True), killed)):
+        assert judgement(*late) == Judgement(TIMED_OUT, "it takes too long")
     assert judgement(ended, Ended(137, b"x" * 9, is_flooding=True)) == Judgement(REFUSED, "it prints more than 9 bytes")
     lost = judgement(Ended(1, b"Traceback\nMemoryError\n"), killed)
     assert lost == Judgement(REFUSED, "the tests cannot read its answers: Traceback\nMemoryError")
+    lost = judgement(Ended(1, b"\xff" + b"x" * 299), killed)
+    assert lost.why == f"the tests cannot read its answers: \N{REPLACEMENT CHARACTER}{'x' * 299}"
+    assert judgement(Ended(1, b"ab" + b"x" * 299), killed).why.endswith(f": b{'x' * 299}"), "the last 300 characters"
+    with pytest.raises(ValueError, match=r"^the tests are broken: no check$"):
+        judgement(Ended(0, packed({"broken": "no check"}).hex().encode()), killed)
 
 
 Point = namedtuple("Point", "x y")
@@ -216,7 +221,8 @@ class Sly(int):
     [
         *(None, True, False, 0, -(10**100), 1.5, -0.0, float("inf"), "", "é\ud800\n", b"\x00\xff", 1 - 2j),
         *([], [1, [2, ()]], (1,), {1, 2}, frozenset({"a"}), {}, {1: [2], (3, "x"): {4}}, range(2, 9, 3)),
-        *(Fraction(1, 3), Decimal("0.10"), [True, 1, 1.0]),
+        *(Fraction(1, 3), Decimal("0.10"), [True, 1, 1.0], bytearray(b"a"), Counter("aab"), {2: 1, 1: 1}.keys()),
+        *({2: [1], 1: 1}.items(), deque([1, [2]], 2), deque("ab"), defaultdict(int, a=1), defaultdict(list)),
     ],
 )
 def test_a_plain_value_crosses_as_it_is(value: Any) -> None:
@@ -228,8 +234,8 @@ def test_a_plain_value_crosses_as_it_is(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "plain"),
     [
-        *((Counter("aab"), {"a": 2, "b": 1}), (OrderedDict(a=1), {"a": 1}), (Point(1, 2), (1, 2)), (Sly(3), 3)),
-        *((bytearray(b"a"), b"a"), ([Sly(3)], [3])),
+        *((OrderedDict(a=1), {"a": 1}), (Point(1, 2), (1, 2)), (Sly(3), 3), ([Sly(3)], [3])),
+        (defaultdict(lambda: 0, a=1), {"a": 1}),
     ],
 )
 def test_what_derives_from_a_type_of_pythons_is_taken_for_one(value: Any, plain: Any) -> None:
@@ -240,6 +246,7 @@ def test_what_derives_from_a_type_of_pythons_is_taken_for_one(value: Any, plain:
 def test_other_values_do_not_cross() -> None:
     assert [repr(value) for value in parts(packed(float("nan")) + packed(1))] == ["nan", "1"]
     assert [list(value) for value in parts(packed(number for number in (1, 2)))] == [[1, 2]]
+    assert [[*value] for value in parts(packed({1: 2, 3: 2}.values()))] == [[2, 2]]
     for value in (object(), print, [object()], {1: print}, type("Decimal", (), {})()):
         with pytest.raises(NotPlain, match="is no type of plain values"):
             packed(value)
@@ -252,8 +259,10 @@ def test_other_values_do_not_cross() -> None:
         b"set 7:list 0:",
         b"range 6:str 0:",
         b"dict 7:int 1:1",
+        b"defaultdict 7:int 1:9",
+        b"known 1:0",
     ):
-        with pytest.raises((KeyError, TypeError, ValueError)):
+        with pytest.raises((LookupError, TypeError, ValueError)):
             list(parts(forged))
 
 
@@ -281,6 +290,10 @@ def test_what_two_processes_say_to_each_other(completion: str) -> None:
 
 
 CAUGHT = "try: candidate({})\n    except"
+DEEP = "deep = []\n    for _ in range(numbers): deep = [deep]\n    return deep"
+NEW = "__import__('collections')"
+OWN = "type('Own', (Exception,), {})"
+OWN_TEXT = "Own = type('Own', (UnicodeDecodeError,), {'__init__': lambda _: None, '__str__': lambda _: 'own'})"
 
 
 @pytest.mark.parametrize(
@@ -293,7 +306,59 @@ CAUGHT = "try: candidate({})\n    except"
         ("raise SystemExit(0)", f"{CAUGHT} BaseException: candidate({{}})", CRASHED),
         ("numbers['b'] = [1]", "given = {}; candidate(given); assert given == {'b': [1]}", PASSED),
         ("numbers.add(1)", "given = {2}; candidate(given); assert given == {1, 2}", PASSED),
-        ("numbers[0].append(1)", "given = ([],); candidate(given); assert given == ([],)", PASSED),
+        ("numbers[0].append(1)", "given = ([],); candidate(given); assert given == ([],)", WRONG),
+        ("numbers['a'].append(1)", "a = []; candidate({'a': a}); assert a == [1]", PASSED),
+        ("numbers.append(1)", "given = []; candidate(numbers=given); assert given == [1]", PASSED),
+        ("numbers.append(1)", "given = bytearray(); candidate(given); assert given == b'\\1'", PASSED),
+        ("numbers.reverse()", "a, b = [1], [2]; it = [a, b]; candidate(it); assert it[0] is b and a == [1]", PASSED),
+        ("numbers[0].append(1)", "a = []; candidate([a, a]); assert a == [1]", PASSED),
+        ("numbers.append(numbers)", "a = []; candidate(a); assert a[0] is a", PASSED),
+        (
+            "numbers.append(1); 1 / 0",
+            "a = []\n    try: candidate(a)\n    except ArithmeticError: assert a == [1]",
+            PASSED,
+        ),
+        ("return numbers[0]", "a = []; assert candidate((a,)) is a", PASSED),
+        (
+            "return sum(numbers)",
+            "assert candidate(iter([1, 2])) == candidate(number for number in (1, 2)) == 3",
+            PASSED,
+        ),
+        ("return {1: 0}.keys()", "assert candidate(1) == {1} and sorted(candidate(1)) == [1]", PASSED),
+        ("return __import__('collections').Counter('ab')", "assert candidate(1)['c'] == 0", PASSED),
+        ("numbers['b'] += 1", f"given = {NEW}.Counter('a'); candidate(given); assert given['b'] == 1", PASSED),
+        ("numbers['a'] = 0", f"given = {NEW}.OrderedDict(); candidate(given); assert [*given] == ['a']", PASSED),
+        ("return numbers.pop()", f"given = {NEW}.deque([1]); assert candidate(given) == 1 and not given", PASSED),
+        ("raise StopIteration", "for one, other in zip(map(candidate, [1]), [1]): assert one == other", CRASHED),
+        ("raise type('Own', (StopIteration,), {})", "assert all(map(candidate, [1]))", CRASHED),
+        ("raise StopAsyncIteration", f"{CAUGHT} StopAsyncIteration: pass", CRASHED),
+        (
+            "class Own(ValueError): pass\n    raise Own('bad')",
+            f"{CAUGHT} ValueError as why: assert str(why) == 'bad'",
+            PASSED,
+        ),
+        ("__import__('json').loads('{')", f"{CAUGHT} ValueError as why: assert 'line 1 column 2' in str(why)", PASSED),
+        (
+            "b'\\xff'.decode()",
+            f"{CAUGHT} UnicodeDecodeError as why: assert why.start == 0 and 'byte 0xff' in str(why)",
+            PASSED,
+        ),
+        (
+            "raise OSError(2, 'no', 'x')",
+            f"{CAUGHT} FileNotFoundError as why: assert (why.errno, why.filename) == (2, 'x')",
+            PASSED,
+        ),
+        ("raise KeyError(1, 2)", f"{CAUGHT} LookupError as why: assert why.args == (1, 2)", PASSED),
+        ("raise ValueError(print)", f"{CAUGHT} ValueError as why: assert 'built-in' in str(why)", PASSED),
+        ("raise ValueError('x' * (1 << 20))", f"{CAUGHT} ValueError as why: assert str(why) == 'x' * 300", PASSED),
+        (
+            "raise ExceptionGroup('both', [ValueError()])",
+            f"{CAUGHT} Exception as why: assert 'both' in str(why)",
+            PASSED,
+        ),
+        (f"{OWN_TEXT}; raise Own", f"{CAUGHT} UnicodeDecodeError: pass", PASSED),
+        (f"class ValueError({OWN}): pass\n    raise ValueError", f"{CAUGHT} ValueError: pass", CRASHED),
+        (DEEP, "whole = candidate(500)\n    while whole: (whole,) = whole", PASSED),
         ("return numbers", "assert candidate(numbers=(1,)) == (1,) and doubled(2) == 2", PASSED),
         ("return len(numbers)", "assert candidate('x' * (1 << 22)) == 1 << 22", PASSED),
         ("return numbers is None", "assert candidate(None) is True", PASSED),
@@ -308,25 +373,30 @@ def test_what_a_test_may_do(body: str, test: str, verdict: ProgramVerdict) -> No
     assert found["verdict"] == verdict, found
 
 
-WHOLE = {"value": 2, "left": None}
+WHOLE = {"value": 2, "changes": {}}
+
+
+RAISED = {"raised": "KeyError", "made_of": (), "why": "no", "is_refused": False, "is_ordinary": True, "changes": {}}
 
 
 @pytest.mark.parametrize(
     ("forged", "verdict", "why"),
     [
         (packed(WHOLE), PASSED, ""),
-        (packed(WHOLE | {"left": ()}), REFUSED, "it answers another question: "),
-        (packed({"left": None}), REFUSED, "it answers another question: KeyError('value')"),
+        (packed(WHOLE | {"changes": {9: ()}}), REFUSED, "its answer is no plain value: IndexError"),
+        (packed(WHOLE | {"changes": {0: 1}}), REFUSED, "its answer is no plain value: TypeError"),
+        (packed({"value": 2}), REFUSED, "its answer is no plain value: KeyError('changes')"),
+        (packed({"changes": {}}), REFUSED, "its answer is no plain value: KeyError('value')"),
         (packed(2), REFUSED, "its answer is no plain value: "),
         (packed(WHOLE) * 2, REFUSED, "its answer is no plain value: "),
-        (packed({"raised": "KeyError"}), REFUSED, "its answer is no plain value: KeyError('why')"),
+        (packed(RAISED | {"made_of": 1}), REFUSED, "its answer is no plain value: TypeError"),
         (
-            packed({"raised": "SystemExit", "why": "x" * 400, "is_refused": False, "is_ordinary": True}),
+            packed(RAISED | {"raised": "SystemExit", "why": "x" * 400}),
             CRASHED,
             "x" * 300,
         ),
-        (packed({"raised": "print", "why": "no", "is_refused": True, "is_ordinary": True}), REFUSED, "no"),
-        (packed({"raised": "KeyError", "why": "no", "is_refused": True, "is_ordinary": 1}), REFUSED, "no"),
+        (packed(RAISED | {"raised": "print", "is_refused": True}), REFUSED, "no"),
+        (packed(RAISED | {"is_ordinary": 1}), CRASHED, "no"),
         (b"", CRASHED, "its process ended"),
         (b"x" * LONGEST, REFUSED, "its answer is no plain value: "),
         (b"x" * (LONGEST + 1), REFUSED, f"its answer is longer than {LONGEST} bytes"),
@@ -338,7 +408,7 @@ def test_whatever_is_answered_makes_a_verdict(forged: bytes, verdict: ProgramVer
     line, its = Line(here.detach()), Line(there.detach())
 
     def write() -> None:
-        its.say(packed({}))
+        its.say(packed({"value": None}))
         its.hear()
         its.say(forged)
         its.close()

@@ -173,4 +173,5 @@ def test_the_words_of_a_trajectory_stand_without_tags_and_numbers() -> None:
         (Kind.STEP, "So 6."),
         (Kind.SOLUTION, "It is 6."),
     ]
+    assert list(words_learnt("It is 6.")) == [(Kind.SOLUTION, "It is 6.")]
     assert list(words_learnt("</step>\n")) == []

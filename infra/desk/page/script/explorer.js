@@ -159,7 +159,7 @@ class Explorer {
     });
     byId("path").replaceChildren(...path);
     byId("path-empty").hidden = path.length > 0;
-    const siblings = node > 0 ? tree.children[tree.parent[node]] : tree.children[0];
+    const siblings = (node > 0 ? tree.children[tree.parent[node]] : tree.children[0]) ?? [];
     byId("siblings-title").textContent = node > 0 ? `Its siblings (${siblings.length})` : `First steps (${siblings.length})`;
     byId("siblings").replaceChildren(
       ...[...siblings].sort((a, b) => (tree.q?.[b] ?? -2) - (tree.q?.[a] ?? -2)).slice(0, 40).map((one) => {
@@ -179,7 +179,7 @@ class Explorer {
     byId("pair-view").hidden = !pairs.length;
     byId("pairs").replaceChildren(
       ...pairs.slice(0, 200).map((pair) =>
-        button("pair", [element("span", "", `${pair.lesson} · ${pair.kind}`), gapBar(pair.gap), element("b", "", pair.gap.toFixed(2))], () => {
+        button("pair", [element("span", "", `${pair.lesson} · ${pair.kind}`), gapBar(pair.gap), element("b", "", share(pair.gap))], () => {
           if (pair.tree !== this.number) this.plant(pair.tree, pair.chosen);
           this.pair = pair;
           this.select(pair.chosen);
@@ -213,17 +213,17 @@ class Explorer {
     );
     const [liked, disliked] = [tree.prior[pair.chosen], tree.prior[pair.rejected]];
     const policy = pair.kind === "continuation" || liked === disliked ? "" : liked > disliked ? "The policy preferred the chosen one, too." : "The policy preferred the rejected one.";
-    byId("pair-facts").textContent = `The loss sees ${signed(pair.chosenValue)} against ${signed(pair.rejectedValue)}: a gap of ${pair.gap.toFixed(2)}. ${policy}`;
+    byId("pair-facts").textContent = `The loss sees ${signed(pair.chosenValue)} against ${signed(pair.rejectedValue)}: a gap of ${share(pair.gap)}. ${policy}`;
   }
 
   grow(limit) {
-    this.map.grow(limit);
+    this.map.grow(Math.min(limit, this.tree.n - 1));
     this.said();
   }
 
   said() {
     const limit = Number(byId("growth").value);
-    byId("grown").textContent = limit === this.tree.n - 1 ? "the whole tree" : `${limit + 1} of ${count(this.tree.n, "node")}`;
+    byId("grown").textContent = limit >= this.tree.n - 1 ? "the whole tree" : `${limit + 1} of ${count(this.tree.n, "node")}`;
     byId("growth").setAttribute("aria-valuetext", byId("grown").textContent);
   }
 

@@ -145,6 +145,7 @@ class TreeMap {
 
   highlight() {
     const { tree, node, limit } = this;
+    if (!tree.n) return;
     const path = pathTo(tree, node).filter((one) => one <= limit);
     this.trail.setAttribute("d", path.map((one) => this.link(one)).join(""));
     this.halo.setAttribute("cx", tree.x[node]);

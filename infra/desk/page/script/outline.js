@@ -29,7 +29,7 @@ class Outline {
   /** The rows that are not folded away, from the top. */
   list() {
     this.seen = [];
-    const waiting = [0];
+    const waiting = this.tree.n ? [0] : [];
     while (waiting.length) {
       const node = waiting.pop();
       this.seen.push(node);
@@ -53,6 +53,7 @@ class Outline {
 
   key(event) {
     const { tree, node, seen } = this;
+    if (!tree.n) return;
     const at = seen.indexOf(node);
     const children = tree.children[node];
     const page = Math.max(1, Math.floor(this.rows.box.clientHeight / this.rows.height) - 1);

@@ -47,7 +47,7 @@ function placed(parent, children, depth, deepest) {
     x[node] = radius * Math.cos(angle[node]);
     y[node] = radius * Math.sin(angle[node]);
   }
-  return { angle, x, y, leaves: span[0] };
+  return { angle, x, y, leaves: span[0] ?? 1 };
 }
 
 const pathTo = (tree, node) => {
@@ -56,9 +56,9 @@ const pathTo = (tree, node) => {
   return path;
 };
 
-/** The right solution that most simulations went through; without one, the most visited end. */
+/** The right solution that most simulations went through; without one, the most visited end. -1 in a tree without nodes. */
 function bestEnd(tree) {
-  let best = 0;
+  let best = tree.n ? 0 : -1;
   const rank = (node) => (tree.reward?.[node] > 0 ? 2 : tree.reward?.[node] < 0 ? 1 : 0);
   const worth = (node) => rank(node) * 1e9 + tree.visits[node] - (tree.children[node].length ? 1e12 : 0);
   for (let node = 1; node < tree.n; node++) if (best === 0 || worth(node) > worth(best)) best = node;

@@ -26,17 +26,18 @@ async function unpacked(id) {
   return JSON.parse(await new Response(stream).text());
 }
 
-const TURNS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
-/** Control characters, and those that turn the direction of writing, as signs that can be seen. */
+/** C1 controls, and what Unicode lets a page leave out or obey, but for what joins letters and picks the form of one. */
+const UNSEEN = /(?![\u200c\u200d\ufe00-\ufe0f])[\u0080-\u009f\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
+/** Control characters, those that turn the direction of writing and others that nobody sees, as signs that can be seen. */
 const visible = (text) =>
   text
     .replace(CONTROLS, (sign) => String.fromCharCode(sign === "\u007f" ? 0x2421 : 0x2400 + sign.charCodeAt(0)))
-    .replace(TURNS, (sign) => `⟨U+${sign.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+    .replace(UNSEEN, (sign) => `⟨U+${sign.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
 
-const TAGS = /^\s*<\/?(?:step|plan|solution)>\s*$/gm;
-/** A step without the tags of its format. */
-const plain = (text) => visible(text.replace(TAGS, "").trim());
+const TAG = /^<\/?(?:step|plan|solution)>$/;
+/** A step without the lines that are tags of its format. */
+const plain = (text) => visible(text.split("\n").filter((line) => !TAG.test(line.trim())).join("\n").trim());
 const short = (text, length) => (text.length > length ? `${text.slice(0, length)}…` : text);
 const oneLine = (text) => short(plain(short(text, 600)), 240).replace(/\s+/g, " ") || "(no text)";
 
