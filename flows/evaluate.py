@@ -44,7 +44,7 @@ def cpl_evaluate(
     tell_errors_in_a_sentence()
     harness = Harness(benchmarks=tuple(standard), count=count, shots=shots)
     asked = Evaluation(benchmarks=tuple(plan), count=count or EVERY, out_of_domain_count=count or EVERY)
-    contents = contents_of(harness.benchmarks)
+    contents = contents_of(harness)
     in_plan = {name: content_of(*source_of(name)) for name in asked.benchmarks}
     with room_in(environment().home), tenant(environment()):
         policy = _of_round(model) or prepare_model(*locate(model))

@@ -154,7 +154,7 @@ def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun
         refuse_without_value_engine(environment())
     sources = method.questions.sources
     contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
-    standard = contents_of(method.harness.benchmarks)
+    standard = contents_of(method.harness)
     benchmarks = run.keep("benchmarks", load_benchmarks(sources, contents, method.evaluation))
     questions = run.keep(
         "questions", sample_questions(title.round, {one: content_of(one) for one in sources}, method.questions)

@@ -12,7 +12,7 @@ from tasks.harness.asked import (
     scores,
     texts_of,
 )
-from tasks.harness.catalogue import BENCHMARKS, content_of, load
+from tasks.harness.catalogue import BENCHMARKS, content_of, load, refuse_wrong_rows
 
 __all__ = [
     "BENCHMARKS",
@@ -26,6 +26,7 @@ __all__ = [
     "ended",
     "load",
     "metrics_of",
+    "refuse_wrong_rows",
     "scores",
     "texts_of",
 ]

@@ -23,11 +23,12 @@ Reply = str | tuple[float, bool]
 class Question:
     """One question of a benchmark, as a task of the harness asks it: `instances` are its requests, in their order.
 
-    `id`: the row's own name where it has one, else the task's with the row's number.
+    `id`: the row's own name where it has one, else the task's with the row's number. `number`: of the row, in its task.
     """
 
     benchmark: str
     id: str
+    number: int
     task: "ConfigurableTask"
     doc: Mapping[str, Any]
     instances: Sequence["Instance"]
@@ -40,6 +41,17 @@ class Question:
     @property
     def shots(self) -> int:
         return int(self.task.config.num_fewshot or 0)
+
+    @property
+    def version(self) -> str:
+        """Of its task, and how a prompt from a file's row differs from the harness's own."""
+        note = self.doc.get("note")
+        return f"{self.task.VERSION} ({note})" if note else str(self.task.VERSION)
+
+    @property
+    def key(self) -> str:
+        """A name that no other question has, whatever rows are called; it is one of a file, too."""
+        return f"{self.benchmark}:{self.task.task_name}:{self.number}"
 
 
 @dataclass(frozen=True, slots=True)

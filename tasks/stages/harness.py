@@ -8,7 +8,7 @@ import asyncio
 import importlib.metadata
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -30,6 +30,7 @@ from tasks.harness import (
     ended,
     load,
     metrics_of,
+    refuse_wrong_rows,
     scores,
     texts_of,
 )
@@ -45,20 +46,22 @@ from tasks.search.policy import PolicyError
 from tasks.settings import Harness
 
 
-def contents_of(benchmarks: Iterable[str]) -> dict[str, str]:
+def contents_of(settings: Harness) -> dict[str, str]:
     """The digest of each benchmark's rows, before anything is spent.
 
     Raises:
-        QuestionError: one is unknown, or its rows are nowhere; the message says what to do.
+        QuestionError: one is unknown, or its rows are nowhere or cannot be asked; the message says what to do.
         NoSandbox: one runs programs, and this machine allows no sandbox.
     """
-    contents = {one: content_of(one) for one in benchmarks}
+    contents = {one: content_of(one) for one in settings.benchmarks}
     if any(BENCHMARKS[one].in_sandbox for one in contents):
         Sandbox()
+    for one in contents:
+        refuse_wrong_rows(one, settings.shots)
     return contents
 
 
-@stage("harness", version=1, task_run_name="harness-{name}")
+@stage("harness", version=2, task_run_name="harness-{name}")
 def answer_benchmarks(
     workplace: Workplace, model: Ref, name: str, contents: dict[str, str], sources: tuple[str, ...], settings: Harness
 ) -> int:
@@ -73,7 +76,7 @@ def answer_benchmarks(
         if content_of(benchmark) != contents[benchmark]:
             raise QuestionError(f"benchmark {benchmark}: its rows changed while the round ran; run it again")
         for question in load(benchmark, count=settings.count, seed=settings.seed, shots=settings.shots):
-            asked[f"{benchmark}:{question.id}".replace("/", ":")] = question
+            asked[question.key] = question
 
     async def run() -> str | None:
         async with serve(workplace, model, FORMATS["plan"]) as served:
@@ -89,7 +92,9 @@ def answer_benchmarks(
 
     engine = asyncio.run(run())
     samples = workplace.written("evaluation_samples")
-    versions = {question.benchmark: question.task.VERSION for question in asked.values()}
+    versions: dict[str, set[str]] = {}
+    for question in asked.values():
+        versions.setdefault(question.benchmark, set()).add(question.version)
     made = [
         accuracies(
             samples.filter(benchmark=benchmark),
@@ -97,10 +102,10 @@ def answer_benchmarks(
                 digest_of(settings.model_dump(mode="json")),
                 engine,
                 harness=importlib.metadata.version("lm-eval"),
-                task_version=str(version),
+                task_version=", ".join(sorted(of_tasks)),
             ),
         )
-        for benchmark, version in versions.items()
+        for benchmark, of_tasks in versions.items()
     ]
     workplace.write("evaluations", pl.concat(made))
     return samples.height

@@ -14,10 +14,12 @@ from infra.digest import digest_of
 from infra.engine import Completion, Likelihood, Reply, Usage
 from infra.sandbox import Sandbox
 from tasks.harness import Encoding, Question, load
+from tasks.questions.values import QuestionError
 from tasks.running.parts import Part
 from tasks.running.served import ServedPolicy
 from tasks.search.policy import PolicyError
-from tasks.stages.harness import sample
+from tasks.settings import Harness
+from tasks.stages.harness import contents_of, sample
 from tests.infra.sandboxed import sandbox
 
 TOKENIZER = Tokenizer.from_file(str(Path(__file__).parents[3] / "tasks" / "micro" / "base" / "tokenizer.json"))
@@ -140,6 +142,12 @@ def test_a_question_whose_request_failed_is_lost_and_neither_right_nor_wrong() -
     assert [(row["outcome"], row["is_correct"], row["error"]) for row in rows(part)] == [
         ("failed", None, "the engine is gone")
     ] * 2
+
+
+def test_more_examples_than_there_are_are_refused_before_anything_is_spent() -> None:
+    assert contents_of(Harness(benchmarks=("gsm8k",))).keys() == {"gsm8k"}
+    with pytest.raises(QuestionError, match="9 examples are to be shown"):
+        contents_of(Harness(benchmarks=("gsm8k",), shots=9))
 
 
 @pytest.mark.integration
