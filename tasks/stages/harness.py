@@ -6,9 +6,10 @@ answers, the parts that a retry goes on from, the sandbox for programs, and the 
 
 import asyncio
 import importlib.metadata
+import itertools
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -29,6 +30,7 @@ from tasks.harness import (
     continuations_of,
     ended,
     load,
+    loses_beginning,
     metrics_of,
     refuse_wrong_rows,
     scores,
@@ -82,6 +84,10 @@ def answer_benchmarks(
         async with serve(workplace, model, FORMATS["plan"]) as served:
             prompts, engine = served.prompts, served.engine
             encoding = Encoding(prompts.tokenizer, prompts.start, engine.words.eos, engine.max_tokens)
+            notes = await asyncio.to_thread(lambda: list(notes_of(asked.values(), encoding, settings.shots)))
+            workplace.facts["notes"] = notes
+            for note in notes:
+                workplace.log.warning(note)
 
             async def work(question: Question, place: int) -> Part:
                 return await sample(question, place, name, splits, served, encoding, sandbox)
@@ -109,6 +115,23 @@ def answer_benchmarks(
     ]
     workplace.write("evaluations", pl.concat(made))
     return samples.height
+
+
+def notes_of(asked: Iterable[Question], encoding: Encoding, shots: int | None) -> Iterator[str]:
+    """What a reader of the scores must know of the prompts.
+
+    Raises:
+        QuestionError: a benchmark's texts leave no room for a prompt in the model's context.
+    """
+    for benchmark, questions in itertools.groupby(asked, lambda one: one.benchmark):
+        of_benchmark = list(questions)
+        if shots and not of_benchmark[0].shots:
+            yield f"{benchmark} is asked without examples, as its task in the harness says, whatever shots is ({shots})"
+        if cut := sum(loses_beginning(one, encoding) for one in of_benchmark):
+            yield (
+                f"{benchmark}: {cut} of {len(of_benchmark)} prompts lost their beginning, for the model's context has "
+                f"room for {encoding.room} tokens"
+            )
 
 
 async def sample(

@@ -15,6 +15,7 @@ from tasks.harness import (
     content_of,
     continuations_of,
     load,
+    loses_beginning,
     metrics_of,
     refuse_wrong_rows,
     scores,
@@ -92,10 +93,23 @@ def test_options_of_a_question_are_continuations_of_one_prompt(data: None) -> No
     for instance, continuation in zip(question.instances, asked.continuations, strict=True):
         context, text = instance.args
         assert [*asked.prompt_ids, *continuation] == ENCODING.encode(context + text)
-    (cut,) = continuations_of(question, ENCODING)
-    longest = max(map(len, cut.continuations))
-    assert len(cut.prompt_ids) + longest == ENCODING.room - 1, "the engine samples one token after them"
-    assert asked.prompt_ids[-len(cut.prompt_ids) :] == cut.prompt_ids
+
+
+def test_a_prompt_that_is_too_long_is_cut_for_each_continuation_by_itself(data: None) -> None:
+    (question,) = load("arc_challenge", count=1, seed=1)
+    (whole,) = continuations_of(question, Encoding(ENCODING.tokenizer, [1], 2, room=10_000))
+    lengths = list(map(len, whole.continuations))
+    longest = len(whole.prompt_ids) + max(lengths)
+    cut = continuations_of(question, Encoding(ENCODING.tokenizer, [1], 2, room=longest))  # one is sampled after them
+    of_place = {place: one for one in cut for place in one.places}
+    for place, length in enumerate(lengths):
+        lost = length == max(lengths)
+        assert of_place[place].prompt_ids == whole.prompt_ids[lost:]
+        assert of_place[place].is_cut is lost
+    rooms = (longest, longest + 1)
+    assert [loses_beginning(question, Encoding(ENCODING.tokenizer, [1], 2, room)) for room in rooms] == [True, False]
+    with pytest.raises(QuestionError, match=rf"arc_challenge: a continuation of {max(lengths)} tokens.*context of"):
+        continuations_of(question, Encoding(ENCODING.tokenizer, [1], 2, room=max(lengths) + 1))
 
 
 def test_a_prompt_leaves_room_for_its_text(gsm8k: None) -> None:
@@ -103,6 +117,9 @@ def test_a_prompt_leaves_room_for_its_text(gsm8k: None) -> None:
     (asked,) = texts_of(question, Encoding(ENCODING.tokenizer, [1], 2, room=300))
     assert (len(asked.prompt_ids), asked.max_tokens, asked.temperature, asked.samples) == (44, 256, 0.0, 1)
     assert asked.until == ("Question:", "</s>", "<|im_end|>")
+    assert asked.is_cut
+    with pytest.raises(QuestionError, match=r"gsm8k: a text of 256 tokens.* leaves no room .* context of 256"):
+        texts_of(question, Encoding(ENCODING.tokenizer, [1], 2, room=256))
 
 
 def test_blanks_before_a_continuation_are_part_of_it() -> None:
