@@ -14,7 +14,7 @@ from tasks.questions import content_of, source_of
 from tasks.running.progress import show_page
 from tasks.running.report import scores
 from tasks.running.sentence import tell_errors_in_a_sentence
-from tasks.settings import Evaluation, Harness
+from tasks.settings import Evaluation, Harness, Standard
 from tasks.stages.evaluate import evaluate
 from tasks.stages.harness import answer_benchmarks, contents_of
 from tasks.stages.model import ModelNotFound, locate, prepare_model
@@ -27,7 +27,7 @@ EVERY = 1_000_000
 @flow(name="cpl-evaluate", flow_run_name="evaluation of {model}", persist_result=False)
 def cpl_evaluate(
     model: str = "micro",
-    standard: list[str] = [],  # Prefect draws it in the form, and nobody changes it
+    standard: list[Standard] = [],  # Prefect draws it in the form, and nobody changes it
     plan: list[str] = [],
     count: Annotated[int, Field(ge=0)] = 100,
     shots: Annotated[int, Field(ge=0)] | None = None,
