@@ -14,7 +14,7 @@ from tasks.questions import content_of, source_of
 from tasks.running.progress import show_page
 from tasks.running.report import scores
 from tasks.running.sentence import tell_errors_in_a_sentence
-from tasks.settings import Evaluation, Harness
+from tasks.settings import Evaluation, Harness, Standard
 from tasks.stages.evaluate import evaluate
 from tasks.stages.harness import answer_benchmarks, contents_of
 from tasks.stages.model import ModelNotFound, locate, prepare_model
@@ -27,7 +27,7 @@ EVERY = 1_000_000
 @flow(name="cpl-evaluate", flow_run_name="evaluation of {model}", persist_result=False)
 def cpl_evaluate(
     model: str = "micro",
-    standard: list[str] = [],  # Prefect draws it in the form, and nobody changes it
+    standard: list[Standard] = [],  # Prefect draws it in the form, and nobody changes it
     plan: list[str] = [],
     count: Annotated[int, Field(ge=0)] = 100,
     shots: Annotated[int, Field(ge=0)] | None = None,
@@ -44,7 +44,7 @@ def cpl_evaluate(
     tell_errors_in_a_sentence()
     harness = Harness(benchmarks=tuple(standard), count=count, shots=shots)
     asked = Evaluation(benchmarks=tuple(plan), count=count or EVERY, out_of_domain_count=count or EVERY)
-    contents = contents_of(harness.benchmarks)
+    contents = contents_of(harness)
     in_plan = {name: content_of(*source_of(name)) for name in asked.benchmarks}
     with room_in(environment().home), tenant(environment()):
         policy = _of_round(model) or prepare_model(*locate(model))

@@ -155,7 +155,7 @@ def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun
         refuse_without_value_engine(environment())
     sources = method.questions.sources
     contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
-    standard = contents_of(method.harness.benchmarks)
+    standard = contents_of(method.harness)
     benchmarks = run.keep("benchmarks", load_benchmarks(sources, contents, method.evaluation))
     asked = {"plan": benchmarks}
     if standard:

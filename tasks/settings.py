@@ -6,7 +6,7 @@ that a recipe can say of search and evaluation is read in one place; a rule of l
 """
 
 import json
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
 
@@ -326,14 +326,28 @@ class Evaluation(StageSettings):
         return self.samples_trajectories and self.decoding != "adaptive"
 
 
+Standard = Literal[
+    "gsm8k",
+    "math",
+    "math500",
+    "humaneval",
+    "gpqa_diamond",
+    "arc_challenge",
+    "bbh",
+    "mmlu",
+    "mmlu_stem",
+    "hellaswag",
+    "boolq",
+    "piqa",
+]
+"""The benchmarks that are asked in their standard prompts."""
+
+
 class Harness(StageSettings):
     """Accuracy as the field measures it: benchmarks in their standard prompts, by the lm-evaluation-harness."""
 
-    benchmarks: tuple[str, ...] = Field(
-        (),
-        title="Benchmarks",
-        description="gsm8k, math, math500, humaneval, gpqa_diamond, arc_challenge, bbh, mmlu, mmlu_stem, hellaswag, "
-        "boolq, piqa. None: not asked.",
+    benchmarks: tuple[Standard, ...] = Field(
+        (), title="Benchmarks", description=f"{', '.join(get_args(Standard))}. None: not asked."
     )
     count: Annotated[int, Field(ge=0)] = Field(
         0, title="Count", description="Questions of each at most, spread over its parts by the seed. 0: all."

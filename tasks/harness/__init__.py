@@ -8,11 +8,12 @@ from tasks.harness.asked import (
     Score,
     continuations_of,
     ended,
+    loses_beginning,
     metrics_of,
     scores,
     texts_of,
 )
-from tasks.harness.catalogue import BENCHMARKS, content_of, load, size_of, texts_and_golds
+from tasks.harness.catalogue import BENCHMARKS, content_of, load, refuse_wrong_rows, size_of, texts_and_golds
 
 __all__ = [
     "BENCHMARKS",
@@ -25,7 +26,9 @@ __all__ = [
     "continuations_of",
     "ended",
     "load",
+    "loses_beginning",
     "metrics_of",
+    "refuse_wrong_rows",
     "scores",
     "size_of",
     "texts_and_golds",

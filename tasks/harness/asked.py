@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tasks.questions.values import QuestionError
+
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
     from lm_eval.api.task import ConfigurableTask
@@ -23,11 +25,12 @@ Reply = str | tuple[float, bool]
 class Question:
     """One question of a benchmark, as a task of the harness asks it: `instances` are its requests, in their order.
 
-    `id`: the row's own name where it has one, else the task's with the row's number.
+    `id`: the row's own name where it has one, else the task's with the row's number. `number`: of the row, in its task.
     """
 
     benchmark: str
     id: str
+    number: int
     task: "ConfigurableTask"
     doc: Mapping[str, Any]
     instances: Sequence["Instance"]
@@ -41,25 +44,40 @@ class Question:
     def shots(self) -> int:
         return int(self.task.config.num_fewshot or 0)
 
+    @property
+    def version(self) -> str:
+        """Of its task, and how a prompt from a file's row differs from the harness's own."""
+        note = self.doc.get("note")
+        return f"{self.task.VERSION} ({note})" if note else str(self.task.VERSION)
+
+    @property
+    def key(self) -> str:
+        """A name that no other question has, whatever rows are called; it is one of a file, too."""
+        return f"{self.benchmark}:{self.task.task_name}:{self.number}"
+
 
 @dataclass(frozen=True, slots=True)
 class Continuations:
-    """Log-probs that are asked for: of each of these continuations of a prompt. `places`: of their instances."""
+    """Log-probs that are asked for: of each of these continuations of a prompt. `places`: of their instances. `is_cut`:
+    the prompt lost its beginning."""
 
     prompt_ids: list[int]
     continuations: list[list[int]]
     places: list[int]
+    is_cut: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """`samples` texts that are asked for, each until one of the strings `until` stands in it."""
+    """`samples` texts that are asked for, each until one of the strings `until` stands in it. `is_cut`: the prompt lost
+    its beginning."""
 
     prompt_ids: list[int]
     until: tuple[str, ...]
     max_tokens: int
     temperature: float
     samples: int
+    is_cut: bool
 
 
 class Encoding:
@@ -93,36 +111,68 @@ class Encoding:
 
 
 def continuations_of(question: Question, encoding: Encoding) -> list[Continuations]:
-    """The requests for log-probs, those of one prompt together."""
-    by_prompt: dict[tuple[int, ...], list[tuple[int, list[int]]]] = {}
+    """The requests for log-probs, those of one prompt together.
+
+    Raises:
+        QuestionError: a continuation leaves no room for a prompt.
+    """
+    by_prompt: dict[tuple[int, ...], Continuations] = {}
     for place, instance in enumerate(question.instances):
         ids, continuation = encoding.pair(*instance.args)
-        by_prompt.setdefault(tuple(ids), []).append((place, continuation))
-    asked = []
-    for prompt, of_prompt in by_prompt.items():
-        continuations = [continuation for _, continuation in of_prompt]
-        kept = _last(prompt, encoding.room - 1 - max(map(len, continuations)))
-        asked.append(Continuations(kept, continuations, [place for place, _ in of_prompt]))
-    return asked
+        room = encoding.room - 1 - len(continuation)  # the engine samples one token after it
+        if room <= 0:
+            raise _no_room(question, f"a continuation of {len(continuation)} tokens", encoding)
+        kept = _last(ids, room)
+        of_prompt = by_prompt.setdefault(tuple(kept), Continuations(kept, [], [], len(kept) < len(ids)))
+        of_prompt.continuations.append(continuation)
+        of_prompt.places.append(place)
+    return list(by_prompt.values())
 
 
 def texts_of(question: Question, encoding: Encoding) -> list[Texts]:
-    """The requests for texts, one an instance."""
+    """The requests for texts, one an instance.
+
+    Raises:
+        QuestionError: the tokens that a text may have leave no room for a prompt.
+    """
     asked = []
     for instance in question.instances:
         context, how = instance.args
         until = how.get("until") or ()
-        max_tokens = min(int(how.get("max_gen_toks", MAX_TOKENS)), encoding.room - 1)
+        max_tokens = int(how.get("max_gen_toks", MAX_TOKENS))
+        if max_tokens >= encoding.room:
+            raise _no_room(question, f"a text of {max_tokens} tokens", encoding)
+        ids = encoding.encode(context)
+        kept = _last(ids, encoding.room - max_tokens)
         asked.append(
             Texts(
-                prompt_ids=_last(encoding.encode(context), encoding.room - max_tokens),
+                prompt_ids=kept,
                 until=(until,) if isinstance(until, str) else tuple(until),
                 max_tokens=max_tokens,
                 temperature=float(how.get("temperature", 0.0)) if how.get("do_sample") else 0.0,
                 samples=instance.repeats,
+                is_cut=len(kept) < len(ids),
             )
         )
     return asked
+
+
+def loses_beginning(question: Question, encoding: Encoding) -> bool:
+    """Whether a prompt of it is longer than the model's context has room for.
+
+    Raises:
+        QuestionError: there is no room for any.
+    """
+    asked: list[Continuations] | list[Texts]
+    asked = continuations_of(question, encoding) if question.is_chosen else texts_of(question, encoding)
+    return any(one.is_cut for one in asked)
+
+
+def _no_room(question: Question, what: str, encoding: Encoding) -> QuestionError:
+    return QuestionError(
+        f"benchmark {question.benchmark}: {what}, which {question.task.task_name} asks for, leaves no room for a "
+        f"prompt in the model's context of {encoding.room}: leave the benchmark out, or take a model with a longer one"
+    )
 
 
 def ended(text: str, until: Sequence[str]) -> str:
@@ -166,4 +216,5 @@ def _named(metric: str, filter: str) -> str:
 
 
 def _last(ids: Sequence[int], room: int) -> list[int]:
-    return list(ids[-room:]) if len(ids) > room else list(ids)
+    """As many tokens as there is room for, and none where there is none."""
+    return list(ids[max(len(ids) - room, 0) :]) if room > 0 else []

@@ -1,12 +1,13 @@
 """The benchmarks by name: which tasks of the harness each is, and where its rows come from.
 
 Rows: CPL_DATA/NAME/SPLIT.jsonl.gz where that is set and there; else the hub, as the harness has it; else, where no hub
-answers, ../shared/data. MATH and GPQA come from the user alone.
+answers, ../shared/data. All splits of a benchmark come from one of them. MATH and GPQA come from the user alone.
 """
 
 import functools
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from tasks.harness.rows import Columns, Row
 from tasks.questions.places import BESIDE, File, data_folder, hub_commit
 from tasks.questions.sampling import sample
 from tasks.questions.tables import read_file, rows_of
-from tasks.questions.values import QuestionError
+from tasks.questions.values import QuestionError, short
 
 if TYPE_CHECKING:
     from lm_eval.api.instance import Instance
@@ -37,26 +38,23 @@ OWN = Path(__file__).parent / "own"
 class Benchmark:
     """`task`: a task, group or tag of the harness, in a folder of its tasks. `hub`: the data set there.
 
-    Of files: `splits` that the task reads, the `columns` that it wants. Of a group: `part_of`, which task a row
-    belongs to, and `parts`, what that says for a task by name. `changes`: to the task where rows come from files. Of a
-    row in the harness's columns: `asks`, those that hold its question, and `gold`, the answer to it where texts are
-    asked for whose answer can be checked.
+    `scored`: the split that is asked. `examples`: the one whose rows are shown before a question; None: none but what
+    the task itself may hold. Of files: the `columns` that the task wants. Of a group: `part_of`, which task a row
+    belongs to, and `parts`, what that says for a task by name. Of a row in the harness's columns: `asks`, those that
+    hold its question, and `gold`, the answer to it where texts are asked for whose answer can be checked.
     """
 
     task: str
     folder: str
     hub: str
     columns: Columns
-    splits: tuple[str, ...] = ("test",)
+    scored: str = "test"
+    examples: str | None = None
     part_of: Callable[[Row], str | None] = lambda row: None
     parts: Callable[[str], str | None] = lambda task: None
-    changes: Mapping[str, Any] | None = None
     in_sandbox: bool = False
     asks: tuple[str, ...] = ("question",)
     gold: Callable[[Row], str] | None = None
-
-
-_NO_TRAIN = MappingProxyType({"training_split": None})
 
 
 def _mmlu(task: str) -> Benchmark:
@@ -65,8 +63,8 @@ def _mmlu(task: str) -> Benchmark:
         "mmlu/default",
         "cais/mmlu",
         rows.mmlu,
-        ("dev", "test"),
-        part_of=lambda row: str(row["meta"]["subject"]),
+        examples="dev",
+        part_of=rows.subject,
         parts=lambda name: name.removeprefix("mmlu_"),
     )
 
@@ -78,7 +76,7 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             "gsm8k",
             "openai/gsm8k",
             rows.gsm8k,
-            ("train", "test"),
+            examples="train",
             gold=lambda row: str(row["answer"]).rpartition("####")[2].strip(),
         ),
         "math": Benchmark(
@@ -86,8 +84,8 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             "hendrycks_math",
             "EleutherAI/hendrycks_math",
             rows.math,
-            ("train", "test"),
-            part_of=lambda row: rows.MATH_TASKS[row["type"]],
+            examples="train",
+            part_of=rows.math_task,
             parts=lambda name: name.removeprefix("hendrycks_math_"),
             asks=("problem",),
             gold=lambda row: str(row["answer"]),
@@ -97,7 +95,6 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             "hendrycks_math",
             "HuggingFaceH4/MATH-500",
             rows.math,
-            changes=_NO_TRAIN,
             asks=("problem",),
             gold=lambda row: str(row["answer"]),
         ),
@@ -110,17 +107,15 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             asks=("prompt",),
         ),
         "gpqa_diamond": Benchmark(
-            "gpqa_diamond_zeroshot", "gpqa/zeroshot", "Idavidrein/gpqa", rows.gpqa, ("train",), asks=("Question",)
+            "gpqa_diamond_zeroshot", "gpqa/zeroshot", "Idavidrein/gpqa", rows.gpqa, scored="train", asks=("Question",)
         ),
-        "arc_challenge": Benchmark(
-            "arc_challenge", "arc", "allenai/ai2_arc", rows.arc, ("train", "validation", "test")
-        ),
+        "arc_challenge": Benchmark("arc_challenge", "arc", "allenai/ai2_arc", rows.arc, examples="train"),
         "bbh": Benchmark(
             "bbh_cot_fewshot",
             "bbh/cot_fewshot",
             "SaylorTwift/bbh",
             rows.bbh,
-            part_of=lambda row: str(row["meta"]["task"]),
+            part_of=rows.bbh_task,
             parts=lambda name: name.removeprefix("bbh_cot_fewshot_"),
             asks=("input",),
             gold=lambda row: str(row["target"]),
@@ -132,8 +127,8 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             "hellaswag",
             "Rowan/hellaswag",
             rows.hellaswag,
-            ("validation",),
-            changes=_NO_TRAIN | {"process_docs": None},
+            scored="validation",
+            examples="train",
             asks=("query",),
         ),
         "boolq": Benchmark(
@@ -141,11 +136,13 @@ BENCHMARKS: Mapping[str, Benchmark] = MappingProxyType(
             "super_glue/boolq",
             "aps/super_glue",
             rows.boolq,
-            ("validation",),
-            changes=_NO_TRAIN,
+            scored="validation",
+            examples="train",
             asks=("passage", "question"),
         ),
-        "piqa": Benchmark("piqa", "piqa", "baber/piqa", rows.piqa, ("validation",), changes=_NO_TRAIN, asks=("goal",)),
+        "piqa": Benchmark(
+            "piqa", "piqa", "baber/piqa", rows.piqa, scored="validation", examples="train", asks=("goal",)
+        ),
     }
 )
 _FOLDER_OF = {"mmlu_stem": "mmlu"}
@@ -156,7 +153,8 @@ def content_of(benchmark: str) -> str:
     """Digest of a benchmark's files, or the hub's commit: what a cache key has of it.
 
     Raises:
-        QuestionError: there is no such benchmark, or its rows are nowhere; the message says what to do.
+        QuestionError: there is no such benchmark, or its rows are nowhere, or some of them; the message says what to
+            do.
     """
     one = _named(benchmark)
     files = _files(benchmark, one)
@@ -166,55 +164,82 @@ def content_of(benchmark: str) -> str:
         return commit
     raise QuestionError(
         f"benchmark {benchmark}: its rows are nowhere. No hub answers for {one.hub}"
-        f", and {_folder(benchmark)} has not all of {', '.join(f'{split}.jsonl.gz' for split in one.splits)}. Set "
-        "CPL_DATA to a folder that has them, or HF_TOKEN where the hub's set asks for a login, or leave it out"
+        f", and {_folder(benchmark)} has no {one.scored}.jsonl.gz. Set "
+        "CPL_DATA to a folder that has it, or HF_TOKEN where the hub's set asks for a login, or leave it out"
     )
 
 
 def size_of(benchmark: str) -> int:
     """How many questions it has. Raises QuestionError as `content_of` does."""
-    return sum(len(task.eval_docs) for task in _tasks(benchmark))
+    return sum(len(task.eval_docs) for task in _tasks(benchmark, shots=0))
 
 
 def texts_and_golds(benchmark: str) -> Iterator[tuple[str, str, str | None]]:
     """Of every question its id, its text without options or examples, and the answer, where texts are asked for whose
     answer can be checked. Raises QuestionError as `content_of` does."""
     one = _named(benchmark)
-    for task in _tasks(benchmark):
-        for name, doc in zip(_names(task), task.eval_docs, strict=True):
-            yield name, "\n".join(str(doc[column]) for column in one.asks), one.gold(doc) if one.gold else None
+    for name, (task, number) in _placed(list(_tasks(benchmark, shots=0))).items():
+        doc = task.eval_docs[number]
+        yield name, "\n".join(str(doc[column]) for column in one.asks), one.gold(doc) if one.gold else None
+
+
+def refuse_wrong_rows(benchmark: str, shots: int | None = None) -> None:
+    """Refuses rows from which the harness cannot ask so many examples and every question.
+
+    Raises:
+        QuestionError: as `load`.
+    """
+    for _ in _tasks(benchmark, shots):
+        pass
 
 
 def load(benchmark: str, *, count: int, seed: int, shots: int | None = None) -> list[Question]:
     """Its questions as the harness asks them: all (0), or `count` of them, spread over a group's tasks by the seed.
 
     Prompts are those of the whole set, whatever the count: few-shot examples are drawn for all questions in their
-    order. `shots`: few-shot examples; None: as many as the harness's task has.
+    order. `shots`: few-shot examples; None: as many as the harness's task has. A task that says itself that it has
+    none shows none, as in the harness.
 
     Raises:
-        QuestionError: as `content_of`; or a task has no examples to show.
+        QuestionError: as `content_of`; or a row of a file is not what it should be (the message has file and line), or
+            a task has no question, or fewer examples than are to be shown.
     """
     random.seed(0)  # the harness's own, by which GPQA's options are shuffled
-    tasks = list(_tasks(benchmark))
-    places = {name: (task, number) for task in tasks for number, name in enumerate(_names(task))}
+    tasks = list(_tasks(benchmark, shots))
+    placed = _placed(tasks)
     drawn = pl.DataFrame(
         {
-            "question_id": list(places),
-            "source": [task.task_name for task, _ in places.values()],
-            "level": [""] * len(places),
+            "question_id": list(placed),
+            "source": [task.task_name for task, _ in placed.values()],
+            "level": [""] * len(placed),
         }
     )
-    chosen = list(places) if not count else sample(drawn, count, seed)["question_id"].to_list()
+    chosen = list(placed) if not count else sample(drawn, count, seed)["question_id"].to_list()
     numbers: dict[str, list[int]] = {}
     for name in chosen:
-        task, number = places[name]
+        task, number = placed[name]
         numbers.setdefault(task.task_name, []).append(number)
     asked = {
         (task.task_name, number): question
         for task in tasks
-        for number, question in _asked(benchmark, task, sorted(numbers.get(task.task_name, ())), shots)
+        for number, question in _asked(task, sorted(numbers.get(task.task_name, ())))
     }
-    return [Question(benchmark, name, *asked[places[name][0].task_name, places[name][1]]) for name in chosen]
+    return [
+        Question(benchmark, name, number, *asked[task.task_name, number])
+        for name in chosen
+        for task, number in [placed[name]]
+    ]
+
+
+def _placed(tasks: Sequence["ConfigurableTask"]) -> dict[str, tuple["ConfigurableTask", int]]:
+    """Of every question its name: its own, or where it has none or shares it the task's with its number. And where it
+    stands."""
+    places = [(task, number, doc.get("id")) for task in tasks for number, doc in enumerate(task.eval_docs)]
+    times = Counter(name for _, _, name in places)
+    return {
+        f"{task.task_name}/{number}" if name is None or times[name] > 1 else str(name): (task, number)
+        for task, number, name in places
+    }
 
 
 def _named(benchmark: str) -> Benchmark:
@@ -223,19 +248,47 @@ def _named(benchmark: str) -> Benchmark:
     return BENCHMARKS[benchmark]
 
 
-def _tasks(benchmark: str) -> Iterator["ConfigurableTask"]:
-    """The harness's tasks of a benchmark, with their rows."""
+def _tasks(benchmark: str, shots: int | None) -> Iterator["ConfigurableTask"]:
+    """The harness's tasks of a benchmark, with their rows, each set to show as many examples as it will."""
     import lm_eval.tasks as harness
 
     one = _named(benchmark)
     folder = Path(harness.__file__).parent / one.folder
     manager = harness.TaskManager(include_defaults=False, include_path=str(folder))
     files = _files(benchmark, one)
-    for name in _members(manager, one.task):
+    names = list(_members(manager, one.task))
+    parts = None if benchmark in _FOLDER_OF else {one.parts(name) for name in names}
+    of_part = {split: _by_part(one, file, parts, is_scored=split == one.scored) for split, file in files.items()}
+    for name in names:
         changes: dict[str, Any] = {"dataset_kwargs": {"revision": hub_commit(one.hub)}}
         if files:
-            changes = {"custom_dataset": functools.partial(_rows_of, benchmark, name), **(one.changes or {})}
-        yield from manager.load([{"group": benchmark, "task": [{"task": name, **changes}]}])["tasks"].values()
+            part = one.parts(name)
+            if not of_part[one.scored].get(part):
+                raise QuestionError(f"{files[one.scored]} has no question{f' of {part}' if part else ''}")
+            kept = {split: found.get(part, []) for split, found in of_part.items()}
+            changes = {"custom_dataset": functools.partial(_data_set, kept)}
+        (task,) = manager.load([{"group": benchmark, "task": [{"task": name, **changes}]}])["tasks"].values()
+        own = task.config.num_fewshot
+        task.set_config("num_fewshot", own or 0 if shots is None or own == 0 else shots)
+        task.set_fewshot_seed(seed=FEW_SHOT_SEED)
+        _refuse_too_few_examples(benchmark, one, task)
+        yield task
+
+
+def _refuse_too_few_examples(benchmark: str, one: Benchmark, task: "ConfigurableTask") -> None:
+    shown = task.config.num_fewshot
+    is_own = task.fewshot_cfg.samples is not None
+    if shown and one.examples is None and not is_own:
+        raise QuestionError(
+            f"benchmark {benchmark} has no examples but the questions that are scored: leave out shots, or make it 0"
+        )
+    spare = task.fewshot_cfg.split == task.config.test_split  # the harness draws one more there
+    there = len(task.sampler.df)
+    if shown and there < shown + spare:
+        raise QuestionError(
+            f"benchmark {benchmark}: {shown} examples are to be shown before each question, and {task.task_name} has "
+            f"{there}" + ("" if is_own else f" ({_folder(benchmark)}/{one.examples}.jsonl.gz, or the hub's)")
+        )
 
 
 def _members(manager: "TaskManager", name: str) -> Iterator[str]:
@@ -253,56 +306,69 @@ def _members(manager: "TaskManager", name: str) -> Iterator[str]:
         yield name
 
 
-def _rows_of(benchmark: str, task: str, **config: Any) -> Any:
-    """The rows of one task, by split, in the harness's columns."""
+def _by_part(
+    one: Benchmark, file: Path, parts: Collection[str | None] | None, *, is_scored: bool
+) -> dict[str | None, list[Row]]:
+    """A file's rows in the harness's columns, by the part that they belong to. `parts`: that there are; None: others,
+    which are left out, may be there, too.
+
+    Raises:
+        QuestionError: with file and line.
+    """
+    found: dict[str | None, list[Row]] = {}
+    seen: dict[str, str] = {}
+    for where, row in rows_of(file, read_file(file)):
+        try:
+            part = one.part_of(row)
+            if parts is not None and part not in parts:
+                raise QuestionError(f"{short(part)} is none of the benchmark's parts")
+            name = rows.text(row, "id") if row.get("id") is not None else None
+            if is_scored and name in seen:
+                raise QuestionError(f"the id {short(name)} stands at {seen[name]}, too")
+            found.setdefault(part, []).append({"id": name, "note": "", **one.columns(row)})
+        except QuestionError as problem:
+            raise QuestionError(f"{where}: {problem}") from None
+        if name is not None:
+            seen[name] = where
+    return found
+
+
+def _data_set(of_split: Mapping[str, list[Row]], **config: Any) -> Any:
+    """The rows of one task, by split. Those that a task may name and nobody asks for are empty."""
     import datasets
 
-    one = _named(benchmark)
-    part = one.parts(task)
-    splits = {}
-    for split, file in _files(benchmark, one).items():
-        kept = [row for row in _read(file) if part is None or one.part_of(row) == part]
-        splits[split] = datasets.Dataset.from_list([{"id": row["id"], **one.columns(row)} for row in kept])
-    return datasets.DatasetDict(splits)
-
-
-@functools.cache
-def _read(file: Path) -> list[Row]:
-    return [row for _, row in rows_of(file, read_file(file))]
+    splits = {"train", "validation", "test", "dev"}
+    return datasets.DatasetDict({one: datasets.Dataset.from_list(of_split.get(one, [])) for one in splits})
 
 
 def _files(benchmark: str, one: Benchmark) -> dict[str, Path]:
-    """By split, where all of them are there and come before the hub."""
-    files = {split: _folder(benchmark) / f"{split}.jsonl.gz" for split in one.splits}
-    is_there = bool(files) and all(file.is_file() for file in files.values())
-    return files if is_there and (data_folder() or not hub_commit(one.hub)) else {}
+    """By split, where the benchmark is there and comes before the hub."""
+    files = {split: _folder(benchmark) / f"{split}.jsonl.gz" for split in (one.scored, one.examples) if split}
+    there = {split: file for split, file in files.items() if file.is_file()}
+    if not there or (not data_folder() and hub_commit(one.hub)):
+        return {}
+    if one.scored not in there:
+        raise QuestionError(
+            f"benchmark {benchmark}: {_folder(benchmark)} has {one.examples}.jsonl.gz and no {one.scored}.jsonl.gz, "
+            "and the two come from one place"
+        )
+    return there
 
 
 def _folder(benchmark: str) -> Path:
     return (data_folder() or BESIDE) / _FOLDER_OF.get(benchmark, benchmark)
 
 
-def _names(task: "ConfigurableTask") -> Iterator[str]:
-    """Of its rows, in their order: each its own, or the task's with its number."""
-    for number, doc in enumerate(task.eval_docs):
-        yield str(doc.get("id") or f"{task.task_name}/{number}")
-
-
 Asked = tuple["ConfigurableTask", Mapping[str, Any], list["Instance"]]
 
 
-def _asked(
-    benchmark: str, task: "ConfigurableTask", numbers: list[int], shots: int | None
-) -> Iterator[tuple[int, Asked]]:
+def _asked(task: "ConfigurableTask", numbers: list[int]) -> Iterator[tuple[int, Asked]]:
     """The requests for some rows of a task, by their numbers.
 
     Where examples are drawn at random, they are drawn for every row in turn, so that its prompt is that of the whole.
     """
     from lm_eval.api.samplers import FirstNSampler
 
-    task.set_fewshot_seed(seed=FEW_SHOT_SEED)
-    if shots is not None or task.config.num_fewshot is None:
-        task.set_config("num_fewshot", shots or 0)
     if not numbers:
         return
     is_drawn = task.config.num_fewshot and not isinstance(task.sampler, FirstNSampler)

@@ -1,6 +1,7 @@
 """Benchmarks are questions, too: micro/SPLIT, gsm8k/test, math/test, mmlu/test, or any file or hub data set.
 
-A benchmark is in the round's domain when it is a test set of one of the round's own sources. A file is out of domain
+A benchmark is in the round's domain when it is a test set of one of the round's own sources, or a part of one (MATH-500
+of MATH), wherever the source's rows lie: hub:openai/gsm8k is gsm8k. A file is out of domain
 unless it is named in_domain:FILE.
 """
 
@@ -12,7 +13,7 @@ import polars as pl
 from tasks.micro import world
 from tasks.questions.rows import Loaded
 from tasks.questions.sampling import sample
-from tasks.questions.sources import BUILT_IN, PUBLISHED, load_questions
+from tasks.questions.sources import BUILT_IN, PART_OF, PUBLISHED, load_questions, name_of
 from tasks.questions.values import QuestionError
 from tasks.settings import Evaluation
 
@@ -26,7 +27,8 @@ _MARK = "in_domain:"
 def domain_of(benchmark: str, sources: Collection[str]) -> Domain:
     """Whether a benchmark asks what a round on these sources trains on."""
     name, _, split = benchmark.partition("/")
-    is_own = name in BUILT_IN and name in [source.partition(":")[0] for source in sources]
+    own = {name_of(source) for source in sources}
+    is_own = name in BUILT_IN and not own.isdisjoint({name, PART_OF.get(name)})
     if benchmark.startswith(_MARK) or (is_own and (name != "micro" or split in world.IN_DOMAIN)):
         return "in_domain"
     return "out_of_domain"

@@ -49,6 +49,10 @@ PUBLISHED: Mapping[str, Published] = {
 BUILT_IN = ("micro", "math", *PUBLISHED)
 """What a benchmark may be a split of: NAME/SPLIT."""
 
+PART_OF = {"math500": "math", "mmlu_stem": "mmlu"}
+"""Sets whose questions are some of another's."""
+_MATH_HUB = "EleutherAI/hendrycks_math"
+
 WAYS = (
     f"micro, {', '.join(PUBLISHED)}, math (or math:PATH, math:hub:OWNER/NAME), hub:OWNER/NAME[/CONFIG][@SPLIT], "
     f"or a file ({', '.join('*' + one for one in FORMATS)})"
@@ -62,6 +66,20 @@ class Source(NamedTuple):
     split: str
     place: Place
     questions: Callable[[Read], Mapped]
+
+
+def name_of(source: str) -> str:
+    """The built-in name of the set that a source is, wherever it lies (hub:openai/gsm8k); else the source."""
+    kind, _, rest = source.partition(":")
+    if kind != "hub":
+        return kind if kind in BUILT_IN else source
+    hub, config, _ = _hub_set(rest)
+    if hub == _MATH_HUB:
+        return "math"
+    configs = {name: one.config for name, one in PUBLISHED.items() if one.hub == hub}
+    if len(set(configs.values())) > 1:
+        configs = {name: one for name, one in configs.items() if one == config}
+    return next(iter(configs), source)
 
 
 def find(source: str, split: str, columns: Mapping[str, str] | None = None) -> Source | None:

@@ -6,9 +6,10 @@ answers, the parts that a retry goes on from, the sandbox for programs, and the 
 
 import asyncio
 import importlib.metadata
+import itertools
 import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import polars as pl
@@ -29,7 +30,9 @@ from tasks.harness import (
     continuations_of,
     ended,
     load,
+    loses_beginning,
     metrics_of,
+    refuse_wrong_rows,
     scores,
     size_of,
     texts_and_golds,
@@ -47,16 +50,18 @@ from tasks.search.policy import PolicyError
 from tasks.settings import Harness
 
 
-def contents_of(benchmarks: Iterable[str]) -> dict[str, str]:
+def contents_of(settings: Harness) -> dict[str, str]:
     """The digest of each benchmark's rows, before anything is spent.
 
     Raises:
-        QuestionError: one is unknown, or its rows are nowhere; the message says what to do.
+        QuestionError: one is unknown, or its rows are nowhere or cannot be asked; the message says what to do.
         NoSandbox: one runs programs, and this machine allows no sandbox.
     """
-    contents = {one: content_of(one) for one in benchmarks}
+    contents: dict[str, str] = {one: content_of(one) for one in settings.benchmarks}
     if any(BENCHMARKS[one].in_sandbox for one in contents):
         Sandbox()
+    for one in contents:
+        refuse_wrong_rows(one, settings.shots)
     return contents
 
 
@@ -91,7 +96,7 @@ def _refuse_changed(benchmark: str, digest: str) -> None:
         raise QuestionError(f"benchmark {benchmark}: its rows changed while the round ran; run it again")
 
 
-@stage("harness", version=1, task_run_name="harness-{name}")
+@stage("harness", version=2, task_run_name="harness-{name}")
 def answer_benchmarks(
     workplace: Workplace, model: Ref, name: str, contents: dict[str, str], sources: tuple[str, ...], settings: Harness
 ) -> int:
@@ -99,18 +104,22 @@ def answer_benchmarks(
 
     `contents`: of `contents_of`. `sources`: of the round's questions; a test set of one of them is in domain.
     """
-    splits = {benchmark: domain_of(f"{benchmark}/test", sources) for benchmark in settings.benchmarks}
+    splits: dict[str, str] = {benchmark: domain_of(f"{benchmark}/test", sources) for benchmark in settings.benchmarks}
     sandbox = Sandbox() if any(BENCHMARKS[one].in_sandbox for one in settings.benchmarks) else None
     asked: dict[str, Question] = {}
     for benchmark in settings.benchmarks:
         _refuse_changed(benchmark, contents[benchmark])
         for question in load(benchmark, count=settings.count, seed=settings.seed, shots=settings.shots):
-            asked[f"{benchmark}:{question.id}".replace("/", ":")] = question
+            asked[question.key] = question
 
     async def run() -> str | None:
         async with serve(workplace, model, FORMATS["plan"]) as served:
             prompts, engine = served.prompts, served.engine
             encoding = Encoding(prompts.tokenizer, prompts.start, engine.words.eos, engine.max_tokens)
+            notes = await asyncio.to_thread(lambda: list(notes_of(asked.values(), encoding, settings.shots)))
+            workplace.facts["notes"] = notes
+            for note in notes:
+                workplace.log.warning(note)
 
             async def work(question: Question, place: int) -> Part:
                 return await sample(question, place, name, splits, served, encoding, sandbox)
@@ -121,7 +130,9 @@ def answer_benchmarks(
 
     engine = asyncio.run(run())
     samples = workplace.written("evaluation_samples")
-    versions = {question.benchmark: question.task.VERSION for question in asked.values()}
+    versions: dict[str, set[str]] = {}
+    for question in asked.values():
+        versions.setdefault(question.benchmark, set()).add(question.version)
     made = [
         accuracies(
             samples.filter(benchmark=benchmark),
@@ -129,13 +140,30 @@ def answer_benchmarks(
                 digest_of(settings.model_dump(mode="json")),
                 engine,
                 harness=importlib.metadata.version("lm-eval"),
-                task_version=str(version),
+                task_version=", ".join(sorted(of_tasks)),
             ),
         )
-        for benchmark, version in versions.items()
+        for benchmark, of_tasks in versions.items()
     ]
     workplace.write("evaluations", pl.concat(made))
     return samples.height
+
+
+def notes_of(asked: Iterable[Question], encoding: Encoding, shots: int | None) -> Iterator[str]:
+    """What a reader of the scores must know of the prompts.
+
+    Raises:
+        QuestionError: a benchmark's texts leave no room for a prompt in the model's context.
+    """
+    for benchmark, questions in itertools.groupby(asked, lambda one: one.benchmark):
+        of_benchmark = list(questions)
+        if shots and not of_benchmark[0].shots:
+            yield f"{benchmark} is asked without examples, as its task in the harness says, whatever shots is ({shots})"
+        if cut := sum(loses_beginning(one, encoding) for one in of_benchmark):
+            yield (
+                f"{benchmark}: {cut} of {len(of_benchmark)} prompts lost their beginning, for the model's context has "
+                f"room for {encoding.room} tokens"
+            )
 
 
 async def sample(

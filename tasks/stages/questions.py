@@ -16,7 +16,7 @@ from tasks.running.workplace import Workplace
 from tasks.settings import Evaluation, Questions
 
 
-@stage("benchmarks", version=8)
+@stage("benchmarks", version=9)
 def load_benchmarks(
     workplace: Workplace, sources: tuple[str, ...], contents: dict[str, str], settings: Evaluation
 ) -> int:

@@ -426,6 +426,10 @@ def test_a_round_is_a_number_from_two_on(later: str, tmp_path: Path) -> None:
         ("arms = 3", "arms: Input should be a valid dictionary"),
         ('evidence = ["trees"]', "evidence: Input should be a valid dictionary"),
         ("arms.sft.lora = true", "arms.sft.lora: Input should be a number, not true or false"),
+        (
+            'harness.benchmarks = ["gsm8k", "nosuch"]',
+            "harness.benchmarks.1: Input should be 'gsm8k', 'math',",
+        ),
         ("tokens = true", "tokens: Input should be a number, not true or false"),
         ("evidence.trees = 3", "evidence.trees: Input should be a valid dictionary"),
         ('[evidences.more]\nmethod = "puct"', "evidences: Extra inputs are not permitted"),

@@ -4,7 +4,7 @@ import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -14,7 +14,7 @@ from tasks.questions import QuestionError, content_of, domain_of, draw, load_all
 from tasks.questions.mmlu import STEM
 from tasks.questions.places import BESIDE
 from tasks.questions.sources import PUBLISHED
-from tasks.settings import Evaluation, Questions
+from tasks.settings import Evaluation, Questions, Standard
 
 Rows = Sequence[dict[str, Any]]
 DATE = "What is the date?\nOptions:\n(A) 01/02/2003\n(B) 02/02/2003"
@@ -160,6 +160,7 @@ def test_a_row_of_humaneval_without_tests_is_refused(folder: Path) -> None:
 
 def test_every_benchmark_of_the_harness_has_a_plan_form() -> None:
     assert BENCHMARKS.keys() - {"math"} <= PUBLISHED.keys()
+    assert list(BENCHMARKS) == list(get_args(Standard)), "what a recipe may name"
     assert source_of("hellaswag") == ("hellaswag", "validation")
     assert source_of("gpqa_diamond") == ("gpqa_diamond", "train")
     assert source_of("bbh") == ("bbh", "test")

@@ -20,7 +20,7 @@ from tasks.running.parts import Part
 from tasks.running.served import ServedPolicy
 from tasks.search.policy import PolicyError
 from tasks.settings import Harness
-from tasks.stages.harness import list_standard_questions, sample, sizes_of
+from tasks.stages.harness import contents_of, list_standard_questions, notes_of, sample, sizes_of
 from tests.infra.sandboxed import sandbox
 from tests.tasks.running.local_stage import LocalStage
 
@@ -144,6 +144,24 @@ def test_a_question_whose_request_failed_is_lost_and_neither_right_nor_wrong() -
     assert [(row["outcome"], row["is_correct"], row["error"]) for row in rows(part)] == [
         ("failed", None, "the engine is gone")
     ] * 2
+
+
+def test_more_examples_than_there_are_are_refused_before_anything_is_spent() -> None:
+    assert contents_of(Harness(benchmarks=("gsm8k",))).keys() == {"gsm8k"}
+    with pytest.raises(QuestionError, match="9 examples are to be shown"):
+        contents_of(Harness(benchmarks=("gsm8k",), shots=9))
+
+
+def test_prompts_that_lost_their_beginning_and_examples_that_are_not_shown_are_noted() -> None:
+    asked = [*load("gsm8k", count=1, seed=1), *load("humaneval", count=1, seed=1, shots=2)]
+    assert list(notes_of(asked, ENCODING, shots=None)) == []
+    (without,) = notes_of(asked, ENCODING, shots=2)
+    assert without.startswith("humaneval is asked without examples")
+    assert list(notes_of(asked[:1], Encoding(TOKENIZER, [1], 2, room=300), shots=None)) == [
+        "gsm8k: 1 of 1 prompts lost their beginning, for the model's context has room for 300 tokens"
+    ]
+    with pytest.raises(QuestionError, match="humaneval: a text of 1024 tokens"):
+        list(notes_of(asked, Encoding(TOKENIZER, [1], 2, room=1024), shots=None))
 
 
 @pytest.mark.integration
