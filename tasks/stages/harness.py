@@ -55,7 +55,7 @@ def contents_of(settings: Harness) -> dict[str, str]:
         QuestionError: one is unknown, or its rows are nowhere or cannot be asked; the message says what to do.
         NoSandbox: one runs programs, and this machine allows no sandbox.
     """
-    contents = {one: content_of(one) for one in settings.benchmarks}
+    contents: dict[str, str] = {one: content_of(one) for one in settings.benchmarks}
     if any(BENCHMARKS[one].in_sandbox for one in contents):
         Sandbox()
     for one in contents:
@@ -71,7 +71,7 @@ def answer_benchmarks(
 
     `contents`: of `contents_of`. `sources`: of the round's questions; a test set of one of them is in domain.
     """
-    splits = {benchmark: domain_of(f"{benchmark}/test", sources) for benchmark in settings.benchmarks}
+    splits: dict[str, str] = {benchmark: domain_of(f"{benchmark}/test", sources) for benchmark in settings.benchmarks}
     sandbox = Sandbox() if any(BENCHMARKS[one].in_sandbox for one in settings.benchmarks) else None
     asked: dict[str, Question] = {}
     for benchmark in settings.benchmarks:
