@@ -23,6 +23,7 @@ from tasks.harness import (
     texts_of,
 )
 from tasks.harness.asked import Reply, ended
+from tasks.harness.catalogue import _by_part
 from tasks.questions.places import BESIDE
 from tasks.questions.values import QuestionError
 
@@ -304,3 +305,12 @@ def test_examples_are_rows_of_a_split_of_their_own(mine: Path) -> None:
     put(mine, "arc_challenge", test=scored, train=[option(question=f"shown {n}?") for n in range(3)])
     for question in load("arc_challenge", count=0, seed=1, shots=2):
         assert (prompt_of(question).count("shown"), prompt_of(question).count("scored")) == (2, 1)
+
+
+def test_rows_of_the_hub_that_share_a_name_are_all_asked(mine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def shared(*given: Any, **more: Any) -> Any:
+        return {part: [row | {"id": "one"} for row in rows] for part, rows in _by_part(*given, **more).items()}
+
+    put(mine, "arc_challenge", test=[option(id="a"), option(id="b", question="What?")])
+    monkeypatch.setattr("tasks.harness.catalogue._by_part", shared)
+    assert [one.id for one in load("arc_challenge", count=0, seed=1)] == ["arc_challenge/0", "arc_challenge/1"]
