@@ -175,12 +175,16 @@ def _pairwise(gold: Sequence[Answer], answer: Sequence[Answer], algebra: Algebra
 
 def _named(gold: Named, answer: Named, algebra: Algebra) -> bool:
     """Under one name the same value; of two variables the same equation (y = 2x + 3 is x = (y - 3)/2)."""
-    if gold.name != answer.name and "(" in gold.name and "(" in answer.name:
-        return False  # f(2) = 7 is not f(3) = 7
+    if gold.name != answer.name and ("(" in gold.name and "(" in answer.name or _is_sine(gold) != _is_sine(answer)):
+        return False  # f(2) = 7 is not f(3) = 7, \\sin x = 1 is not x = 1
     if gold.name == answer.name or not (_is_variable(gold.name) and _is_variable(answer.name)):
         return same(gold.value, answer.value, algebra)
     is_line = isinstance(gold.value, Quantity) and gold.value.exact is None
     return is_line and isinstance(answer.value, Quantity) and algebra(gold.formula, answer.formula)
+
+
+def _is_sine(answer: Named) -> bool:
+    return re.match(r"\\(?:sin|cos|tan|cot|sec|csc)\(", answer.name) is not None
 
 
 def _is_variable(name: str) -> bool:

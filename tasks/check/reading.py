@@ -6,13 +6,33 @@ only. compare.py decides what depends on the other one: a unit that was left out
 
 import re
 
-from tasks.check.answers import Answer, Choice, Listing, Matrix, Named, Ordered, Quantity, Region, Relation
+from tasks.check.answers import (
+    Answer,
+    Based,
+    Choice,
+    Clock,
+    Listing,
+    Matrix,
+    Named,
+    Ordered,
+    Quantity,
+    Region,
+    Relation,
+    Words,
+)
 from tasks.check.notation import is_outside, matching, split_outside, squeeze, unwrap
 from tasks.check.numerals import as_formula, exact_value
 from tasks.check.scalar import read_scalar
 from tasks.check.units import in_digits, is_unit
 
-_VARIABLE = r"(?:[A-Za-z]|\\(?!pi\b|infty\b|in\b)[a-z]+)(?:_\{[\w+-]+\}|'|\^\{-1\})*"
+_GREEK = (
+    "(?:var)?(?:alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|upsilon|phi|chi|psi"
+    "|omega|Gamma|Delta|Theta|Lambda|Xi|Sigma|Upsilon|Phi|Psi|Omega)(?![A-Za-z])"
+)
+_NO_SYMBOL = re.compile(rf'"[^"]*"|\\(?:begin|end)\{{\w+\}}|\\(?!{_GREEK})[A-Za-z]+')
+"""Text and commands; what letters are left are variables. \\pi is a number."""
+_VARIABLE = rf"(?:[A-Za-z]|\\{_GREEK}|\\(?!pi\b|infty\b|in\b)[a-z]+)(?:_\{{[\w+-]+\}}|'|\^\{{-1\}})*"
+_FUNCTION = re.compile(rf"(\\(?:sin|cos|tan|cot|sec|csc)) ?({_VARIABLE})")
 _NUMBER = r"-?(?:[\d./]+|\\frac\{\d+\}\{\d+\})"
 _NAME = re.compile(
     rf"{_VARIABLE}(?:\({_VARIABLE}(?:,{_VARIABLE})*\))?|\({_VARIABLE}(?:,{_VARIABLE})+\)"
@@ -183,17 +203,36 @@ def _relation(text: str) -> Answer | None:
         return _named(parts[0], parts[-1])
     if len(parts) == 2 and _is_name(parts[1]):
         return _named(parts[1], parts[0])
-    if not re.search("[A-Za-z]", re.sub(r'"[^"]*"|\\[a-z]+', "", "".join(parts[:-1]))):
-        return read(parts[-1])  # a calculation: 6/3 = 2 answers 2
+    if not any(map(_has_variable, parts[:-1])) and _is_value(value := read(parts[-1]), parts[-1]):
+        return value  # a calculation: 6/3 = 2 answers 2
     return Relation(as_formula(text))
 
 
+def _has_variable(text: str) -> bool:
+    return re.search("[A-Za-z]", _NO_SYMBOL.sub(" ", text)) is not None
+
+
+def _is_value(answer: Answer, text: str) -> bool:
+    """Whether an answer, read from `text`, is free of variables; the letters of a unit are none."""
+    match answer:
+        case Quantity():
+            return answer.exact is not None or not _has_variable(answer.formula)
+        case Words() | Clock() | Based():
+            return True
+    return not _has_variable(text)
+
+
 def _is_name(text: str) -> bool:
-    return _NAME.fullmatch(squeeze(text)) is not None or _WORDS.fullmatch(text.strip()) is not None
+    return _NAME.fullmatch(_call(squeeze(text))) is not None or _WORDS.fullmatch(text.strip()) is not None
+
+
+def _call(name: str) -> str:
+    r"""\sin\theta as \sin(\theta), any other text as it is."""
+    return f"{match[1]}({match[2]})" if (match := _FUNCTION.fullmatch(name)) else name
 
 
 def _named(name: str, value: str) -> Named:
-    return Named(squeeze(name).strip('"'), read(value), f"{squeeze(name)}={as_formula(value)}")
+    return Named(_call(squeeze(name)).strip('"'), read(value), f"{squeeze(name)}={as_formula(value)}")
 
 
 def _inequality(parts: list[str], marks: list[str]) -> Named | None:
