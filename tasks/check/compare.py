@@ -104,6 +104,8 @@ def _quantities(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
         return _values(gold, _scaled(answer, Fraction(1, 100)), algebra)
     if _values(gold, answer, algebra):
         return True
+    if gold.scale != 1 and answer.scale == 1 and not answer.unit:  # 5 dozen, and 5
+        return _values(_scaled(gold, 1 / gold.scale), answer, algebra)
     if gold.unit == "percent":
         return _values(_scaled(gold, Fraction(1, 100)), answer, algebra)
     if gold.unit == "degree":
@@ -175,8 +177,9 @@ def _pairwise(gold: Sequence[Answer], answer: Sequence[Answer], algebra: Algebra
 
 def _named(gold: Named, answer: Named, algebra: Algebra) -> bool:
     """Under one name the same value; of two variables the same equation (y = 2x + 3 is x = (y - 3)/2)."""
-    if gold.name != answer.name and ("(" in gold.name and "(" in answer.name or _is_sine(gold) != _is_sine(answer)):
-        return False  # f(2) = 7 is not f(3) = 7, \\sin x = 1 is not x = 1
+    are_calls = "(" in gold.name and "(" in answer.name
+    if gold.name != answer.name and (are_calls or _is_sine(gold) != _is_sine(answer)):
+        return False  # f(2) = 7 is not f(3) = 7, sin x = 1 is not x = 1
     if gold.name == answer.name or not (_is_variable(gold.name) and _is_variable(answer.name)):
         return same(gold.value, answer.value, algebra)
     is_line = isinstance(gold.value, Quantity) and gold.value.exact is None

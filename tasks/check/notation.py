@@ -56,6 +56,7 @@ _RESPELL = [
     (r"\^\s*\{?\s*\\prime\s*\}?", "'"),
     (r"\\langle(?![A-Za-z])", "("),
     (r"\\rangle(?![A-Za-z])", ")"),
+    (r"\bper\s+cent\b", "percent"),
     (r"\\pounds(?![A-Za-z])", "£"),
     (r"\\euro(?![A-Za-z])", "€"),
     (r"\\([%$&#])", r"\1"),
