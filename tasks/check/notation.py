@@ -57,6 +57,12 @@ _RESPELL = [
     (r"\\langle(?![A-Za-z])", "("),
     (r"\\rangle(?![A-Za-z])", ")"),
     (r"\bper\s+cent\b", "percent"),
+    (
+        r"(?<=\d)(?:[\s\"]*R[\s\"]*|[\s\"]+r[\s\"]+|[\s\",]*(?:with\s+)?(?:a\s+)?\b(?:remainder|rem\.)(?:\s+of)?[\s\"]*)"
+        r"(?=\d)",
+        " remainder ",
+    ),
+    (r"\\(vec|hat|mathbf)\s+([A-Za-z])(?![A-Za-z])", r"\\\1{\2}"),
     (r"\\pounds(?![A-Za-z])", "£"),
     (r"\\euro(?![A-Za-z])", "€"),
     (r"\\([%$&#])", r"\1"),

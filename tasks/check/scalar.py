@@ -17,13 +17,15 @@ _NO_NUMBER = re.compile(
     r"\d+(?:\.\d+){2,}"  # a version
     r"|\d+([-/])\d+\1\d+"  # a date
     r"|.*[\d.]\s+[\d.].*"  # digits apart
+    r"|-?\d+remainder\d+"
 )
 _SCALE = re.compile(rf"[\s\"]*({'|'.join(sorted(SCALES, key=len, reverse=True))})(?![\w-])(?:\s+of\b)?", re.IGNORECASE)
 _NO_UNIT = re.compile(
     r"\b(?:not|no|nor|never|isn|wrong|incorrect|false|impossible|maybe)\b|(?<!\^)(?<!\^\{)(?<!\^\{-)\d"
     r"|\b(?:less|fewer|least|more|most|greater|larger|smaller|higher|lower|than|below|above|under|over|beyond|ago|before)\b"
     r"|\b(?:negative|reciprocal|inverse|opposite)[\s\"]*\Z|\A[\s\"]*(?:squared|cubed|factorial)\b"
-    rf"|\b(?:{'|'.join(SCALES.keys() - COLLECTIVES - {f'{word}s' for word in COLLECTIVES})})\b|-(?:{'|'.join(SCALES)})\b"
+    rf"|\b(?:{'|'.join(SCALES.keys() - COLLECTIVES - {f'{word}s' for word in COLLECTIVES})})\b"
+    rf"|-(?:{'|'.join(SCALES)})\b"
     r"|\A(?:st|nd|rd|th)\b"
     r"|\A\"\s*(?-i:[eiknxyz])\s*\"\Z|\A\"(?-i:[KMB])\"\Z",  # \text{k}, but \text{ K} is Kelvin
     re.IGNORECASE,
