@@ -203,8 +203,8 @@ def _relation(text: str) -> Answer | None:
         return _named(parts[0], parts[-1])
     if len(parts) == 2 and _is_name(parts[1]):
         return _named(parts[1], parts[0])
-    if not any(map(_has_variable, parts[:-1])) and _is_value(value := read(parts[-1]), parts[-1]):
-        return value  # a calculation: 6/3 = 2 answers 2
+    if not any(map(_has_variable, parts[:-1])) and _is_value(result := read(parts[-1]), parts[-1]):
+        return result  # a calculation: 6/3 = 2 answers 2
     return Relation(as_formula(text))
 
 
