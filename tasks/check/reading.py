@@ -64,6 +64,7 @@ _JOINT = r"(?:and|or|nor|but|only|not)\b|[+*/^=<>|&]"
 _CONDITION = re.compile(r"[<>=]|\\(?:in|le|ge|ne|text)(?![A-Za-z])|\"")
 _CHAIN = re.compile(r"[a-z](?:_\{\w+\})?")
 _ROWS = re.compile(r"\\begin\{(cases|aligned|gathered)\}(.*)\\end\{\1\}", re.DOTALL)
+_MATRIX = re.compile(r"(.*?)\s*(?:\\cdot)?\s*\\begin\{matrix\}(.*)\\end\{matrix\}", re.DOTALL)
 _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb\{R\}", re.IGNORECASE)
 
 
@@ -151,7 +152,7 @@ def _plus_minus(text: str) -> Answer:
 
 
 def _listing(members: list[str], text: str) -> Answer:
-    """Members of a list; conditions joined by "or" are one region."""
+    """Members of a list; conditions joined by "or" are one region, a lower and an upper bound one interval."""
     answers = [read(member) for member in members]
     if all(isinstance(one, Named) and isinstance(one.value, Ordered | Region) for one in answers):
         regions = [one for one in answers if isinstance(one, Named)]
@@ -159,7 +160,24 @@ def _listing(members: list[str], text: str) -> Answer:
         if len(names) == 1 and not re.search(r",(?! or)|;|and|\\land|\\wedge", text):
             formula = r"\cup ".join(one.formula for one in regions)
             return Named(names.pop(), Region(tuple(one.value for one in regions), formula), formula)
+        is_either = re.search(r"(?<![A-Za-z])(?:or|lor|vee)(?![A-Za-z])", text)
+        if len(names) == 1 and not is_either and (interval := _between(*(one.value for one in regions))):
+            return Named(names.pop(), interval, text)
     return Listing(_flat(answers))
+
+
+def _between(*bounds: Answer) -> Answer | None:
+    """The interval between a lower and an upper bound, as of x > 1 and x < 2."""
+    match bounds:
+        case [
+            Ordered(brackets=left, members=[low, Quantity(formula=r"\infty")]),
+            Ordered(brackets=right, members=[Quantity(formula=r"-\infty"), high]),
+        ] | [
+            Ordered(brackets=right, members=[Quantity(formula=r"-\infty"), high]),
+            Ordered(brackets=left, members=[low, Quantity(formula=r"\infty")]),
+        ]:
+            return Ordered(left[0] + right[1], (low, high))
+    return None
 
 
 def _flat(answers: list[Answer]) -> tuple[Answer, ...]:
@@ -170,9 +188,12 @@ def _flat(answers: list[Answer]) -> tuple[Answer, ...]:
 
 
 def _bracketed(text: str) -> Answer | None:
-    if match := re.fullmatch(r"\\begin\{matrix\}(.*)\\end\{matrix\}", text):
-        rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", match[1]) if row.strip()]
-        return Matrix(tuple(tuple(read(cell) for cell in row.split("&")) for row in rows))
+    if (match := _MATRIX.fullmatch(text)) and (not match[1] or exact_value(match[1]) is not None):
+        rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", match[2]) if row.strip()]
+        cells = (row.split("&") for row in rows)
+        return Matrix(
+            tuple(tuple(read(rf"{match[1]}\cdot ({cell})" if match[1] else cell) for cell in row) for row in cells)
+        )
     if re.match(r"[(\[]\s*\\begin\{matrix\}", text) and text[-1] in (")", "]"):
         return _bracketed(text[1:-1].strip())
     if text[:1] in ("(", "[") and matching(text, 0) == len(text) - 1 and text[-1] in (")", "]"):

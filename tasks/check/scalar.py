@@ -146,12 +146,13 @@ def _split_unit(text: str, plain: str) -> tuple[str, str]:
     if is_unit_text and re.search(r"[A-Za-z0-9)}]\s*(?:\\cdot)?\s*(?:\\frac\{)?\Z", text[: max(quote, 0)]):
         number = re.sub(r"(?:\\cdot)?\s*(?:\\frac\{)?\Z", "", text[:quote])
         return number, text[len(number) :]
-    if (match := _PLAIN_UNIT.fullmatch(plain)) and not re.fullmatch(r"\([A-Z]\)", match[1]):  # an option's letter
+    plain_unit = re.sub(r"(?<=[A-Za-z])\s*\\cdot\s*(?=[A-Za-z]+\s*\^\s*\{-)", " ", plain)  # m·s^{-1}
+    if (match := _PLAIN_UNIT.fullmatch(plain_unit)) and not re.fullmatch(r"\([A-Z]\)", match[1]):  # an option's letter
         first, *_ = words = re.findall(r"[A-Za-z]+", match[2])
         is_rate = match[2].startswith("/")  # 5/day, but 5/m may be a fraction
-        is_known = is_unit(first) and (len(first) > 1 or (plain[match.end(1)].isspace() and not is_rate))
+        is_known = is_unit(first) and (len(first) > 1 or (plain_unit[match.end(1)].isspace() and not is_rate))
         is_noun = any(len(word) > 3 for word in words) or (
-            plain[match.end(1)].isspace() and re.fullmatch(r"[A-Za-z]{3}", first) and re.search("[aeiou]", first)
+            plain_unit[match.end(1)].isspace() and re.fullmatch(r"[A-Za-z]{3}", first) and re.search("[aeiou]", first)
         )
         is_noun = is_noun and not is_rate
         is_noun = is_noun and len(first) > 1 and not re.fullmatch(_MATH_WORD, first)

@@ -89,6 +89,8 @@ SCALES = _SCALES | _PLURALS
 """What stands behind a number and multiplies it. Of ordinals only the plural does: 5 third graders are five."""
 
 
+_ONE = _PARTS | {"half": Fraction(1, 2), "quarter": Fraction(1, 4)}
+_SEVERAL = {f"{word}s": value for word, value in _ONE.items()} | {"halves": Fraction(1, 2)}
 _NUMERAL = re.compile(
     rf"(?:an? )?(?:{'|'.join(sorted((*NUMBER_WORDS, *MULTIPLES), key=len, reverse=True))})"
     rf"(?:(?: and |[ -])(?:{'|'.join(sorted((*NUMBER_WORDS, *MULTIPLES), key=len, reverse=True))}))+"
@@ -96,11 +98,21 @@ _NUMERAL = re.compile(
 )
 
 
+_PART = re.compile(rf"(an?|{'|'.join(NUMBER_WORDS)})[ -](?:({'|'.join(_ONE)})|({'|'.join(_SEVERAL)}))")
+
+
 def in_digits(text: str) -> str:
-    """A whole number in words as digits ("one hundred and five"), any other text as it is."""
+    """A number in words as digits ("one hundred and five", "minus three", "two thirds"), any other text as it is."""
     words = text.casefold()
     if words in NUMBER_WORDS:
         return str(NUMBER_WORDS[words])
+    if words.startswith(("negative ", "minus ")):
+        number = in_digits(rest := text.partition(" ")[2].strip())
+        return text if number == rest else f"-{number}"
+    if part := _PART.fullmatch(words):
+        count = NUMBER_WORDS.get(part[1], 1)
+        if (count == 1) == bool(part[2]):
+            return str(count * (_ONE | _SEVERAL)[part[2] or part[3]])
     if not _NUMERAL.fullmatch(words):
         return text
     try:
