@@ -54,6 +54,8 @@ def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
             return _unordered(gold, Listing(answer.members), algebra)
         case Listing(is_set=False), Ordered(brackets="[]", members=[_, _, _, *_]):  # a list of Python, no interval
             return _unordered(gold, Listing(answer.members), algebra)
+        case Ordered(brackets="[]", members=[_, _, _, *_]), Listing(is_set=False):
+            return _pairwise(gold.members, answer.members, algebra)
         case (Listing(members=[only], is_set=True), _) if not _is_set(only):
             return same(only, answer, algebra)
         case (_, Listing(members=[only], is_set=True)) if not _is_set(only):

@@ -98,6 +98,7 @@ _NUMERAL = re.compile(
 )
 
 
+_COUNTED = re.compile(rf"(an?|{'|'.join(NUMBER_WORDS)}) ((?:{'|'.join(COLLECTIVES)})s?)")
 _PART = re.compile(rf"(an?|{'|'.join(NUMBER_WORDS)})[ -](?:({'|'.join(_ONE)})|({'|'.join(_SEVERAL)}))")
 
 
@@ -113,6 +114,8 @@ def in_digits(text: str) -> str:
         count = NUMBER_WORDS.get(part[1], 1)
         if (count == 1) == bool(part[2]):
             return str(count * (_ONE | _SEVERAL)[part[2] or part[3]])
+    if counted := _COUNTED.fullmatch(words):
+        return f"{NUMBER_WORDS.get(counted[1], 1)} {counted[2]}"
     if not _NUMERAL.fullmatch(words):
         return text
     try:
