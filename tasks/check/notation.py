@@ -78,7 +78,7 @@ _RESPELL = [
     (r"\A([\d.]+)\s*'\Z", r"\1 ft"),
     (r"\A(\d+)\s*'\s*(\d{1,2})\s*(?:'')?\Z", r"\1 ft \2 in"),
     (r"\\(max|min|gcd|lcm)\s*\\\{([^{}]*)\\\}", r"\\\1(\2)"),
-    (r"(?<![A-Za-z\\])(max|min|gcd|lcm)\s*(?=\()", r"\\\1"),
+    (r"(?<![A-Za-z\\\d])(?<!\d )(max|min|gcd|lcm)\s*(?=\()", r"\\\1"),
     (r"(?<![A-Za-z\\])abs\s*\(([^()]*)\)", r"|\1|"),
     (rf"\A[\"\s]*(?:the\s+)?(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}[\"\s.]*\Z", r"\2 \1"),
     (rf"\A[\"\s]*{_MONTH}\s+(?:the\s+)?(\d{{1,2}})(?:st|nd|rd|th)?[\"\s.]*\Z", r"\1 \2"),
@@ -98,7 +98,8 @@ _RESPELL_COMPILED = [(re.compile(pattern), replacement) for pattern, replacement
 _TEXT = re.compile(r"\\(?:text(?:rm|bf|it|sf|tt|normal)?|mbox|hbox|mathrm|mathsf|mathit|operatorname)\s*\{")
 _STYLE = re.compile(r"\\(?:boldsymbol|bm|pmb|underline|(?:text)?color\s*\{[^{}]*\}|mathbf(?=\s*\{[^{}A-Za-z]*\}))\s*\{")
 _OPERATOR = re.compile(
-    r"\\(?:operatorname\*?|mathrm)\s*\{\s*((?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|exp|max|min|gcd|det)\s*\}"
+    r"\\(?:operatorname\*?|mathrm(?!\s*\{\s*(?:sec|min)))\s*"  # \mathrm{min} is a unit
+    r"\{\s*((?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|exp|max|min|gcd|det)\s*\}"
 )
 _SI = re.compile(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}\\]*)\}")  # of the package siunitx
 _DOLLAR, _DELIMITER = re.compile(r"(?<!\\)\$"), re.compile(r"(?<!\\)\\[()\[\]]")
