@@ -6,11 +6,13 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number or formula: LaTeX, its exact value where it is a plain number, its unit ("" where none is named)."""
+    """A number or formula: LaTeX, its exact value where it is a plain number, its unit ("" where none is named), and
+    what a collective word (dozen) made of the number as it is written."""
 
     formula: str
     exact: Fraction | None
     unit: str = ""
+    scale: Fraction = Fraction(1)
 
 
 @dataclass(frozen=True)

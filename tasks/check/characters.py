@@ -13,7 +13,7 @@ _LATEX = {
     r"\sqrt[4]": "∜", r"\infty ": "∞", r"\le ": "≤⩽≦", r"\ge ": "≥⩾≧", r"\ne ": "≠", r"^\circ ": "°º˚∘", r"\pm ": "±",
     r"\mp ": "∓", r"\cup ": "∪", r"\cap ": "∩", r"\in ": "∈", r"\setminus ": "∖", r"\mathbb{R}": "ℝ",
     r"\mathbb{Z}": "ℤ", r"\mathbb{N}": "ℕ", r"\mathbb{Q}": "ℚ", r"\mathbb{C}": "ℂ", r"\emptyset ": "∅⌀",
-    r"\langle ": "⟨〈", r"\rangle ": "⟩〉", r"\approx ": "≈≃≒", r"\cong ": "≅", r"\sum ": "∑",
+    r"\langle ": "⟨〈", r"\rangle ": "⟩〉", r"\approx ": "≈≃≒", r"\cong ": "≅", r"\equiv ": "≡", r"\sum ": "∑",
     r"\prod ": "∏", r"\int ": "∫",
     r"\land ": "∧", r"\lor ": "∨", r"\to ": "→", r"\angle ": "∠", r"\therefore ": "∴", r"\lfloor ": "⌊",
     r"\rfloor ": "⌋", r"\lceil ": "⌈", r"\rceil ": "⌉", r"\ldots ": "…", ":": "∶", "|": "∣", "'": "’′", ",": "、",

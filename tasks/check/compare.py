@@ -52,6 +52,10 @@ def same(gold: Answer, answer: Answer, algebra: Algebra) -> bool:
             return _unordered(gold, answer, algebra)
         case (Listing(), Ordered()) if _are_choices(gold.members):
             return _unordered(gold, Listing(answer.members), algebra)
+        case Listing(is_set=False), Ordered(brackets="[]", members=[_, _, _, *_]):  # a list of Python, no interval
+            return _unordered(gold, Listing(answer.members), algebra)
+        case Ordered(brackets="[]", members=[_, _, _, *_]), Listing(is_set=False):
+            return _pairwise(gold.members, answer.members, algebra)
         case (Listing(members=[only], is_set=True), _) if not _is_set(only):
             return same(only, answer, algebra)
         case (_, Listing(members=[only], is_set=True)) if not _is_set(only):
@@ -104,6 +108,8 @@ def _quantities(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
         return _values(gold, _scaled(answer, Fraction(1, 100)), algebra)
     if _values(gold, answer, algebra):
         return True
+    if gold.scale != 1 and answer.scale == 1 and not answer.unit:  # 5 dozen, and 5
+        return _values(_scaled(gold, 1 / gold.scale), answer, algebra)
     if gold.unit == "percent":
         return _values(_scaled(gold, Fraction(1, 100)), answer, algebra)
     if gold.unit == "degree":
@@ -116,7 +122,17 @@ def _values(gold: Quantity, answer: Quantity, algebra: Algebra) -> bool:
         return gold.exact == answer.exact
     if gold.formula == answer.formula:
         return True
+    if all(_IN_ORDER.search(one.formula) for one in (gold, answer)):
+        return False
     return algebra(_formula(gold), _formula(answer))
+
+
+_IN_ORDER = re.compile(
+    r"\A(?:[A-Z](?:_\{\w+\})?(?:\^\{-?\w+\}|')?){2,}\Z"  # AB, HT, A^{-1}B
+    r"|(?:[A-Z]|\\(?:vec|mathbf|hat|overrightarrow)\{[^{}]*\})(?:_\{\w+\})?\\times(?![A-Za-z])"
+)
+"""Products that may not commute, though algebra takes all letters for numbers: capitals side by side are matrices,
+tosses or a name, and what is crossed with \\times are vectors or sets."""
 
 
 def _formula(quantity: Quantity) -> str:
@@ -175,12 +191,17 @@ def _pairwise(gold: Sequence[Answer], answer: Sequence[Answer], algebra: Algebra
 
 def _named(gold: Named, answer: Named, algebra: Algebra) -> bool:
     """Under one name the same value; of two variables the same equation (y = 2x + 3 is x = (y - 3)/2)."""
-    if gold.name != answer.name and "(" in gold.name and "(" in answer.name:
-        return False  # f(2) = 7 is not f(3) = 7
+    are_calls = "(" in gold.name and "(" in answer.name
+    if gold.name != answer.name and (are_calls or _is_sine(gold) != _is_sine(answer)):
+        return False  # f(2) = 7 is not f(3) = 7, sin x = 1 is not x = 1
     if gold.name == answer.name or not (_is_variable(gold.name) and _is_variable(answer.name)):
         return same(gold.value, answer.value, algebra)
     is_line = isinstance(gold.value, Quantity) and gold.value.exact is None
     return is_line and isinstance(answer.value, Quantity) and algebra(gold.formula, answer.formula)
+
+
+def _is_sine(answer: Named) -> bool:
+    return re.match(r"\\(?:sin|cos|tan|cot|sec|csc)\(", answer.name) is not None
 
 
 def _is_variable(name: str) -> bool:

@@ -14,6 +14,8 @@ from tasks.check.characters import to_latex
 
 OPENING, CLOSING = "([{", ")]}"
 
+_MONTH = "(January|February|March|April|May|June|July|August|September|October|November|December)"
+
 # In this order. The left side is a regular expression; a name ends where no letter follows.
 _RESPELL = [
     (r"\A\s*=\s*", ""),
@@ -26,7 +28,7 @@ _RESPELL = [
     (r"\\(begin|end)\{(?:[pbB]?|small)matrix\}|\\(end)\{array\}", r"\\\1\2{matrix}"),
     (r"\\(?:left|right|[bB]igg?[lr]?)(?![A-Za-z])\s*\.?", ""),
     (r"\\(?:displaystyle|textstyle|limits|rm|bf|mathrm(?!\s*\{))(?![A-Za-z])", ""),
-    (r"\\[dtc]frac(?![A-Za-z])", r"\\frac"),
+    (r"\\(?:[dtcsx]|nice)frac(?![A-Za-z])", r"\\frac"),
     (r"\\(?:degree|degrees)(?![A-Za-z])|\^\s*\{\s*\\circ\s*\}", r"^\\circ "),
     (r"\\(?:leqslant|leqq?)(?![A-Za-z])|<=", r"\\le "),
     (r"\\(?:geqslant|geqq?)(?![A-Za-z])|>=", r"\\ge "),
@@ -56,6 +58,13 @@ _RESPELL = [
     (r"\^\s*\{?\s*\\prime\s*\}?", "'"),
     (r"\\langle(?![A-Za-z])", "("),
     (r"\\rangle(?![A-Za-z])", ")"),
+    (r"\bper\s+cent\b", "percent"),
+    (
+        r"(?<=\d)(?:[\s\"]*R[\s\"]*|[\s\"]+r[\s\"]+|[\s\",]*(?:with\s+)?(?:a\s+)?\b(?:remainder|rem\.)(?:\s+of)?[\s\"]*)"
+        r"(?=\d)",
+        " remainder ",
+    ),
+    (r"\\(vec|hat|mathbf)\s+([A-Za-z])(?![A-Za-z])", r"\\\1{\2}"),
     (r"\\pounds(?![A-Za-z])", "£"),
     (r"\\euro(?![A-Za-z])", "€"),
     (r"\\([%$&#])", r"\1"),
@@ -63,10 +72,16 @@ _RESPELL = [
     (r"\A\*\*([^*]+)\*\*\Z", r"\1"),  # bold in Markdown
     (r"\*\*", "^"),
     (r"(?<=[\d)])\s+[xX]\s+(?=\d)|(?<=[\d)])\s*[xX]\s*(?=10\s*\^)", r"\\times "),
+    (r"\(\s*\"?\s*\\?mod(?![A-Za-z])[\s\"]*(\w+)\s*\)|\\pmod\s*\{?\s*(\w+)\s*\}?", r"\\pmod{\1\2}"),
     (r"\\bmod(?![A-Za-z])|(?<=[\d)}])\s+mod\s+(?=\d)", r"\\mod "),
     (r"\A([\d.]+)\s*''\Z", r"\1 in"),
     (r"\A([\d.]+)\s*'\Z", r"\1 ft"),
     (r"\A(\d+)\s*'\s*(\d{1,2})\s*(?:'')?\Z", r"\1 ft \2 in"),
+    (r"\\(max|min|gcd|lcm)\s*\\\{([^{}]*)\\\}", r"\\\1(\2)"),
+    (r"(?<![A-Za-z\\\d])(?<!\d )(max|min|gcd|lcm)\s*(?=\()", r"\\\1"),
+    (r"(?<![A-Za-z\\])abs\s*\(([^()]*)\)", r"|\1|"),
+    (rf"\A[\"\s]*(?:the\s+)?(\d{{1,2}})(?:st|nd|rd|th)?\s+(?:of\s+)?{_MONTH}[\"\s.]*\Z", r"\2 \1"),
+    (rf"\A[\"\s]*{_MONTH}\s+(?:the\s+)?(\d{{1,2}})(?:st|nd|rd|th)?[\"\s.]*\Z", r"\1 \2"),
     (r"\A(?:negative|minus)\s+(?=[\d.\\$])", "-"),
     (r"\*|\\ast(?![A-Za-z])", r"\\cdot "),
     (r"\+\s*/\s*-", r"\\pm "),
@@ -82,6 +97,11 @@ _RESPELL = [
 _RESPELL_COMPILED = [(re.compile(pattern), replacement) for pattern, replacement in _RESPELL]
 _TEXT = re.compile(r"\\(?:text(?:rm|bf|it|sf|tt|normal)?|mbox|hbox|mathrm|mathsf|mathit|operatorname)\s*\{")
 _STYLE = re.compile(r"\\(?:boldsymbol|bm|pmb|underline|(?:text)?color\s*\{[^{}]*\}|mathbf(?=\s*\{[^{}A-Za-z]*\}))\s*\{")
+_OPERATOR = re.compile(
+    r"\\(?:operatorname\*?|mathrm(?!\s*\{\s*(?:sec|min)))\s*"  # \mathrm{min} is a unit
+    r"\{\s*((?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|ln|exp|max|min|gcd|det)\s*\}"
+)
+_SI = re.compile(r"\\(?:SI|qty)\s*\{([^{}]*)\}\s*\{([^{}\\]*)\}")  # of the package siunitx
 _DOLLAR, _DELIMITER = re.compile(r"(?<!\\)\$"), re.compile(r"(?<!\\)\\[()\[\]]")
 _SAID = re.compile(
     r"\A\W{0,2}(?:(?:so|thus|hence|therefore),?\s+)?(?:the\s+)?(?:(?:final|correct)\s+)?(?:answer|option|choice|ans)"
@@ -104,7 +124,8 @@ def normalise(text: str) -> str:
     if len(_DOLLAR.findall(text)) % 2 == 0:  # a single one is a currency
         text = _DOLLAR.sub(" ", text)
     text = unstyled(text)
-    text = quote_text(to_latex(_DELIMITER.sub(" ", text)).strip())
+    text = to_latex(_DELIMITER.sub(" ", text)).strip()
+    text = quote_text(_SI.sub(r"\1\\text{ \2}", _OPERATOR.sub(r"\\\1 ", text)))
     text = _SAID.sub("", _SAID.sub("", text))  # the answer is option A
     for pattern, replacement in _RESPELL_COMPILED:
         text = pattern.sub(replacement, text)

@@ -6,13 +6,33 @@ only. compare.py decides what depends on the other one: a unit that was left out
 
 import re
 
-from tasks.check.answers import Answer, Choice, Listing, Matrix, Named, Ordered, Quantity, Region, Relation
+from tasks.check.answers import (
+    Answer,
+    Based,
+    Choice,
+    Clock,
+    Listing,
+    Matrix,
+    Named,
+    Ordered,
+    Quantity,
+    Region,
+    Relation,
+    Words,
+)
 from tasks.check.notation import is_outside, matching, split_outside, squeeze, unwrap
 from tasks.check.numerals import as_formula, exact_value
 from tasks.check.scalar import read_scalar
 from tasks.check.units import in_digits, is_unit
 
-_VARIABLE = r"(?:[A-Za-z]|\\(?!pi\b|infty\b|in\b)[a-z]+)(?:_\{[\w+-]+\}|'|\^\{-1\})*"
+_GREEK = (
+    "(?:var)?(?:alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|nu|xi|rho|sigma|tau|upsilon|phi|chi|psi"
+    "|omega|Gamma|Delta|Theta|Lambda|Xi|Sigma|Upsilon|Phi|Psi|Omega)(?![A-Za-z])"
+)
+_NO_SYMBOL = re.compile(rf'"[^"]*"|\\(?:begin|end)\{{\w+\}}|\\(?!{_GREEK})[A-Za-z]+')
+"""Text and commands; what letters are left are variables. \\pi is a number."""
+_VARIABLE = rf"(?:[A-Za-z]|\\{_GREEK}|\\(?!pi\b|infty\b|in\b)[a-z]+)(?:_\{{[\w+-]+\}}|'|\^\{{-1\}})*"
+_FUNCTION = re.compile(rf"(\\(?:sin|cos|tan|cot|sec|csc)) ?({_VARIABLE})")
 _NUMBER = r"-?(?:[\d./]+|\\frac\{\d+\}\{\d+\})"
 _NAME = re.compile(
     rf"{_VARIABLE}(?:\({_VARIABLE}(?:,{_VARIABLE})*\))?|\({_VARIABLE}(?:,{_VARIABLE})+\)"
@@ -44,6 +64,7 @@ _JOINT = r"(?:and|or|nor|but|only|not)\b|[+*/^=<>|&]"
 _CONDITION = re.compile(r"[<>=]|\\(?:in|le|ge|ne|text)(?![A-Za-z])|\"")
 _CHAIN = re.compile(r"[a-z](?:_\{\w+\})?")
 _ROWS = re.compile(r"\\begin\{(cases|aligned|gathered)\}(.*)\\end\{\1\}", re.DOTALL)
+_MATRIX = re.compile(r"(.*?)\s*(?:\\cdot)?\s*\\begin\{matrix\}(.*)\\end\{matrix\}", re.DOTALL)
 _REALS = re.compile(r"(?:the set of )?(?:all )?real(?: number)?s?|reals|\\mathbb\{R\}", re.IGNORECASE)
 
 
@@ -131,7 +152,7 @@ def _plus_minus(text: str) -> Answer:
 
 
 def _listing(members: list[str], text: str) -> Answer:
-    """Members of a list; conditions joined by "or" are one region."""
+    """Members of a list; conditions joined by "or" are one region, a lower and an upper bound one interval."""
     answers = [read(member) for member in members]
     if all(isinstance(one, Named) and isinstance(one.value, Ordered | Region) for one in answers):
         regions = [one for one in answers if isinstance(one, Named)]
@@ -139,7 +160,24 @@ def _listing(members: list[str], text: str) -> Answer:
         if len(names) == 1 and not re.search(r",(?! or)|;|and|\\land|\\wedge", text):
             formula = r"\cup ".join(one.formula for one in regions)
             return Named(names.pop(), Region(tuple(one.value for one in regions), formula), formula)
+        is_either = re.search(r"(?<![A-Za-z])(?:or|lor|vee)(?![A-Za-z])", text)
+        if len(names) == 1 and not is_either and (interval := _between(*(one.value for one in regions))):
+            return Named(names.pop(), interval, text)
     return Listing(_flat(answers))
+
+
+def _between(*bounds: Answer) -> Answer | None:
+    """The interval between a lower and an upper bound, as of x > 1 and x < 2."""
+    match bounds:
+        case [
+            Ordered(brackets=left, members=[low, Quantity(formula=r"\infty")]),
+            Ordered(brackets=right, members=[Quantity(formula=r"-\infty"), high]),
+        ] | [
+            Ordered(brackets=right, members=[Quantity(formula=r"-\infty"), high]),
+            Ordered(brackets=left, members=[low, Quantity(formula=r"\infty")]),
+        ]:
+            return Ordered(left[0] + right[1], (low, high))
+    return None
 
 
 def _flat(answers: list[Answer]) -> tuple[Answer, ...]:
@@ -150,9 +188,12 @@ def _flat(answers: list[Answer]) -> tuple[Answer, ...]:
 
 
 def _bracketed(text: str) -> Answer | None:
-    if match := re.fullmatch(r"\\begin\{matrix\}(.*)\\end\{matrix\}", text):
-        rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", match[1]) if row.strip()]
-        return Matrix(tuple(tuple(read(cell) for cell in row.split("&")) for row in rows))
+    if (match := _MATRIX.fullmatch(text)) and (not match[1] or exact_value(match[1]) is not None):
+        rows = [row for row in re.split(r"\\\\(?:\[[^\]]*\])?", match[2]) if row.strip()]
+        cells = (row.split("&") for row in rows)
+        return Matrix(
+            tuple(tuple(read(rf"{match[1]}\cdot ({cell})" if match[1] else cell) for cell in row) for row in cells)
+        )
     if re.match(r"[(\[]\s*\\begin\{matrix\}", text) and text[-1] in (")", "]"):
         return _bracketed(text[1:-1].strip())
     if text[:1] in ("(", "[") and matching(text, 0) == len(text) - 1 and text[-1] in (")", "]"):
@@ -183,17 +224,36 @@ def _relation(text: str) -> Answer | None:
         return _named(parts[0], parts[-1])
     if len(parts) == 2 and _is_name(parts[1]):
         return _named(parts[1], parts[0])
-    if not re.search("[A-Za-z]", re.sub(r'"[^"]*"|\\[a-z]+', "", "".join(parts[:-1]))):
-        return read(parts[-1])  # a calculation: 6/3 = 2 answers 2
+    if not any(map(_has_variable, parts[:-1])) and _is_value(result := read(parts[-1]), parts[-1]):
+        return result  # a calculation: 6/3 = 2 answers 2
     return Relation(as_formula(text))
 
 
+def _has_variable(text: str) -> bool:
+    return re.search("[A-Za-z]", _NO_SYMBOL.sub(" ", text)) is not None
+
+
+def _is_value(answer: Answer, text: str) -> bool:
+    """Whether an answer, read from `text`, is free of variables; the letters of a unit are none."""
+    match answer:
+        case Quantity():
+            return answer.exact is not None or not _has_variable(answer.formula)
+        case Words() | Clock() | Based():
+            return True
+    return not _has_variable(text)
+
+
 def _is_name(text: str) -> bool:
-    return _NAME.fullmatch(squeeze(text)) is not None or _WORDS.fullmatch(text.strip()) is not None
+    return _NAME.fullmatch(_call(squeeze(text))) is not None or _WORDS.fullmatch(text.strip()) is not None
+
+
+def _call(name: str) -> str:
+    r"""\sin\theta as \sin(\theta), any other text as it is."""
+    return f"{match[1]}({match[2]})" if (match := _FUNCTION.fullmatch(name)) else name
 
 
 def _named(name: str, value: str) -> Named:
-    return Named(squeeze(name).strip('"'), read(value), f"{squeeze(name)}={as_formula(value)}")
+    return Named(_call(squeeze(name)).strip('"'), read(value), f"{squeeze(name)}={as_formula(value)}")
 
 
 def _inequality(parts: list[str], marks: list[str]) -> Named | None:

@@ -4,6 +4,7 @@ What both answers give must agree: 60 feet is not 60 inches. Nothing is converte
 """
 
 import re
+from fractions import Fraction
 
 from text_to_num import text2num
 
@@ -52,7 +53,7 @@ _SHORTHAND = {
     "fps": "foot per second",
 }
 
-SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
+MULTIPLES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10**12}
 _COUNTING = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
     "seventeen eighteen nineteen twenty"
@@ -65,18 +66,56 @@ NUMBER_WORDS |= {ten: 10 * number for number, ten in enumerate(_TENS, 2)} | {
     for ones, one in enumerate(_COUNTING.split()[1:10], 1)
 }
 
+_ORDINALS = {"one": "first", "two": "second", "three": "third", "five": "fifth", "eight": "eighth", "nine": "ninth"}
+_ORDINALS |= {"twelve": "twelfth"}
+
+
+def _denominator(number: str) -> str:
+    """One of the parts of a whole: fifth of five, twenty-first of twenty-one."""
+    tens, _, one = number.rpartition("-")
+    ordinal = _ORDINALS.get(one) or f"{one[:-1]}ie" * one.endswith("y") + one * (not one.endswith("y")) + "th"
+    return f"{tens}-{ordinal}" if tens else ordinal
+
+
+COLLECTIVES = {"pair": Fraction(2), "couple": Fraction(2), "dozen": Fraction(12), "score": Fraction(20)}
+COLLECTIVES |= {"gross": Fraction(144), "half": Fraction(1, 2), "quarter": Fraction(1, 4)}
+"""Words that scale a number and are counted like a unit: of 5 dozen the gold answer may supply the dozen."""
+_PARTS = {_denominator(word): Fraction(1, number) for word, number in (NUMBER_WORDS | MULTIPLES).items() if number > 2}
+_SCALES = {word: Fraction(number) for word, number in MULTIPLES.items()}
+_SCALES |= {"lakh": Fraction(10**5), "crore": Fraction(10**7), "grand": Fraction(1000)} | COLLECTIVES
+_PLURALS = {f"{word}s": value for word, value in (_SCALES | _PARTS).items()} | {"halves": Fraction(1, 2)}
+_PLURALS |= {f"{word}{'es' * word.endswith('x') or 's'}": Fraction(number) for word, number in NUMBER_WORDS.items()}
+SCALES = _SCALES | _PLURALS
+"""What stands behind a number and multiplies it. Of ordinals only the plural does: 5 third graders are five."""
+
+
+_ONE = _PARTS | {"half": Fraction(1, 2), "quarter": Fraction(1, 4)}
+_SEVERAL = {f"{word}s": value for word, value in _ONE.items()} | {"halves": Fraction(1, 2)}
 _NUMERAL = re.compile(
-    rf"(?:an? )?(?:{'|'.join(sorted((*NUMBER_WORDS, *SCALES), key=len, reverse=True))})"
-    rf"(?:(?: and |[ -])(?:{'|'.join(sorted((*NUMBER_WORDS, *SCALES), key=len, reverse=True))}))+"
-    rf"|an? (?:{'|'.join(SCALES)})"
+    rf"(?:an? )?(?:{'|'.join(sorted((*NUMBER_WORDS, *MULTIPLES), key=len, reverse=True))})"
+    rf"(?:(?: and |[ -])(?:{'|'.join(sorted((*NUMBER_WORDS, *MULTIPLES), key=len, reverse=True))}))+"
+    rf"|an? (?:{'|'.join(MULTIPLES)})"
 )
 
 
+_COUNTED = re.compile(rf"(an?|{'|'.join(NUMBER_WORDS)}) ((?:{'|'.join(COLLECTIVES)})s?)")
+_PART = re.compile(rf"(an?|{'|'.join(NUMBER_WORDS)})[ -](?:({'|'.join(_ONE)})|({'|'.join(_SEVERAL)}))")
+
+
 def in_digits(text: str) -> str:
-    """A whole number in words as digits ("one hundred and five"), any other text as it is."""
+    """A number in words as digits ("one hundred and five", "minus three", "two thirds"), any other text as it is."""
     words = text.casefold()
     if words in NUMBER_WORDS:
         return str(NUMBER_WORDS[words])
+    if words.startswith(("negative ", "minus ")):
+        number = in_digits(rest := text.partition(" ")[2].strip())
+        return text if number == rest else f"-{number}"
+    if part := _PART.fullmatch(words):
+        count = NUMBER_WORDS.get(part[1], 1)
+        if (count == 1) == bool(part[2]):
+            return str(count * (_ONE | _SEVERAL)[part[2] or part[3]])
+    if counted := _COUNTED.fullmatch(words):
+        return f"{NUMBER_WORDS.get(counted[1], 1)} {counted[2]}"
     if not _NUMERAL.fullmatch(words):
         return text
     try:

@@ -5,6 +5,7 @@ Columns are named question, answer, kind, level, solution, choices and cluster, 
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import partial
@@ -43,9 +44,21 @@ OPTIONAL = ("kind", "level", "solution", "choices", "cluster")
 KNOWN = (*REQUIRED, *OPTIONAL)
 _PLUS = " + "
 _OPTIONS = {"options", "candidates", "alternatives", "endings", "choice"}
-_GIVEN = {"table", "theory", "dialogue", "pre_text", "para", "paragraph", "story", "document", "premise", "premises"}
-"""Columns without which a question cannot be answered."""
-_IMAGES = ("image", "images", "decoded_image", "image_1")
+_GIVEN = {
+    "table", "theory", "dialogue", "pre_text", "para", "paragraph", "paragraphs", "story", "document", "premise",
+    "premises", "context", "passage", "narrative", "input", "background", "article", "scenario", "situation", "excerpt",
+    "body",
+}  # fmt: skip
+"""Columns without which a question cannot be answered, if it does not repeat them."""
+_LEADS = re.compile(
+    "solution|rational|reason|expla|cot|thought|proof|response|generat|output|completion|answer|analysis|question|problem|query"
+)
+"""In the names of columns that may be longer than the question and are none of its parts."""
+_IMAGE = re.compile(r"(?:\A|[^a-z])(?:image|img|picture|figure|diagram)s?(?![a-z])")
+_IMAGE_SHOWN = re.compile(r"!\[[^\]]*\]\(|<image(?:[ _]?\d+)?>|<img\b|\\includegraphics\b", re.IGNORECASE)
+_VALID = re.compile("(?:problem|question|solution|answer)_is_valid")
+_NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
+_SYSTEM = ("system", "developer")
 _ABSENT = object()
 _WAY_OUT = 'with `columns`, e.g. {"question": "Body + Question"} (of a benchmark: in evaluation.columns, by its name)'
 
@@ -70,6 +83,7 @@ def map_rows(rows: Iterable[tuple[str, Row]], columns: Mapping[str, str]) -> Map
         raise QuestionError(f"columns: unknown {sorted(unknown)}; what can be mapped is {', '.join(KNOWN)}")
     drafts: list[_Draft] = []
     known, mapping = None, dict(columns)
+    unused = _Unused()
     rows = iter(rows)
     for where, row in rows:
         if not drafts and not columns.keys() & set(REQUIRED):
@@ -79,23 +93,80 @@ def map_rows(rows: Iterable[tuple[str, Row]], columns: Mapping[str, str]) -> Map
             if not _has(row, mapping.get(key, key)):
                 others = True if drafts else any(_has(other, mapping.get(key, key)) for _, other in rows)
                 raise QuestionError(f"{where}: {_missing(key, mapping.get(key, key), row, others)}")
-        unused = [name for name in row if name.casefold() in _OPTIONS]
-        if unused and "choices" not in mapping and "choices" not in row:
+        options = [name for name in row if name.casefold() in _OPTIONS]
+        if options and "choices" not in mapping and "choices" not in row:
             raise QuestionError(
-                f"{where}: the column {unused[0]!r} seems to hold options: map choices to it {_WAY_OUT}"
+                f"{where}: the column {options[0]!r} seems to hold options: map choices to it {_WAY_OUT}"
             )
         if "question" not in columns:
-            asked = mapping.get("question", "question")
-            given = [name for name in row if name.casefold() in _GIVEN and row[name] not in (None, "", [], {})]
-            if left := [name for name in given if name not in asked.split(_PLUS)]:
-                raise QuestionError(
-                    f"{where}: the column {left[0]!r} seems to belong to the question: map question to "
-                    f"{_PLUS.join([left[0], asked])!r}, or to {asked!r} alone, {_WAY_OUT}"
-                )
+            unused.see(where, row, mapping)
         drafts.append(_draft(where, row, mapping, says_yes=known is not None and known.says_yes))
     said = "; ".join(f"{key}: {column}" for key, column in (known.columns if known else {}).items())
-    notes = (f"the columns are those of {known.name} ({said})",) if known else ()
+    notes: tuple[str, ...] = (f"the columns are those of {known.name} ({said})",) if known else ()
+    if known is None or known.is_any:
+        notes += unused.told(len(drafts), mapping.get("question", "question"))
     return _with_golds(drafts, notes, first=known.first if known else None)
+
+
+class _Unused:
+    """Columns that nothing is read from, and system prompts: what differs from row to row may be of the question."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+        self._varying: set[str] = set()
+        self._longer: Counter[str] = Counter()
+        self._system: str | None = None
+
+    def see(self, where: str, row: Row, mapping: Mapping[str, str]) -> None:
+        """One row of the source.
+
+        Raises:
+            QuestionError: it holds what its question is asked of, or has another system prompt than those before.
+        """
+        asked = mapping.get("question", "question")
+        used = {name for key in KNOWN for name in mapping.get(key, key).split(_PLUS)}
+        question = "\n".join(value for value in _values(row, asked) if isinstance(value, str)).strip()
+        for name, value in row.items():
+            if name in used or any(one.startswith(f"{name}.") for one in used) or value in _NOTHING:
+                continue
+            if isinstance(value, str) and question and (question in value or value.strip() in question):
+                continue  # a copy
+            if name.casefold() in _GIVEN:
+                raise QuestionError(f"{where}: {_belongs(name, asked)}")
+            if isinstance(value, str) and " " in value.strip():
+                if self._texts.setdefault(name, value) != value:
+                    self._varying.add(name)
+                self._longer[name] += len(value) > len(question)
+        system = "\n".join(str(one.get("content", one.get("value"))) for one in _system_turns(_values(row, asked)))
+        if self._system not in (None, system):
+            raise QuestionError(
+                f"{where}: the system prompt is another than in the rows before, so it belongs to the question: write "
+                f"it into the question ({short(system)})"
+            )
+        self._system = system
+
+    def told(self, rows: int, asked: str) -> tuple[str, ...]:
+        """A note of the texts that differ from row to row and are not used.
+
+        Raises:
+            QuestionError: most of the texts of one of them are longer than their questions.
+        """
+        for name in sorted(self._varying):
+            if 2 * self._longer[name] > rows and not _LEADS.search(name.casefold()):
+                raise QuestionError(_belongs(name, asked))
+        return (f"columns that are not used: {listed(sorted(self._varying))}",) if self._varying else ()
+
+
+def _belongs(name: str, asked: str) -> str:
+    return (
+        f"the column {name!r} seems to belong to the question: map question to {_PLUS.join([name, asked])!r}, or to "
+        f"{asked!r} alone, {_WAY_OUT}"
+    )
+
+
+def _system_turns(values: list[Any]) -> list[dict[str, Any]]:
+    turns = [turn for value in values if isinstance(value, list) for turn in map(_as_dict, value)]
+    return [turn for turn in turns if turn.get("role", turn.get("from")) in _SYSTEM]
 
 
 def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) -> _Draft:
@@ -114,8 +185,9 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
         answer = {"true": "yes", "false": "no"}.get(str(answer).casefold(), answer)
     answer = parsed_list(answer)
     unasked = "the answer is a list of several" if _are_several(answer) else None
-    if any(row.get(name) not in (None, "", [], {}) for name in _IMAGES):
+    if _IMAGE_SHOWN.search(question) or any(row[name] not in _NOTHING for name in row if _is_image(name)):
         unasked = "it has an image, which a language model doesn't see"
+    unasked = unasked or _own_verdict(row)
     gold = answer_of(answer[0] if _are_several(answer) else answer, where)
     is_letter = re.fullmatch(r"\(?([A-Z])\)?", gold)
     if (
@@ -138,6 +210,24 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
         options,
         unasked,
     )
+
+
+def _is_image(name: str) -> bool:
+    return _IMAGE.search(re.sub("(?<=[a-z])(?=[A-Z])", "_", name).casefold()) is not None
+
+
+def _own_verdict(row: Row) -> str | None:
+    """What a row says that is wrong with itself, in the words of its column; None where it says nothing of the kind."""
+    for name, value in row.items():
+        said = str(value).strip().casefold()
+        is_bad = (
+            (name == "error_type" and "correct_answer" in row and said not in ("ok", "none", ""))  # MMLU-Redux
+            or (_VALID.fullmatch(name) and said not in ("yes", "true", "1", "none", ""))  # NuminaMath 1.5
+            or (name == "is_correct" and said in ("false", "no", "0"))
+        )
+        if is_bad:
+            return f"its {name} is {short(value)}"
+    return None
 
 
 def _are_several(answer: Any) -> bool:
@@ -226,7 +316,7 @@ def _missing(key: str, column: str, row: Row, others_have_it: bool) -> str:
 def _turns(turns: list[Any], where: str) -> tuple[list[Any], Any]:
     """Question and reply of a chat with one of each, and perhaps a system prompt before them."""
     said = [(one.get("role", one.get("from")), one.get("content", one.get("value"))) for one in map(_as_dict, turns)]
-    said = [one for one in said if one[0] != "system"]
+    said = [one for one in said if one[0] not in _SYSTEM]
     if [role in ("user", "human") for role, _ in said] != [True, False]:
         raise QuestionError(f"{where}: the chat has {len(said)} turns, expected one question and one reply")
     return [said[0][1]], said[1][1]

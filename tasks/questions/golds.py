@@ -10,13 +10,24 @@ from typing import NamedTuple
 from tasks.check.equivalence import LONGEST, is_equal_at_sight
 from tasks.check.notation import boxed_contents
 
-_PHRASE = re.compile(r"(?:\b(?:the|final|correct)\s+)*\banswer\b\**(?:\s+is\b\s*:?|\s*[:=])[*\s]*", re.IGNORECASE)
+_THOUGHT = re.compile(
+    r"<think(?:ing)?>.*?</think(?:ing)?>|<\|begin_of_thought\|>.*?<\|end_of_thought\|>|\A.*</think(?:ing)?>", re.DOTALL
+)
+_SPECIAL = re.compile(r"<\|[^|<>\n]*\|>|</?s>|<eos>")
+_PHRASE = re.compile(
+    r"(?:\b(?:the|final|correct)\s+)*\banswer\b\**(?:\s+is\b(?!\s+not\b)\s*:?|\s*[:=])[*\s]*", re.IGNORECASE
+)
 _TAG = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 _HOPE = re.compile(r"\s*I hope it is correct\.?\s*\Z")  # Minerva's few-shot prompt, and who learnt from it
 _BARE_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z{])\s*([^\s${}\\][^${}]*?)\s*\.?\s*(?=\$|\\\)|\\\]|\Z)")
 _BECAUSE = re.compile(r",?\s+(?:because|since)\s.*", re.IGNORECASE)
 _SENTENCE = re.compile(r"(?:[A-Z][a-z']*,?|I)(?:\s+\S+){2,}[.!]")
-_NOTHING = {"", "proof", "notfound", "not found"}  # NuminaMath 1.5 has these words where it has no answer
+_NOTHING = re.compile(
+    r"|proof|not ?found"  # NuminaMath 1.5 has these words where it has no answer
+    r"|none|unknown|n/?a|\?+|-+|tbd|see (?:above|below|(?:the )?(?:solution|explanation))"
+    r"|\{\s*(['\"]).*\1\s*:.*\}",  # a dictionary of Python
+    re.DOTALL,
+)
 _SENTENCES = re.compile(r"(?:[^\W\d_]{3}|[\d)$}%])[.!?]\s+[A-Z]")
 
 
@@ -37,7 +48,7 @@ def final_answer(text: str) -> Gold:
     Raises:
         NoFinalAnswer: there is none to be seen, so that every answer to the question would be judged wrong.
     """
-    text = text.strip()
+    text = _SPECIAL.sub("", _THOUGHT.sub("", text)).strip()
     if not boxed_contents(text):
         text = _BARE_BOX.sub(r"\\boxed{\1}", text)  # \boxed 72
     boxed = boxed_contents(text)
@@ -46,7 +57,7 @@ def final_answer(text: str) -> Gold:
     answer = answers[0] if answers else text
     if boxed and not boxed[-1]:
         raise NoFinalAnswer(r"empty \boxed answer")
-    is_none = answer.casefold() in _NOTHING or (not answers and _is_worked(text))
+    is_none = _NOTHING.fullmatch(answer.casefold().rstrip(".")) or (not answers and _is_worked(text))
     if is_none or max(map(len, [answer, *boxed, *stated])) > LONGEST:
         raise NoFinalAnswer(
             r"no final answer (it stands alone, or ends a solution as '#### 72', \boxed{72} or 'The answer is: 72')"

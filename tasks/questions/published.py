@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 
 class Published(NamedTuple):
-    """How a set's columns are mapped; whether its true and false mean yes and no; from where its indices count."""
+    """How a set's columns are mapped; whether its true and false mean yes and no; from where its indices count; whether
+    any set may have such columns, so that its other ones are unknown."""
 
     name: str
     columns: dict[str, str]
     says_yes: bool = False
     first: int | None = None
+    is_any: bool = False
 
 
 def _questions(question: str, answer: str, choices: str = "", solution: str = "") -> dict[str, str]:
@@ -34,7 +36,10 @@ SETS = (
         Published("BoolQ", _questions(f"{passage} + question", "answer"), says_yes=True)
         for passage in ("passage", "meta.passage")
     ),
-    *(Published("a passage", _questions(f"{passage} + question", "answer")) for passage in ("article", "context")),
+    *(
+        Published("a passage", _questions(f"{passage} + question", "answer"), is_any=True)
+        for passage in ("article", "context")
+    ),
     Published("TabMWP", _questions("table_title + table + question", "answer", solution="solution")),
     Published("ScienceQA", _questions("hint + question", "answer", "choices", "solution"), first=0),
     Published("StrategyQA", _questions("question", "answer", solution="facts"), says_yes=True),
@@ -46,8 +51,8 @@ SETS = (
     Published("MetaMathQA", _questions("query", "response")),
     Published("OpenMathInstruct-1", _questions("question", "expected_answer", solution="generated_solution")),
     Published("OpenMathInstruct-2", _questions("problem", "expected_answer", solution="generated_solution")),
-    Published("an expected answer", _questions("question", "expected_answer")),
-    Published("an expected answer", _questions("problem", "expected_answer")),
+    Published("an expected answer", _questions("question", "expected_answer"), is_any=True),
+    Published("an expected answer", _questions("problem", "expected_answer"), is_any=True),
     Published("MATH-500", _questions("problem", "answer")),
     Published("MATH", _questions("problem", "solution")),
     Published("AQuA-RAT", _questions("question", "correct", "options", "rationale")),
@@ -82,8 +87,8 @@ SETS = (
     Published("BBH", _questions("input", "target")),
     Published("AIME", _questions("Problem", "Answer")),
     Published("TheoremQA", _questions("Question", "Answer")),
-    Published("prompt and completion", _questions("prompt", "completion")),
-    Published("a chat", _questions("messages", "messages")),
+    Published("prompt and completion", _questions("prompt", "completion"), is_any=True),
+    Published("a chat", _questions("messages", "messages"), is_any=True),
     Published("ShareGPT", _questions("conversations", "conversations")),
 )
 

@@ -3,6 +3,7 @@
 JSON's NaN, null and an absent value are one: missing. A number is written out as people write it: 145.0 is "145".
 """
 
+import ast
 import html
 import json
 import re
@@ -73,12 +74,12 @@ def answer_of(value: Any, where: str) -> str:
 
 
 def parsed_list(value: Any) -> Any:
-    """The list, where a text is a JSON list of texts (Skywork-OR1); anything else unchanged."""
-    if not isinstance(value, str) or not value.startswith('["') or not value.endswith('"]'):
+    """The list, where a text is a list of texts as JSON (Skywork-OR1) or Python writes it; anything else unchanged."""
+    if not isinstance(value, str) or not re.fullmatch(r"\[(['\"]).*\1\]", value, re.DOTALL):
         return value
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError):
+        return json.loads(value) if value[1] == '"' else ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
         return value
 
 

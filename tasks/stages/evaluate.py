@@ -35,7 +35,7 @@ from tasks.search.tree import Node, Tree
 from tasks.settings import Evaluation, Search
 
 
-@stage("evaluate", version=13, task_run_name="evaluate-{name}")
+@stage("evaluate", version=14, task_run_name="evaluate-{name}")
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:

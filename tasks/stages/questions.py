@@ -30,7 +30,7 @@ def load_benchmarks(
     return loaded.sampled.height
 
 
-@stage("questions", version=6)
+@stage("questions", version=7)
 def sample_questions(workplace: Workplace, round: int, contents: dict[str, str], settings: Questions) -> int:
     """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
     drawn = draw(settings, seed=settings.seed + round - 1, contents=contents)

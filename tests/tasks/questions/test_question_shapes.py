@@ -53,6 +53,7 @@ DROP = {"passage": "It.", "question": "How many?", "answers_spans": {"spans": ["
 SQUAD = {"context": "It.", "question": "Who?", "answers": {"text": ["Ann"], "answer_start": [0]}}
 BBH = {"input": "Which?\nOptions:\n(A) x\n(B) y", "target": "(B)"}
 CHAT = {"messages": [{"role": "user", "content": "How many?"}, {"role": "assistant", "content": "So.\n#### 7"}]}
+REPLY = CHAT["messages"][1:]
 SHARE_GPT = {"conversations": [{"from": "human", "value": "How?"}, {"from": "gpt", "value": r"So \boxed{7}."}]}
 DAPO = {"prompt": [{"role": "user", "content": "How many?"}], "reward_model": {"ground_truth": "34"}}
 TABMWP: Row = {"table_title": "Sales", "table": "day | cups\nMon | 5", "question": "How many?", "answer": "5"}
@@ -126,7 +127,7 @@ def test_what_is_mapped_counts_more_than_what_is_known(load: Any) -> None:
     mapped = load(BOOLQ | {"answer": "yes"}, columns={"question": "question", "answer": "answer"})
     assert mapped.frame["question"].item() == "is it"
     assert mapped.notes == ()
-    mapped = load(BOOLQ | {"key": "no"}, columns={"answer": "key"})
+    mapped = load(BOOLQ | {"key": "no"}, columns={"question": "question", "answer": "key"})
     assert mapped.frame.select("question", "answer").row(0) == ("is it", "no")
     mapped = load(BOOLQ | {"topic": "law", "answer": "yes"}, columns={"kind": "topic"})
     assert mapped.frame.select("question", "kinds").row(0) == ("It is.\nis it", ["law"])
@@ -185,6 +186,13 @@ def test_columns_are_joined_and_members_of_columns_found(load: Any) -> None:
         (r"So it is $\boxed 42$", "42"),
         ("The answer is 4, because 2+2 is 4.", "4"),
         ("Nobody has any.", "Nobody has any."),
+        ("<think>hm</think>5", "5"),
+        ("It may be \\boxed{5}.\n</think>\nThe answer is 4.", "4"),
+        ("<|begin_of_thought|>8?<|end_of_thought|><|begin_of_solution|>The answer is 9<|end_of_solution|>", "9"),
+        ("8<|end_of_solution|>", "8"),
+        ("['5']", "5"),
+        ("The answer is not so clear. The answer is 5.", "5"),
+        (r"\{1, 2\}", r"\{1, 2\}"),
     ],
 )
 def test_the_gold_is_the_final_answer(load: Any, text: str, answer: str) -> None:
@@ -223,6 +231,9 @@ def test_the_solution_is_kept_apart(load: Any) -> None:
         ("notfound", "no final answer"),
         ("Not Found", "no final answer"),
         ("####", "no final answer"),
+        ("<think>maybe \\boxed{5}</think>\nThe result is **4**.", "no final answer"),
+        ("The answer is 5.\nThe answer is not 6.", "no final answer"),
+        *((text, "no final answer") for text in ("?", "N/A", "None", "unknown", "see below", "{'value': 5}")),
         ("Here are nine words in all. And no more", "no final answer"),
         ("#### 7\n\nThe answer is: 8", "two answers that differ"),
         (r"So it is \boxed{}.", "empty"),
@@ -418,6 +429,32 @@ def test_a_question_about_an_image_is_left_out_by_line(load: Any) -> None:
     assert "set.jsonl, line 2" in loaded.notes[0]
 
 
+@pytest.mark.parametrize(
+    "seen",
+    [{"image_path": "1.png"}, {"img": "iVBOR"}, {"questionFigure": {"bytes": "x"}}, {"decoded_image_2": "x"}]
+    + [{"question": f"What is x in {shown}?"} for shown in ("![](https://x/1.jpg)", "<image 1>", "<image>")],
+)
+def test_a_picture_is_known_by_the_name_of_its_column_and_by_its_mark(load: Any, seen: Row) -> None:
+    loaded = load({"question": "a?", "answer": 1} | seen, {"question": "Imagine <x>!", "answer": 2, "has_image": False})
+    assert loaded.frame["answer"].to_list() == ["2"]
+    assert "1 questions left out: it has an image" in loaded.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"error_type": "wrong_groundtruth", "correct_answer": "1"}, "its error_type is 'wrong_groundtruth'"),
+        ({"problem_is_valid": "No"}, "its problem_is_valid is 'No'"),
+        ({"is_correct": False}, "its is_correct is False"),
+    ],
+)
+def test_a_row_that_says_that_it_is_wrong_is_left_out_in_its_words(load: Any, said: Row, why: str) -> None:
+    good = {"error_type": "ok", "correct_answer": None, "problem_is_valid": "Yes", "is_correct": True}
+    loaded = load({"question": "a?", "answer": 1} | said, {"question": "b?", "answer": 2} | good)
+    assert loaded.frame["answer"].to_list() == ["2"]
+    assert f"1 questions left out: {why}" in loaded.notes[-1]
+
+
 def test_letters_are_no_golds_where_the_options_are_not_mapped(load: Any) -> None:
     row = {"q": "Which?", "A": "x", "B": "y", "key": "B"}
     with pytest.raises(QuestionError, match="line 1: the answer is B and there are no choices"):
@@ -483,6 +520,41 @@ def test_what_a_question_is_asked_of_may_be_left_out_by_a_mapping(load: Any) -> 
     row = {"theory": "Cats sleep.", "question": "Do cats sleep?", "answer": "True"}
     assert load(row, columns={"question": "question"}).frame["question"].item() == "Do cats sleep?"
     assert load(row, columns={"question": "theory + question"}).frame["question"].item().startswith("Cats sleep.")
+
+
+@pytest.mark.parametrize("name", ["context", "Passage", "narrative", "input", "background"])
+def test_what_a_question_is_asked_of_is_never_dropped(load: Any, name: str) -> None:
+    row = {"question": "How many has he?", "expected_answer": "5", name: "Tom has 5."}
+    with pytest.raises(QuestionError, match=rf"line 1: .*'{name}' .*'{name} \+ question', or to 'question' alone"):
+        load(row)
+    assert load(row | {name: "Say it. How many has he?"}).frame["question"].item() == "How many has he?"  # a copy
+
+
+def test_texts_that_differ_and_are_not_used_are_told_and_refused_where_they_are_longer(load: Any) -> None:
+    rows = [
+        {"question": f"How many has number {n}?", "answer": n, "town": f"town {n}", "of": "the set"} for n in range(3)
+    ]
+    assert load(*rows).notes == ("columns that are not used: 'town'",)
+    longer = [row | {"setting": f"Number {row['answer']} went out and has as many as he can count."} for row in rows]
+    with pytest.raises(QuestionError, match=r"'setting' .*'setting \+ question'"):
+        load(*longer)
+    assert load(*longer, columns={"question": "question"}).notes == ()
+    reasoned = [
+        row | {"rationale": f"Number {row['answer']} went out and has as many as he can count."} for row in rows
+    ]
+    assert load(*reasoned).notes == ("columns that are not used: 'rationale', 'town'",)
+
+
+def test_a_system_prompt_that_differs_from_row_to_row_belongs_to_the_question(load: Any) -> None:
+    def chat(system: str, asked: str) -> Row:
+        return {"messages": [{"role": "system", "content": system}, {"role": "user", "content": asked}, *REPLY]}
+
+    assert load(chat("Be brief.", "2+5?"), chat("Be brief.", "3+4?")).frame.height == 2
+    with pytest.raises(QuestionError, match=r"line 2: the system prompt is another .*'Use base 9.'"):
+        load(chat("Use base 8.", "2+5?"), chat("Use base 9.", "3+4?"))
+    rows = [DAPO | {"prompt": [{"role": "system", "content": f"Base {n}."}, *DAPO["prompt"]]} for n in (8, 9)]
+    with pytest.raises(QuestionError, match="line 2: the system prompt is another"):
+        load(*rows)
 
 
 def test_only_a_question_and_its_options_come_of_several_columns(load: Any) -> None:
