@@ -36,7 +36,7 @@ def _models(models: Sequence[Row], evaluations: Sequence[Row], comparisons: Sequ
         for row in others
         if row["verdict"] in ("better", "worse")
     ]
-    alike = [_other(row) for row in others if row["verdict"] not in ("better", "worse")]
+    alike = [_other(row) for row in others if row["verdict"] not in ("better", "worse", "asked otherwise")]
     phrases = differences + ([f"not to be told from {_listed(alike)} at this n"] if alike else [])
     return f"{told}: {_listed(phrases)}." if phrases else f"{told}; nothing was compared with it."
 
