@@ -12,7 +12,7 @@ import pytest
 from scipy.stats import binomtest, norm, t
 
 from infra.desk.power import needed
-from infra.warehouse import ParquetSource, ask, build, check, first_comment, statements
+from infra.warehouse import SQL, ParquetSource, ask, build, check, first_comment, statements
 from tasks.records import TABLES, frame
 from tasks.scoring.accuracy import Setup, accuracies
 from tasks.scoring.paired import holm
@@ -552,6 +552,17 @@ def test_a_learning_curve_does_not_mix_shots(tmp_path: Path) -> None:
     path = tmp_path / "factory.duckdb"
     build(path, parquet(tmp_path, {"models": ROUND["models"], "evaluations": asked}))
     assert ask(path, "select shots, gain_over_last from learning_curve").rows == [(0, None), (5, None)]
+
+
+def test_a_pair_costs_what_trees_cost_that_are_learnt_from(warehouse: Path) -> None:
+    """Of t1 alone, for t2 is held out; a reflection has no budget of simulations."""
+    of_round = {"campaign": "demo", "round": 1}
+    tokens = dict(ask(warehouse, "select tree_id, generated_tokens from trees").rows)
+    found = ask(warehouse, (SQL / "page" / "yield.sql").read_text(), of_round).records()
+    of = {row["evidence"]: row for row in found}
+    assert of["trees"]["tokens_per_pair"] == (tokens["t1"] + tokens["t3"]) / 2
+    assert of["trees"]["generated_tokens"] > of["trees"]["learning_tokens"]
+    assert (of["trees"]["simulations"], of["tries"]["simulations"]) == (8, None)
 
 
 def test_values_are_compared_with_what_became_of_the_steps(warehouse: Path) -> None:
