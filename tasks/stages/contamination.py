@@ -28,7 +28,7 @@ WORTH_TELLING = 0.5
 """Of a question's runs: from this share on a note tells of it."""
 
 
-@stage("contamination", version=1, task_run_name="contamination-{name}")
+@stage("contamination", version=2, task_run_name="contamination-{name}")
 def find_contamination(workplace: Workplace, name: str, learnt: dict[str, Ref], benchmarks: Ref, base: Ref) -> int:
     """The table `contamination`: what is learnt, the stages *questions* or *lessons* by name, against all that the
     benchmarks ask. `base`: the model whose tokens are compared."""
