@@ -43,7 +43,7 @@ def find_contamination(workplace: Workplace, name: str, learnt: dict[str, Ref], 
     return rows.height
 
 
-@stage("clean", version=1)
+@stage("clean", version=2)
 def refuse_contaminated(workplace: Workplace, found: Ref, most: float) -> int:
     """Refuses a round by its table `contamination` (tasks.questions.overlap). A stage of its own: another limit finds
     nothing else."""
