@@ -41,8 +41,8 @@ LENGTHS = (8, 13)
 REFUSED_BY = 8
 """The length that a round is refused by, PaLM's: a changed word breaks as many runs as they are long.
 
-With two random words changed, 56 % of GSM8K's questions still share 70 % of their runs of 8, and 21 % of those of 13. What
-was reworded more is not found.
+With two random words changed, 56 % of GSM8K's questions still share 70 % of their runs of 8, and 21 % of those of 13.
+What was reworded more is not found.
 """
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
