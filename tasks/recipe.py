@@ -87,7 +87,7 @@ class Recipe(BaseModel):
         0.7,
         title="Overlap",
         description="The round is refused where one text that it learns from holds this share, or more, of the runs of "
-        "13 tokens of a benchmark's question. The table contamination has all that is shared.",
+        "8 tokens of a benchmark's question. The table contamination has all that is shared.",
     )
     second_opinion: bool = Field(
         True,

@@ -17,7 +17,7 @@ from infra.environment import environment
 from infra.store import Store
 from infra.warehouse import CONFIG, SQL, opened
 
-TAKEN = ("08_models", "10_evaluation_samples")
+TAKEN = ("08_models", "09_evaluations", "10_evaluation_samples")
 """Of `sql/tables`, what models are compared by."""
 
 Which = Annotated[str, typer.Argument(metavar="ROUND", help="CAMPAIGN/ROUND, or a campaign: its latest round.")]
@@ -38,7 +38,8 @@ def diff(
     """Compare two rounds: settings that differ, rows of each table, and models question by question.
 
     Models of one name are compared, and those that the next rounds search with. A difference is the second's accuracy
-    minus the first's, on the questions that both answered, with McNemar's exact test.
+    minus the first's, on the questions that both answered, with McNemar's exact test. What was asked otherwise is not
+    judged.
     """
     with plain_errors():
         store = Store.open(environment())

@@ -30,7 +30,7 @@ NO_TABLES: Tables = {
 
 SMALL = 30
 """Of fewer answers, a person wants to know how many were right; a standard error says too little."""
-COMPARED = "Which model is better, question by question (McNemar's exact test, Holm over benchmarks, 95 %)"
+COMPARED = "Which model is better, question by question (exact test, Holm over benchmarks, 95 %)"
 FEW = 5
 """With fewer right (or wrong) answers, the standard error is too small; at none it is 0."""
 
@@ -223,7 +223,7 @@ def comparison_grid(comparisons: list[Row]) -> tuple[list[str], list[list[str]]]
             f"{row['low']:+.3f} to {row['high']:+.3f}",
             f"{row['only_model']} : {row['only_other']}",
             f"{row['p_of_all']:.3f}" if row["p_of_all"] >= 0.001 else "< 0.001",
-            f"{row['detectable']:.3f}",
+            "" if row["detectable"] is None else f"{row['detectable']:.3f}",
             row["verdict"],
         ]
         for row in comparisons

@@ -1,19 +1,32 @@
--- What each search found, and what that cost.
+-- What each search found, and what that cost: a pair, in trees that are learnt from; held-out ones give none. Only a search
+-- by simulations has a budget of them.
+with learning as (
+    select
+        evidence,
+        sum(generated_tokens) filter (where not is_held_out) as learning_tokens,
+        sum(simulations) filter (where method not in ('reflect', 'beam', 'sampling'))::bigint as simulations,
+    from trees
+    where campaign = $campaign and round = $round
+    group by all
+)
+
 select
     search_yield.evidence,
     search_yield.questions,
     solved,
     trees,
-    simulations,
+    learning.simulations,
     expansions,
     nodes,
     plan_pairs + step_pairs + solution_pairs + continuation_pairs as pairs,
     search_yield.generated_tokens,
     cache_hit_share,
-    search_yield.generated_tokens / nullif(pairs, 0) as tokens_per_pair,
+    learning_tokens,
+    learning_tokens / nullif(pairs, 0) as tokens_per_pair,
     search_yield.generated_tokens / nullif(solved, 0) as tokens_per_solved,
     engine_use.seconds,
 from search_yield
+inner join learning using (evidence)
 left join engine_use
     on
         engine_use.campaign = search_yield.campaign

@@ -1,13 +1,19 @@
--- For each question that a benchmark asks and each kind of learnt text: the one text that holds most of its runs of $n tokens, and the longest stretch of both.
+-- For each question that a benchmark asks and each kind of learnt text: the one text that holds most of its runs of $n tokens (of a shorter question: itself, whole), and the longest stretch of both.
 -- asked (number, benchmark, question, ids) and learnt (number, question_id, kind, text, ids), both in token ids.
 with asked_runs as (
-    select number, place, ids[place : place + $n - 1] as run
-    from (select number, ids, unnest(range(1, len(ids) - $n + 2)) as place from asked)
+    select number, place, ids[place : place + size - 1] as run
+    from (
+        select number, ids, least($n, len(ids)) as size, unnest(range(1, len(ids) - size + 2)) as place
+        from asked
+        where len(ids) > 0
+    )
 ),
 
+sizes as (select distinct least($n, len(ids)) as size from asked where len(ids) > 0),
+
 learnt_runs as (
-    select number, kind, place, ids[place : place + $n - 1] as run
-    from (select number, kind, ids, unnest(range(1, len(ids) - $n + 2)) as place from learnt)
+    select number, kind, place, ids[place : place + size - 1] as run
+    from (select number, kind, ids, size, unnest(range(1, len(ids) - size + 2)) as place from learnt cross join sizes)
 ),
 
 -- A run counts once for each of its places in the question, however often a text repeats it.
@@ -37,13 +43,13 @@ shifted as (
 ),
 
 stretches as (
-    select asked, kind, min(place) as place, count(*) + $n - 1 as tokens
+    select asked, kind, min(place) as place, count(*) as runs
     from (select *, place - row_number() over (partition by asked, kind, shift order by place) as stretch from shifted)
     group by asked, kind, shift, stretch
 ),
 
 longest as (
-    select asked, kind, max(tokens) as tokens, arg_max(place, (tokens, -place)) as place
+    select asked, kind, max(runs) as runs, arg_max(place, (runs, -place)) as place
     from stretches
     group by all
 )
@@ -55,9 +61,9 @@ select
     learnt.question_id,
     learnt.text,
     closest.texts::integer as texts,
-    closest.runs / (len(asked.ids) - $n + 1) as share,
-    asked.ids[longest.place : longest.place + longest.tokens - 1] as span,
-    longest.tokens::integer as tokens,
+    closest.runs / (len(asked.ids) - least($n, len(asked.ids)) + 1) as share,
+    asked.ids[longest.place : longest.place + longest.runs + least($n, len(asked.ids)) - 2] as span,
+    len(span)::integer as tokens,
 from closest
 inner join longest using (asked, kind)
 inner join asked on closest.asked = asked.number

@@ -38,8 +38,12 @@ def refuse_overlap(questions: pl.DataFrame, benchmarks: Mapping[str, pl.DataFram
 
 LENGTHS = (8, 13)
 """Of the runs that are looked for, in tokens."""
-REFUSED_BY = 13
-"""The length that a round is refused by. Runs of 8 are often idiom: "how many of them are left at the end"."""
+REFUSED_BY = 8
+"""The length that a round is refused by, PaLM's: a changed word breaks as many runs as they are long.
+
+With two random words changed, 56 % of GSM8K's questions still share 70 % of their runs of 8, and 21 % of those of 13.
+What was reworded more is not found.
+"""
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 

@@ -1,7 +1,8 @@
 """Models of a study side by side: accuracies, and what becomes of the papers' claims.
 
 `answered` is a frame with a row for each model, seed and test question: model, seed, split, benchmark, question_id,
-is_correct (null where a request failed for good), generated_tokens (of all samples of a vote or a beam).
+cluster (questions of a benchmark that are right or wrong together), is_correct (null where a request failed for good),
+generated_tokens (of all samples of a vote or a beam).
 """
 
 from collections.abc import Iterator, Mapping
@@ -10,10 +11,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from tasks.scoring.paired import Estimate, estimate, holm
+from tasks.scoring.paired import Clusters, Estimate, estimate, holm
 from tasks.study import Claim, Study, split
 
 SPLITS = ("in_domain", "out_of_domain")
+QUESTION = ("benchmark", "question_id", "cluster")
 Row = Mapping[str, Any]
 ESTIMATE = {
     "mean": pl.Float64(),
@@ -36,18 +38,24 @@ def right(answered: pl.DataFrame, model: str, part: str) -> pl.DataFrame:
     """Of a model the seeds as columns, and a row for each question of the split that every seed answered: the share of
     its draws that are right."""
     own = answered.filter(model=model, split=part).with_columns(pl.col("is_correct").cast(pl.Float64))
-    wide = own.pivot("seed", index=["benchmark", "question_id"], values="is_correct", aggregate_function="mean")
+    wide = own.pivot("seed", index=QUESTION, values="is_correct", aggregate_function="mean")
     return wide.drop_nulls()
 
 
 def difference(answered: pl.DataFrame, better: str, worse: str, part: str) -> Estimate | None:
     """Of two models' accuracies, question by question and seed by seed; None where they have none in common."""
     one, other = right(answered, better, part), right(answered, worse, part)
-    seeds = [column for column in one.columns[2:] if column in other.columns]
-    both = one.join(other, on=["benchmark", "question_id"], suffix="_other")
+    seeds = [column for column in one.drop(QUESTION).columns if column in other.columns]
+    both = one.join(other, on=QUESTION, suffix="_other")
     if not seeds or both.height < 2:
         return None
-    return estimate(np.stack([(both[seed] - both[f"{seed}_other"]).to_numpy() for seed in seeds]))
+    differences = np.stack([(both[seed] - both[f"{seed}_other"]).to_numpy() for seed in seeds])
+    return estimate(differences, clusters_of(both))
+
+
+def clusters_of(questions: pl.DataFrame) -> Clusters:
+    """Of each question a number, which those of its benchmark have that are in its cluster."""
+    return questions.select(pl.struct("benchmark", "cluster").rank("dense")).to_series().to_numpy()
 
 
 def accuracies_of(answered: pl.DataFrame, model: str) -> Iterator[Row]:
@@ -58,7 +66,7 @@ def accuracies_of(answered: pl.DataFrame, model: str) -> Iterator[Row]:
             yield {
                 "model": model,
                 "split": part,
-                **_fields(estimate(found.drop("benchmark", "question_id").to_numpy().T)),
+                **_fields(estimate(found.drop(QUESTION).to_numpy().T, clusters_of(found))),
                 "generated_tokens": answered.filter(model=model, split=part)["generated_tokens"].mean(),
             }
 

@@ -5,18 +5,21 @@ difference of two) a seed, a question and what is left of both are three sources
 
     var(mean) = (MS_seeds + MS_questions - MS_rest) / (S Q)         MS: mean squares of the crossed layout
 
-with Satterthwaite's degrees of freedom. These are too many where few seeds came out alike by luck. So an interval is
-never narrower than the one over seeds alone (S - 1 degrees), and a p-value never smaller. Else three seeds gave what is
-not there a p-value below 0.001 up to fourteen times as often as they may (measured). The errors over seeds and over
-questions alone are given beside it.
+Questions of one cluster are right or wrong together, so MS_questions and MS_rest are of the sums of C clusters (times
+C / (C - 1); 2411.00640, section 2.2), and MS_questions is never below that of questions alone. Satterthwaite's degrees
+of freedom are too many where few seeds came out alike by luck. So an interval is never narrower than the one over seeds
+alone (S - 1 degrees), and a p-value never smaller. Else three seeds gave what is not there a p-value below 0.001 up to
+fourteen times as often as they may (measured). The errors over seeds and over questions alone are given beside it.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 Scores = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+Clusters = np.ndarray[tuple[int, ...], np.dtype[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +48,28 @@ class Estimate:
         return "holds" if self.low > 0 else "the opposite" if self.high < 0 else "cannot be told at this n"
 
 
-def estimate(scores: Scores) -> Estimate:
-    """Of scores [seeds, questions], two questions at least."""
+def estimate(scores: Scores, clusters: Clusters) -> Estimate:
+    """Of scores [seeds, questions], two questions at least, and the cluster of each question."""
     from scipy.stats import t  # a second that every process of a flow would wait
 
     seeds, questions = scores.shape
     mean = float(scores.mean())
     by_seed, by_question = scores.mean(axis=1), scores.mean(axis=0)
-    of_questions = seeds * by_question.var(ddof=1)
-    size, freedom = seeds * questions, questions - 1
-    stderr_questions = float((of_questions / size) ** 0.5)
+    _, cluster, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
+    freedom = max(questions**2 / (sizes**2).sum() - 1, 1)  # of as many equal clusters as these are worth
+    factor = len(sizes) / max(len(sizes) - 1, 1)
+    by_cluster = np.bincount(cluster, by_question - mean)
+    of_clusters = factor * (by_cluster**2).sum() / questions**2
+    of_questions = max(of_clusters, by_question.var(ddof=1) / questions)
+    stderr_questions = float(of_questions**0.5)
     errors = [(stderr_questions, float(freedom))]  # and their degrees of freedom
     stderr_seeds = None
     if seeds > 1:
-        of_seeds = questions * by_seed.var(ddof=1)
+        of_seeds = by_seed.var(ddof=1) / seeds
         rest = scores - by_seed[:, None] - by_question[None, :] + mean
-        of_rest = (rest**2).sum() / ((seeds - 1) * freedom)
-        parts = np.array([of_seeds, of_questions, -of_rest]) / size
+        rest_of_clusters = np.stack([np.bincount(cluster, row) for row in rest])
+        of_rest = factor * (rest_of_clusters**2).sum() / ((seeds - 1) * seeds * questions**2)
+        parts = np.array([of_seeds, of_questions, -of_rest])
         # an estimate of a variance may come out too small, even below 0
         variance = max(parts.sum(), parts[0], parts[1])
         spread = (parts**2 / np.array([seeds - 1, freedom, (seeds - 1) * freedom])).sum()

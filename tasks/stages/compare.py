@@ -14,7 +14,7 @@ from tasks.scoring.study_report import RANKED, Tried, report
 from tasks.study import Study
 
 
-@stage("study", version=6)
+@stage("study", version=7)
 def compare(
     workplace: Workplace, name: str, study: Study, recipes: dict[str, list[Recipe]], made: dict[str, Ref], tried: Tried
 ) -> int:
@@ -71,6 +71,7 @@ def _answers(
                 split="split",
                 benchmark="benchmark",
                 question_id="question_id",
+                cluster=pl.coalesce("cluster", "question_id"),
                 is_correct="is_correct",
                 generated_tokens="generated_tokens",
             )

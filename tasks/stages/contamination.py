@@ -46,7 +46,7 @@ def find_contamination(
     return rows.height
 
 
-@stage("clean", version=1)
+@stage("clean", version=2)
 def refuse_contaminated(workplace: Workplace, found: Ref, most: float) -> int:
     """Refuses a round by its table `contamination` (tasks.questions.overlap). A stage of its own: another limit finds
     nothing else."""

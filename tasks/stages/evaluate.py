@@ -34,6 +34,9 @@ from tasks.search.policy import PolicyError
 from tasks.search.tree import Node, Tree
 from tasks.settings import Evaluation, Search
 
+CHOOSES = {"benchmarks", "columns", "count", "out_of_domain_count", "seed", "repeat"}
+"""Settings that choose what is asked. `evaluations.settings` is of the others: how it is asked."""
+
 
 @stage("evaluate", version=14, task_run_name="evaluate-{name}")
 def evaluate(
@@ -57,7 +60,7 @@ def evaluate(
 
             await each_part(workplace, asked, work, what=f"Evaluation of {name}", note=served.account)
             workplace.write("engine_use", served.use(f"evaluate_{name}", len(asked)))
-            return Setup(digest_of(settings.model_dump(mode="json")), await served.engine.version())
+            return Setup(digest_of(settings.model_dump(mode="json", exclude=CHOOSES)), await served.engine.version())
 
     setup = asyncio.run(run())
     samples = workplace.written("evaluation_samples")
@@ -170,12 +173,14 @@ async def sample(
 async def trajectories(tree: Tree, question: Row, checker: Checker, samples: int) -> AsyncIterator[Row]:
     """What each of the sampled trajectories votes for, and whether that is right; one that met a full context has none.
 
-    Trajectories that begin alike share nodes, and those that are alike are one node with so many visits.
+    Trajectories that begin alike share nodes, and those that are alike are one node with so many visits. One that met a
+    full context ended at a step, which cost its tokens.
     """
     vote_of = {node.node_id: vote for vote, nodes in votes(tree).items() for node in nodes}
     verdicts = {vote: await verdict_on(vote, question, checker) for vote in dict.fromkeys(vote_of.values())}
     ends = [node for node in tree.nodes if node.is_terminal for _ in range(node.visits)]
-    ends += [tree.root] * (samples - len(ends))
+    full = [node for node in tree.nodes if not node.is_terminal and node.is_closed and not node.children]
+    ends += [full[number % len(full)] if full else tree.root for number in range(samples - len(ends))]
     for number, node in enumerate(ends):
         vote = vote_of.get(node.node_id)
         yield {

@@ -18,7 +18,7 @@ def verdict(
 ) -> tuple[str, str, str]:
     """The three, from rows of sql/reports (models, evaluations of kind all, comparisons, value_rankings) and sql/page
     (asked, yield)."""
-    return (_models(models, evaluations, comparisons), _searches(asked, searches), _values(rankings))
+    return (_models(models, evaluations, comparisons), _searches(asked, searches), _values(models, rankings))
 
 
 def _models(models: Sequence[Row], evaluations: Sequence[Row], comparisons: Sequence[Row]) -> str:
@@ -36,7 +36,7 @@ def _models(models: Sequence[Row], evaluations: Sequence[Row], comparisons: Sequ
         for row in others
         if row["verdict"] in ("better", "worse")
     ]
-    alike = [_other(row) for row in others if row["verdict"] not in ("better", "worse")]
+    alike = [_other(row) for row in others if row["verdict"] not in ("better", "worse", "asked otherwise")]
     phrases = differences + ([f"not to be told from {_listed(alike)} at this n"] if alike else [])
     return f"{told}: {_listed(phrases)}." if phrases else f"{told}; nothing was compared with it."
 
@@ -54,15 +54,19 @@ def _searches(asked: Sequence[Row], searches: Sequence[Row]) -> str:
     told = f"Search found a right answer to {solved:,} of {len(asked):,} questions with {tokens:,} generated tokens"
     if not pairs:
         return f"{told}; it gave no preferences."
-    paid = sum(row["generated_tokens"] for row in searches if row["pairs"])
+    paid = sum(row["learning_tokens"] for row in searches if row["pairs"])
     return f"{told}, and {pairs:,} preferences at {paid / pairs:,.0f} tokens each."
 
 
-def _values(rankings: Sequence[Row]) -> str:
+def _values(models: Sequence[Row], rankings: Sequence[Row]) -> str:
+    """Of the V that the next round uses: a value model's, or else that of the policy; of the last where that was not
+    ranked. Which V did best decides nothing."""
+    order = {row["model"]: (row["is_next"], place) for place, row in enumerate(models)}
+    judges = {row["model"] for row in models if not row["is_policy"]}
     known = [row for row in rankings if row["sibling_auc"] is not None and row["kind"] != "solution"]
     if not known:
         return "How V ranks sibling steps is not known: no held-out tree has siblings of which one is right."
-    row = max(known, key=lambda row: (row["sibling_pairs"], row["sibling_auc"]))
+    row = max(known, key=lambda row: (row["model"] in judges, order[row["model"]], row["sibling_pairs"]))
     auc, error = row["sibling_auc"], row["sibling_auc_stderr"]
     told = f"V of `{row['model']}` puts the better of two sibling steps first in {100 * auc:.1f}"
     told += f" ± {100 * error:.1f} %" if error is not None else " %"

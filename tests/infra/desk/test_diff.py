@@ -13,8 +13,11 @@ from tests.sql.handmade import ROUND, model, parquet, sample
 ASKED = [f"b{number}" for number in range(12)]
 
 
-def a_round(folder: Path, name: str, right: int, config: dict[str, Any], base: str = "0" * 64) -> Side:
-    """Its policy has the first `right` of twelve questions right, and its base model the first two."""
+def a_round(
+    folder: Path, name: str, right: int, config: dict[str, Any], base: str = "0" * 64, settings: str = "0" * 64
+) -> Side:
+    """Its policy has the first `right` of twelve questions right, and its base model the first two. `settings`: digest
+    of how it was evaluated."""
     folder = folder / name
     folder.mkdir()
     answers = [
@@ -27,10 +30,9 @@ def a_round(folder: Path, name: str, right: int, config: dict[str, Any], base: s
         model("step_apo", "base", prefer=1.0) | {"sha256": name.ljust(64, "0")},
     ]
     about = [ROUND["rounds"][0] | {"config": json.dumps(config)}]
-    build(
-        folder / "factory.duckdb",
-        parquet(folder, ROUND | {"rounds": about, "models": policies, "evaluation_samples": answers}),
-    )
+    scores = [row | {"settings": settings} for row in ROUND["evaluations"]]
+    tables = {"rounds": about, "models": policies, "evaluations": scores, "evaluation_samples": answers}
+    build(folder / "factory.duckdb", parquet(folder, ROUND | tables))
     return read(folder / "factory.duckdb", "demo", 1)._replace(name=name)
 
 
@@ -61,6 +63,11 @@ def test_models_of_a_name_are_compared_question_by_question_the_second_against_t
 def test_models_with_other_weights_are_none_that_are_the_same(tmp_path: Path) -> None:
     first, second = a_round(tmp_path, "first", 2, {}), a_round(tmp_path, "second", 2, {}, base="1" * 64)
     assert {row["verdict"] for row in differences(first, second)["comparisons"]} == {"cannot be told with n = 12"}
+
+
+def test_answers_of_another_decoding_tell_nothing_of_the_models(tmp_path: Path) -> None:
+    first, second = a_round(tmp_path, "first", 2, {}), a_round(tmp_path, "second", 11, {}, settings="1" * 64)
+    assert {row["verdict"] for row in differences(first, second)["comparisons"]} == {"asked otherwise"}
 
 
 def test_rows_of_both_are_counted(tmp_path: Path) -> None:

@@ -144,8 +144,10 @@ COMPARED = ASKED | {"n": 300, "model": "step_apo", "other_round": None, "stderr"
 
 def test_the_verdict_says_what_can_be_told_and_what_cannot() -> None:
     models = [
-        {"model": "base", "is_next": False, "same_as": None},
-        {"model": "step_apo", "is_next": True, "same_as": None},
+        {"model": "base", "is_next": False, "same_as": None, "is_policy": True},
+        {"model": "value", "is_next": False, "same_as": None, "is_policy": False},
+        {"model": "sft", "is_next": False, "same_as": None, "is_policy": True},
+        {"model": "step_apo", "is_next": True, "same_as": None, "is_policy": True},
     ]
     score = ASKED | {"model": "step_apo", "split": "in_domain", "accuracy": 0.8, "n": 300}
     harness = score | {"form": "standard", "metric": "acc", "shots": 5, "n": 900}
@@ -154,20 +156,27 @@ def test_the_verdict_says_what_can_be_told_and_what_cannot() -> None:
         COMPARED | {"other": "sft_more", "difference": -0.04, "verdict": "worse"},
         COMPARED | {"other": "sft", "difference": 0.01, "verdict": "cannot be told with n = 300"},
         COMPARED | {"other": "sft", "other_round": 1, "difference": 0.02, "verdict": "cannot be told with n = 300"},
+        COMPARED | {"other": "base", "other_round": 1, "difference": 0.1, "verdict": "asked otherwise"},
         COMPARED | {"other": "base", "form": "standard", "difference": -0.2, "verdict": "worse"},
     ]
     asked = [{"is_solved": True}, {"is_solved": False}]
-    searches = [{"generated_tokens": 900, "pairs": 3}, {"generated_tokens": 100, "pairs": 0}]
+    searches = [
+        {"generated_tokens": 900, "learning_tokens": 600, "pairs": 3},
+        {"generated_tokens": 100, "learning_tokens": 100, "pairs": 0},
+    ]
     ranking = {"model": "value", "kind": "plan", "sibling_auc": 0.8, "sibling_auc_stderr": 0.05, "sibling_pairs": 40}
     said = verdict(models, [harness, score], compared, asked, searches, [ranking | {"prior_auc": 0.51}])
     assert said == (
         "`step_apo` answers 80.0 % of micro/test right (n = 300): 50.0 ± 1.0 points better than `base`, 4.0 ± 1.0 "
         "points worse than `sft_more` and not to be told from `sft` and `sft` of round 1 at this n.",
-        "Search found a right answer to 1 of 2 questions with 1,000 generated tokens, and 3 preferences at 300 tokens "
+        "Search found a right answer to 1 of 2 questions with 1,000 generated tokens, and 3 preferences at 200 tokens "
         "each.",
         "V of `value` puts the better of two sibling steps first in 80.0 ± 5.0 % of 40 held-out pairs (chance: 50 %; "
         "the policy's prior, in 51.0 %).",
     )
+    better = ranking | {"model": "sft", "sibling_auc": 0.99, "prior_auc": 0.5}
+    told = verdict(models, [], [], [], [], [better, ranking | {"prior_auc": 0.51}])[2]
+    assert told.startswith("V of `value`"), "it judges the next round, whichever did best"
     unsure = ranking | {"sibling_auc": 0.55, "prior_auc": 0.5}
     assert verdict(models, [], [], [], [], [unsure])[2].endswith("which cannot be told from chance.")
     assert "is not known" in verdict(models, [], [], [], [], [])[2]

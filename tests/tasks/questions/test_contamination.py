@@ -27,9 +27,9 @@ def found(*rows: dict[str, Any]) -> pl.DataFrame:
 
 def test_a_round_is_refused_by_the_names_of_what_shares_too_much() -> None:
     rows = found(
-        overlap("question", question_id="q1", share=0.7),
-        overlap("plan", question_id="q2", share=1.0),
-        overlap("solution", question_id="q3", share=0.69),
+        overlap("question", question_id="q1", n=8, share=0.7),
+        overlap("plan", question_id="q2", n=8, share=1.0),
+        overlap("solution", question_id="q3", n=8, share=0.69),
     )
     with pytest.raises(ContaminatedQuestions) as caught:
         refuse_contamination(rows, 0.7)
@@ -41,6 +41,6 @@ def test_a_round_is_refused_by_the_names_of_what_shares_too_much() -> None:
     assert "apples and buys 3." in told
 
 
-@pytest.mark.parametrize("other", [{"is_masked": True}, {"n": 8}, {"share": 0.699}])
-def test_masked_and_short_runs_are_only_reported(other: dict[str, Any]) -> None:
-    refuse_contamination(found(overlap("question") | {"share": 1.0} | other), 0.7)
+@pytest.mark.parametrize("other", [{"is_masked": True}, {"n": 13}, {"share": 0.699}])
+def test_masked_and_long_runs_are_only_reported(other: dict[str, Any]) -> None:
+    refuse_contamination(found(overlap("question", n=8) | {"share": 1.0} | other), 0.7)

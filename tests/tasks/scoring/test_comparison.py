@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from tasks.scoring.comparison import CLAIMS, accuracies_of, claims_of, difference, right
+from tasks.scoring.comparison import CLAIMS, accuracies_of, claims_of, clusters_of, difference, right
 from tasks.study import Claim, Method, Study
 
 STUDY = Study(
@@ -41,7 +41,7 @@ def answered() -> pl.DataFrame:
         for number, found in enumerate(answers)
     ]
     columns = ["model", "seed", "split", "benchmark", "question_id", "is_correct", "generated_tokens"]
-    return pl.DataFrame(rows, schema=columns, orient="row")
+    return pl.DataFrame(rows, schema=columns, orient="row").with_columns(cluster="question_id")
 
 
 def test_an_accuracy_is_over_seeds_and_the_questions_that_all_of_them_answered() -> None:
@@ -49,6 +49,17 @@ def test_an_accuracy_is_over_seeds_and_the_questions_that_all_of_them_answered()
     assert (within["split"], within["mean"], within["questions"], within["seeds"]) == ("in_domain", 2 / 3, 3, 2)
     assert (without["split"], without["mean"]) == ("out_of_domain", 0.5)
     assert right(answered(), "cpl.sft@1", "in_domain")["question_id"].to_list() == ["q0", "q1", "q2"]
+
+
+def test_templates_of_two_benchmarks_are_not_one() -> None:
+    """And an interval knows of templates."""
+    alone = answered().filter(model="cpl.sft@2", split="in_domain")
+    both = pl.concat([alone, alone.with_columns(benchmark=pl.lit("other"))])
+    apart = both.with_columns(cluster=pl.lit("t"))
+    assert len(set(clusters_of(right(apart, "cpl.sft@2", "in_domain")).tolist())) == 2
+    (of_templates,), (of_questions,) = (accuracies_of(frame, "cpl.sft@2") for frame in (apart, both))
+    assert of_templates["stderr_questions"] == of_questions["stderr_questions"], "never below it"
+    assert of_templates["high"] != of_questions["high"]
 
 
 def test_draws_of_a_question_are_its_share() -> None:

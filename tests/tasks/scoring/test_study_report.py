@@ -34,6 +34,12 @@ def told(
     return "\n".join(report("mine", study, "By code 1.0.", asked, scores, claims, spent, tried, idle, LEARNT, ranked))
 
 
+def with_clusters(rows: list[tuple[Any, ...]]) -> pl.DataFrame:
+    """Questions that stand alone, of rows as `answered` has them."""
+    frame = pl.DataFrame(rows, schema=answered().drop("cluster").columns, orient="row")
+    return frame.with_columns(cluster="question_id")
+
+
 def test_it_says_what_was_found_chosen_and_not_made() -> None:
     text = told()
     assert "| cpl.sft@2 | 2 | 1,920 | 9 | 150 | 0.875 ± 0.125 ± 0.125 (4) |" in text, "a second round has cost both"
@@ -64,7 +70,7 @@ def test_a_base_is_told_once_for_each_way_to_answer() -> None:
         for seed in (1, 2)
         for number in range(3)
     ]
-    text = told(frame=pl.DataFrame(rows, schema=answered().columns, orient="row"))
+    text = told(frame=with_clusters(rows))
     assert [model for model, _ in bases if f"\n| {model} |" in text] == ["a.base", "beam.base"]
 
 
@@ -90,7 +96,7 @@ def test_what_holds_where_all_are_judged_at_once_is_bold() -> None:
         for model, right in {"a.base": 0, "b.base": 20, "c.base": 5}.items()
         for number in range(200)
     ]
-    frame = pl.DataFrame(rows, schema=answered().columns, orient="row")
+    frame = with_clusters(rows)
     claims = tuple(Claim(says=name, better=f"{name}.base", worse="a.base") for name in "bc")
     methods = {name: Method(recipe="cpl-micro") for name in "abc"}
     study = STUDY.model_copy(update={"methods": methods, "claims": claims})

@@ -58,8 +58,11 @@ class Rounds(LocalStage):
     """A workplace where the answers of each round's models are known: by place the models that all of them are right
     (True) or wrong (False)."""
 
-    def __init__(self, folder: Path, found: dict[str, dict[str, bool]]) -> None:
+    def __init__(
+        self, folder: Path, found: dict[str, dict[str, bool]], clusters: tuple[str | None, ...] = (None,) * 3
+    ) -> None:
         super().__init__(folder)
+        self.clusters = clusters
         self.found, self.tables = found, dict[str, pl.DataFrame]()
         self.store: Any = SimpleNamespace(manifest=self.manifest)
 
@@ -76,7 +79,8 @@ class Rounds(LocalStage):
         place, _, model = ref.uri.removeprefix("s3://cpl/").removesuffix("/manifest.json").rpartition("/")
         about = {"model": model, "split": "in_domain", "benchmark": "b", "generated_tokens": 9}
         about |= {"is_correct": self.found[place][model]}
-        return pl.DataFrame([about | {"question_id": f"q{number}"} for number in range(3)])
+        rows = [about | {"question_id": f"q{number}", "cluster": self.clusters[number]} for number in range(3)]
+        return pl.DataFrame(rows, schema_overrides={"cluster": pl.String})
 
     def write(self, table: str, rows: Any) -> None:
         self.tables[table] = rows
@@ -102,6 +106,14 @@ def test_a_seed_that_learnt_nothing_stays_in_the_mean_and_in_the_claims(tmp_path
     assert (claim["mean"], claim["seeds"], claim["verdict"]) == (0.5, 2, "cannot be told at this n")
     assert "cpl/2/1: step_apo." in workplace.report
     assert "Rounds of 2026-03-01 to 2026-03-02 by code code1, code2; compared by code this code." in workplace.report
+
+
+def test_a_study_keeps_the_clusters_of_its_questions(tmp_path: Path) -> None:
+    study = Study(model="m", tokens=100, seeds=(1,), validation="v", methods={"cpl": Method(recipe="cpl-micro")})
+    found = {"cpl/1/1": {"base": False, "sft": True, "step_apo": True}}
+    workplace = Rounds(tmp_path, found, clusters=("t", "t", None))
+    compare.body(workplace, "mine", study, {"cpl": [RECIPE]}, {place: ref(place) for place in found}, {})
+    assert workplace.tables["answers"]["cluster"].to_list() == ["t", "t", "q2"] * 3
 
 
 def test_an_arm_that_a_later_round_leaves_out_is_not_missed_there(tmp_path: Path) -> None:

@@ -74,9 +74,9 @@ def test_the_same_problem_with_other_numbers_is_found_in_the_second_pass_alone(t
     assert masked["span"] == "Ann has 0 coins. Ann finds 0 boxes of 0 coins. How many coins has Ann?"
     assert (13, False) not in rows
     assert 0 < rows[8, False]["share"] < 0.5
-    refuse_contaminated.body(stages, a_ref("contamination"), 0.1)
+    refuse_contaminated.body(stages, a_ref("contamination"), 0.5)
     assert stages.facts["notes"] == [
-        "1 questions of b share, but for their numbers, at least 50% of their runs of 13 tokens with one text that is "
+        "1 questions of b share, but for their numbers, at least 50% of their runs of 8 tokens with one text that is "
         "learnt; the most: 100%"
     ]
 

@@ -344,7 +344,9 @@ def test_a_trajectory_that_met_a_full_context_votes_for_nothing() -> None:
             Evaluation(decoding="majority", samples=3),
         )
     )
-    assert [row["vote"] for row in part.rows["evaluation_trajectories"]] == [None] * 3
+    sampled = part.rows["evaluation_trajectories"]
+    assert [row["vote"] for row in sampled] == [None] * 3
+    assert all(row["generated_tokens"] > 0 for row in sampled), "what it wrote before it met the end was paid, too"
     (row,) = part.rows["evaluation_samples"]
     assert row["outcome"] == "truncated"
 
