@@ -80,6 +80,11 @@ def test_a_step_from_which_another_tree_found_a_right_answer_is_no_pit() -> None
     assert {row["rejected"] for row in found(other, SAMPLED)[0]} == rejected
 
 
+def test_an_answer_that_another_trees_check_took_for_right_has_no_pit_and_the_next_ones_have() -> None:
+    right_elsewhere = {*good_states(SAMPLED), "<0><1><3><6>"}
+    assert [pit["node_id"] for pit in pits(SAMPLED, 4, right_elsewhere)] == [4, 2]
+
+
 def test_a_step_that_two_wrong_answers_take_is_rejected_once() -> None:
     again = tree(*SAMPLED.nodes.values(), wrong(9, 4), method="sampling")
     assert [row["rejected_id"] for row in found(again)[0]] == [6, 4, 2]
@@ -97,6 +102,8 @@ def test_no_more_than_asked_and_a_seed_says_which() -> None:
     drawn = [[row["rejected_id"] for row in found(SAMPLED, most=1, seed=seed)[0]] for seed in range(20)]
     assert {len(one) for one in drawn} == {1}
     assert {*map(tuple, drawn)} == {(6,), (4,), (2,)}
+    assert drawn == [[row["rejected_id"] for row in found(SAMPLED, most=1, seed=seed)[0]] for seed in range(20)]
+    assert all(found(SAMPLED, most=3, seed=seed) == found(SAMPLED) for seed in range(5)), "as many as there are"
 
 
 def test_a_pair_that_the_trees_own_q_denies_is_dropped() -> None:

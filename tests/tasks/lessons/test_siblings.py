@@ -221,3 +221,11 @@ def test_of_several_trees_the_one_that_tried_both_steps_more_often_has_the_word(
     for trees in ([sure, hasty], [hasty, sure]):
         rows, _ = siblings({"trees": trees}, Siblings(evidence=("trees",)))
         assert [(row["tree_id"], row["chosen"]) for row in rows] == [("sure", "<1>")]
+    for trees in ([sure, seen("even", -0.1, 50)], [seen("even", -0.1, 50), sure]):
+        rows, _ = siblings({"trees": trees}, Siblings(evidence=("trees",)))
+        assert [row["tree_id"] for row in rows] == [trees[1].tree_id], "of two that tried as often, the later one"
+
+
+def test_a_question_that_one_evidence_left_out_is_learnt_from_the_other() -> None:
+    both, alone = ([name] * (name == "tries") + ["trees"] for name in ("tries", "trees"))
+    assert siblings({"trees": [FOREST]}, given(*both)) == siblings({"trees": [FOREST]}, given(*alone))

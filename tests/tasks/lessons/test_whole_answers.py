@@ -71,3 +71,7 @@ def test_the_first_tree_with_both_gives_the_pairs_and_none_that_begins_later() -
     second = tree(*answers(1, 1).nodes.values(), tree_id="second")
     rows, _ = paired(answers(2, 0), later, second)
     assert [row["tree_id"] for row in rows] == ["second"]
+
+
+def test_a_question_that_one_evidence_left_out_is_learnt_from_the_other() -> None:
+    assert paired(FOREST, evidence=("tries", "trees")) == paired(FOREST)
