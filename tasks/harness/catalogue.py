@@ -178,8 +178,7 @@ def texts_and_golds(benchmark: str) -> Iterator[tuple[str, str, str | None]]:
     """Of every question its id, its text without options or examples, and the answer, where texts are asked for whose
     answer can be checked. Raises QuestionError as `content_of` does."""
     one = _named(benchmark)
-    for name, (task, number) in _placed(list(_tasks(benchmark, shots=0))).items():
-        doc = task.eval_docs[number]
+    for name, (_, _, doc) in _placed(list(_tasks(benchmark, shots=0))).items():
         yield name, "\n".join(str(doc[column]) for column in one.asks), one.gold(doc) if one.gold else None
 
 
@@ -210,14 +209,14 @@ def load(benchmark: str, *, count: int, seed: int, shots: int | None = None) -> 
     drawn = pl.DataFrame(
         {
             "question_id": list(placed),
-            "source": [task.task_name for task, _ in placed.values()],
+            "source": [task.task_name for task, _, _ in placed.values()],
             "level": [""] * len(placed),
         }
     )
     chosen = list(placed) if not count else sample(drawn, count, seed)["question_id"].to_list()
     numbers: dict[str, list[int]] = {}
     for name in chosen:
-        task, number = placed[name]
+        task, number, _ = placed[name]
         numbers.setdefault(task.task_name, []).append(number)
     asked = {
         (task.task_name, number): question
@@ -227,19 +226,20 @@ def load(benchmark: str, *, count: int, seed: int, shots: int | None = None) -> 
     return [
         Question(benchmark, name, number, *asked[task.task_name, number])
         for name in chosen
-        for task, number in [placed[name]]
+        for task, number, _ in [placed[name]]
     ]
 
 
-def _placed(tasks: Sequence["ConfigurableTask"]) -> dict[str, tuple["ConfigurableTask", int]]:
+def _placed(tasks: Sequence["ConfigurableTask"]) -> dict[str, tuple["ConfigurableTask", int, Row]]:
     """Of every question its name: its own, or where it has none or shares it the task's with its number. And where it
-    stands."""
-    places = [(task, number, doc.get("id")) for task in tasks for number, doc in enumerate(task.eval_docs)]
-    times = Counter(name for _, _, name in places)
-    return {
-        f"{task.task_name}/{number}" if name is None or times[name] > 1 else str(name): (task, number)
-        for task, number, name in places
-    }
+    stands, and its row, which the task makes anew for whoever asks for its rows."""
+    places = [(task, number, doc) for task in tasks for number, doc in enumerate(task.eval_docs)]
+    times = Counter(doc.get("id") for _, _, doc in places)
+
+    def name(task: "ConfigurableTask", number: int, own: Any) -> str:
+        return f"{task.task_name}/{number}" if own is None or times[own] > 1 else str(own)
+
+    return {name(task, number, doc.get("id")): (task, number, doc) for task, number, doc in places}
 
 
 def _named(benchmark: str) -> Benchmark:
