@@ -52,7 +52,8 @@ def test_a_campaign_asks_for_each_of_its_rounds_with_all_that_it_was_asked(monke
     given: dict[str, Any] = {"campaign": "mine", "repeat": 3, "recipe": {"cpl-micro": {"arms": {"sft": {"epochs": 2}}}}}
     cpl_campaign.fn(rounds=2, **given)
     assert [one["round"] for one in asked] == [1, 2]
-    assert all(one.keys() == cpl.parameters.properties.keys() for one in asked), "a parameter of the round is missing"
+    of_round = cpl.parameters.properties.keys() - {"approve"}  # Prefect suspends no run within another
+    assert all(one.keys() == of_round for one in asked), "a parameter of the round is missing"
     assert all(one.items() >= given.items() for one in asked)
 
 
