@@ -229,10 +229,9 @@ def teach(
         return learn(start, lessons[arm.lesson], name, matched(method, name, lessons), chat)
 
     with side_by_side(base) as begin:
-        for name, arm in method.arms.items():
-            needed = [arm] if arm.like is None else [arm, method.arms[arm.like]]
-            if empty := [one.lesson for one in needed if not sequences(lessons[one.lesson], one.loss)]:
-                run.notes.append(f"{name} was not trained: {empty[0]} holds nothing to learn from.")
+        for name in method.arms:
+            if empty := empty_lesson(method, name, lessons):
+                run.notes.append(f"{name} was not trained: {empty} holds nothing to learn from.")
                 continue
             trainings[name] = begin(train, name)
         for name, training in trainings.items():
@@ -262,8 +261,15 @@ def to_learn(method: Recipe, lessons: Mapping[str, Ref]) -> dict[str, ToLearn]:
     return {
         name: ToLearn(sequences(lessons[arm.lesson], arm.loss), matched(method, name, lessons))
         for name, arm in method.arms.items()
-        if sequences(lessons[arm.lesson], arm.loss)
+        if not empty_lesson(method, name, lessons)
     }
+
+
+def empty_lesson(method: Recipe, name: str, lessons: Mapping[str, Ref]) -> str | None:
+    """The lesson that leaves an arm, or the one that it is like, nothing to learn."""
+    arm = method.arms[name]
+    needed = [arm] if arm.like is None else [arm, method.arms[arm.like]]
+    return next((one.lesson for one in needed if not sequences(lessons[one.lesson], one.loss)), None)
 
 
 def sequences(lesson: Ref, loss: Loss) -> int:

@@ -111,14 +111,13 @@ def warehouse_of(store: Store, found: Publication) -> list[Path]:
 
     Each is made once on this machine, from the tables that the round published, and kept in the cache.
     """
-    paths: list[Path] = []
-    manifest: Manifest | None = store.manifest(found.manifest)
-    while manifest is not None:
-        if manifest.version < rounds.SINCE:  # it published one file of its own and of all rounds before it
-            return [store.fetch(rounds.stages_of(manifest)["warehouse"], "factory.duckdb")]
+    manifest = store.manifest(found.manifest)
+    if manifest.version < rounds.SINCE:  # one file of its own and of all rounds before it; no later one starts from it
+        return [store.fetch(rounds.stages_of(manifest)["warehouse"], "factory.duckdb")]
+    paths = [_round_file(store, manifest)]
+    while previous := manifest.inputs.get("previous"):
+        manifest = store.manifest(previous)
         paths.insert(0, _round_file(store, manifest))
-        previous = manifest.inputs.get("previous")
-        manifest = store.manifest(previous) if previous else None
     return paths
 
 

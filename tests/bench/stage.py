@@ -97,9 +97,15 @@ class _Numbers:
         return []
 
 
+class _Engine:
+    async def version(self) -> str:
+        return "scripted"
+
+
 class _Scripted(ServedPolicy):
     def __init__(self) -> None:
         self.prompts: Any = _Numbers()
+        self.engine: Any = _Engine()
 
     def account(self) -> str:
         return ""

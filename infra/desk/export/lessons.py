@@ -3,13 +3,12 @@
 import json
 from pathlib import Path
 
-import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from infra.desk.export.origin import origin
 from infra.store.rounds import Publication
-from infra.warehouse import CONFIG, SQL, ask, first_comment
+from infra.warehouse import SQL, ask, first_comment, opened
 
 BATCH = 10_000
 KINDS = {"pairs": ("pairs", "dpo"), "sft": ("imitated_paths", "sft")}
@@ -28,9 +27,8 @@ HEED = {
 def write(warehouse: Path, what: str, found: Publication, folder: Path) -> int:
     """The rows of one of `sql/exports`, as `<what>.parquet` and `<what>.jsonl`, and their card; how many they are."""
     query = SQL / "exports" / f"{what}.sql"
-    config = CONFIG | {"enable_external_access": False, "lock_configuration": True}
     rows = 0
-    with duckdb.connect(warehouse, read_only=True, config=config) as connection:
+    with opened(warehouse) as connection:
         of_round = {"campaign": found.campaign, "round": found.round}
         reader: pa.RecordBatchReader = connection.sql(query.read_text(), params=of_round).to_arrow_reader(BATCH)
         with (

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from infra.digest import digest
 from infra.store.rounds import Publication
-from infra.warehouse import CONFIG
+from infra.warehouse import opened
 
 FOLDER = "tables"
 BATCH = 10_000
@@ -73,8 +73,7 @@ class Table:
 def write_tables(warehouse: Path, found: Publication, folder: Path) -> list[Table]:
     """All tables of a round, each as `tables/<name>.parquet` below the folder, in the order of their rows."""
     (folder / FOLDER).mkdir()
-    config = CONFIG | {"enable_external_access": False, "lock_configuration": True}
-    with duckdb.connect(warehouse, read_only=True, config=config) as connection:
+    with opened(warehouse) as connection:
         described = connection.sql("select table_name, comment from duckdb_tables() order by table_name").fetchall()
         return [_write(connection, found, folder, name, comment or "") for name, comment in described]
 
