@@ -23,7 +23,7 @@ from pydantic import BaseModel, Field, ValidationError
 
 from infra.contract import disk
 from infra.engine.connections import bearer
-from infra.engine.launch import arguments, berths, environment, launch_signature
+from infra.engine.launch import SERVER, arguments, berths, environment, launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
 from infra.environment import Environment
@@ -101,7 +101,7 @@ async def _started(
     log = _log(own)
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [str(python), "-m", "vllm.entrypoints.openai.api_server", *arguments(folder, here, httpx.URL(url))],
+            [str(python), "-m", SERVER, *arguments(folder, here, httpx.URL(url))],
             env=environment(folder, here, key, berth),
             stdin=subprocess.DEVNULL,
             stdout=output,
