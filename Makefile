@@ -80,7 +80,7 @@ format: install ## Format the code
 	.venv/bin/ruff format .
 
 .PHONY: house
-house: install ## Draw the house in CONTRIBUTING.md and list the files in README.md anew
+house: install ## Draw the house in CONTRIBUTING.md and list the files in docs/files.md anew
 	.venv/bin/python -m tests.house
 
 .PHONY: mutants

@@ -1,6 +1,6 @@
 """The house as its files show it: rooms and their arrows from the imports, and every file with its own first sentence.
 
-python -m tests.house      # `make house`: writes both into CONTRIBUTING.md and README.md
+python -m tests.house      # `make house`: writes them into CONTRIBUTING.md and docs/files.md
 """
 
 import ast
@@ -136,7 +136,7 @@ def with_block(document: str, name: str, block: str) -> str:
     return f"{before}{mark}{block}\n{last}{after}"
 
 
-BLOCKS = (("CONTRIBUTING.md", "rooms", drawing), ("README.md", "files", tree))
+BLOCKS = (("CONTRIBUTING.md", "rooms", drawing), ("docs/files.md", "files", tree))
 
 
 def main() -> None:

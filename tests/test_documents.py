@@ -11,7 +11,7 @@ import duckdb
 import pytest
 import typer
 
-from flows.parameters import BY_MODEL, chosen
+from flows.parameters import BY_MODEL, NAMES, chosen
 from infra.desk import run
 from infra.desk.cli import app
 from tasks.check import is_equal
@@ -22,7 +22,10 @@ from tests.sql.conftest import warehouse
 
 __all__ = ["warehouse"]
 
-README = (ROOT / "README.md").read_text()
+TELLING = [*(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")), *sorted(ROOT.glob("docs/*.md"))]
+DOCUMENTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in TELLING}
+"""Of how things are now. What the changelog names may be gone."""
+CPL = cast(Any, typer.main.get_command(app))
 PLACES = ("docs", "flows", "tasks", "trainers", "sql", "infra", "tests")
 SUFFIXES = (".py", ".sql", ".toml", ".md", ".yaml")
 WRITTEN = [path for path in ROOT.glob("*.*") if path.suffix in SUFFIXES] + [ROOT / "Makefile"]
@@ -32,6 +35,7 @@ SECTION = r"\d+(?:\.\d+)?"
 METHODS = re.compile(rf"\bmethods(?:\.md)?,? (?:sections? )?({SECTION}(?:(?:,| to| and)\s{SECTION})*)")
 DESIGN = re.compile(r"\bdesign(?:\.md)?`?,? ((?:D\d+b?|(?:section )?\d\b)(?:, (?:D\d+b?|section \d))*)")
 ALONE = re.compile(r"\((D\d+b?(?:, D\d+b?)*)[,;)]")
+PLACEHOLDER = re.compile(r"\[(?:[A-Z]|--)|[…|<]")
 DOCUMENT = re.compile(r"(?<![\w./<*-])((?:[\w-]+/)*[\w-]+\.md)\b")
 
 
@@ -113,21 +117,66 @@ def blocks(document: str) -> str:
 def commands(name: str, document: str) -> list[list[str]]:
     """Arguments of each call of a command in code blocks, and of calls without placeholders in running text."""
     inline = re.findall(rf"`({name} [^`]+)`", document.replace("\n", " "))
-    shown = re.findall(rf"(?m)^ *(?:\$ )?((?:\.venv/bin/)?{name} .*)$", blocks(document))
-    whole = [shlex.split(call, comments=True)[1:] for call in (*shown, *inline) if not re.search(r"[\[…|]", call)]
+    shown = re.findall(rf"(?m)^ *(?:\$ )?({name} .*)$", blocks(document))
+    whole = [shlex.split(call, comments=True)[1:] for call in (*shown, *inline) if not PLACEHOLDER.search(call)]
     return [call[: call.index(">")] if ">" in call else call for call in whole]
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
-def test_make_has_the_targets_and_variables_that_are_named(document: str) -> None:
+def all_commands(name: str) -> list[list[str]]:
+    """Of all documents that tell how things are done."""
+    return [call for document in DOCUMENTS.values() for call in commands(name, document)]
+
+
+def told(pattern: str) -> list[Any]:
+    """What it finds in the documents, whatever their line breaks."""
+    return [found for document in DOCUMENTS.values() for found in re.findall(pattern, document.replace("\n", " "))]
+
+
+def fenced(language: str) -> list[str]:
+    """The code blocks of a language in all documents."""
+    return [block for document in DOCUMENTS.values() for block in re.findall(rf"(?s)```{language}\n(.*?)```", document)]
+
+
+def slugs(document: str) -> set[str]:
+    """What GitHub calls its headings in addresses."""
+    titles = re.findall(r"(?m)^#+ (.+)$", re.sub(r"(?ms)^ *```.*?^ *```$", "", document))
+    return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+def links(name: str) -> list[tuple[str, str]]:
+    """(path from the root, heading) of each link of a document to a file here."""
+    found = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", DOCUMENTS[name])
+    here = (ROOT / name).parent
+    return [((here / path).resolve().relative_to(ROOT).as_posix() if path else name, slug) for path, slug in found]
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_to_a_file_and_its_heading(name: str) -> None:
+    assert [path for path, _ in links(name) if not (ROOT / path).exists()] == []
+    assert [(path, slug) for path, slug in links(name) if slug and slug not in slugs((ROOT / path).read_text())] == []
+
+
+def test_readme_leads_to_every_document() -> None:
+    assert set(DOCUMENTS) - {path for path, _ in links("README.md")} == {"README.md"}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_paths_that_are_named_are_there(name: str) -> None:
+    named = re.findall(rf"`((?:{'|'.join(PLACES)})/[\w./-]+)`", DOCUMENTS[name])
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def test_make_has_the_targets_and_variables_that_are_named() -> None:
     makefile = (ROOT / "Makefile").read_text()
     targets = set(re.findall(r"(?m)^([a-z0-9-]+):", makefile))
     variables = set(re.findall(r"\$\((?:if \$\(|call option,|)([A-Z]+)\b", makefile))
-    calls = commands("make", (ROOT / document).read_text())
+    calls = all_commands("make")
     given = {word for call in calls for word in call}
-    assert len(calls) > 3
+    recipes = {word.removeprefix("RECIPE=") for word in given if word.startswith("RECIPE=")}
+    assert len(calls) > 30
     assert {word for word in given if "=" not in word} - targets == set()
     assert {word.partition("=")[0] for word in given if "=" in word} - variables == set()
+    assert recipes - {"mine"} <= set(NAMES)
 
 
 def test_every_defence_names_a_test_that_is_there() -> None:
@@ -139,51 +188,61 @@ def test_every_defence_names_a_test_that_is_there() -> None:
         assert [path for path in named if not (ROOT / path).exists()] == []
 
 
-def test_the_command_takes_what_readme_gives_it() -> None:
-    command = cast(Any, typer.main.get_command(app))
-    calls = commands("cpl", README)
-    assert len(calls) > 5
-    for name, *arguments in calls:
-        assert name in command.commands or name == "--help", f"there is no command `cpl {name}`"
-        if arguments:  # else the command is only named
-            command.commands[name].make_context(name, arguments)  # raises UsageError
+def parsed(command: Any, words: list[str]) -> Any:
+    """What a call of `cpl` means. Raises UsageError. A command without arguments is only named."""
+    name, *arguments = words
+    assert name in command.commands, f"there is no command {name!r}"
+    inner = command.commands[name]
+    if arguments and hasattr(inner, "commands"):
+        return parsed(inner, arguments)
+    return inner.make_context(name, arguments, resilient_parsing=not arguments)
 
 
-def test_the_recipes_have_the_fields_that_readme_sets() -> None:
-    calls = [call for call in commands("cpl", README) if call[0] == "round"]
-    given = [dict(map(run._setting, re.findall(r"--set\0(.*?)(?:\0|$)", "\0".join(call)))) for call in calls]
-    assert any(given)
-    for fields in given:
-        chosen({BY_MODEL: run.nested(fields)}, "micro").read()  # raises RecipeRefused
+def test_the_command_takes_what_documents_give_it() -> None:
+    calls = [call for call in all_commands("cpl") if call != ["--help"]]
+    assert len(calls) > 50
+    for call in calls:
+        parsed(CPL, call)
 
 
-def test_readmes_recipe_is_one() -> None:
-    [recipe] = re.findall(r"(?s)```toml\n(.*?)```", README)
-    assert Recipe.model_validate(tomllib.loads(recipe)).arms.keys() == {"alphamath"}
+def test_the_recipes_have_the_fields_that_documents_set() -> None:
+    rounds = [parsed(CPL, call).params for call in all_commands("cpl") if call[0] == "round"]
+    assert any(given["changes"] for given in rounds)
+    for given in rounds:
+        recipe = run._recipe(given["recipe"], given["questions"], given["count"], given["changes"])["recipe"]
+        chosen(recipe, given["model"] or "micro").read()  # raises RecipeRefused
 
 
-def test_the_command_has_the_options_that_readme_names() -> None:
-    command = cast(Any, typer.main.get_command(app))
-    named = re.findall(r"`cpl ([a-z]+)([^`]*)`", README.replace("\n", " "))
+def test_parts_of_recipes_that_are_shown_can_be_read() -> None:
+    shown = [tomllib.loads(part) for part in fenced("toml")]
+    assert [list(Recipe.model_validate(part).arms) for part in shown if "arms" in part] == [["alphamath"]]
+    changes = [part for part in shown if "arms" not in part]
+    assert changes
+    for change in changes:
+        chosen({BY_MODEL: change}, "micro").read()
+
+
+def test_the_command_has_the_options_that_documents_name() -> None:
+    named = told(r"`cpl ([a-z]+)([^`]*)`")
     unknown = {
         (name, option)
         for name, rest in named
         for option in re.findall(r"(?<!\S)\[?(--[a-z-]+)", rest.partition('"')[0] + rest.rpartition('"')[2])
-        if option not in {one for parameter in command.commands[name].params for one in parameter.opts}
+        if option not in {one for parameter in CPL.commands[name].params for one in parameter.opts}
     }
-    assert len(named) > 10
+    assert len(named) > 30
     assert unknown == set()
 
 
-def test_readmes_queries_run(warehouse: Path) -> None:
-    queries = re.findall(r'cpl sql "([^"…]+)"', README.replace("\n", " "))
-    assert len(queries) > 2
+def test_queries_of_documents_run(warehouse: Path) -> None:
+    asked, shown = told(r'cpl sql "([^"…]+)"'), fenced("sql")
+    assert min(len(asked), len(shown)) > 0
     with duckdb.connect(str(warehouse), read_only=True) as connection:
-        for query in queries:
+        for query in asked + shown:
             connection.execute(query)
 
 
-def test_readmes_deployments_and_their_parameters_exist() -> None:
+def test_deployments_of_documents_and_their_parameters_exist() -> None:
     from flows.campaign import cpl_campaign
     from flows.round import cpl
     from flows.study import cpl_study
@@ -193,7 +252,8 @@ def test_readmes_deployments_and_their_parameters_exist() -> None:
         "cpl-campaign/campaign": cpl_campaign,
         "cpl-study/study": cpl_study,
     }
-    calls = re.findall(r"(?m)^prefect deployment run (\S+)(.*?)(?:  #.*)?$", blocks(README))
+    shown = "\n".join(map(blocks, DOCUMENTS.values()))
+    calls = re.findall(r"(?m)^prefect deployment run (\S+)(.*?)(?:  #.*)?$", shown)
     assert calls
     for deployment, rest in calls:
         parameters = set(flows[deployment].parameters.properties)

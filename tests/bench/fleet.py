@@ -20,7 +20,7 @@ from tests.bench.script import SOLVED_AT, plan_step, solution
 from tests.bench.virtual import Core
 
 EXPANSION_SECONDS, HTTP_SECONDS = 720e-6, 329e-6
-"""Of the client's core, as `make bench-client` measured it (README): for an expansion, and its HTTP part."""
+"""Of the client's core, as `make bench-client` measured it (docs/speed.md): for an expansion, and its HTTP part."""
 CONTEXT = 4096
 STEP_END = 255
 """The last token of a plan step, and no other: it tells the depth of a state."""

@@ -28,7 +28,7 @@ def machine(gpus: int, gpu: float, host: float = 2000.0) -> Machine:
 
 @pytest.mark.parametrize(("training", "measured"), [(SFT, 33.58), (LORA, 10.99)])
 def test_what_an_h100_took_is_the_state_and_some_activations(training: Training, measured: float) -> None:
-    """31.27 and 10.24 GiB at the peak, 4 rows of 1,024 tokens at once (README)."""
+    """31.27 and 10.24 GiB at the peak, 4 rows of 1,024 tokens at once (docs/models-and-gpus.md)."""
     counted = state(Model(**TWO), training, 1)
     assert counted < measured * GB < counted + ROOM["cuda"]
 
