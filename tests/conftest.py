@@ -1,13 +1,15 @@
-"""The S3 server that tests share, each with a prefix of its own; and the order in which tests run."""
+"""The S3 server that tests share, each with a prefix of its own; in which order tests run, and which stay together."""
 
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch is there: of a tiny model a second thread is all overhead
 
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
 
 from infra.environment import Environment
 from infra.store import Store
@@ -31,6 +33,19 @@ def store(weed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for name, value in (weed | own).items():
         monkeypatch.setenv(name, value)
     return Store.open(Environment())
+
+
+class Rooms(LoadFileScheduling):
+    """A process takes one file of tests after another; of the folder that shares a stack, all of them."""
+
+    SHARED = "tests/infra/stack/"
+
+    def _split_scope(self, nodeid: str) -> str:
+        return self.SHARED if nodeid.startswith(self.SHARED) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
+    return Rooms(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,7 @@
 """Starting a run, and how long is left, as `cpl round` says it."""
 
 import re
-from pathlib import Path
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -25,10 +25,16 @@ with get_client(sync_client=True) as client:
 """
 
 
+@pytest.fixture(scope="module")
+def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment that leads to a Prefect server."""
+    with start_prefect(tmp_path_factory.mktemp("prefect")) as environment:
+        yield environment
+
+
 @pytest.mark.integration
-def test_a_field_that_is_none_is_named_at_once_and_not_when_the_runs_turn_comes(tmp_path: Path) -> None:
-    with start_prefect(tmp_path) as environment:
-        said = run_python(START, environment).splitlines()
+def test_a_field_that_is_none_is_named_at_once_and_not_when_the_runs_turn_comes(prefect: dict[str, str]) -> None:
+    said = run_python(START, prefect).splitlines()
     assert said == ["0 there is no field repaet. The fields are: model, repeat", "{'repeat': 1}"]
 
 
@@ -36,6 +42,7 @@ RUN_OF_RUNS = """
 import threading
 from prefect import flow
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import FlowFilter
 from prefect.logging import get_run_logger
 from rich.console import Console
 from infra.desk.follow import follow
@@ -65,7 +72,7 @@ def study() -> None:
 ended = threading.Thread(target=study)
 ended.start()
 with get_client(sync_client=True) as client:
-    while not (runs := client.read_flow_runs()):
+    while not (runs := client.read_flow_runs(flow_filter=FlowFilter(name={"any_": ["study"]}))):
         pass
 follow(runs[0], Watched(width=200))
 ended.join()
@@ -73,9 +80,8 @@ ended.join()
 
 
 @pytest.mark.integration
-def test_runs_within_a_run_are_told_by_their_names_and_how_many_are_left(tmp_path: Path) -> None:
-    with start_prefect(tmp_path) as environment:
-        said = run_python(RUN_OF_RUNS, environment).splitlines()
+def test_runs_within_a_run_are_told_by_their_names_and_how_many_are_left(prefect: dict[str, str]) -> None:
+    said = run_python(RUN_OF_RUNS, prefect).splitlines()
     lines = [" ".join(line.split()[1:]) for line in said if line[2:3] == ":"]
     told = [re.sub(r"completed .*", "completed", line) for line in lines]
     for line in ("Rounds: 0 of 2 made, next 0", "mine/0 running", "mine/0 completed", "mine/1 completed"):

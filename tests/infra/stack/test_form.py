@@ -12,7 +12,7 @@ import pytest
 from infra.stack import api
 from infra.stack.local import Stack
 from tests.infra.stack.browser import Browser, browser
-from tests.infra.stack.stacks import ROOT, make_repository, running_stack, wait_for
+from tests.infra.stack.stacks import ROOT, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -35,8 +35,10 @@ NAMED = {
 }
 ABOUT = {"deep": "Few branches.", "flat": "Many branches."}
 
-@flow(name="cpl")
-def cpl(recipe: Annotated[str | dict[str, Any], WithJsonSchema(form(NAMED, ABOUT, ["by model"]))] = "by model") -> None:
+Chosen = Annotated[str | dict[str, Any], WithJsonSchema(form(NAMED, ABOUT, ["by model"]))]
+
+@flow(name="cpl-campaign")
+def cpl_campaign(recipe: Chosen = "by model") -> None:
     pass
 """
 FIELD = """
@@ -56,21 +58,24 @@ TYPE = """
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    root = make_repository(tmp_path_factory.mktemp("repository"))
-    shutil.copy(ROOT / "flows/form.py", root / "flows")
-    (root / "flows/round.py").write_text(FLOW)
-    with running_stack(root) as stack:
-        yield stack
+def stack(shared: Stack) -> Iterator[Stack]:
+    """One of whose flows has our form."""
+    shutil.copy(ROOT / "flows/form.py", shared.root / "flows")
+    campaign = shared.root / "flows/campaign.py"
+    before = campaign.read_text()
+    campaign.write_text(FLOW)
+    shared.up(print)
+    yield shared
+    campaign.write_text(before)
 
 
 @pytest.fixture
 def form(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    """The page on which a run of cpl/round is asked for."""
+    """The page on which a run of that flow is asked for."""
     with browser(tmp_path_factory.mktemp("browser")) as window:
         window.open(stack.ui)
         window.run(f"localStorage.setItem('prefect-password', btoa({json.dumps(api.login(stack.home))}))")
-        deployment = api.ask(stack.home, "GET", "/deployments/name/cpl/round")["id"]
+        deployment = api.ask(stack.home, "GET", "/deployments/name/cpl-campaign/campaign")["id"]
         window.open(f"{stack.ui}/deployments/deployment/{deployment}/run")
         wait_for(lambda: "by model" in seen(window), stack)
         yield window
@@ -96,7 +101,8 @@ def type_into(form: Browser, name: str, text: str) -> None:
 
 
 def runs(stack: Stack) -> list[dict[str, Any]]:
-    return [one["parameters"] for one in api.ask(stack.home, "POST", "/flow_runs/filter", {})]
+    of_form = {"deployments": {"name": {"any_": ["campaign"]}}}
+    return [one["parameters"] for one in api.ask(stack.home, "POST", "/flow_runs/filter", of_form)]
 
 
 def submit_until_told(form: Browser, stack: Stack, *words: str) -> None:

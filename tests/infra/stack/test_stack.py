@@ -4,7 +4,6 @@ import json
 import socket
 import stat
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -16,34 +15,10 @@ from infra.desk.cli import app
 from infra.environment import add_stack, stack_variables
 from infra.stack import api, variables, weed
 from infra.stack.local import POOL, SEARCHER, SERVER, STORE, WATCH, WORKER, Stack, StackError
-from tests.infra.stack.stacks import (
-    in_repository,
-    is_alive,
-    make_repository,
-    process_of,
-    running_stack,
-    start_long_flow,
-    wait_for,
-)
+from tests.infra.stack.conftest import CRASHED
+from tests.infra.stack.stacks import in_repository, is_alive, process_of, start_long_flow, wait_for
 
-CRASHED = {"state": {"type": "CRASHED"}, "force": True}
 ALL = (SERVER, STORE, WORKER, SEARCHER, WATCH)
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(make_repository(tmp_path_factory.mktemp("repository"))) as stack:
-        yield stack
-
-
-@pytest.fixture
-def stack(shared: Stack) -> Stack:
-    """A running stack, whatever the test before did to it. A run that it left behind holds up no other."""
-    shared.up(print)
-    left = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}}
-    for run in api.ask(shared.home, "POST", "/flow_runs/filter", left):
-        api.ask(shared.home, "POST", f"/flow_runs/{run['id']}/set_state", CRASHED)
-    return shared
 
 
 def pids(stack: Stack) -> dict[str, int | None]:

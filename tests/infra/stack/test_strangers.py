@@ -16,7 +16,7 @@ from infra.environment import stack_variables
 from infra.stack import api
 from infra.stack.local import Stack
 from tests.infra.stack.browser import Browser, browser
-from tests.infra.stack.stacks import make_repository, running_stack, wait_for
+from tests.infra.stack.stacks import wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -52,9 +52,9 @@ new Promise((done) => {
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(make_repository(tmp_path_factory.mktemp("repository"))) as stack:
-        yield stack
+def stack(shared: Stack) -> Stack:
+    shared.up(print)
+    return shared
 
 
 @pytest.fixture(scope="module")

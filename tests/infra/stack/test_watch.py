@@ -1,8 +1,6 @@
-"""The stack left to itself: schedules fire, nothing goes wrong in silence, what dies is found or started again."""
+"""The stack left to itself: schedules fire, what dies is found or started again."""
 
-import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +10,14 @@ import pytest
 from infra.stack import api
 from infra.stack.local import SERVER, WATCH, WORKER, Stack
 from infra.stack.watch import Watch
-from tests.infra.stack.stacks import is_alive, make_repository, process_of, running_stack, start_long_flow, wait_for
-
-# SQLite refuses at once who read before another wrote, however long it may wait; the next heartbeat repeats it.
-LOST_A_TURN = "database is locked"
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    with running_stack(make_repository(tmp_path_factory.mktemp("repository"))) as stack:
-        yield stack
+from tests.infra.stack.stacks import is_alive, process_of, start_long_flow, wait_for
 
 
 @pytest.fixture
-def stack(shared: Stack) -> Stack:
+def stack(stack: Stack) -> Stack:
     """A running stack without its watch: the tests watch, more impatiently."""
-    shared.up(print)
-    shared.parts[WATCH].end()
-    return shared
+    stack.parts[WATCH].end()
+    return stack
 
 
 def runs(stack: Stack, *states: str) -> list[dict[str, Any]]:
@@ -60,22 +48,6 @@ def test_a_schedule_as_the_ui_makes_it_yields_runs_and_they_happen(stack: Stack,
     name, _, password = api.login(stack.home).partition(":")
     wait_for(lambda: httpx.delete(url, auth=(name, password), timeout=60).status_code in (204, 404), stack)
     wait_for(lambda: not runs(stack, "SCHEDULED", "PENDING", "RUNNING"), stack)
-
-
-@pytest.mark.integration
-def test_no_part_logs_an_error_in_its_first_minutes(tmp_path: Path) -> None:
-    """A dependency that Prefect never met shows here first: its services fail again and again, and all else works."""
-    with running_stack(make_repository(tmp_path)) as stack:
-        time.sleep(65)
-        assert all(part.state == "running" for part in stack.status())
-        logs = [(stack.home / "logs" / f"{part.name}.log").read_text() for part in stack.parts.values()]
-    told = [entry for text in logs for entry in entries(text) if "ERROR" in entry or "Traceback" in entry]
-    assert [entry for entry in told if LOST_A_TURN not in entry] == []
-
-
-def entries(log: str) -> list[str]:
-    """A log line with what follows it: a traceback belongs to the line that told of the error."""
-    return re.split(r"\n(?=\d\d:\d\d:\d\d\.\d{3} \|)", log)
 
 
 @pytest.mark.integration
