@@ -13,6 +13,8 @@ import pytest
 
 from infra.desk.run import nested
 from tasks.micro.world import generate
+from tests.infra.stack.browser import Browser, browser
+from tests.infra.stack.stacks import open_ui
 from tests.rounds import NO_ARM, SMALL, Shell, held_out, running_shell
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
@@ -28,8 +30,14 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         yield shell
 
 
-def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
-    """SIGKILL of the flow's process in the middle of the search, then the UI's retry of the same flow run.
+@pytest.fixture
+def window(tmp_path: Path) -> Iterator[Browser]:
+    with browser(tmp_path / "browser") as window:
+        yield window
+
+
+def test_a_killed_search_goes_on_where_it_was(shell: Shell, window: Browser) -> None:
+    """SIGKILL of the flow's process in the middle of the search, then Retry in the UI, by a browser.
 
     Asked to wait for approval, it waits when all is searched, and Resume lets it go on.
     """
@@ -47,18 +55,22 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell) -> None:
         not set(store.names("stages/search/")) - before - {n for n in store.names("stages/search/") if "/parts/" in n}
     )
 
-    ended = _retried(shell, run)
+    ended = _retried(shell, window, run)
     if ended.startswith("CRASHED: Flow run infrastructure exited"):
         # The worker's second report of the same crash, seconds after the first, came after the retry and undid it.
         # A process that the retry had begun by then goes on, and takes turns with this one's.
-        ended = _retried(shell, run)
+        ended = _retried(shell, window, run)
     assert ended.startswith("PAUSED")
     _wait_for(_worker(shell).children, lambda running: not running)
     assert "it waits for somebody" in shell.run("cpl", "show", "1", "--campaign", "killed")
     shown = shell.api("/artifacts/filter", artifacts={"flow_run_id": {"any_": [run]}, "key": {"any_": ["approval"]}})
     assert re.search(r"## pairs: \d+ preferences", shown[0]["data"])
-    shell.api(f"/flow_runs/{run}/resume", run_input={})
+    _pressed(shell, window, run, "Resume", "Submit")
     assert _ended(shell, run).startswith("COMPLETED")
+    open_ui(window, shell.home, f"/runs/flow-run/{run}")
+    window.click("Task Runs")
+    window.until("document.body.innerText.includes('questions-')")
+    assert re.search(r"questions-\w+\s+Cached", window.run("document.body.innerText"))
 
     running = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}}
     # A killed process's tasks do not run for ever; those of one that goes on beside the retry end with it.
@@ -110,10 +122,18 @@ def _ended(shell: Shell, run: str) -> str:
     return _wait_for(lambda: _state(shell, run), lambda state: state.startswith(ends))
 
 
-def _retried(shell: Shell, run: str) -> str:
-    retry = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from the UI"}
-    shell.api(f"/flow_runs/{run}/set_state", state=retry, force=True)
+def _retried(shell: Shell, window: Browser, run: str) -> str:
+    _pressed(shell, window, run, "Retry", "Retry")
     return _ended(shell, run)
+
+
+def _pressed(shell: Shell, window: Browser, run: str, button: str, yes: str) -> None:
+    """On the page of the run, and `yes` in the dialog that asks whether it is meant."""
+    before = shell.api(f"/flow_runs/{run}")["state"]["id"]
+    open_ui(window, shell.home, f"/runs/flow-run/{run}")
+    window.click(button)
+    window.click(yes, behind=int(yes == button))
+    _wait_for(lambda: shell.api(f"/flow_runs/{run}")["state"]["id"], lambda now: now != before)
 
 
 def _worker(shell: Shell) -> psutil.Process:

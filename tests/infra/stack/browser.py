@@ -42,10 +42,17 @@ class Browser:
 
     def until(self, condition: str) -> None:
         """Waits until the script is true in the page."""
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while not self.run(condition):
-            assert time.monotonic() < deadline, f"never: {condition}"
+            assert time.monotonic() < deadline, f"never: {condition}\n{self.run('document.body.innerText')}"
             time.sleep(0.02)
+
+    def click(self, words: str, behind: int = 0) -> None:
+        """Clicks on what says these words and nothing else, the last of it, once there is more than `behind`."""
+        says = f"((one) => one.innerText?.trim() === {json.dumps(words)})"
+        those = f"[...document.querySelectorAll('*')].filter((one) => {says}(one) && ![...one.children].some({says}))"
+        self.until(f"{those}.length > {behind}")
+        self.run(f"{those}.at(-1).click()")
 
     def go_offline(self) -> None:
         """From here on nothing leads anywhere, and `heard` has every request, and what a page says on its console."""

@@ -1,5 +1,6 @@
 """A running stack over a repository with our prefect.yaml and small flows in the places of the real ones."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -13,7 +14,10 @@ import psutil
 import pytest
 import yaml
 
+from infra.environment import stack_variables
+from infra.stack import api
 from infra.stack.local import WORKER, Stack
+from tests.infra.stack.browser import Browser
 
 ROOT = Path(__file__).parents[3]
 
@@ -77,6 +81,14 @@ def start_long_flow(stack: Stack) -> psutil.Process:
     assert started.returncode == 0, started.stdout + started.stderr
     wait_for(lambda: child_pid.exists() and bool(child_pid.read_text()), stack)
     return psutil.Process(int(child_pid.read_text()))
+
+
+def open_ui(window: Browser, home: Path, path: str) -> None:
+    """A page of the UI, as who knows the login of the stack in `home` sees it."""
+    ui = stack_variables(home)["PREFECT_API_URL"].removesuffix("/api")
+    window.open(ui)
+    window.run(f"localStorage.setItem('prefect-password', btoa({json.dumps(api.login(home))}))")
+    window.open(ui + path)
 
 
 def wait_for(is_true: Callable[[], bool], stack: Stack, seconds: float = 60) -> None:

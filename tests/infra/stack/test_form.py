@@ -12,7 +12,7 @@ import pytest
 from infra.stack import api
 from infra.stack.local import Stack
 from tests.infra.stack.browser import Browser, browser
-from tests.infra.stack.stacks import ROOT, wait_for
+from tests.infra.stack.stacks import ROOT, open_ui, wait_for
 
 pytestmark = pytest.mark.integration
 
@@ -73,10 +73,8 @@ def stack(shared: Stack) -> Iterator[Stack]:
 def form(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """The page on which a run of that flow is asked for."""
     with browser(tmp_path_factory.mktemp("browser")) as window:
-        window.open(stack.ui)
-        window.run(f"localStorage.setItem('prefect-password', btoa({json.dumps(api.login(stack.home))}))")
         deployment = api.ask(stack.home, "GET", "/deployments/name/cpl-campaign/campaign")["id"]
-        window.open(f"{stack.ui}/deployments/deployment/{deployment}/run")
+        open_ui(window, stack.home, f"/deployments/deployment/{deployment}/run")
         wait_for(lambda: "by model" in seen(window), stack)
         yield window
 
