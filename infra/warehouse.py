@@ -28,7 +28,9 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 """Modest, because the engine and the trainers want the machine; what does not fit is spilled beside the file."""
 
-AS_IT_IS = "select $campaign as campaign, $round::integer as round, * from read_parquet($path)"
+AS_IT_IS = (
+    "insert into {table} by name select $campaign as campaign, $round::integer as round, * from read_parquet($path)"
+)
 """How a table is filled from its Parquet, unless `sql/loads` says how its columns that are made here come about."""
 
 IN_WORDS = {"preferences": ("pairs", "pair_id"), "imitations": ("imitated_paths", "example_id")}
@@ -140,10 +142,10 @@ def _joined(paths: Sequence[Path], config: Mapping[str, Any]) -> duckdb.DuckDBPy
 
 def _load(connection: duckdb.DuckDBPyConnection, table: str, source: ParquetSource) -> None:
     derived = SQL / "loads" / f"{table}.sql"
-    rows = derived.read_text() if derived.exists() else AS_IT_IS
     given = {"campaign": source.campaign, "round": source.round, "path": str(source.path)}
     try:
-        connection.execute(f"insert into {table} by name {rows}", given)
+        for statement in duckdb.extract_statements(derived.read_text() if derived.exists() else AS_IT_IS.format(table=table)):
+            connection.execute(statement, {name: given[name] for name in statement.named_parameters})
     except duckdb.Error as error:
         error.add_note(f"while loading {table} of round {source.round} ({source.campaign}) from {source.path}")
         raise

@@ -1,33 +1,20 @@
 create view pairs as
 with walks as (
     select
-        preferences.*,
-        list_position(chosen.path, preferences.parent_id) as before,
-        len(chosen.path) as until,
-        unnest(chosen.path || rejected.path[before + 1 :]) as step_id,
-        generate_subscripts(chosen.path || rejected.path[before + 1 :], 1) as place,
+        *,
+        list_position(walk, chosen_id) as until,
+        unnest(walk) as step_id,
+        generate_subscripts(walk, 1) as place,
     from preferences
-    inner join nodes as chosen
-        on
-            preferences.campaign = chosen.campaign
-            and preferences.round = chosen.round
-            and preferences.tree_id = chosen.tree_id
-            and preferences.chosen_id = chosen.node_id
-    inner join nodes as rejected
-        on
-            preferences.campaign = rejected.campaign
-            and preferences.round = rejected.round
-            and preferences.tree_id = rejected.tree_id
-            and preferences.rejected_id = rejected.node_id
 )
 
 select
-    walks.* exclude (before, until, step_id, place),
-    flatten(list(step.token_ids order by place) filter (where place <= before)) as prompt_ids,
-    flatten(list(step.token_ids order by place) filter (where place > before and place <= until)) as chosen_ids,
+    walks.* exclude (walk, until, step_id, place),
+    flatten(list(step.token_ids order by place) filter (where place <= walks.depth)) as prompt_ids,
+    flatten(list(step.token_ids order by place) filter (where place > walks.depth and place <= until)) as chosen_ids,
     flatten(list(step.token_ids order by place) filter (where place > until)) as rejected_ids,
-    string_agg(step.text, '' order by place) filter (where place <= before) as prompt,
-    string_agg(step.text, '' order by place) filter (where place > before and place <= until) as chosen,
+    string_agg(step.text, '' order by place) filter (where place <= walks.depth) as prompt,
+    string_agg(step.text, '' order by place) filter (where place > walks.depth and place <= until) as chosen,
     string_agg(step.text, '' order by place) filter (where place > until) as rejected,
 from walks
 inner join nodes as step
