@@ -141,10 +141,11 @@ def _joined(paths: Sequence[Path], config: Mapping[str, Any]) -> duckdb.DuckDBPy
 
 
 def _load(connection: duckdb.DuckDBPyConnection, table: str, source: ParquetSource) -> None:
-    derived = SQL / "loads" / f"{table}.sql"
+    own = SQL / "loads" / f"{table}.sql"
+    how = own.read_text() if own.exists() else AS_IT_IS.format(table=table)
     given = {"campaign": source.campaign, "round": source.round, "path": str(source.path)}
     try:
-        for statement in duckdb.extract_statements(derived.read_text() if derived.exists() else AS_IT_IS.format(table=table)):
+        for statement in duckdb.extract_statements(how):
             connection.execute(statement, {name: given[name] for name in statement.named_parameters})
     except duckdb.Error as error:
         error.add_note(f"while loading {table} of round {source.round} ({source.campaign}) from {source.path}")

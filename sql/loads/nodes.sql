@@ -1,8 +1,14 @@
 -- Nodes with the path to each, and what became of it. Found first, by numbers alone: so no text waits in memory for a join.
 create temp table found as
-with recursive given as materialized (
-    select file_row_number as place, dense_rank() over (order by tree_id) as tree, node_id, parent_id, reward, visits
+with recursive numbered as (
+    select tree_id, row_number() over () as tree
+    from (select distinct tree_id from read_parquet($path))
+),
+
+given as materialized (
+    select file_row_number as place, tree, node_id, parent_id, reward, visits
     from read_parquet($path, file_row_number = true)
+    inner join numbered using (tree_id)
 ),
 
 walked as (
@@ -17,19 +23,19 @@ walked as (
     inner join given as child on walked.tree = child.tree and walked.node_id = child.parent_id
 ),
 
-ended as (
-    select tree, unnest(path) as node_id, reward, visits
+passed as (
+    select tree, unnest(path[: -2]) as node_id, reward, visits
     from walked
     where reward is not null
 ),
 
 outcomes as (
     select tree, node_id, sum(reward * visits) / nullif(sum(visits), 0) as outcome
-    from ended
+    from passed
     group by all
 )
 
-select place, path, outcome
+select place, path, if(reward is null, outcome, if(visits > 0, reward, null)) as outcome
 from walked
 left join outcomes using (tree, node_id);
 
