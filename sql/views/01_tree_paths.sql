@@ -28,7 +28,7 @@ create macro tree_paths_of(few) as table (
 create view tree_paths as from tree_paths_of('nodes');
 
 comment on macro table tree_paths_of is 'The tree_paths of a few nodes: `with few as (from nodes limit 10) from tree_paths_of(few)`.';
-comment on view tree_paths is 'One row per node that can be reached from its root, with all actions from the root to it: the state s_t of the paper, without the question. Ask for trees by their ids: it writes out every path that is asked for.';
+comment on view tree_paths is 'One row per node that can be reached from its root, with all actions from the root to it: the state s_t of the paper, without the question. Ask for trees by their ids, or tree_paths_of for a few nodes: it writes out every path that is asked for.';
 comment on column tree_paths.campaign is 'Campaign of the round.';
 comment on column tree_paths.round is 'Number of the round in its campaign, from 1.';
 comment on column tree_paths.tree_id is 'Tree of the node (trees).';

@@ -29,7 +29,7 @@ create macro pairs_of(few) as table (
 create view pairs as from pairs_of('preferences');
 
 comment on macro table pairs_of is 'The pairs of a few preferences: `with few as (from preferences limit 10) from pairs_of(few)`.';
-comment on view pairs is 'One row per preference (preferences), with the words and token ids of its prompt and of both sides, put together from the nodes. Ask for trees, questions or a round: it writes out every pair that is asked for.';
+comment on view pairs is 'One row per preference (preferences), with the words and token ids of its prompt and of both sides, put together from the nodes. Ask for trees, questions or a round, or pairs_of for a few preferences: it writes out every pair that is asked for.';
 comment on column pairs.campaign is 'Campaign of the round.';
 comment on column pairs.round is 'Number of the round in its campaign, from 1.';
 comment on column pairs.lesson is 'Name of the lesson in the round''s recipe.';

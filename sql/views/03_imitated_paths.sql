@@ -37,7 +37,7 @@ create macro imitated_paths_of(few) as table (
 create view imitated_paths as from imitated_paths_of('imitations');
 
 comment on macro table imitated_paths_of is 'The imitated_paths of a few imitations: `with few as (from imitations limit 10) from imitated_paths_of(few)`.';
-comment on view imitated_paths is 'One row per path that is learnt from (imitations), with its words and token ids, put together from the nodes. Ask for trees, questions or a round: it writes out every path that is asked for.';
+comment on view imitated_paths is 'One row per path that is learnt from (imitations), with its words and token ids, put together from the nodes. Ask for trees, questions or a round, or imitated_paths_of for a few imitations: it writes out every path that is asked for.';
 comment on column imitated_paths.campaign is 'Campaign of the round.';
 comment on column imitated_paths.round is 'Number of the round in its campaign, from 1.';
 comment on column imitated_paths.lesson is 'Name of the lesson in the round''s recipe.';
