@@ -33,6 +33,10 @@ AS_IT_IS = (
 )
 """How a table is filled from its Parquet, unless `sql/loads` says how its columns that are made here come about."""
 
+ROW_GROUP = 16_384
+"""DuckDB knows the least and the greatest value of a group of rows, and leaves out those that a join does not ask for: of
+some trees it reads few texts besides theirs."""
+
 IN_WORDS = {"preferences": ("pairs", "pair_id"), "imitations": ("imitated_paths", "example_id")}
 """By table that names nodes: the view that adds their words and token ids, and its key within a lesson."""
 
@@ -89,7 +93,7 @@ def build(path: Path, tables: Mapping[str, Sequence[ParquetSource]]) -> None:
     missing one where the table wants a value, is a `duckdb.Error` that names the file.
     """
     path.unlink(missing_ok=True)
-    with duckdb.connect(path, config=CONFIG) as connection:
+    with _new(path) as connection:
         connection.begin()
         for file in statements("tables"):
             connection.execute(file.read_text())
@@ -97,10 +101,20 @@ def build(path: Path, tables: Mapping[str, Sequence[ParquetSource]]) -> None:
             table = file.stem.partition("_")[2]
             for source in tables.get(table, ()):
                 _load(connection, table, source)
-        for folder in ("derived", "views"):
+        for folder in ("views", "derived"):
             for file in statements(folder):
                 connection.execute(file.read_text())
         connection.commit()
+
+
+@contextmanager
+def _new(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A new database in groups of ROW_GROUP rows."""
+    quoted = str(path).replace("'", "''")
+    with duckdb.connect(config=CONFIG | {"temp_directory": f"{path}.tmp"}) as connection:
+        connection.execute(f"attach '{quoted}' as round (row_group_size {ROW_GROUP})")
+        connection.execute("use round")
+        yield connection
 
 
 def relations(folder: str) -> list[str]:

@@ -4,6 +4,7 @@ create temp table steps as
 select
     campaign,
     round,
+    tree,
     tree_id,
     node_id,
     value,

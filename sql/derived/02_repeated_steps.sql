@@ -8,6 +8,7 @@ select
     avg(q) as mean_q,
     min(tree_id) as tree_id,
     arg_min(node_id, tree_id) as node_id,
+    arg_min(tree, tree_id) as tree,
 from steps
 semi join (select campaign, round, alike from steps group by all having count(*) > 1) using (campaign, round, alike)
 inner join (select campaign, round, tree_id, question_id from trees) using (campaign, round, tree_id)
@@ -24,3 +25,4 @@ comment on column repeated_steps.questions is 'Questions that they were written 
 comment on column repeated_steps.mean_q is 'Mean of their Q, in [-1, 1]; null where none was visited.';
 comment on column repeated_steps.tree_id is 'Tree of one of them (trees).';
 comment on column repeated_steps.node_id is 'That node (nodes).';
+comment on column repeated_steps.tree is 'Number of that tree (nodes).';

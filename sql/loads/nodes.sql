@@ -1,8 +1,9 @@
 -- Nodes with the path to each, and what became of it. Found first, by numbers alone: so no text waits in memory for a join.
 create temp table found as
 with recursive numbered as (
-    select tree_id, row_number() over () as tree
-    from (select distinct tree_id from read_parquet($path))
+    select tree_id, row_number() over (order by min(file_row_number)) as tree
+    from read_parquet($path, file_row_number = true)
+    group by tree_id
 ),
 
 given as materialized (
@@ -35,12 +36,12 @@ outcomes as (
     group by all
 )
 
-select place, path, if(reward is null, outcome, if(visits > 0, reward, null)) as outcome
+select place, tree, path, if(reward is null, outcome, if(visits > 0, reward, null)) as outcome
 from walked
 left join outcomes using (tree, node_id);
 
 insert into nodes by name
-select $campaign as campaign, $round::integer as round, given.* exclude (file_row_number), found.path, found.outcome
+select $campaign as campaign, $round::integer as round, given.* exclude (file_row_number), found.tree, found.path, found.outcome
 from read_parquet($path, file_row_number = true) as given
 left join found on given.file_row_number = found.place;
 

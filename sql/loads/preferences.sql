@@ -4,6 +4,7 @@ select
     $campaign as campaign,
     $round::integer as round,
     pairs.*,
+    chosen.tree,
     list_position(chosen.path, pairs.parent_id) as depth,
     chosen.path || rejected.path[list_position(chosen.path, pairs.parent_id) + 1 :] as walk,
     chosen.visits as chosen_visits,

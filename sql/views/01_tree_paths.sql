@@ -1,6 +1,6 @@
 create macro tree_paths_of(few) as table (
     with steps as (
-        select campaign, round, tree_id, node_id, parent_id, depth, path, unnest(path) as step_id
+        select campaign, round, tree, tree_id, node_id, parent_id, depth, path, unnest(path) as step_id
         from query_table(few)
     )
 
@@ -20,7 +20,7 @@ create macro tree_paths_of(few) as table (
         on
             steps.campaign = step.campaign
             and steps.round = step.round
-            and steps.tree_id = step.tree_id
+            and steps.tree = step.tree
             and steps.step_id = step.node_id
     group by all
 );

@@ -9,7 +9,7 @@ create macro pairs_of(few) as table (
     )
 
     select
-        walks.* exclude (walk, until, step_id, place),
+        walks.* exclude (tree, walk, until, step_id, place),
         flatten(list(step.token_ids order by place) filter (where place <= walks.depth)) as prompt_ids,
         flatten(list(step.token_ids order by place) filter (where place > walks.depth and place <= until)) as chosen_ids,
         flatten(list(step.token_ids order by place) filter (where place > until)) as rejected_ids,
@@ -21,7 +21,7 @@ create macro pairs_of(few) as table (
         on
             walks.campaign = step.campaign
             and walks.round = step.round
-            and walks.tree_id = step.tree_id
+            and walks.tree = step.tree
             and walks.step_id = step.node_id
     group by all
 );

@@ -1,6 +1,6 @@
 create macro imitated_paths_of(few) as table (
     with steps as (
-        select imitations.*, unnest(leaf.path) as step_id
+        select imitations.*, leaf.tree, unnest(leaf.path) as step_id
         from query_table(few) as imitations
         inner join nodes as leaf
             on
@@ -12,7 +12,7 @@ create macro imitated_paths_of(few) as table (
 
     whole as (
         select
-            steps.* exclude (step_id),
+            steps.* exclude (tree, step_id),
             flatten(list(step.token_ids order by step.depth)) as ids,
             string_agg(step.text, '' order by step.depth) as words,
         from steps
@@ -20,7 +20,7 @@ create macro imitated_paths_of(few) as table (
             on
                 steps.campaign = step.campaign
                 and steps.round = step.round
-                and steps.tree_id = step.tree_id
+                and steps.tree = step.tree
                 and steps.step_id = step.node_id
         group by all
     )

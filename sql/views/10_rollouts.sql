@@ -5,6 +5,7 @@ with ends as (
         nodes.round,
         trees.evidence,
         trees.question_id,
+        nodes.tree,
         nodes.tree_id,
         nodes.node_id,
         nodes.kind,
@@ -42,7 +43,7 @@ told as (
         on
             ends.campaign = step.campaign
             and ends.round = step.round
-            and ends.tree_id = step.tree_id
+            and ends.tree = step.tree
             and ends.step_id = step.node_id
     group by all
 )
