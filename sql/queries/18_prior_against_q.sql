@@ -4,7 +4,7 @@ with surest as (
     from preferences
     where kind in ('plan', 'step')
     order by (rejected_prior - chosen_prior) * (chosen_q - rejected_q) desc, pair_id
-    limit 20
+    limit 10
 )
 
 select

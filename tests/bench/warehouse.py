@@ -14,12 +14,13 @@ those of the Parquet; and the seconds of the second asking of:
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import resource
 import shutil
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -187,8 +188,9 @@ def write(folder: Path, corpus: Corpus, round: int, trees: int, seed: int) -> di
     for first in range(0, trees, CHUNK):
         for name, columns in chunk(draw, corpus, first, min(CHUNK, trees - first)).items():
             table = pa.table({column: columns[column] for column in TABLES[name]})
-            path = sources[name][0].path
-            files.setdefault(name, pq.ParquetWriter(path, table.schema, compression="zstd")).write_table(table)
+            if name not in files:
+                files[name] = pq.ParquetWriter(sources[name][0].path, table.schema, compression="zstd")
+            files[name].write_table(table)
     for file in files.values():
         file.close()
     names = [f"q{number:07}" for number in range(trees)]
@@ -213,23 +215,12 @@ def write(folder: Path, corpus: Corpus, round: int, trees: int, seed: int) -> di
     return sources
 
 
-def _apart(path: Path, sources: dict[str, list[ParquetSource]], told: Any) -> None:
-    started = time.monotonic()
-    before = time.process_time()
+def timed(path: Path, sources: dict[str, list[ParquetSource]]) -> tuple[float, float, float]:
+    """Seconds of a build, those of the processors, and its GiB at most."""
+    started, before = time.monotonic(), time.process_time()
     build(path, sources)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    told.put((time.monotonic() - started, time.process_time() - before, peak))
-
-
-def timed(path: Path, sources: dict[str, list[ParquetSource]]) -> tuple[float, float, float]:
-    """Seconds, those of the processors, and GiB at most of a build, in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    told = context.Queue()
-    process = context.Process(target=_apart, args=(path, sources, told))
-    process.start()
-    found: tuple[float, float, float] = told.get()
-    process.join()
-    return found
+    return time.monotonic() - started, time.process_time() - before, peak
 
 
 def questions() -> dict[str, str]:
@@ -281,7 +272,8 @@ def measured(folder: Path, trees: int, seed: int) -> dict[str, Any]:
         is_added = number > ROUNDS
         sources = write(folder, corpus, number, max(1, trees * ROUNDS // 100) if is_added else trees, seed)
         paths.append(folder / f"{number}.duckdb")
-        took, busy, peak = timed(paths[-1], sources)
+        with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # whose peak is that of the build alone
+            took, busy, peak = apart.submit(timed, paths[-1], sources).result()
         seconds.append(took)
         processor.append(busy)
         peaks.append(peak)
