@@ -34,8 +34,8 @@ AS_IT_IS = (
 """How a table is filled from its Parquet, unless `sql/loads` says how its columns that are made here come about."""
 
 ROW_GROUP = 16_384
-"""DuckDB knows the least and greatest values of a group of rows, and leaves out those that a join does not ask for: of a
-few trees it reads few texts besides theirs."""
+"""DuckDB knows the least and greatest values of a group of rows, and leaves out those that a join does not ask for: of
+a few trees it reads few texts besides theirs."""
 
 IN_WORDS = {"preferences": ("pairs", "pair_id"), "imitations": ("imitated_paths", "example_id")}
 """By table that names nodes: the view that adds their words and token ids, and its key within a lesson."""
