@@ -28,8 +28,14 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
 }
 """Modest, because the engine and the trainers want the machine; what does not fit is spilled beside the file."""
 
-AS_IT_IS = "select $campaign as campaign, $round::integer as round, * from read_parquet($path)"
+AS_IT_IS = (
+    "insert into {table} by name select $campaign as campaign, $round::integer as round, * from read_parquet($path)"
+)
 """How a table is filled from its Parquet, unless `sql/loads` says how its columns that are made here come about."""
+
+ROW_GROUP = 16_384
+"""DuckDB knows the least and greatest values of a group of rows, and leaves out those that a join does not ask for: of
+a few trees it reads few texts besides theirs."""
 
 IN_WORDS = {"preferences": ("pairs", "pair_id"), "imitations": ("imitated_paths", "example_id")}
 """By table that names nodes: the view that adds their words and token ids, and its key within a lesson."""
@@ -87,7 +93,7 @@ def build(path: Path, tables: Mapping[str, Sequence[ParquetSource]]) -> None:
     missing one where the table wants a value, is a `duckdb.Error` that names the file.
     """
     path.unlink(missing_ok=True)
-    with duckdb.connect(path, config=CONFIG) as connection:
+    with _new(path) as connection:
         connection.begin()
         for file in statements("tables"):
             connection.execute(file.read_text())
@@ -95,10 +101,20 @@ def build(path: Path, tables: Mapping[str, Sequence[ParquetSource]]) -> None:
             table = file.stem.partition("_")[2]
             for source in tables.get(table, ()):
                 _load(connection, table, source)
-        for folder in ("derived", "views"):
+        for folder in ("views", "derived"):
             for file in statements(folder):
                 connection.execute(file.read_text())
         connection.commit()
+
+
+@contextmanager
+def _new(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A new database in groups of ROW_GROUP rows."""
+    quoted = str(path).replace("'", "''")
+    with duckdb.connect(config=CONFIG | {"temp_directory": f"{path}.tmp"}) as connection:
+        connection.execute(f"attach '{quoted}' as round (row_group_size {ROW_GROUP})")
+        connection.execute("use round")
+        yield connection
 
 
 def relations(folder: str) -> list[str]:
@@ -139,11 +155,12 @@ def _joined(paths: Sequence[Path], config: Mapping[str, Any]) -> duckdb.DuckDBPy
 
 
 def _load(connection: duckdb.DuckDBPyConnection, table: str, source: ParquetSource) -> None:
-    derived = SQL / "loads" / f"{table}.sql"
-    rows = derived.read_text() if derived.exists() else AS_IT_IS
+    own = SQL / "loads" / f"{table}.sql"
+    how = own.read_text() if own.exists() else AS_IT_IS.format(table=table)
     given = {"campaign": source.campaign, "round": source.round, "path": str(source.path)}
     try:
-        connection.execute(f"insert into {table} by name {rows}", given)
+        for statement in duckdb.extract_statements(how):
+            connection.execute(statement, {name: given[name] for name in statement.named_parameters})
     except duckdb.Error as error:
         error.add_note(f"while loading {table} of round {source.round} ({source.campaign}) from {source.path}")
         raise

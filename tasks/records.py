@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pyarrow as pa
 
-COLUMN = re.compile(r"^    (\w+) (\w+)(\[\])?(?: not null)?,$", re.MULTILINE)
+COLUMN = re.compile(r"^    (\w+) (\w+)(\[\])?(?: not null)?(?: using compression \w+)?,$", re.MULTILINE)
 TYPES: dict[str, pl.DataType] = {
     "boolean": pl.Boolean(),
     "integer": pl.Int32(),

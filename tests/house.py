@@ -1,14 +1,18 @@
-"""The house as its files show it: rooms and their arrows from the imports, and every file with its own first sentence.
+"""The house as its files show it: rooms and their arrows from the imports, every file with its own first sentence, and
+the tables of `sql` with their comments.
 
-python -m tests.house      # `make house`: writes them into CONTRIBUTING.md and docs/files.md
+python -m tests.house      # `make house`: writes them into CONTRIBUTING.md, docs/files.md and docs/tables.md
 """
 
 import ast
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import grimp
+
+from infra.warehouse import ask, build, first_comment, relations, statements
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("flows", "tasks", "trainers", "infra")
@@ -126,6 +130,49 @@ def said_of(path: Path) -> str:
     return sentence
 
 
+RELATIONS = (
+    "select table_name, comment from duckdb_tables() "
+    "union all select view_name, comment from duckdb_views() where not internal"
+)
+MACROS = (
+    "select function_name, comment from duckdb_functions() where function_type = 'table_macro' and not internal "
+    "order by function_name"
+)
+BAR = r"\|"
+COLUMNS = "select table_name, column_name, lower(data_type), comment from duckdb_columns() where not internal"
+
+
+def dictionary() -> str:
+    """Every relation of the warehouse with its columns, and the worked queries, from the comments in `sql`."""
+    with tempfile.TemporaryDirectory() as folder:
+        empty = Path(folder) / "empty.duckdb"
+        build(empty, {})
+        grains, macros, columns = (
+            dict(ask(empty, RELATIONS).rows),
+            dict(ask(empty, MACROS).rows),
+            ask(empty, COLUMNS).rows,
+        )
+    lines = []
+    for title, names in (
+        ("Tables of a round", relations("tables")),
+        ("Tables that are made of those", relations("derived")),
+        ("Views", relations("views")),
+    ):
+        lines += [f"## {title}", ""]
+        for name in names:
+            lines += [f"### {name}", "", grains[name], "", "| column | type | |", "| --- | --- | --- |"]
+            lines += [
+                f"| `{column}` | {kind} | {said.replace('|', BAR)} |"
+                for of, column, kind, said in columns
+                if of == name
+            ]
+            lines += [""]
+    lines += ["## Macros", "", *(f"- `{name}`: {said}" for name, said in macros.items()), ""]
+    lines += ["## Worked queries", ""]
+    lines += [f"- `{query.relative_to(ROOT).as_posix()}`: {first_comment(query)}" for query in statements("queries")]
+    return "\n".join(lines)
+
+
 def with_block(document: str, name: str, block: str) -> str:
     """The document with `block` between its marks `<!-- name -->` and `<!-- end of name -->`."""
     start, end = f"<!-- {name}: made by `make house` -->\n", f"<!-- end of {name} -->"
@@ -136,7 +183,11 @@ def with_block(document: str, name: str, block: str) -> str:
     return f"{before}{mark}{block}\n{last}{after}"
 
 
-BLOCKS = (("CONTRIBUTING.md", "rooms", drawing), ("docs/files.md", "files", tree))
+BLOCKS = (
+    ("CONTRIBUTING.md", "rooms", drawing),
+    ("docs/files.md", "files", tree),
+    ("docs/tables.md", "dictionary", dictionary),
+)
 
 
 def main() -> None:

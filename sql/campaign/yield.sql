@@ -1,4 +1,4 @@
--- What each search found in every round, and what that took.
+-- What each search found in every round, and what that took: a pair, in trees that are learnt from; held-out ones give none.
 select
     evidence,
     round,
@@ -7,7 +7,7 @@ select
     expansions,
     plan_pairs + step_pairs + solution_pairs + continuation_pairs as pairs,
     generated_tokens,
-    generated_tokens / nullif(pairs, 0) as tokens_per_pair,
+    learning_tokens / nullif(pairs, 0) as tokens_per_pair,
     cache_hit_share,
 from search_yield
 where campaign = $campaign

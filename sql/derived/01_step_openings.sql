@@ -1,14 +1,31 @@
+-- Of every step, whose text is read once: its first three words, its number left out, and what those have in common that
+-- are alike but for numbers, case and white space. For this table and the next.
+create temp table steps as
+select
+    campaign,
+    round,
+    tree,
+    tree_id,
+    node_id,
+    value,
+    q,
+    outcome,
+    regexp_extract(text, '^\s*(?:<step>\s*(?i:(?:plan|step)\s+\d+[:.]?\s*)?)?(\S+(?:\s+\S+){0,2})', 1) as opening,
+    hash(translate(lower(text), E'0123456789 \t\r\n', '')) as alike,
+    hash(text) as words,
+from nodes
+where kind in ('plan', 'step');
+
 create table step_openings as
 select
     campaign,
     round,
-    regexp_extract(regexp_replace(text, '^\s*<step>\s*(?:(?:plan|step)\s+\d+[:.]?\s*)?', '', 'i'), '^\S+(?:\s+\S+){0,2}') as opening,
+    opening,
     count(*) as nodes,
     avg(value) as mean_value,
     avg(q) as mean_q,
     avg(outcome) as mean_outcome,
-from nodes
-where kind in ('plan', 'step')
+from steps
 group by all;
 
 comment on table step_openings is 'One row per round and first three words of a step, its number left out: clusters of steps (made here, of nodes).';

@@ -1,19 +1,4 @@
 create table repeated_steps as
-with steps as (
-    select
-        nodes.campaign,
-        nodes.round,
-        hash(regexp_replace(lower(nodes.text), '[\s\d]+', ' ', 'g')) as alike,
-        hash(nodes.text) as words,
-        trees.question_id,
-        nodes.tree_id,
-        nodes.node_id,
-        nodes.q,
-    from nodes
-    inner join trees using (campaign, round, tree_id)
-    where nodes.kind in ('plan', 'step')
-)
-
 select
     campaign,
     round,
@@ -23,9 +8,13 @@ select
     avg(q) as mean_q,
     min(tree_id) as tree_id,
     arg_min(node_id, tree_id) as node_id,
+    arg_min(tree, tree_id) as tree,
 from steps
 semi join (select campaign, round, alike from steps group by all having count(*) > 1) using (campaign, round, alike)
+inner join (select campaign, round, tree_id, question_id from trees) using (campaign, round, tree_id)
 group by campaign, round, alike;
+
+drop table steps;
 
 comment on table repeated_steps is 'One row per round and steps that are alike but for numbers, case and white space, where there are several (made here, of nodes).';
 comment on column repeated_steps.campaign is 'Campaign of the round.';
@@ -36,3 +25,4 @@ comment on column repeated_steps.questions is 'Questions that they were written 
 comment on column repeated_steps.mean_q is 'Mean of their Q, in [-1, 1]; null where none was visited.';
 comment on column repeated_steps.tree_id is 'Tree of one of them (trees).';
 comment on column repeated_steps.node_id is 'That node (nodes).';
+comment on column repeated_steps.tree is 'Number of that tree (nodes).';

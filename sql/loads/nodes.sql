@@ -1,33 +1,48 @@
--- Nodes with the path to each, and what became of it.
-with recursive given as (from read_parquet($path)),
+-- Nodes with the path to each, and what became of it. Found first, by numbers alone: so no text waits in memory for a join.
+create temp table found as
+with recursive numbered as (
+    select tree_id, row_number() over (order by min(file_row_number)) as tree
+    from read_parquet($path, file_row_number = true)
+    group by tree_id
+),
+
+given as materialized (
+    select file_row_number as place, tree, node_id, parent_id, reward, visits
+    from read_parquet($path, file_row_number = true)
+    inner join numbered using (tree_id)
+),
 
 walked as (
-    select tree_id, node_id, [node_id] as path
+    select place, tree, node_id, reward, visits, [node_id] as path
     from given
     where parent_id is null
 
     union all
 
-    select child.tree_id, child.node_id, walked.path || [child.node_id] as path
+    select child.place, child.tree, child.node_id, child.reward, child.visits, walked.path || [child.node_id] as path
     from walked
-    inner join (select tree_id, node_id, parent_id from given) as child
-        on walked.tree_id = child.tree_id and walked.node_id = child.parent_id
+    inner join given as child on walked.tree = child.tree and walked.node_id = child.parent_id
 ),
 
-ended as (
-    select walked.tree_id, unnest(walked.path) as node_id, terminal.reward, terminal.visits
+passed as (
+    select tree, unnest(path[: -2]) as node_id, reward, visits
     from walked
-    inner join (select tree_id, node_id, reward, visits from given where reward is not null) as terminal
-        using (tree_id, node_id)
+    where reward is not null
 ),
 
 outcomes as (
-    select tree_id, node_id, sum(reward * visits) / nullif(sum(visits), 0) as outcome
-    from ended
+    select tree, node_id, sum(reward * visits) / nullif(sum(visits), 0) as outcome
+    from passed
     group by all
 )
 
-select $campaign as campaign, $round::integer as round, given.*, walked.path, outcomes.outcome
-from given
-left join walked using (tree_id, node_id)
-left join outcomes using (tree_id, node_id)
+select place, tree, path, if(reward is null, outcome, if(visits > 0, reward, null)) as outcome
+from walked
+left join outcomes using (tree, node_id);
+
+insert into nodes by name
+select $campaign as campaign, $round::integer as round, given.* exclude (file_row_number), found.tree, found.path, found.outcome
+from read_parquet($path, file_row_number = true) as given
+left join found on given.file_row_number = found.place;
+
+drop table found;

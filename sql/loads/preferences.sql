@@ -1,9 +1,12 @@
--- Preferences with what their nodes say of both sides, in numbers.
+-- Preferences with the nodes of both sides, and what those say of them in numbers.
+insert into preferences by name
 select
     $campaign as campaign,
     $round::integer as round,
     pairs.*,
+    chosen.tree,
     list_position(chosen.path, pairs.parent_id) as depth,
+    chosen.path || rejected.path[list_position(chosen.path, pairs.parent_id) + 1 :] as walk,
     chosen.visits as chosen_visits,
     rejected.visits as rejected_visits,
     if(pairs.kind = 'continuation', null, chosen.prior) as chosen_prior,

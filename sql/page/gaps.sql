@@ -2,9 +2,9 @@
 select
     lesson,
     kind,
-    floor(round(gap, 6) * 10) / 10 as gap_from,
+    floor(round(chosen_value - rejected_value, 6) * 10) / 10 as gap_from,
     count(*) as pairs,
-from step_preferences
+from preferences
 where (campaign, round) = ($campaign, $round)
 group by all
 order by all

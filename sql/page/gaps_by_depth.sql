@@ -4,10 +4,10 @@ select
     kind,
     depth,
     count(*) as pairs,
-    avg(gap) as mean_gap,
-    stddev_samp(gap) as sd_gap,
+    avg(chosen_value - rejected_value) as mean_gap,
+    stddev_samp(chosen_value - rejected_value) as sd_gap,
     avg((rejected_prior > chosen_prior)::int) as policy_preferred_wrong,
-from step_preferences
+from preferences
 where (campaign, round) = ($campaign, $round)
 group by all
 order by all

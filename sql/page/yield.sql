@@ -1,12 +1,9 @@
 -- What each search found, and what that cost: a pair, in trees that are learnt from; held-out ones give none. Only a search
 -- by simulations has a budget of them.
-with learning as (
-    select
-        evidence,
-        sum(generated_tokens) filter (where not is_held_out) as learning_tokens,
-        sum(simulations) filter (where method not in ('reflect', 'beam', 'sampling'))::bigint as simulations,
+with budgets as (
+    select evidence, sum(simulations)::bigint as simulations
     from trees
-    where campaign = $campaign and round = $round
+    where (campaign, round) = ($campaign, $round) and method not in ('reflect', 'beam', 'sampling')
     group by all
 )
 
@@ -15,7 +12,7 @@ select
     search_yield.questions,
     solved,
     trees,
-    learning.simulations,
+    budgets.simulations,
     expansions,
     nodes,
     plan_pairs + step_pairs + solution_pairs + continuation_pairs as pairs,
@@ -26,7 +23,7 @@ select
     search_yield.generated_tokens / nullif(solved, 0) as tokens_per_solved,
     engine_use.seconds,
 from search_yield
-inner join learning using (evidence)
+left join budgets using (evidence)
 left join engine_use
     on
         engine_use.campaign = search_yield.campaign

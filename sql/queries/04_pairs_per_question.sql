@@ -1,8 +1,14 @@
 -- Which questions give many pairs, and which give none? By how often the policy solves them without search.
-with counted as (
-    select campaign, round, evidence, trees.question_id, pass_rate, state, count(distinct pair_id) as pairs
+with paired as (
+    select campaign, round, tree_id, count(*) as pairs
+    from (select distinct campaign, round, tree_id, chosen_id, rejected_id from preferences)
+    group by all
+),
+
+counted as (
+    select campaign, round, evidence, trees.question_id, pass_rate, state, coalesce(sum(paired.pairs), 0) as pairs
     from trees
-    left join preferences using (campaign, round, tree_id)
+    left join paired using (campaign, round, tree_id)
     where not is_held_out
     group by all
 )

@@ -1,4 +1,4 @@
--- What does a pair cost? Expansions and generated tokens of the search for each pair.
+-- What does a pair cost? Expansions and generated tokens of the search for each pair, in trees that are learnt from.
 select
     round,
     evidence,
@@ -6,8 +6,8 @@ select
     trees,
     solved,
     plan_pairs + step_pairs + solution_pairs + continuation_pairs as pairs,
-    round(expansions / nullif(pairs, 0), 1) as expansions_per_pair,
-    round(generated_tokens / nullif(pairs, 0)) as tokens_per_pair,
+    round(learning_expansions / nullif(pairs, 0), 1) as expansions_per_pair,
+    round(learning_tokens / nullif(pairs, 0)) as tokens_per_pair,
     round(expansions / nullif(simulations, 0), 2) as share_of_budget_used,
     round(cache_hit_share, 2) as cache_hit_share,
 from search_yield

@@ -19,7 +19,15 @@ select
 from widest
 inner join questions using (campaign, round, question_id)
 inner join nodes as chosen
-    on (widest.campaign, widest.round, widest.tree_id, widest.chosen_id) = (chosen.campaign, chosen.round, chosen.tree_id, chosen.node_id)
+    on
+        widest.campaign = chosen.campaign
+        and widest.round = chosen.round
+        and widest.tree = chosen.tree
+        and widest.chosen_id = chosen.node_id
 inner join nodes as rejected
-    on (widest.campaign, widest.round, widest.tree_id, widest.rejected_id) = (rejected.campaign, rejected.round, rejected.tree_id, rejected.node_id)
+    on
+        widest.campaign = rejected.campaign
+        and widest.round = rejected.round
+        and widest.tree = rejected.tree
+        and widest.rejected_id = rejected.node_id
 order by is_tried desc, gap desc, pair_id

@@ -1,6 +1,6 @@
 -- What else could have been done there? The three most critical pairs of steps: question, what was done before, and every sibling with its Q, V, prior and visits.
 with widest as (
-    select campaign, round, tree_id, question_id, parent_id, max(chosen_value - rejected_value) as gap
+    select campaign, round, tree, tree_id, question_id, parent_id, max(chosen_value - rejected_value) as gap
     from preferences
     where kind in ('plan', 'step') and least(chosen_visits, rejected_visits) >= 3
     group by all
@@ -28,12 +28,12 @@ inner join nodes as parent
     on
         widest.campaign = parent.campaign
         and widest.round = parent.round
-        and widest.tree_id = parent.tree_id
+        and widest.tree = parent.tree
         and widest.parent_id = parent.node_id
 inner join nodes as sibling
     on
         widest.campaign = sibling.campaign
         and widest.round = sibling.round
-        and widest.tree_id = sibling.tree_id
+        and widest.tree = sibling.tree
         and widest.parent_id = sibling.parent_id
 order by gap desc, widest.tree_id, widest.parent_id, q desc

@@ -8,5 +8,5 @@ select
     round(mean_q, 2) as mean_q,
     nodes.text as for_example,
 from (from repeated_steps order by copies desc, tree_id, node_id limit 20) as repeated_steps
-inner join nodes using (campaign, round, tree_id, node_id)
-order by copies desc, tree_id, node_id
+inner join nodes using (campaign, round, tree, node_id)
+order by copies desc, nodes.tree_id, node_id

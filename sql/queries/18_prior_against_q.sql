@@ -1,10 +1,10 @@
 -- Where do the policy's prior and the search's Q disagree most? Pairs of siblings where the policy was surest of the worse step.
 with surest as (
-    select campaign, round, tree_id, chosen_id, rejected_id, question_id, chosen_prior, rejected_prior, chosen_q, rejected_q
+    select campaign, round, tree, chosen_id, rejected_id, question_id, chosen_prior, rejected_prior, chosen_q, rejected_q
     from preferences
     where kind in ('plan', 'step')
     order by (rejected_prior - chosen_prior) * (chosen_q - rejected_q) desc, pair_id
-    limit 20
+    limit 10
 )
 
 select
@@ -20,7 +20,15 @@ select
 from surest
 inner join questions using (campaign, round, question_id)
 inner join nodes as better
-    on (surest.campaign, surest.round, surest.tree_id, surest.chosen_id) = (better.campaign, better.round, better.tree_id, better.node_id)
+    on
+        surest.campaign = better.campaign
+        and surest.round = better.round
+        and surest.tree = better.tree
+        and surest.chosen_id = better.node_id
 inner join nodes as worse
-    on (surest.campaign, surest.round, surest.tree_id, surest.rejected_id) = (worse.campaign, worse.round, worse.tree_id, worse.node_id)
+    on
+        surest.campaign = worse.campaign
+        and surest.round = worse.round
+        and surest.tree = worse.tree
+        and surest.rejected_id = worse.node_id
 order by (rejected_prior - chosen_prior) * (chosen_q - rejected_q) desc

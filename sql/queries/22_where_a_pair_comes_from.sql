@@ -1,5 +1,11 @@
 -- Where does a pair come from? The widest one: question, tree, nodes, the model that wrote it, engine, settings, code.
-select *
+with widest as (
+    select campaign, round, lesson, pair_id
+    from preferences
+    order by chosen_value - rejected_value desc, pair_id, lesson
+    limit 1
+)
+
+select pair_lineage.*
 from pair_lineage
-order by margin desc, pair_id, lesson
-limit 1
+inner join widest using (campaign, round, lesson, pair_id)

@@ -7,8 +7,8 @@ create table nodes (
     depth integer not null,
     kind varchar not null,
     origin varchar not null,
-    hint varchar,
-    text varchar not null,
+    hint varchar using compression zstd,
+    text varchar not null using compression zstd,
     token_ids integer[] not null,
     logprob double not null,
     prior double not null,
@@ -20,6 +20,7 @@ create table nodes (
     answer varchar,
     is_expanded boolean not null,
     is_closed boolean not null,
+    tree integer, -- derived
     path integer[], -- derived
     outcome double, -- derived
 );
@@ -46,5 +47,6 @@ comment on column nodes.score is 'stepwise: zero-sum score of a child of the roo
 comment on column nodes.answer is 'Content of the last \boxed{} of a solution; null otherwise.';
 comment on column nodes.is_expanded is 'Its children were sampled.';
 comment on column nodes.is_closed is 'Nothing below it is left to search: terminal, all children closed, or its state fills the policy''s context.';
+comment on column nodes.tree is 'Number of the tree in its round, in the order of the rows, from 1: joins that have it read the rows of those trees alone (made here).';
 comment on column nodes.path is 'Node ids from the root to the node, both included; null for one that hangs on nothing (made here).';
 comment on column nodes.outcome is 'Mean reward of the terminals below it, or its own, weighed by visits, in [-1, 1]: what became of it, without V; null where nothing ended (made here).';

@@ -13,6 +13,8 @@ create table preferences (
     rejected_q double not null,
     chosen_value double not null,
     rejected_value double not null,
+    tree integer, -- derived
+    walk integer[], -- derived
     depth integer, -- derived
     chosen_visits integer, -- derived
     rejected_visits integer, -- derived
@@ -35,6 +37,8 @@ comment on column preferences.chosen_q is 'Q of the chosen node in the tree, in 
 comment on column preferences.rejected_q is 'Q of the rejected node in the tree, in [-1, 1].';
 comment on column preferences.chosen_value is 'V_w of the loss: chosen_q times the value scale of its kind (CPL: steps 1.0, solution 0.3).';
 comment on column preferences.rejected_value is 'V_l of the loss: rejected_q times the value scale of its kind.';
+comment on column preferences.tree is 'Number of the tree in its round (made here, of nodes).';
+comment on column preferences.walk is 'Node ids of what both sides continue, from the root to parent_id, then of the chosen side down to chosen_id, then of the rejected one (made here, of nodes).';
 comment on column preferences.depth is 'Position of the first action of both sides: 1 follows the question (made here, of nodes).';
 comment on column preferences.chosen_visits is 'Visit count of the chosen node (made here, of nodes).';
 comment on column preferences.rejected_visits is 'Visit count of the rejected node (made here, of nodes).';

@@ -1,30 +1,34 @@
-create view tree_paths as
-with steps as (
-    select campaign, round, tree_id, node_id, parent_id, depth, path, unnest(path) as step_id
-    from nodes
-)
+create macro tree_paths_of(few) as table (
+    with steps as (
+        select campaign, round, tree, tree_id, node_id, parent_id, depth, path, unnest(path) as step_id
+        from query_table(few)
+    )
 
-select
-    steps.campaign,
-    steps.round,
-    steps.tree_id,
-    steps.node_id,
-    steps.parent_id,
-    steps.depth,
-    steps.path,
-    coalesce(string_agg(step.text, '' order by step.depth) filter (where step.depth > 0), '') as text,
-    coalesce(flatten(list(step.token_ids order by step.depth) filter (where step.depth > 0)), []) as token_ids,
-    coalesce(sum(len(step.token_ids)) filter (where step.depth > 0), 0)::integer as tokens,
-from steps
-inner join nodes as step
-    on
-        steps.campaign = step.campaign
-        and steps.round = step.round
-        and steps.tree_id = step.tree_id
-        and steps.step_id = step.node_id
-group by all;
+    select
+        steps.campaign,
+        steps.round,
+        steps.tree_id,
+        steps.node_id,
+        steps.parent_id,
+        steps.depth,
+        steps.path,
+        coalesce(string_agg(step.text, '' order by step.depth) filter (where step.depth > 0), '') as text,
+        coalesce(flatten(list(step.token_ids order by step.depth) filter (where step.depth > 0)), []) as token_ids,
+        coalesce(sum(len(step.token_ids)) filter (where step.depth > 0), 0)::integer as tokens,
+    from steps
+    inner join nodes as step
+        on
+            steps.campaign = step.campaign
+            and steps.round = step.round
+            and steps.tree = step.tree
+            and steps.step_id = step.node_id
+    group by all
+);
 
-comment on view tree_paths is 'One row per node that can be reached from its root, with all actions from the root to it: the state s_t of the paper, without the question. Ask for trees by their ids: it writes out every path that is asked for.';
+create view tree_paths as from tree_paths_of('nodes');
+
+comment on macro table tree_paths_of is 'The tree_paths of a few nodes: `with few as (from nodes limit 10) from tree_paths_of(few)`.';
+comment on view tree_paths is 'One row per node that can be reached from its root, with all actions from the root to it: the state s_t of the paper, without the question. Ask for trees by their ids, or tree_paths_of for a few nodes: it writes out every path that is asked for.';
 comment on column tree_paths.campaign is 'Campaign of the round.';
 comment on column tree_paths.round is 'Number of the round in its campaign, from 1.';
 comment on column tree_paths.tree_id is 'Tree of the node (trees).';

@@ -1,44 +1,35 @@
-create view pairs as
-with walks as (
+create macro pairs_of(few) as table (
+    with walks as (
+        select
+            *,
+            list_position(walk, chosen_id) as until,
+            unnest(walk) as step_id,
+            generate_subscripts(walk, 1) as place,
+        from query_table(few)
+    )
+
     select
-        preferences.*,
-        list_position(chosen.path, preferences.parent_id) as before,
-        len(chosen.path) as until,
-        unnest(chosen.path || rejected.path[before + 1 :]) as step_id,
-        generate_subscripts(chosen.path || rejected.path[before + 1 :], 1) as place,
-    from preferences
-    inner join nodes as chosen
+        walks.* exclude (tree, walk, until, step_id, place),
+        flatten(list(step.token_ids order by place) filter (where place <= walks.depth)) as prompt_ids,
+        flatten(list(step.token_ids order by place) filter (where place > walks.depth and place <= until)) as chosen_ids,
+        flatten(list(step.token_ids order by place) filter (where place > until)) as rejected_ids,
+        string_agg(step.text, '' order by place) filter (where place <= walks.depth) as prompt,
+        string_agg(step.text, '' order by place) filter (where place > walks.depth and place <= until) as chosen,
+        string_agg(step.text, '' order by place) filter (where place > until) as rejected,
+    from walks
+    inner join nodes as step
         on
-            preferences.campaign = chosen.campaign
-            and preferences.round = chosen.round
-            and preferences.tree_id = chosen.tree_id
-            and preferences.chosen_id = chosen.node_id
-    inner join nodes as rejected
-        on
-            preferences.campaign = rejected.campaign
-            and preferences.round = rejected.round
-            and preferences.tree_id = rejected.tree_id
-            and preferences.rejected_id = rejected.node_id
-)
+            walks.campaign = step.campaign
+            and walks.round = step.round
+            and walks.tree = step.tree
+            and walks.step_id = step.node_id
+    group by all
+);
 
-select
-    walks.* exclude (before, until, step_id, place),
-    flatten(list(step.token_ids order by place) filter (where place <= before)) as prompt_ids,
-    flatten(list(step.token_ids order by place) filter (where place > before and place <= until)) as chosen_ids,
-    flatten(list(step.token_ids order by place) filter (where place > until)) as rejected_ids,
-    string_agg(step.text, '' order by place) filter (where place <= before) as prompt,
-    string_agg(step.text, '' order by place) filter (where place > before and place <= until) as chosen,
-    string_agg(step.text, '' order by place) filter (where place > until) as rejected,
-from walks
-inner join nodes as step
-    on
-        walks.campaign = step.campaign
-        and walks.round = step.round
-        and walks.tree_id = step.tree_id
-        and walks.step_id = step.node_id
-group by all;
+create view pairs as from pairs_of('preferences');
 
-comment on view pairs is 'One row per preference (preferences), with the words and token ids of its prompt and of both sides, put together from the nodes. Ask for trees, questions or a round: it writes out every pair that is asked for.';
+comment on macro table pairs_of is 'The pairs of a few preferences: `with few as (from preferences limit 10) from pairs_of(few)`.';
+comment on view pairs is 'One row per preference (preferences), with the words and token ids of its prompt and of both sides, put together from the nodes. Ask for trees, questions or a round, or pairs_of for a few preferences: it writes out every pair that is asked for.';
 comment on column pairs.campaign is 'Campaign of the round.';
 comment on column pairs.round is 'Number of the round in its campaign, from 1.';
 comment on column pairs.lesson is 'Name of the lesson in the round''s recipe.';

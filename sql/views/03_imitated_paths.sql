@@ -1,39 +1,43 @@
-create view imitated_paths as
-with steps as (
-    select imitations.*, unnest(leaf.path) as step_id
-    from imitations
-    inner join nodes as leaf
-        on
-            imitations.campaign = leaf.campaign
-            and imitations.round = leaf.round
-            and imitations.tree_id = leaf.tree_id
-            and imitations.leaf_id = leaf.node_id
-),
+create macro imitated_paths_of(few) as table (
+    with steps as (
+        select imitations.*, leaf.tree, unnest(leaf.path) as step_id
+        from query_table(few) as imitations
+        inner join nodes as leaf
+            on
+                imitations.campaign = leaf.campaign
+                and imitations.round = leaf.round
+                and imitations.tree_id = leaf.tree_id
+                and imitations.leaf_id = leaf.node_id
+    ),
 
-whole as (
+    whole as (
+        select
+            steps.* exclude (tree, step_id),
+            flatten(list(step.token_ids order by step.depth)) as ids,
+            string_agg(step.text, '' order by step.depth) as words,
+        from steps
+        inner join nodes as step
+            on
+                steps.campaign = step.campaign
+                and steps.round = step.round
+                and steps.tree = step.tree
+                and steps.step_id = step.node_id
+        group by all
+    )
+
     select
-        steps.* exclude (step_id),
-        flatten(list(step.token_ids order by step.depth)) as ids,
-        string_agg(step.text, '' order by step.depth) as words,
-    from steps
-    inner join nodes as step
-        on
-            steps.campaign = step.campaign
-            and steps.round = step.round
-            and steps.tree_id = step.tree_id
-            and steps.step_id = step.node_id
-    group by all
-)
+        whole.* exclude (ids, words),
+        ids[: prompt_tokens] as prompt_ids,
+        ids[prompt_tokens + 1 :] || if(eos is null, [], [eos]) as completion_ids,
+        left(words, prompt_characters) as prompt,
+        words[prompt_characters + 1 :] as completion,
+    from whole
+);
 
-select
-    whole.* exclude (ids, words),
-    ids[: prompt_tokens] as prompt_ids,
-    ids[prompt_tokens + 1 :] || if(eos is null, [], [eos]) as completion_ids,
-    left(words, prompt_characters) as prompt,
-    words[prompt_characters + 1 :] as completion,
-from whole;
+create view imitated_paths as from imitated_paths_of('imitations');
 
-comment on view imitated_paths is 'One row per path that is learnt from (imitations), with its words and token ids, put together from the nodes. Ask for trees, questions or a round: it writes out every path that is asked for.';
+comment on macro table imitated_paths_of is 'The imitated_paths of a few imitations: `with few as (from imitations limit 10) from imitated_paths_of(few)`.';
+comment on view imitated_paths is 'One row per path that is learnt from (imitations), with its words and token ids, put together from the nodes. Ask for trees, questions or a round, or imitated_paths_of for a few imitations: it writes out every path that is asked for.';
 comment on column imitated_paths.campaign is 'Campaign of the round.';
 comment on column imitated_paths.round is 'Number of the round in its campaign, from 1.';
 comment on column imitated_paths.lesson is 'Name of the lesson in the round''s recipe.';

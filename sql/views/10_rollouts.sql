@@ -1,23 +1,26 @@
 create view rollouts as
 with ends as (
     select
-        campaign,
-        round,
+        nodes.campaign,
+        nodes.round,
         trees.evidence,
         trees.question_id,
-        tree_id,
+        nodes.tree,
+        nodes.tree_id,
         nodes.node_id,
-        nodes.parent_id,
         nodes.kind,
-        nodes.text,
         nodes.answer,
         nodes.reward,
         greatest(nodes.visits, 1) as times,
         if(
             nodes.origin = 'hint',
-            row_number() over (partition by campaign, round, tree_id, nodes.origin order by nodes.node_id),
+            row_number() over (
+                partition by nodes.campaign, nodes.round, trees.question_id, nodes.tree_id, nodes.origin
+                order by nodes.node_id
+            ),
             0
         ) as trial,
+        unnest(nodes.path) as step_id,
     from nodes
     inner join trees using (campaign, round, tree_id)
     where
@@ -27,51 +30,43 @@ with ends as (
 ),
 
 told as (
-    select paths.campaign, paths.round, paths.tree_id, paths.node_id, max_by(step.hint, step.depth) as reflection
-    from (select campaign, round, tree_id, node_id, unnest(path) as step_id from nodes) as paths
+    select
+        ends.* exclude (step_id),
+        coalesce(
+            string_agg(step.text, '' order by step.depth) filter (where step.depth > 0 and step.node_id <> ends.node_id), ''
+        ) as plan,
+        any_value(step.text) filter (where step.node_id = ends.node_id) as solution,
+        max_by(step.hint, step.depth) as reflection,
+        sum(len(step.token_ids)) filter (where step.depth > 0)::integer as tokens,
+    from ends
     inner join nodes as step
         on
-            paths.campaign = step.campaign
-            and paths.round = step.round
-            and paths.tree_id = step.tree_id
-            and paths.step_id = step.node_id
-    where step.hint is not null
+            ends.campaign = step.campaign
+            and ends.round = step.round
+            and ends.tree = step.tree
+            and ends.step_id = step.node_id
     group by all
 )
 
 select
-    ends.campaign,
-    ends.round,
-    ends.evidence,
-    ends.tree_id,
-    ends.node_id,
-    ends.question_id,
+    campaign,
+    round,
+    told.evidence,
+    told.tree_id,
+    told.node_id,
+    question_id,
     questions.question,
-    ends.trial,
-    ends.times,
-    plans.text as plan,
-    if(ends.kind in ('solution', 'undecided'), ends.text, null) as solution,
-    ends.answer,
-    ends.reward > 0 as is_correct,
-    ends.kind = 'leaked' as is_leaked,
-    told.reflection,
-    whole.tokens,
-from ends
-inner join questions using (campaign, round, question_id)
-inner join tree_paths as whole using (campaign, round, tree_id, node_id)
-inner join tree_paths as plans
-    on
-        ends.campaign = plans.campaign
-        and ends.round = plans.round
-        and ends.tree_id = plans.tree_id
-        and ends.parent_id = plans.node_id
-left join told
-    on
-        ends.trial > 0
-        and ends.campaign = told.campaign
-        and ends.round = told.round
-        and ends.tree_id = told.tree_id
-        and ends.node_id = told.node_id;
+    told.trial,
+    told.times,
+    told.plan,
+    if(told.kind in ('solution', 'undecided'), told.solution, null) as solution,
+    told.answer,
+    told.reward > 0 as is_correct,
+    told.kind = 'leaked' as is_leaked,
+    if(told.trial > 0, told.reflection, null) as reflection,
+    told.tokens,
+from told
+inner join questions using (campaign, round, question_id);
 
 comment on view rollouts is 'One row per distinct trajectory of the searches that sample whole ones: plan, solution and verdict.';
 comment on column rollouts.campaign is 'Campaign of the round.';

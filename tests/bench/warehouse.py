@@ -1,19 +1,26 @@
 """`make bench-warehouse`: a campaign of 10 million pairs and 30 million nodes as one database, and how fast it answers.
 
 Ten rounds made from a seed: trees of 100 nodes, five steps at the root and three below each, solutions at the leaves;
-steps of some 200 characters, one in five from a pool that repeats, solutions of some 600. Measured: seconds to build
-the database from its Parquet, then to add one more round of 1 %; the peak memory of either; the bytes of the database
-by those of the Parquet; and of every view (its first 1,000 rows) and worked query the seconds of the second asking.
+steps of some 200 characters, one in five from a pool that repeats, solutions of some 600; up to four right leaves of a
+tree are imitated; every tenth tree counts trajectories, whose rollouts have a view. Measured: seconds to build the
+database from its Parquet, then to add one more round of 1 %; the peak memory of either; the bytes of the database by
+those of the Parquet; and the seconds of the second asking of:
+
+- tables, and views that write out no words: their first 1,000 rows;
+- views that write out words: all rows of one question (or tree), and the words of 1,000 selected rows by the macro that
+  each has, where it has one. Such a view asked without either writes out every path there is, and is not measured;
+- worked queries as they stand.
 """
 
 import argparse
 import json
-import multiprocessing
 import os
 import platform
 import resource
 import shutil
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +29,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from infra.warehouse import ParquetSource, ask, build, statements
+from infra.warehouse import ParquetSource, ask, build, relations, statements
 from tasks.records import TABLES
 from tests.sql.handmade import ROUND, parquet
 
@@ -31,6 +38,17 @@ ROUNDS, NODES, CHUNK = 10, 100, 4_000
 VOCABULARY, WORDS = 30_000, 5_000_000
 POOL = 5_000
 MOST = 1_000
+IMITATED = 4
+SAMPLED = 10
+QUESTION = "q0000010"
+IN_WORDS = {
+    "tree_paths": "nodes",
+    "pairs": "preferences",
+    "imitated_paths": "imitations",
+    "step_preferences": None,
+    "rollouts": None,
+}
+"""View that writes out words, and the table of which its macro takes some rows."""
 Columns = dict[str, Any]
 
 
@@ -72,8 +90,8 @@ class Corpus:
         return texts, pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), pa.array(self.ids[places]))
 
 
-def chunk(draw: np.random.Generator, corpus: Corpus, first: int, trees: int) -> tuple[Columns, Columns]:
-    """Nodes and preferences of some trees."""
+def chunk(draw: np.random.Generator, corpus: Corpus, first: int, trees: int) -> dict[str, Columns]:
+    """Nodes, preferences and imitations of some trees."""
     parent, depth, expanded = shape()
     n = trees * NODES
     node, is_leaf = np.tile(np.arange(NODES), trees), np.tile(~expanded, trees)
@@ -141,26 +159,46 @@ def chunk(draw: np.random.Generator, corpus: Corpus, first: int, trees: int) -> 
         "chosen_value": chosen_q * scale,
         "rejected_value": rejected_q * scale,
     }
-    return nodes, pairs
+    tree, leaf = np.nonzero(is_leaf.reshape(trees, NODES) & (q_of > 0))
+    is_kept = np.arange(len(tree)) - np.searchsorted(tree, tree) < IMITATED
+    tree, leaf = tree[is_kept], leaf[is_kept]
+    names = [f"trees/q{first + number:07}" for number in tree]
+    paths = {
+        "lesson": pa.array(["paths"] * len(tree)),
+        "example_id": [f"{name}/{one}" for name, one in zip(names, leaf, strict=True)],
+        "tree_id": names,
+        "question_id": [name[6:] for name in names],
+        "leaf_id": pa.array(leaf, pa.int32()),
+        "origin": pa.array(["policy"] * len(tree)),
+        "weight": np.ones(len(tree)),
+        "prompt_tokens": pa.array(count.reshape(trees, NODES)[tree, 0], pa.int32()),
+        "prompt_characters": pa.array([len(texts[number * NODES]) for number in tree], pa.int32()),
+        "eos": pa.array(np.zeros(len(tree)), pa.int32()),
+        "value_positions": pa.array([[20, 60]] * len(tree), pa.list_(pa.int32())),
+        "value_targets": pa.array([[0.5, 1.0]] * len(tree), pa.list_(pa.float32())),
+    }
+    return {"nodes": nodes, "preferences": pairs, "imitations": paths}
 
 
-def write(folder: Path, round: int, trees: int, seed: int) -> dict[str, list[ParquetSource]]:
+def write(folder: Path, corpus: Corpus, round: int, trees: int, seed: int) -> dict[str, list[ParquetSource]]:
     """A round's tables as Parquet."""
     draw = np.random.default_rng([seed, round])
-    corpus = Corpus(draw)
     sources = parquet(folder, ROUND | {"preferences": [], "imitations": []}, round)
     files: dict[str, pq.ParquetWriter] = {}
     for first in range(0, trees, CHUNK):
-        for name, columns in zip(
-            ("nodes", "preferences"), chunk(draw, corpus, first, min(CHUNK, trees - first)), strict=True
-        ):
+        for name, columns in chunk(draw, corpus, first, min(CHUNK, trees - first)).items():
             table = pa.table({column: columns[column] for column in TABLES[name]})
-            path = sources[name][0].path
-            files.setdefault(name, pq.ParquetWriter(path, table.schema, compression="zstd")).write_table(table)
+            if name not in files:
+                files[name] = pq.ParquetWriter(sources[name][0].path, table.schema, compression="zstd")
+            files[name].write_table(table)
     for file in files.values():
         file.close()
     names = [f"q{number:07}" for number in range(trees)]
-    root = {"tree_id": [f"trees/{name}" for name in names], "question_id": names}
+    root = {
+        "tree_id": [f"trees/{name}" for name in names],
+        "question_id": names,
+        "backup": ["trajectories" if number % SAMPLED == 0 else "values" for number in range(trees)],
+    }
     alike = {**ROUND["trees"][0], "nodes": NODES, "pass_rate": 0.25, "generated_tokens": 9_000}
     pl.DataFrame(root).with_columns(
         *(pl.lit(value, dtype=TABLES["trees"][name]).alias(name) for name, value in alike.items() if name not in root)
@@ -177,34 +215,36 @@ def write(folder: Path, round: int, trees: int, seed: int) -> dict[str, list[Par
     return sources
 
 
-def _apart(path: Path, sources: dict[str, list[ParquetSource]], told: Any) -> None:
-    started = time.monotonic()
+def timed(path: Path, sources: dict[str, list[ParquetSource]]) -> tuple[float, float, float]:
+    """Seconds of a build, those of the processors, and its GiB at most."""
+    started, before = time.monotonic(), time.process_time()
     build(path, sources)
-    told.put((time.monotonic() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    return time.monotonic() - started, time.process_time() - before, peak
 
 
-def timed(path: Path, sources: dict[str, list[ParquetSource]]) -> tuple[float, float]:
-    """Seconds and GiB at most of a build, in a process of its own."""
-    context = multiprocessing.get_context("spawn")
-    told = context.Queue()
-    process = context.Process(target=_apart, args=(path, sources, told))
-    process.start()
-    found: tuple[float, float] = told.get()
-    process.join()
-    return found
+def questions() -> dict[str, str]:
+    """What is asked, by its name."""
+    asked = {f"queries/{file.stem}": file.read_text() for file in statements("queries")}
+    for relation in (relation for folder in ("tables", "derived", "views") for relation in relations(folder)):
+        asked[relation] = f"from {relation}"
+        if relation in IN_WORDS:
+            key = f"tree_id = 'trees/{QUESTION}'" if relation == "tree_paths" else f"question_id = '{QUESTION}'"
+            asked[relation] += f" where {key}"
+            if of := IN_WORDS[relation]:
+                asked[f"{relation}_of"] = f"with few as (from {of} limit {MOST}) from {relation}_of(few)"
+    return asked
 
 
 def asked(paths: list[Path]) -> dict[str, float]:
-    """Seconds of each view and worked query, warm."""
-    views = {file.stem: f"from {file.stem[3:]}" for folder in ("tables", "views") for file in statements(folder)}
-    queries = views | {f"queries/{file.stem}": file.read_text() for file in statements("queries")}
+    """Seconds of each question, warm."""
     seconds = {}
-    for name, sql in queries.items():
+    for name, sql in questions().items():
         for _ in range(2):
             started = time.monotonic()
-            ask(paths, sql, most=MOST)
+            rows = ask(paths, sql, most=MOST).rows
             seconds[name] = time.monotonic() - started
-        print(f"{seconds[name]:8.2f} s  {name}", flush=True)
+        print(f"{seconds[name]:8.2f} s  {len(rows):5} rows  {name}", flush=True)
     return seconds
 
 
@@ -226,15 +266,18 @@ def main() -> None:
 
 
 def measured(folder: Path, trees: int, seed: int) -> dict[str, Any]:
-    paths, seconds, peaks = [], [], []
+    paths, seconds, processor, peaks = [], [], [], []
+    corpus = Corpus(np.random.default_rng(seed))
     for number in range(1, ROUNDS + 2):
         is_added = number > ROUNDS
-        sources = write(folder, number, max(1, trees * ROUNDS // 100) if is_added else trees, seed)
+        sources = write(folder, corpus, number, max(1, trees * ROUNDS // 100) if is_added else trees, seed)
         paths.append(folder / f"{number}.duckdb")
-        took, peak = timed(paths[-1], sources)
+        with ProcessPoolExecutor(1, get_context("spawn")) as apart:  # whose peak is that of the build alone
+            took, busy, peak = apart.submit(timed, paths[-1], sources).result()
         seconds.append(took)
+        processor.append(busy)
         peaks.append(peak)
-        print(f"round {number}: {took:.1f} s, {peak:.1f} GiB", flush=True)
+        print(f"round {number}: {took:.1f} s, {busy:.1f} s of processors, {peak:.1f} GiB", flush=True)
     read: dict[str, float] = asked(paths)
     (counts,) = ask(
         paths, "select (select count(*) from nodes) as nodes, (select count(*) from preferences) as pairs"
@@ -243,6 +286,7 @@ def measured(folder: Path, trees: int, seed: int) -> dict[str, Any]:
     of_parquet = sum(file.stat().st_size for file in folder.glob("*.parquet"))
     return counts | {
         "build_seconds": sum(seconds[:-1]),
+        "build_processor_seconds": sum(processor[:-1]),
         "add_round_seconds": seconds[-1],
         "peak_gib": max(peaks),
         "slowest_query_seconds": max(read.values()),

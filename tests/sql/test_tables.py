@@ -131,11 +131,31 @@ def test_tree_paths_run_from_the_root_to_every_node(warehouse: Path) -> None:
     assert paths[5] == (2, [0, 2, 5], [20, 21, 50, 51], 4)
 
 
+@pytest.mark.parametrize(
+    ("view", "of", "some"),
+    [
+        ("tree_paths", "nodes", "(tree_id, node_id) = ('t1', 5)"),
+        ("pairs", "preferences", "pair_id = 't1/3-4'"),
+        ("imitated_paths", "imitations", "weight = 0"),
+    ],
+)
+def test_the_words_of_a_few_rows_are_those_of_the_view(
+    view: str, of: str, some: str, warehouse: Path, two_rounds: list[Path]
+) -> None:
+    key = {"pairs": "pair_id", "imitated_paths": "example_id"}.get(view, "(tree_id, node_id)")
+    for paths in ([warehouse], two_rounds):
+        few = ask(paths, f"with few as (from {of} where {some}) from {view}_of(few) order by all")
+        assert len(few.rows) >= len(paths)
+        assert few == ask(paths, f"from {view} where {key} in (select {key} from {of} where {some}) order by all")
+
+
 def test_search_yield_counts_what_the_search_did(warehouse: Path) -> None:
     row, tries = ask(warehouse, "from search_yield order by evidence").records()
     assert (row["evidence"], tries["evidence"]) == ("trees", "tries")
     assert (row["questions"], row["trees"], row["skipped"], row["failed"], row["solved"]) == (2, 2, 1, 0, 2)
     assert (row["expansions"], row["nodes"], row["cache_hit_share"]) == (5, 12, 0.5)
+    assert (row["generated_tokens"], row["learning_tokens"]) == (120, 80), "one tree is held out"
+    assert row["learning_expansions"] == 3
     assert (row["plan_pairs"], row["solution_pairs"], row["trees_with_pairs"]) == (1, 1, 1)
     assert (tries["questions"], tries["solved"], tries["expansions"], tries["plan_pairs"]) == (2, 2, 6, 0)
 

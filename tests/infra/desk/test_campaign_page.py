@@ -40,7 +40,7 @@ def test_it_has_every_round_and_draws_what_is_known_of_it(page: CampaignPage) ->
     ]
     trees = [row for row in page.figures["yield"] if row["evidence"] == "trees"]
     assert [(row["round"], row["pairs"], row["generated_tokens"], row["tokens_per_pair"]) for row in trees] == [
-        (number, 2, 120, 60.0) for number in (1, 2, 3)
+        (number, 2, 120, 40.0) for number in (1, 2, 3)
     ]
     assert [(row["kind"], row["round"]) for row in page.figures["values"]] == [("solution", 1), ("solution", 2)]
     html = campaign_document(page)
