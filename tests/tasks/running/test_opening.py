@@ -6,7 +6,7 @@ import pytest
 
 from infra.store import Store, rounds
 from infra.store.rounds import Title
-from tasks.running.opening import DoesNotFit, campaign_name, open_round
+from tasks.running.opening import DoesNotFit, campaign_name, open_round, run_name
 from tests.stages import commit
 
 pytestmark = pytest.mark.integration
@@ -41,6 +41,21 @@ def test_round_0_is_the_campaigns_first_that_is_not_published(store: Store) -> N
     assert ask(store, **MICRO).round == 3
     assert ask(store, round=1, **MICRO).round == 1, "the same round again is asked for by its number"
     assert ask(store, **SMOLLM2).round == 1
+
+
+def test_a_run_that_is_retried_after_it_published_does_not_begin_another_round(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when its process is killed between the pointers and its end: Retry asks for round 0 again."""
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__NAME", "wise-tiger")
+    assert ask(store, **MICRO).round == 1
+    publish(store, ask(store, **MICRO))
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__NAME", run_name("micro", 1))
+    assert ask(store, **MICRO).round == 1
+    assert ask(store, round=2, **MICRO).round == 2
+    assert ask(store, "mine", **MICRO).round == 1, "the name of another campaign's run says nothing"
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__NAME", "wise-tiger")
+    assert ask(store, **MICRO).round == 2
 
 
 def test_a_campaign_keeps_its_base_model(store: Store) -> None:
