@@ -23,6 +23,7 @@ from infra.store import Ref, Store
 from infra.store.rounds import Title
 from tasks.running import curve, progress, stage
 from tasks.running.record import RoundRun
+from tasks.stages.publish import point_to
 
 WITHOUT = {
     "without": ["value", "sft", "sft_more", "step_dpo", "step_apo"],
@@ -84,7 +85,7 @@ def _recorded(title: Title) -> Iterator[RoundRun]:
         yield RoundRun()
 
 
-_point_to: Callable[[Title, Ref], None] = flows.round.point_to.fn
+_point_to: Callable[[Title, Ref], None] = point_to.fn
 
 
 def _show_result(title: Title) -> None:

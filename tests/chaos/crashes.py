@@ -149,9 +149,10 @@ class Place:
     def leftovers(self) -> list[str]:
         """Processes of rounds that are still there though none runs."""
         found = []
+        ours = {os.getsid(0), *(server.pid for server in [self.weed and self.weed.part.process()] if server)}
         for process in psutil.process_iter():
             with suppress(psutil.Error, ProcessLookupError):
-                is_ours = os.getsid(process.pid) == os.getsid(0)
+                is_ours = os.getsid(process.pid) in ours
                 if process.environ().get("CPL_HOME") == str(self.home) and not is_ours:
                     found.append(f"{' '.join(process.cmdline())[:100]} ({process.pid})")
         return found

@@ -360,7 +360,7 @@ class Game:
             return True
         if what == "clock":
             self.site.clock.write_text("+3600s")
-            self.heal = lambda: self.site.clock.write_text("+0s")  # type: ignore[assignment,return-value]
+            self.heal = lambda: self.site.clock.write_text("+0s")  # type: ignore[assignment]
             return True
         before = self.site.spoiled()
         self.site.spoiling.write_text(json.dumps({"kind": how, "share": 0.34}))
