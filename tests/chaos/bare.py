@@ -27,6 +27,7 @@ from tasks.stages.publish import point_to
 
 WITHOUT = {
     "without": ["value", "sft", "sft_more", "step_dpo", "step_apo"],
+    "second_opinion": False,
     "questions.count": 6,
     "questions.held_out": 0.2,
     "evidence.tries.root_children": 2,

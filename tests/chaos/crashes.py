@@ -190,14 +190,18 @@ def hit(place: Place, process: BaseProcess, fault: Fault) -> str:
         victim = psutil.Process(engine.pid)
     else:
         victim = psutil.Process(process.pid)
-    if what == "stop":
-        victim.send_signal(signal.SIGSTOP)
-        time.sleep(STOPPED_SECONDS)
-        victim.send_signal(signal.SIGCONT)
-        return who
-    victim.kill()
-    while victim.is_running() and victim.status() != psutil.STATUS_ZOMBIE:
-        time.sleep(0.005)
+    try:
+        if what == "stop":
+            victim.send_signal(signal.SIGSTOP)
+            time.sleep(STOPPED_SECONDS)
+            victim.send_signal(signal.SIGCONT)
+            return who
+        victim.kill()
+    except psutil.NoSuchProcess:
+        return ""
+    with suppress(psutil.NoSuchProcess):
+        while victim.is_running() and victim.status() != psutil.STATUS_ZOMBIE:
+            time.sleep(0.005)
     return who
 
 

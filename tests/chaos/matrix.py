@@ -44,6 +44,7 @@ PATIENCE = 300.0
 MOST_RETRIES = 4
 RECIPE = {
     "without": ["value", "sft_more", "step_dpo"],
+    "second_opinion": False,
     "questions.count": 8,
     "questions.held_out": 0.2,
     "evidence.tries.root_children": 2,
@@ -389,9 +390,10 @@ class Game:
                 time.sleep(4.0 * (int(hit_at * 1000) % 7) / 7 + 2.0)
                 if is_past():
                     return False
-                again = False
-                outcome.note = f"killed again ({flow.pid})"
-                flow.kill()
+                with suppress(psutil.NoSuchProcess):
+                    flow.kill()
+                    again = False
+                    outcome.note = f"killed again ({flow.pid})"
             return False
 
         def is_over() -> bool:

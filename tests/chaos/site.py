@@ -143,7 +143,9 @@ class Site:
             return self.part({"store": STORE, "server": SERVER, "worker": SEARCHER if shard else WORKER}[name])
         if name == "engine":
             engine = local_engine(Environment(home=self.home))
-            return psutil.Process(engine.pid) if engine else None
+            with suppress(psutil.NoSuchProcess):
+                return psutil.Process(engine.pid) if engine else None
+            return None
         if name == "flow":
             worker = self.part(SEARCHER if shard else WORKER)
             of_worker = [one for one in self.flows() if worker and one.ppid() == worker.pid]

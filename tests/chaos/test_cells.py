@@ -1,9 +1,11 @@
 """Which faults hit which stages, and what is found where a round differs."""
 
 from itertools import islice
+from typing import Any
 
 from tests.chaos.cells import ALONE, FAULTS, ROWS, SHARDED, SLOTS, TWO_RUNS, Cell, Pace, is_there, rounds
 from tests.chaos.published import differences
+from tests.chaos.table import table
 
 PACES = dict.fromkeys((*SLOTS, *SHARDED), Pace(calls=8, seconds=5.0))
 
@@ -51,3 +53,13 @@ def test_what_was_lost_doubled_or_changed_is_told_by_table() -> None:
         "trees: 3 rows for 2, 1 doubled, 0 missing, 0 new",
     ]
     assert differences(whole, {"trees": ["a", "b"]}) == ["pairs: 0 rows for 1, 0 doubled, 1 missing, 0 new"]
+
+
+def test_the_table_counts_what_hit_and_names_what_a_round_did_not_bear() -> None:
+    def cell(stage: str, fault: str, hit: bool = True, lost: bool = False) -> dict[str, Any]:
+        about = {"hit": hit, "recovered": not lost, "differences": [], "retries": 1, "recovery_seconds": 3.0}
+        return {"stage": stage, "fault": fault} | about
+
+    cells = [cell("SFT", "kill flow"), cell("SFT", "kill flow", lost=True), cell("publish", "kill flow", hit=False)]
+    _, _, *lines = table({"cells": cells}).splitlines()
+    assert lines == ["| SIGKILL of the flow | 0 | 0 | 0 | 2 / 1 | 0 | 0 | 0 | 0 | 0 | · | 2 | 3 |"]
