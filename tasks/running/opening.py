@@ -41,10 +41,19 @@ def open_round(
         base=base,
         source=source,
     )
-    for published, is_newest in rounds.publications(store, campaign):
+    refuse_misfit(store, title)
+    return title
+
+
+def refuse_misfit(store: Store, title: Title) -> None:
+    """Before a round is begun, and before it is published: another run may have published meanwhile.
+
+    Raises:
+        DoesNotFit: as `open_round`.
+    """
+    for published, is_newest in rounds.publications(store, title.campaign):
         if is_newest:
             _refuse(title, rounds.title_of(store.manifest(published.manifest)))
-    return title
 
 
 def run_name(campaign: str, round: int) -> str:

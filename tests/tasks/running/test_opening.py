@@ -7,6 +7,7 @@ import pytest
 from infra.store import Store, rounds
 from infra.store.rounds import Title
 from tasks.running.opening import DoesNotFit, campaign_name, open_round, run_name
+from tasks.stages.publish import point_to
 from tests.stages import commit
 
 pytestmark = pytest.mark.integration
@@ -76,6 +77,19 @@ def test_a_published_round_is_not_replaced_by_one_of_another_recipe_or_source(st
         ask(store, "mine", 1, **(MICRO | change))
     assert ask(store, "mine", 2, **(MICRO | change)).round == 2, "rounds of a campaign may differ in these"
     assert ask(store, "mine", 1, **MICRO).round == 1
+
+
+def test_of_two_runs_of_a_round_that_differ_the_second_publishes_nothing_and_says_why(store: Store) -> None:
+    """Both began when nothing was published."""
+    one, other = (ask(store, "mine", 1, **(MICRO | change)) for change in ({}, {"recipe": "cpl"}))
+    refs = [
+        commit(store, "publish", title.recipe, version=rounds.SINCE, **title.model_dump()) for title in (one, other)
+    ]
+    point_to.fn(one, refs[0])
+    with pytest.raises(DoesNotFit, match="would hide that round"):
+        point_to.fn(other, refs[1])
+    point_to.fn(one, refs[0])
+    assert [publication.manifest for publication, _ in rounds.publications(store, "mine")] == [refs[0]]
 
 
 def test_what_an_earlier_version_published_is_held_to_what_it_says(store: Store) -> None:
