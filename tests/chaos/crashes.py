@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import re
 import signal
 import stat
 import sys
@@ -49,6 +50,7 @@ FAULTS = {
     "engine cut": 1,
 }
 """How often each is drawn, beside the others."""
+LOOKED_FOR = re.compile(r"GET .*\bstages/([^/]+)/[^/]+/manifest\.json")
 STOPPED_SECONDS = 2.0
 PATIENCE = 120.0
 ATTEMPTS = 3
@@ -84,8 +86,8 @@ class Watched:
             if not call.status:
                 self.calls += f"{call.method} {call.place}" not in self.known
                 self.known.add(f"{call.method} {call.place}")
-                if call.method == "GET" and call.place.startswith("stages/") and call.place.endswith("/manifest.json"):
-                    self.stage = call.place.split("/")[1]
+                looked_for = LOOKED_FOR.search(f"{call.method} {call.place}")
+                self.stage = looked_for[1] if looked_for else self.stage
             fault = self.fault
             if fault is None or self.reached.is_set() or bool(call.status) is not fault.is_after:
                 return None
