@@ -185,7 +185,7 @@ def shared_out(devices: Sequence[str], batch_size: int) -> Sequence[str]:
 
 
 def ended(status: int) -> str:
-    """How a process ended whose log is empty. Below 0: by that signal. Else it has said why, and nobody could keep it."""
+    """How a process ended whose log is empty. Below 0: by that signal. Else nobody could keep what it said."""
     if status < 0:
         return f"it ended by signal {signal.Signals(-status).name} and said nothing"
     return f"it ended by status {status}, and its log is empty, as when the disk is full: make room below CPL_HOME"

@@ -21,7 +21,7 @@ from infra.engine import tenant
 from infra.environment import environment
 from infra.store import Ref, Store
 from infra.store.rounds import Title
-from tasks.running import curve, progress, stage
+from tasks.running import progress, stage
 from tasks.running.record import RoundRun
 from tasks.stages.publish import point_to
 
@@ -61,9 +61,7 @@ def _run(parameters: dict[str, Any], variables: dict[str, str], said: Path) -> N
     for name in ("recorded", "point_to", "show_result", "tell_errors_in_a_sentence"):
         setattr(flows.round, name, globals()[f"_{name}"])
     stage.Stage.__call__ = _called  # type: ignore[method-assign]
-    for module in (progress, curve):
-        if hasattr(module, "Progress"):
-            module.Progress._draw = lambda self, done, said: None
+    progress.Progress._draw = lambda self, done, said: None  # type: ignore[method-assign]
     try:
         flows.round.cpl.fn(**parameters)
     except Exception as problem:

@@ -11,8 +11,6 @@ import os
 import random
 import re
 import signal
-import stat
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +32,7 @@ from tasks.running.workplace import code_version
 from tests.chaos import bare
 from tests.chaos.proxy import Call, Proxy, Spoiling
 from tests.chaos.published import differences, digest, rows
-from tests.chaos.scripted_policy import SPOILING
+from tests.chaos.scripted_policy import SPOILING, launcher
 from tests.servers import Weed
 
 FAULTS = {
@@ -109,14 +107,10 @@ class Place:
         """`store`: the environment that leads to the S3 server; `weed`: it, where it may be killed."""
         self.home, self.weed, self.watched = folder / "home", weed, Watched()
         self.home.mkdir(parents=True)
-        launcher = folder / "scripted-python"
-        said = f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m tests.chaos.scripted_policy "$@"\n'
-        launcher.write_text(said)
-        launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR)
         self.spoiling = folder / "home" / "spoiling.json"
         self.variables = store | {
             "CPL_HOME": str(self.home),
-            "CPL_ENGINE_PYTHON": str(launcher),
+            "CPL_ENGINE_PYTHON": str(launcher(folder)),
             "CPL_DEVICE": "cpu",
             "CPL_STORE": f"s3://cpl/{folder.name}",
             SPOILING: str(self.spoiling),

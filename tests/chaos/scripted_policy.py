@@ -23,6 +23,7 @@ from typing import Any
 from tokenizers import Tokenizer
 
 from infra.contract.model_folder import Probe, ValueWords
+from infra.environment import ROOT
 from tasks.language.format import (
     PLAN_CLOSE,
     PLAN_OPEN,
@@ -58,6 +59,14 @@ class Spoiling:
         with contextlib.suppress(OSError, ValueError):
             return cls(**json.loads(Path(os.environ[SPOILING]).read_text()))
         return cls("", 0.0)
+
+
+def launcher(folder: Path) -> Path:
+    """A program in this folder that starts the engine, as vLLM's interpreter would."""
+    path = folder / "scripted-python"
+    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m tests.chaos.scripted_policy "$@"\n')
+    path.chmod(0o755)
+    return path
 
 
 class Policy:

@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import stat
-import sys
 import threading
 import time
 import uuid
@@ -22,7 +20,7 @@ from infra.stack.local import SEARCHER, SERVER, STORE, WORKER, Stack
 from infra.stack.process import belonging_to, variables_of
 from infra.store import Store
 from tests.chaos.proxy import Call, Proxy
-from tests.chaos.scripted_policy import SPOILING
+from tests.chaos.scripted_policy import SPOILING, launcher
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 """Of Debian's libfaketime. weed asks the kernel itself: its clock stays right."""
@@ -48,7 +46,7 @@ class Site:
             SPOILING: str(self.spoiling),
         }
         if not real_engine:
-            os.environ["CPL_ENGINE_PYTHON"] = str(self._launcher())
+            os.environ["CPL_ENGINE_PYTHON"] = str(launcher(home))
         if clock:
             self.clock.write_text("+0s")
             os.environ |= {
@@ -58,14 +56,6 @@ class Site:
                 "FAKETIME_DONT_FAKE_MONOTONIC": "1",
             }
         self.stack = Stack(home, ROOT)
-
-    def _launcher(self) -> Path:
-        """What the product starts for vLLM's interpreter."""
-        launcher = self.home / "scripted-python"
-        said = f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m tests.chaos.scripted_policy "$@"\n'
-        launcher.write_text(said)
-        launcher.chmod(launcher.stat().st_mode | stat.S_IXUSR)
-        return launcher
 
     @contextmanager
     def running(self) -> Iterator["Site"]:
