@@ -1,8 +1,8 @@
-"""The matrix as a table of a document: `python -m tests.chaos.table build/chaos.json`."""
+"""The matrix as a table of a document, of one run or several: `python -m tests.chaos.table build/chaos.json`."""
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -13,11 +13,11 @@ NOBODY = "·"
 """Where a stage has no such victim."""
 
 
-def table(document: Mapping[str, Any]) -> str:
+def table(cells: Iterable[Mapping[str, Any]]) -> str:
     """Markdown: a row a fault, a column a stage. Faults that hit; behind a slash those of them of which the round lost,
     doubled or changed something or did not end. Last: Retry pressed, and the median of the seconds until the stage was
     over, downtime and what an operator waits among them."""
-    hit = [one for one in document["cells"] if one["hit"]]
+    hit = [one for one in cells if one["hit"]]
     slots = {slot.row: slot for slot in (*SLOTS, *SHARDED)}
     columns = [*ROWS, "whole round"]
     lines = [f"| fault | {' | '.join(columns)} | retries | seconds |", "| --- |" + " --- |" * (len(columns) + 2)]
@@ -38,4 +38,4 @@ def table(document: Mapping[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    print(table(json.loads(Path(sys.argv[1]).read_text())))
+    print(table(one for path in sys.argv[1:] for one in json.loads(Path(path).read_text())["cells"]))

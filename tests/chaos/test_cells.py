@@ -61,5 +61,5 @@ def test_the_table_counts_what_hit_and_names_what_a_round_did_not_bear() -> None
         return {"stage": stage, "fault": fault} | about
 
     cells = [cell("SFT", "kill flow"), cell("SFT", "kill flow", lost=True), cell("publish", "kill flow", hit=False)]
-    _, _, *lines = table({"cells": cells}).splitlines()
+    _, _, *lines = table(cells).splitlines()
     assert lines == ["| SIGKILL of the flow | 0 | 0 | 0 | 2 / 1 | 0 | 0 | 0 | 0 | 0 | · | 2 | 3 |"]
