@@ -127,6 +127,13 @@ bench-evaluation: install ## What evaluation adds to the engine's own time: buil
 bench-tree: install ## Tree code, memory of 10,000 trees, a million nodes to Parquet: build/bench/tree.json (10 minutes)
 	.venv/bin/python -m tests.bench.tree $(ARGS)
 
+.PHONY: chaos crashes
+chaos: install ## The kill matrix, faults in every stage of rounds on a stack of its own: build/chaos.json (an hour). ARGS="--stage SFT"
+	.venv/bin/python -m tests.chaos.matrix $(ARGS)
+
+crashes: install ## A round killed at one call of the store after another, without Prefect: build/crashes.json (ten minutes)
+	.venv/bin/python -m tests.chaos.crashes $(ARGS)
+
 .PHONY: locks
 locks: .venv/bin/uv ## Compile infra/locks anew, without index addresses
 	$(COMPILE) pyproject.toml --group dev $(CPU_TORCH) -o infra/locks/factory-cpu.txt

@@ -4,7 +4,6 @@ A request that fails is sent again with exponential backoff, to the next address
 EngineError. Every reply is checked before it counts. Long, for a request's admission, retries and sums are one state.
 """
 
-import asyncio
 import time
 import uuid
 import zlib
@@ -42,6 +41,7 @@ from infra.engine.reply import (
 )
 from infra.engine.usage import Usage
 from infra.engine.wire import FAILURES, completion_request, generated, greet, post, version
+from infra.together import together
 
 BUDGET_UNKNOWN = 65_536
 """Tokens in flight for an engine that does not publish the size of its KV cache."""
@@ -142,11 +142,11 @@ class Engine:
         Raises:
             EngineError: one of them does not tell.
         """
-        return sum(await asyncio.gather(*(generated(self._http, address) for address in self.addresses)))
+        return sum(await together(generated(self._http, address) for address in self.addresses))
 
     async def version(self) -> str | None:
         """Of vLLM, of all engines where they differ; None where they do not tell it."""
-        told = await asyncio.gather(*(version(self._http, address) for address in self.addresses))
+        told = await together(version(self._http, address) for address in self.addresses)
         return ", ".join(sorted({one for one in told if one})) or None
 
     def pause(self, address: str) -> None:
@@ -234,8 +234,8 @@ class Engine:
 
         For V of a step, end the prompt before the last token of the step's closing delimiter (design D2).
         """
-        replies = await asyncio.gather(
-            *(self.complete(ids, n=1, temperature=0.0, max_tokens=1, session=session, shared=shared) for ids in prompts)
+        replies = await together(
+            self.complete(ids, n=1, temperature=0.0, max_tokens=1, session=session, shared=shared) for ids in prompts
         )
         return [reply.completions[0].values[0] for reply in replies]
 
@@ -304,12 +304,12 @@ class Engine:
             return await ask([*prompt_ids, *prefix], nexts, lambda body: parse_next(body, nexts))
 
         if not is_shorter_by_token(len(prompt_ids), continuations, self._block):
-            return await asyncio.gather(*(whole(list(one)) for one in continuations))
+            return await together(whole(list(one)) for one in continuations)
         tree = branches(continuations)
         first = await after((), tree[()])  # the others find the prompt in the cache
         rest = [prefix for prefix in tree if prefix]
         found = {(): first} | dict(
-            zip(rest, await asyncio.gather(*(after(prefix, tree[prefix]) for prefix in rest)), strict=True)
+            zip(rest, await together(after(prefix, tree[prefix]) for prefix in rest), strict=True)
         )
         return [
             joined(found[tuple(one[:place])][token_id] for place, token_id in enumerate(one)) for one in continuations

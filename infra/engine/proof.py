@@ -5,7 +5,6 @@ the mean difference must be small, and the likeliest token the same where the pr
 by less than rounding passes; emptying the engine before a swap rules it out (`serving`).
 """
 
-import asyncio
 import math
 import uuid
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from infra.contract.model_folder import TOLERANCE, ProbeSequence
 from infra.engine.client import Engine
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
+from infra.together import together
 
 SURE = 1.0
 """Margin of the likeliest token over the next, in nats, that rounding does not turn around."""
@@ -67,8 +67,8 @@ async def prove(engine: Engine, address: str, folder: ModelFolder, dtype: str) -
     """Raises WrongModel unless the engine at this address, which computes in `dtype`, serves the folder's model."""
     probe = folder.probe
     fresh = uuid.uuid4().hex  # nothing that another model left in the prefix cache can answer
-    served = await asyncio.gather(
-        *(engine.logprobs(address, one.prompt, one.token_ids, cache_salt=fresh) for one in probe.sequences)
+    served = await together(
+        engine.logprobs(address, one.prompt, one.token_ids, cache_salt=fresh) for one in probe.sequences
     )
     difference = Difference.of(probe.sequences, served)
     allowed = probe.tolerance if dtype == probe.dtype == "float32" else None

@@ -3,6 +3,8 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
 import boto3
@@ -21,6 +23,7 @@ from botocore.exceptions import ConnectionError as NoConnectionError
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+NONE = timedelta()
 KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 REFUSED = {
     "403",
@@ -29,7 +32,10 @@ REFUSED = {
     "SignatureDoesNotMatch",
     "ExpiredToken",
     "InvalidToken",
+    "RequestTimeTooSkewed",
 }
+TOLERATED = timedelta(minutes=5)
+"""Between this machine's clock and the store's. Most stores refuse what was signed 15 minutes ago, or ahead."""
 MISSING = {"404", "NoSuchKey"}
 TAKEN = {"412", "PreconditionFailed"}
 CONFLICT = {"409", "ConditionalRequestConflict"}
@@ -65,6 +71,12 @@ def code_of(problem: ClientError) -> str:
     return str(problem.response.get("Error", {}).get("Code", ""))
 
 
+def _ahead(problem: ClientError) -> timedelta:
+    """How far this machine's clock is ahead of the store's, as far as its reply tells."""
+    told = problem.response["ResponseMetadata"].get("HTTPHeaders", {}).get("date")
+    return datetime.now(UTC) - parsedate_to_datetime(told) if told else NONE
+
+
 @contextmanager
 def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
     """Turns boto3's errors into a `StoreError` with the place and the way out."""
@@ -84,6 +96,12 @@ def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
         ) from problem
     except ClientError as problem:
         code = code_of(problem)
+        if code in REFUSED and abs(ahead := _ahead(problem)) > TOLERATED:
+            minutes = f"{abs(ahead) / timedelta(minutes=1):.0f} minutes {'ahead of' if ahead > NONE else 'behind'}"
+            raise StoreError(
+                f"{where}: refuses the request ({code}), for this machine's clock is {minutes} the store's. "
+                "Set the clock right, then retry the flow run"
+            ) from problem
         if code in REFUSED:
             raise StoreError(f"{where}: refuses the key ({code}). Look at {KEYS} (and AWS_REGION)") from problem
         if code == "NoSuchBucket":

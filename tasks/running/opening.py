@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 
+from prefect.runtime import flow_run
+
 from infra.environment import environment
 from infra.store import Ref, Store, rounds
 from infra.store.rounds import NoSuchRound, Title
@@ -24,7 +26,8 @@ def open_round(
     """The title of the round that was asked for.
 
     `campaign` "": named after the model and, where these are not the model's own (`usual`), recipe and source.
-    `round` 0: the campaign's first that is not published. `base`: digest of the model's files.
+    `round` 0: the campaign's first that is not published or, where the flow run began one before, that one: retried or
+    resumed it goes on with it, although it may be published by now. `base`: digest of the model's files.
 
     Raises:
         DoesNotFit: the campaign has another base model, or the round is published with another recipe or source.
@@ -32,16 +35,36 @@ def open_round(
     campaign = campaign or campaign_name(*([model] if usual else [model, recipe, source]))
     title = Title(
         campaign=campaign,
-        round=round or rounds.next_round(store, campaign),
+        round=round or _begun_before(campaign) or rounds.next_round(store, campaign),
         recipe=recipe,
         model=model,
         base=base,
         source=source,
     )
-    for published, is_newest in rounds.publications(store, campaign):
+    refuse_misfit(store, title)
+    return title
+
+
+def refuse_misfit(store: Store, title: Title) -> None:
+    """Before a round is begun, and before it is published: another run may have published meanwhile.
+
+    Raises:
+        DoesNotFit: as `open_round`.
+    """
+    for published, is_newest in rounds.publications(store, title.campaign):
         if is_newest:
             _refuse(title, rounds.title_of(store.manifest(published.manifest)))
-    return title
+
+
+def run_name(campaign: str, round: int) -> str:
+    """What the flow run of a round is called from its beginning on."""
+    return f"{campaign}-round-{round}"
+
+
+def _begun_before(campaign: str) -> int:
+    """The round that an earlier attempt of this flow run named it after; 0: there was none."""
+    before, _, number = (flow_run.name or "").rpartition("-")
+    return int(number) if number.isdecimal() and run_name(campaign, int(number)) == f"{before}-{number}" else 0
 
 
 def campaign_name(*parts: str) -> str:

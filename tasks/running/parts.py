@@ -12,8 +12,18 @@ this code cannot read is made again.
 import asyncio
 import io
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -73,10 +83,10 @@ async def each_part(
     made = await asyncio.to_thread(_fetch, workplace, folder, items.keys(), what)
     if made:
         workplace.log.info("%s: %d of %d were finished before and are kept", what, len(made), len(items))
-    progress = Progress(workplace.log, what, total=len(items))
     places = {name: place for place, name in enumerate(items)}
     lost: dict[str, str] = {}
     fresh: dict[str, bytes] = {}
+    moved = asyncio.Event()
 
     async def one(name: str) -> None:
         try:
@@ -92,7 +102,7 @@ async def each_part(
         else:
             lost[name] = part.error
         made[name] = Kept(workplace.code, tuple(part.rows))
-        await asyncio.to_thread(progress.show, len(made), note())
+        moved.set()
 
     async def keep() -> None:
         nonlocal fresh
@@ -114,12 +124,13 @@ async def each_part(
             raise
         await keep()  # what came while the last bundle was on its way
 
-    await all_of(name for name in items if name not in made)
-    strangers = _strangers(made, workplace.code)
-    if again := [name for name in items if name in lost or name in strangers]:
-        workplace.log.info("%s: %d are tried once more, %s", what, len(again), ", ".join(again[:3]))
-        lost.clear()
-        await all_of(again)
+    async with _shown(lambda: Progress(workplace.log, what, total=len(items)), lambda: (len(made), note()), moved):
+        await all_of(name for name in items if name not in made)
+        strangers = _strangers(made, workplace.code)
+        if again := [name for name in items if name in lost or name in strangers]:
+            workplace.log.info("%s: %d are tried once more, %s", what, len(again), ", ".join(again[:3]))
+            lost.clear()
+            await all_of(again)
 
     lost = {name: lost[name] for name in items if name in lost}
     workplace.facts["failed_parts"] = len(lost)
@@ -156,6 +167,37 @@ class Kept:
 
     code: str
     tables: tuple[str, ...]
+
+
+@asynccontextmanager
+async def _shown(
+    begin: Callable[[], Progress], state: Callable[[], tuple[int, str]], moved: asyncio.Event
+) -> AsyncIterator[None]:
+    """Shows how far the work is whenever it has moved, beside it: while Prefect's server is away, a bar takes half a
+    minute to fail, for which nothing waits but the end."""
+    is_over = False
+
+    async def show() -> None:
+        progress, shown = await asyncio.to_thread(begin), 0
+        while True:
+            await moved.wait()
+            moved.clear()
+            is_last = is_over
+            if (now := state())[0] != shown:
+                shown = now[0]
+                await asyncio.to_thread(progress.show, *now)
+            if is_last:
+                return
+
+    showing = asyncio.create_task(show())
+    try:
+        yield
+        is_over = True
+        moved.set()
+        await showing
+    finally:
+        showing.cancel()
+        await asyncio.wait([showing])
 
 
 async def _together(work: Sequence[Coroutine[Any, Any, None]], keep: Callable[[], Awaitable[None]]) -> None:

@@ -24,6 +24,7 @@ from infra.environment import environment
 from infra.store import Ref, Store, rounds
 from infra.store.rounds import Title
 from infra.store.s3 import StoreError
+from tasks.running.opening import run_name
 from tasks.running.progress import in_the_ui, show_page, words
 
 WAITS = "it waits for somebody to let it go on: Resume on the page of its flow run, where it shows what would be learnt"
@@ -102,7 +103,7 @@ def _say_why(error: str) -> None:
 
 def _name_the_run(title: Title) -> None:
     with get_client(sync_client=True) as client:
-        client.update_flow_run(flow_run.id, name=f"{title.campaign}-round-{title.round}")
+        client.update_flow_run(flow_run.id, name=run_name(title.campaign, title.round))
 
 
 def _end_lost_tasks() -> None:

@@ -34,7 +34,7 @@ from tasks.running.workplace import Log, Workplace
 
 P = ParamSpec("P")
 PAUSES = [15.0, 60.0]
-"""Seconds before each further attempt at a stage that the store or Prefect's server failed."""
+"""Seconds before each further attempt at a task that the store or Prefect's server failed."""
 
 
 @dataclass(frozen=True)
@@ -114,8 +114,8 @@ def stage(
     return decorate
 
 
-def _may_pass(task: Any, run: Any, state: State[Any]) -> bool:
-    """Whether a stage failed for want of the store or of Prefect's server, which may be back in a minute."""
+def may_pass(task: Any, run: Any, state: State[Any]) -> bool:
+    """Whether a task failed for want of the store or of Prefect's server, which may be back in a minute."""
     return isinstance(state.result(raise_on_failure=False), (StoreDown, httpx.HTTPError))
 
 
@@ -125,7 +125,7 @@ def _may_pass(task: Any, run: Any, state: State[Any]) -> bool:
     persist_result=False,
     retries=len(PAUSES),
     retry_delay_seconds=PAUSES,
-    retry_condition_fn=_may_pass,
+    retry_condition_fn=may_pass,
 )
 def _run(stage: Stage[Any], given: dict[str, Any]) -> Ref | State[Ref]:
     """The Prefect task of every stage. Prefect keeps nothing of it: the stage's manifest says whether it is done.

@@ -185,9 +185,10 @@ def shared_out(devices: Sequence[str], batch_size: int) -> Sequence[str]:
 
 
 def ended(status: int) -> str:
-    """How a process ended that said nothing. Below 0: by that signal."""
-    how = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
-    return f"it ended by {how} and said nothing"
+    """How a process ended whose log is empty. Below 0: by that signal. Else nobody could keep what it said."""
+    if status < 0:
+        return f"it ended by signal {signal.Signals(-status).name} and said nothing"
+    return f"it ended by status {status}, and its log is empty, as when the disk is full: make room below CPL_HOME"
 
 
 def reason(said: str) -> str:

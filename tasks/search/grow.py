@@ -12,6 +12,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
+from infra.together import together
 from tasks.language.format import FORMATS, PLAN_CLOSE, STEPS, Action, Kind, Origin
 from tasks.search.actions import Offers, draws, no_offers
 from tasks.search.beam import Beam
@@ -168,7 +169,7 @@ async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tup
             children = [dataclasses.replace(children[0], kind=Kind.LEAKED, reward=None)]
         return children
 
-    replies = await asyncio.gather(*(one(draw) for draw in ask.draws))
+    replies = await together(one(draw) for draw in ask.draws)
     children = [child for reply in replies if not isinstance(reply, ContextFull) for child in reply]
     if not children and isinstance(full := replies[0], ContextFull):
         if not position and first.hint is None:

@@ -15,6 +15,7 @@ from types import MappingProxyType
 from infra.digest import digest_of
 from infra.sandbox import Sandbox
 from infra.store import Ref
+from infra.together import together
 from tasks.check import Checker, Verdict
 from tasks.check.programs import Program, ProgramVerdict
 from tasks.check.programs import judge as run_tests
@@ -163,7 +164,7 @@ async def sample(
             "error": error,
         }, sampled
 
-    rows, sampled = zip(*await asyncio.gather(*(one(draw) for draw in range(settings.draws))), strict=True)
+    rows, sampled = zip(*await together(one(draw) for draw in range(settings.draws)), strict=True)
     tables = {"evaluation_samples": list(rows)}
     if settings.samples_trajectories:
         tables["evaluation_trajectories"] = [row for of_draw in sampled for row in of_draw]

@@ -18,6 +18,7 @@ from infra.digest import digest_of
 from infra.engine import Likelihood
 from infra.sandbox import Sandbox
 from infra.store import Ref
+from infra.together import together
 from tasks.check.programs import Program, ProgramVerdict, judge
 from tasks.harness import (
     BENCHMARKS,
@@ -231,11 +232,9 @@ class Given:
 async def weighed(question: Question, place: int, policy: ServedPolicy, encoding: Encoding) -> Given:
     """The log-probs of its continuations; the output has them by their texts."""
     groups = continuations_of(question, encoding)
-    told = await asyncio.gather(
-        *(
-            policy.likelihoods(group.prompt_ids, group.continuations, session=question.id, priority=place)
-            for group in groups
-        )
+    told = await together(
+        policy.likelihoods(group.prompt_ids, group.continuations, session=question.id, priority=place)
+        for group in groups
     )
     of_place: dict[int, Likelihood] = {}
     for group, likelihoods in zip(groups, told, strict=True):
@@ -252,20 +251,18 @@ async def weighed(question: Question, place: int, policy: ServedPolicy, encoding
 async def written(question: Question, place: int, policy: ServedPolicy, encoding: Encoding) -> Given:
     """Its texts, without the tokens that only an engine sees, up to the first string that ends them."""
     asked = texts_of(question, encoding)
-    told = await asyncio.gather(
-        *(
-            policy.complete(
-                one.prompt_ids,
-                n=one.samples,
-                stop=one.until,
-                max_tokens=one.max_tokens,
-                temperature=one.temperature,
-                session=question.id,
-                priority=place,
-                scored=False,
-            )
-            for one in asked
+    told = await together(
+        policy.complete(
+            one.prompt_ids,
+            n=one.samples,
+            stop=one.until,
+            max_tokens=one.max_tokens,
+            temperature=one.temperature,
+            session=question.id,
+            priority=place,
+            scored=False,
         )
+        for one in asked
     )
     replies: list[list[Reply]] = [
         [ended(encoding.decode(one.token_ids), request.until) for one in reply.completions]

@@ -10,7 +10,8 @@ from prefect.cache_policies import NO_CACHE
 from infra.environment import environment
 from infra.store import Ref, Store, rounds
 from infra.store.rounds import Title
-from tasks.running.stage import stage
+from tasks.running.opening import refuse_misfit
+from tasks.running.stage import PAUSES, may_pass, stage
 from tasks.running.workplace import Workplace
 
 
@@ -33,7 +34,19 @@ def publish(
     return 0
 
 
-@task(name="point", cache_policy=NO_CACHE)
+@task(
+    name="point",
+    cache_policy=NO_CACHE,
+    retries=len(PAUSES),
+    retry_delay_seconds=PAUSES,
+    retry_condition_fn=may_pass,
+)
 def point_to(title: Title, published: Ref) -> None:
-    """Moves the pointers of the round and of the campaign to this publication."""
-    rounds.publish(Store.open(environment()), title.campaign, title.round, published)
+    """Moves the pointers of the round and of the campaign to this publication.
+
+    Raises:
+        DoesNotFit: another run has published the round meanwhile, of another recipe, source or base model.
+    """
+    store = Store.open(environment())
+    refuse_misfit(store, title)
+    rounds.publish(store, title.campaign, title.round, published)

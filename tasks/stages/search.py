@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from infra.store import Ref
+from infra.together import together
 from tasks.check import Checker
 from tasks.language.format import FORMATS, PLAN_OPEN, Kind, Origin, verdict
 from tasks.language.leak import leaks_answer
@@ -123,7 +124,7 @@ async def searching(
 async def trees_of(task: Task, policy: Policy, settings: Search) -> Part:
     """All trees of a question, searched at once; it fails where one of them does."""
     tasks = (replace(task, copy=copy) for copy in range(settings.trees))
-    grown = await asyncio.gather(*(grow(one, policy, settings) for one in tasks))
+    grown = await together(grow(one, policy, settings) for one in tasks)
     trees = [row for one in grown for row in one.tree_rows]
     nodes = [row for one in grown for row in one.node_rows]
     return Part({"trees": trees, "nodes": nodes}, next((one.error for one in grown if one.error), None))

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import BinaryIO
 
@@ -255,6 +256,27 @@ def test_a_wrong_secret_is_refused_without_being_told(
     assert "'cpl'" in str(problem.value)
     assert "not-the-secret" not in str(problem.value)
     assert SECRET not in str(problem.value)
+
+
+@integration
+@pytest.mark.parametrize(("minutes", "told"), [(61, "6[01] minutes ahead of the store"), (-61, "6[01] minutes behind")])
+def test_a_clock_that_is_wrong_is_told_as_one_and_no_key_is_blamed(
+    minutes: int, told: str, weed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in weed.items():
+        monkeypatch.setenv(name, value)
+    wrong = datetime.now(UTC) + timedelta(minutes=minutes)
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return wrong
+
+    monkeypatch.setattr("botocore.auth.get_current_datetime", lambda: wrong.replace(tzinfo=None))
+    monkeypatch.setattr("infra.store.s3.datetime", Clock)
+    with pytest.raises(StoreError, match=told) as problem:
+        Store.open(Environment(home=tmp_path))
+    assert "AWS_SECRET_ACCESS_KEY" not in str(problem.value)
 
 
 @integration

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -249,7 +250,29 @@ def test_the_work_is_shown_as_it_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(parts, "Progress", Shown)
     asyncio.run(each_part(LocalStage(tmp_path), dict.fromkeys("abc", ""), Worker(), what="Work", note=lambda: "busy"))
-    assert sorted(shown) == [(1, "busy"), (2, "busy"), (3, "busy")]
+    assert shown == sorted(set(shown)), "each once"
+    assert shown[-1] == (3, "busy")
+
+
+def test_no_part_waits_for_a_bar_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As while Prefect's server is away: what draws waits for it, half a minute each time."""
+    is_back = threading.Event()
+
+    class Away(Silent):
+        def __init__(self, log: Log, what: str, total: int) -> None:
+            assert is_back.wait(20), "the work waits for the bar"
+
+    class Ending(Worker):
+        async def __call__(self, name: str, place: int) -> Part:
+            part = await super().__call__(name, place)
+            if len(self.done) == len(names):
+                is_back.set()
+            return part
+
+    names = {f"{number:02}": f"{number:02}" for number in range(40)}
+    monkeypatch.setattr(parts, "Progress", Away)
+    asyncio.run(each_part(LocalStage(tmp_path), names, Ending(), what="Work"))
+    assert is_back.is_set()
 
 
 def test_a_part_without_rows_adds_none(tmp_path: Path) -> None:

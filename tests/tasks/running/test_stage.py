@@ -13,6 +13,7 @@ from prefect.states import Failed
 
 import tasks.running.progress
 import tasks.running.stage
+import tasks.stages.publish
 from infra.contract.disk import DiskFull
 from infra.store import Store
 from infra.store.s3 import StoreDown, StoreError
@@ -150,11 +151,12 @@ def test_a_stage_whose_payload_was_lost_is_made_again(store: Store, caplog: pyte
         (ValueError("a defect"), False),
     ],
 )
-def test_a_stage_is_tried_again_after_what_may_pass(problem: Exception, is_tried_again: bool) -> None:
+def test_a_stage_is_tried_again_after_whatmay_pass(problem: Exception, is_tried_again: bool) -> None:
     failed: State[Exception] = Failed(data=problem)
-    assert tasks.running.stage._may_pass(None, None, failed) is is_tried_again
-    assert tasks.running.stage._run.retry_condition_fn is tasks.running.stage._may_pass
-    assert tasks.running.stage._run.retries == len(tasks.running.stage.PAUSES)
+    assert tasks.running.stage.may_pass(None, None, failed) is is_tried_again
+    for one in (tasks.running.stage._run, tasks.stages.publish.point_to):
+        assert one.retry_condition_fn is tasks.running.stage.may_pass
+        assert one.retries == len(tasks.running.stage.PAUSES)
 
 
 def test_a_progress_bar_that_cannot_be_drawn_ends_no_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

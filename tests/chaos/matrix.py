@@ -1,0 +1,426 @@
+"""`make chaos`: plays the cells of the matrix on a stack of its own, and compares what was published with a round that
+nothing befell. Writes build/chaos.json after every round; a run that was ended goes on.
+
+Many faults hit one round, each in another stage, each asserted and recovered from before the next: nothing is done, or
+Retry is pressed when the run has failed, as an operator would.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from infra.desk.run import nested
+from infra.environment import ROOT
+from infra.store import garbage
+from infra.store.garbage import drop, leftovers
+from infra.store.rounds import publications
+from infra.store.verify import faults as faults_of
+from tasks.running.workplace import code_version
+from tests.chaos.cells import FAULTS, SHARDED, SLOTS, TWO_RUNS, Cell, Pace, Slot, rounds
+from tests.chaos.proxy import Spoiling
+from tests.chaos.published import differences, digest, rows
+from tests.chaos.site import ENDS, Site, fill, wait_for
+from tests.chaos.stages import Stages
+
+OUTPUT = ROOT / "build" / "chaos.json"
+HOME = ROOT / "build" / "chaos-home"
+DISK_MIB = 1500
+STOPPED_SECONDS = 30.0
+FULL_SECONDS = 20.0
+CUT_SECONDS = 8.0
+PATIENCE = 300.0
+"""Seconds within which a fault must be recovered from, what an operator does among them."""
+MOST_RETRIES = 4
+RECIPE = {
+    "without": ["value", "sft_more", "step_dpo"],
+    "second_opinion": False,
+    "questions.count": 8,
+    "questions.held_out": 0.2,
+    "evidence.tries.root_children": 2,
+    "evidence.tries.trials": 2,
+    "evidence.trees.simulations": 8,
+    "evidence.trees.budget_by": "",
+    "arms.sft.epochs": 2,
+    "arms.sft.batch_size": 4,
+    "arms.step_apo.epochs": 2,
+    "arms.step_apo.batch_size": 4,
+    "evaluation.benchmarks": ["micro/test"],
+    "evaluation.count": 8,
+}
+
+
+@dataclass
+class Outcome:
+    """What became of one fault. Seconds since it hit."""
+
+    stage: str
+    fault: str
+    moment: str
+    round: str
+    victim: str = ""
+    hit: bool = False
+    retries: int = 0
+    recovered: bool = False
+    worked_seconds: float = 0.0
+    """That the stage had worked: at most so much was lost."""
+    told_seconds: float | None = None
+    recovery_seconds: float | None = None
+    sentence: str = ""
+    note: str = ""
+    differences: list[str] = field(default_factory=list)
+
+
+class Game:
+    """The rounds of one run of the matrix, on one site."""
+
+    def __init__(self, site: Site, stages: Stages, say: Callable[[str], None], real_engine: bool) -> None:
+        self.site, self.stages, self.say, self.real_engine = site, stages, say, real_engine
+        self.reference: dict[str, list[str]] = {}
+        self.heal: Callable[[], None] = lambda: None
+        self.heal_at = float("inf")
+
+    def begin(self, number: int, shards: int = 1, cells: Sequence[Cell] = ()) -> str:
+        """A new round, of which nothing but questions, benchmarks and base model is in the store."""
+        with self.stages.lock:
+            self.stages.keys, self.stages.begun, self.stages.seen, self.stages.times = {}, {}, {}, []
+            self.stages.slot = self.stages.moment = None
+            self.stages.waiting = {cell.slot: threading.Event() for cell in cells}
+            of_shards = (slot.number for slot in SHARDED if slot.row == "shards")
+            self.stages.of_shards = frozenset(of_shards if shards > 1 else ())
+        return self.site.start(
+            campaign=f"chaos-{number}", round=1, repeat=number, shards=shards, recipe={"by model": nested(RECIPE)}
+        )
+
+    def without_faults(self, number: int, shards: int) -> dict[Slot, Pace]:
+        """A round that nothing befalls: its tables are what others are compared with; how long its stages took."""
+        run = self.begin(number, shards)
+        assert wait_for(lambda: self._ended(run), 900, 0.5), "a round without faults does not end"
+        assert self._completed(run), self.site.state(run)
+        paces = {slot: self.stages.pace(slot) for slot in (SHARDED if shards > 1 else SLOTS)}
+        found = rows(self.site.store, f"chaos-{number}")
+        if self.reference:
+            said = differences(self.same(self.reference), self.same(found))
+            assert not said, said
+        self.reference = self.reference or found
+        return paces
+
+    def play(self, number: int, cells: list[Cell]) -> list[Outcome]:
+        """A round that is hit by these, one after another."""
+        shards = 2 if any(cell.slot.row == "shards" for cell in cells) else 1
+        run = self.begin(number, shards, cells)
+        outcomes: list[Outcome] = []
+        for cell in cells:
+            outcome = Outcome(cell.slot.row, cell.fault, str(cell.moment), f"chaos-{number}")
+            outcomes.append(outcome)
+            self._play_cell(run, cell, outcome)
+            self.say(
+                f"  {outcome.stage}, {outcome.fault}, {outcome.moment}: "
+                + (
+                    f"{outcome.recovery_seconds:.1f} s, {outcome.retries} retries"
+                    if outcome.recovered
+                    else outcome.note
+                )
+            )
+            if not outcome.recovered and outcome.hit:
+                break
+        self.stages.let_go()
+        self._until(run, outcomes[-1], lambda: self._completed(run))
+        said = self._compared(run, number)
+        for outcome in outcomes:
+            outcome.differences = said
+        return outcomes
+
+    def play_two_runs(self, number: int) -> Outcome:
+        """The same round, started twice at once: one does the work and the other finds it done."""
+        outcome = Outcome("whole round", TWO_RUNS, "at its start", f"chaos-{number}", hit=True)
+        self.site.let_in(2)
+        try:
+            begun = time.monotonic()
+            one, other = self.begin(number), self.begin(number)
+            over = [self._until(run, outcome, lambda run=run: self._completed(run)) for run in (one, other)]  # type: ignore[misc]
+        finally:
+            self.site.let_in(1)
+        outcome.recovered = all(over)
+        outcome.recovery_seconds = round(time.monotonic() - begun, 1)
+        outcome.differences = self._compared(one, number)
+        if (count := len(list(publications(self.site.store, f"chaos-{number}")))) != 1:
+            outcome.differences.append(f"doubled: {count} publications")
+        return outcome
+
+    def _compared(self, run: str, number: int) -> list[str]:
+        """What is not as it is in a round that nothing befell, and who is still there."""
+        orphans: list[str] = []
+
+        def are_gone() -> bool:
+            orphans[:] = self.site.orphans()
+            return not orphans
+
+        wait_for(are_gone, 30, 1.0)
+        said = [f"orphan: {one}" for one in orphans]
+        if not self._completed(run):
+            said.append(f"lost: the round ended {self.site.state(run)}")
+            self.site.cancel(run)
+            return said
+        found = rows(self.site.store, f"chaos-{number}")
+        return said + differences(self.same(self.reference), self.same(found))
+
+    def same(self, found: dict[str, list[str]]) -> dict[str, list[str]]:
+        """What is the same in every round: all where the policy is scripted, else the questions and how many there
+        are of what is made of each."""
+        if not self.real_engine:
+            return found
+        counts = {table: [str(len(found[table]))] for table in ("trees", "evaluation_samples", "models")}
+        return {"questions": found["questions"]} | counts
+
+    def _play_cell(self, run: str, cell: Cell, outcome: Outcome) -> None:
+        stages, slot, is_sharded = self.stages, cell.slot, cell.slot.row == "shards"
+
+        def victim() -> psutil.Process | None:
+            return self.site.victim(cell.victim, is_sharded)
+
+        def is_over() -> bool:
+            return stages.key(slot) in stages.seen and not stages.reached.is_set()
+
+        stages.arm(slot, cell.moment, lambda: not cell.victim or victim() is not None)
+        if cell.moment.call is not None:
+            self._until(run, outcome, lambda: stages.reached.is_set() or is_over())
+        else:
+            self._until(run, outcome, lambda: is_over() or (stages.is_under_way(slot) and stages.has_victim()))
+            begun = time.monotonic()
+            while not is_over() and time.monotonic() - begun < cell.moment.seconds:
+                time.sleep(0.005)
+        found = victim() if cell.victim else None
+        key = stages.key(slot)
+        if is_over() or (cell.victim and found is None) or key is None:
+            outcome.note = outcome.note or f"missed: the {'stage' if is_over() else cell.victim} was gone"
+            stages.disarm()
+            return
+        hit_at = time.monotonic()
+        outcome.worked_seconds = round(hit_at - stages.begun.get(key, hit_at), 2)
+        outcome.hit = self._hit(cell, found, outcome)
+        stages.disarm()
+        self._recover(run, cell, outcome, hit_at)
+
+    def _hit(self, cell: Cell, victim: psutil.Process | None, outcome: Outcome) -> bool:
+        """Does it; whether it can be seen to have been done."""
+        what, _, how = cell.fault.partition(" ")
+        self.heal, self.heal_at = lambda: None, float("inf")
+        if victim is not None:
+            outcome.victim = f"{' '.join(victim.cmdline())[-80:]} ({victim.pid})"
+        if what == "kill":
+            assert victim is not None
+            victim.kill()
+            return wait_for(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE, 5, 0.01)
+        if what == "stop":
+            assert victim is not None
+            victim.send_signal(signal.SIGSTOP)
+
+            def go_on() -> None:
+                with suppress(psutil.NoSuchProcess):
+                    victim.send_signal(signal.SIGCONT)
+
+            self.heal, self.heal_at = go_on, time.monotonic() + STOPPED_SECONDS
+            return wait_for(lambda: victim.status() == psutil.STATUS_STOPPED, 5, 0.01)
+        if what == "disk":
+            ballast = fill(self.site.home)
+            self.heal, self.heal_at = lambda: ballast.unlink(missing_ok=True), time.monotonic() + FULL_SECONDS
+            return os.statvfs(self.site.home).f_bavail == 0
+        if what == "store":
+            share = {"cut": 1.0, "slow": 1.0}.get(how, 0.5)
+            spoiling = self.site.proxy.spoiling = Spoiling(how, share)  # type: ignore[arg-type]
+
+            def mend() -> None:
+                self.site.proxy.spoiling = Spoiling()
+                outcome.victim = f"{spoiling.hit} calls of the store"
+
+            self.heal = mend
+            if how == "cut":
+                self.heal_at = time.monotonic() + CUT_SECONDS
+            return True
+        if what == "clock":
+            self.site.clock.write_text("+3600s")
+            self.heal = lambda: self.site.clock.write_text("+0s")  # type: ignore[assignment]
+            return True
+        before = self.site.spoiled()
+        self.site.spoiling.write_text(json.dumps({"kind": how, "share": 0.34}))
+
+        def mend_engine() -> None:
+            self.site.spoiling.unlink(missing_ok=True)
+            outcome.victim = f"{self.site.spoiled() - before} answers of the engine"
+
+        self.heal = mend_engine
+        return True
+
+    def _recover(self, run: str, cell: Cell, outcome: Outcome, hit_at: float) -> None:
+        """What an operator does: nothing while the run goes on, and Retry when it has failed."""
+        stages, again = self.stages, cell.fault.endswith("twice")
+
+        def is_past() -> bool:
+            key = stages.key(cell.slot)
+            found = key is not None and stages.seen.get(key, 0.0) > hit_at
+            if cell.slot.stage == "publish":
+                return self.site.state(run)["type"] == "COMPLETED"
+            return found or stages.new > hit_at
+
+        def second_kill() -> bool:
+            nonlocal again
+            if again and outcome.retries and (flow := self.site.victim("flow", cell.slot.row == "shards")):
+                time.sleep(4.0 * (int(hit_at * 1000) % 7) / 7 + 2.0)
+                if is_past():
+                    return False
+                with suppress(psutil.NoSuchProcess):
+                    flow.kill()
+                    again = False
+                    outcome.note = f"killed again ({flow.pid})"
+            return False
+
+        def is_over() -> bool:
+            return not second_kill() and self.heal_at == float("inf") and is_past()
+
+        outcome.recovered = self._until(run, outcome, is_over, hit_at)
+        if again:
+            outcome.hit, outcome.note = False, "missed: the retry was over before it was killed"
+        outcome.recovery_seconds = round(time.monotonic() - hit_at, 1)
+        self._mend()
+        if outcome.victim.startswith("0 "):
+            outcome.hit, outcome.note = False, "missed: no call came"
+
+    def _mend(self) -> None:
+        self.heal()
+        self.heal, self.heal_at = lambda: None, float("inf")
+
+    def _until(self, run: str, outcome: Outcome, is_true: Callable[[], bool], hit_at: float | None = None) -> bool:
+        """Whether it became true in time; presses Retry on the way, where the run has failed."""
+        deadline, last, looked = time.monotonic() + PATIENCE, "", 0.0
+        while not is_true():
+            now = time.monotonic()
+            if now > self.heal_at:
+                self._mend()
+            if now > deadline:
+                outcome.note = f"not over after {PATIENCE:.0f} s: {self.site.state(run)}"
+                return False
+            if now - looked > 0.5:
+                looked = now
+                state = self.site.state(run)
+                if state["type"] == "COMPLETED" and not is_true():
+                    outcome.note = "the round completed without the stage"
+                    return False
+                if state["type"] in ("FAILED", "CRASHED", "CANCELLED") and state["id"] != last:
+                    last = state["id"]
+                    self._failed_so(run, state, outcome, hit_at)
+                    if outcome.retries > MOST_RETRIES:
+                        outcome.note = f"failed {outcome.retries} times: {state['message']}"
+                        return False
+            time.sleep(0.02)
+        return True
+
+    def _failed_so(self, run: str, state: dict[str, Any], outcome: Outcome, hit_at: float | None) -> None:
+        if outcome.told_seconds is None and hit_at is not None:
+            outcome.told_seconds = round(time.monotonic() - hit_at, 1)
+        outcome.sentence = outcome.sentence or f"{state['type']}: {state['message']}"
+        self._mend()
+        wait_for(self.site.parts_are_up, 120, 0.5)
+        time.sleep(2.0)  # nobody is quicker
+        if self.site.state(run)["id"] == state["id"]:
+            outcome.retries += wait_for(lambda: self.site.retry(run), 60, 1.0)
+
+    def _completed(self, run: str) -> bool:
+        return bool(self.site.state(run)["type"] == "COMPLETED")
+
+    def _ended(self, run: str) -> bool:
+        return self.site.state(run)["type"] in ENDS
+
+
+def report(outcomes: list[dict[str, Any]], about: dict[str, Any]) -> dict[str, Any]:
+    """build/chaos.json."""
+    hit = [one for one in outcomes if one["hit"]]
+    said = [line for one in hit for line in one["differences"]]
+    return about | {
+        "faults": len(hit),
+        "missed": len(outcomes) - len(hit),
+        "completed": sum(one["recovered"] for one in hit),
+        "lost": len({one["round"] for one in hit if any(line.startswith("lost") for line in one["differences"])}),
+        "doubled": sum("doubled" in line and ", 0 doubled" not in line for line in said),
+        "changed": len({one["round"] for one in hit if any(": " in line for line in one["differences"])}),
+        "retries": sum(one["retries"] for one in hit),
+        "cells": outcomes,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cells", type=int, default=200, help="faults that hit")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stage", default="", help="only of this row")
+    parser.add_argument("--fault", default="", choices=["", *FAULTS], help="only this one")
+    parser.add_argument("--engine", choices=["scripted", "real"], default="scripted")
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument("--on-small-disk", action="store_true", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if not asked.on_small_disk:
+        HOME.mkdir(parents=True, exist_ok=True)
+        mount = f'mount -t tmpfs -o size={DISK_MIB}m tmpfs "$0" && exec "$@"'
+        inside = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(HOME)]
+        words = [sys.executable, "-m", "tests.chaos.matrix", *sys.argv[1:], "--on-small-disk"]
+        sys.exit(subprocess.run([*inside, *words], check=False).returncode)
+    started = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"{time.monotonic() - started:7.1f} s  {line}", flush=True)
+
+    about = {
+        "seed": asked.seed, "engine": asked.engine, "stage": asked.stage, "fault": asked.fault, "code": code_version()
+    }  # fmt: skip
+    before = json.loads(asked.output.read_text()) if asked.output.exists() else {}
+    kept = before.get("cells", []) if all(before.get(name) == value for name, value in about.items()) else []
+    stages = Stages()
+    with Site(HOME, stages.watch, asked.engine == "real", asked.fault == "clock").running() as site:
+        game = Game(site, stages, say, asked.engine == "real")
+        say("the stack is up; a round without faults")
+        paces = game.without_faults(9000, 1)
+        if asked.stage in ("", "shards"):
+            say("one in shards")
+            paces = game.without_faults(9001, 2) | paces
+        say(", ".join(f"{slot.row} {pace.calls} calls {pace.seconds:.1f} s" for slot, pace in paces.items()))
+        about["reference"] = digest(game.reference)
+        plan = rounds(asked.seed, paces, (asked.stage, asked.fault), asked.engine == "real")
+        done = {one["round"] for one in kept}
+        outcomes, number = list(kept), 0
+        while sum(one["hit"] for one in outcomes) < asked.cells:
+            number += 1
+            cells = next(plan)
+            if f"chaos-{number}" in done:
+                continue
+            if not asked.stage and not asked.fault and number % 8 == 7:
+                say(f"round {number}: started twice")
+                outcomes.append(vars(game.play_two_runs(number)))
+            else:
+                say(f"round {number}: {len(cells)} faults")
+                outcomes += [vars(one) for one in game.play(number, cells)]
+            for line in outcomes[-1]["differences"]:
+                say(f"  DIFFERS: {line}")
+            asked.output.parent.mkdir(parents=True, exist_ok=True)
+            asked.output.write_text(json.dumps(report(outcomes, about), indent=1))
+            found = json.loads(asked.output.read_text())
+            say(" ".join(f"{name} {found[name]}" for name in ("faults", "missed", "completed", "lost", "changed")))
+        garbage.AT_WORK = type(garbage.AT_WORK)(0)
+        left = leftovers(site.store, site.home)
+        drop(site.store, left)
+        say(f"leftovers: {len(left)}, after gc {len(leftovers(site.store, site.home))}")
+        say(f"what cannot be read: {[str(one) for one in faults_of(site.store, deep=True)]}")
+
+
+if __name__ == "__main__":
+    main()
