@@ -1,9 +1,12 @@
 -- Nodes with the path to each, and what became of it. Found first, by numbers alone: so no text waits in memory for a join.
 create temp table found as
 with recursive numbered as (
-    select tree_id, row_number() over (order by min(file_row_number)) as tree
+    select tree_id, before.trees + row_number() over (order by min(file_row_number)) as tree
     from read_parquet($path, file_row_number = true)
-    group by tree_id
+    cross join (
+        select coalesce(max(tree), 0) as trees from nodes where (campaign, round) = ($campaign, $round)
+    ) as before -- of the round's other searches
+    group by tree_id, before.trees
 ),
 
 given as materialized (

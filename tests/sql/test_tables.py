@@ -76,6 +76,24 @@ def test_rounds_of_a_campaign_come_along(tmp_path: Path) -> None:
     assert check(path) == []
 
 
+def test_two_searches_of_a_round_are_as_one(tmp_path: Path) -> None:
+    """Each hands over a file of its own, and no node of one is taken for a node of the other."""
+    paths = [tmp_path / "one.duckdb", tmp_path / "two.duckdb"]
+    whole = parquet(tmp_path, ROUND)
+    halves = []
+    for number in range(2):
+        of_half = [row for row in ROUND["nodes"] if (row["tree_id"] == "t1") is (number == 1)]
+        halves += parquet(tmp_path, {"nodes": of_half}, round=2 + number)["nodes"]
+    build(paths[0], whole)
+    build(paths[1], whole | {"nodes": [half._replace(round=1) for half in halves]})
+    assert check(paths[1]) == []
+    for view in ("nodes", "tree_paths", "pairs", "imitated_paths", "rollouts"):
+        columns = "* exclude (tree)" if view == "nodes" else "*"
+        one, two = (ask(path, f"select {columns} from {view} order by all") for path in paths)
+        assert one == two
+        assert one.rows
+
+
 def test_a_build_replaces_what_was_there(tmp_path: Path) -> None:
     path = tmp_path / "factory.duckdb"
     build(path, parquet(tmp_path, ROUND))
