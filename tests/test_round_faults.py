@@ -71,6 +71,7 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell, window: Browser) -> 
     window.click("Task Runs")
     window.until("document.body.innerText.includes('questions-')")
     assert re.search(r"questions-\w+\s+Cached", window.run("document.body.innerText"))
+    window.leave()
 
     running = {"flow_runs": {"id": {"any_": [run]}}, "task_runs": {"state": {"type": {"any_": ["RUNNING", "PENDING"]}}}}
     # A killed process's tasks do not run for ever; those of one that goes on beside the retry end with it.
@@ -134,6 +135,7 @@ def _pressed(shell: Shell, window: Browser, run: str, button: str, yes: str) -> 
     window.click(button)
     window.click(yes, behind=int(yes == button))
     _wait_for(lambda: shell.api(f"/flow_runs/{run}")["state"]["id"], lambda now: now != before)
+    window.leave()
 
 
 def _worker(shell: Shell) -> psutil.Process:

@@ -34,6 +34,10 @@ class Browser:
         while self.run("document.readyState") != "complete" or self.run("location.href") == "about:blank":
             time.sleep(0.05)
 
+    def leave(self) -> None:
+        """Shows nothing: the UI draws, and asks its server, for as long as it is open."""
+        self._call("Page.navigate", url="about:blank")
+
     def run(self, script: str) -> Any:
         """The value (JSON) of a script in the page that is open; a promise is waited for."""
         told = self._call("Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True)
