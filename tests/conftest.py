@@ -49,5 +49,5 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole rounds first: they take longest, and another process does all the rest beside them (`make test`)."""
-    items.sort(key=lambda item: item.get_closest_marker("round") is None)
+    """Whole rounds first, for they take longest; then the stack's tests, which wait while others compute."""
+    items.sort(key=lambda item: (item.get_closest_marker("round") is None, not item.nodeid.startswith(Rooms.SHARED)))

@@ -8,7 +8,7 @@ import pytest
 from tests.chaos.crashes import FAULTS, Place, compared, drawn, play
 from tests.chaos.published import rows
 
-CRASHES = 3
+CRASHES = 2
 
 
 @pytest.mark.integration
