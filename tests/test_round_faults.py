@@ -68,6 +68,7 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell, window: Browser) -> 
     _pressed(shell, window, run, "Resume", "Submit")
     assert _ended(shell, run).startswith("COMPLETED")
     open_ui(window, shell.home, f"/runs/flow-run/{run}")
+    window.grow(1400, 2000)
     window.click("Task Runs")
     window.until(r"/[a-z]-\w+\s+Cached\s/.test(document.body.innerText)")
     window.leave()

@@ -34,6 +34,11 @@ class Browser:
         while self.run("document.readyState") != "complete" or self.run("location.href") == "about:blank":
             time.sleep(0.05)
 
+    def grow(self, width: int, height: int) -> None:
+        """The window, in pixels: long lists of the UI hold what can be seen of them."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._call("Emulation.setDeviceMetricsOverride", **size)
+
     def leave(self) -> None:
         """Shows nothing: the UI draws, and asks its server, for as long as it is open."""
         self._call("Page.navigate", url="about:blank")
