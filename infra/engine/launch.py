@@ -23,9 +23,8 @@ ON_CPU = "--enforce-eager --block-size 32 --gpu-memory-utilization 0.1"
 
 
 INSIDE = Path(__file__).parent / "inside"
-GUARD = "cpl_guard.Guard"
-SERVER = "cpl_server"
-"""What of ours runs inside the engine's server."""
+GUARD, SERVER = "cpl_guard.Guard", "cpl_server"
+"""What of ours runs inside the engine's server, and what starts it."""
 
 
 def seats(here: Environment) -> int:

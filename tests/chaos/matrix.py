@@ -33,6 +33,7 @@ from tests.chaos.proxy import Spoiling
 from tests.chaos.published import differences, digest, rows
 from tests.chaos.site import ENDS, Site, fill, wait_for
 from tests.chaos.stages import Stages
+from tests.servers import small_disk
 
 OUTPUT = ROOT / "build" / "chaos.json"
 HOME = ROOT / "build" / "chaos-home"
@@ -155,8 +156,6 @@ class Game:
         outcome.recovered = all(over)
         outcome.recovery_seconds = round(time.monotonic() - begun, 1)
         outcome.differences = self._compared(one, number)
-        if (count := len(list(publications(self.site.store, f"chaos-{number}")))) != 1:
-            outcome.differences.append(f"doubled: {count} publications")
         return outcome
 
     def _compared(self, run: str, number: int) -> list[str]:
@@ -173,6 +172,8 @@ class Game:
             said.append(f"lost: the round ended {self.site.state(run)}")
             self.site.cancel(run)
             return said
+        if (count := len(list(publications(self.site.store, f"chaos-{number}")))) != 1:
+            said.append(f"doubled: {count} publications")
         found = rows(self.site.store, f"chaos-{number}")
         return said + differences(self.same(self.reference), self.same(found))
 
@@ -344,16 +345,22 @@ class Game:
 
 
 def report(outcomes: list[dict[str, Any]], about: dict[str, Any]) -> dict[str, Any]:
-    """build/chaos.json."""
+    """build/chaos.json. `lost`, `doubled`, `changed`, `orphans`: rounds of which that was said; a round's faults share
+    what was said of it."""
     hit = [one for one in outcomes if one["hit"]]
-    said = [line for one in hit for line in one["differences"]]
+    said = list({one["round"]: one["differences"] for one in hit}.values())
+
+    def rounds_where(is_told: Callable[[str], bool]) -> int:
+        return sum(any(map(is_told, lines)) for lines in said)
+
     return about | {
         "faults": len(hit),
         "missed": len(outcomes) - len(hit),
         "completed": sum(one["recovered"] for one in hit),
-        "lost": len({one["round"] for one in hit if any(line.startswith("lost") for line in one["differences"])}),
-        "doubled": sum("doubled" in line and ", 0 doubled" not in line for line in said),
-        "changed": len({one["round"] for one in hit if any(": " in line for line in one["differences"])}),
+        "lost": rounds_where(lambda line: line.startswith("lost: ")),
+        "doubled": rounds_where(lambda line: "doubled" in line and ", 0 doubled" not in line),
+        "changed": rounds_where(lambda line: not line.startswith(("lost: ", "doubled: ", "orphan: "))),
+        "orphans": rounds_where(lambda line: line.startswith("orphan: ")),
         "retries": sum(one["retries"] for one in hit),
         "cells": outcomes,
     }
@@ -371,10 +378,8 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.on_small_disk:
         HOME.mkdir(parents=True, exist_ok=True)
-        mount = f'mount -t tmpfs -o size={DISK_MIB}m tmpfs "$0" && exec "$@"'
-        inside = ["unshare", "--map-root-user", "--mount", "sh", "-c", mount, str(HOME)]
         words = [sys.executable, "-m", "tests.chaos.matrix", *sys.argv[1:], "--on-small-disk"]
-        sys.exit(subprocess.run([*inside, *words], check=False).returncode)
+        sys.exit(subprocess.run([*small_disk(HOME, DISK_MIB), *words], check=False).returncode)
     started = time.monotonic()
 
     def say(line: str) -> None:

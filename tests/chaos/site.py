@@ -48,6 +48,8 @@ class Site:
         if not real_engine:
             os.environ["CPL_ENGINE_PYTHON"] = str(launcher(home))
         if clock:
+            if not Path(FAKETIME).exists():
+                raise SystemExit(f"a clock that can be moved needs {FAKETIME} (Debian: apt-get install libfaketime)")
             self.clock.write_text("+0s")
             os.environ |= {
                 "LD_PRELOAD": FAKETIME,

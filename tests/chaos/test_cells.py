@@ -4,6 +4,7 @@ from itertools import islice
 from typing import Any
 
 from tests.chaos.cells import ALONE, FAULTS, ROWS, SHARDED, SLOTS, TWO_RUNS, Cell, Pace, is_there, rounds
+from tests.chaos.matrix import report
 from tests.chaos.published import differences
 from tests.chaos.table import table
 
@@ -63,3 +64,18 @@ def test_the_table_counts_what_hit_and_names_what_a_round_did_not_bear() -> None
     cells = [cell("SFT", "kill flow"), cell("SFT", "kill flow", lost=True), cell("publish", "kill flow", hit=False)]
     _, _, *lines = table(cells).splitlines()
     assert lines == ["| SIGKILL of the flow | 0 | 0 | 0 | 2 / 1 | 0 | 0 | 0 | 0 | 0 | · | 2 | 3 |"]
+
+
+def test_a_round_is_counted_once_however_many_faults_hit_it() -> None:
+    def outcome(round: str, hit: bool, *said: str) -> dict[str, Any]:
+        return {"round": round, "hit": hit, "recovered": True, "retries": 1, "differences": list(said)}
+
+    told = ["orphan: a trainer (7)", "nodes: 9 rows for 8, 1 doubled, 0 missing, 0 new"]
+    of_one = [outcome("chaos-1", True, *told) for _ in range(3)]
+    others = [
+        outcome("chaos-2", True, "lost: the round ended FAILED"),
+        outcome("chaos-3", False, "doubled: 2 publications"),
+    ]
+    found = report([*of_one, *others, outcome("chaos-4", True, "orphan: a flow (8)")], {})
+    counts = {name: found[name] for name in ("faults", "missed", "lost", "doubled", "changed", "orphans")}
+    assert counts == {"faults": 5, "missed": 1, "lost": 1, "doubled": 1, "changed": 1, "orphans": 2}
