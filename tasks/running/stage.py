@@ -30,7 +30,7 @@ from infra.environment import environment
 from infra.store import Ref, Store
 from infra.store.manifest import MANIFEST
 from infra.store.s3 import StoreDown
-from tasks.running.workplace import Log, Workplace
+from tasks.running.workplace import Log, Workplace, references
 
 P = ParamSpec("P")
 PAUSES = [15.0, 60.0]
@@ -59,7 +59,8 @@ class Stage(Generic[P]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Ref:
         given = self._given(*args, **kwargs)
         made = Asset(key=self._uri(given), properties=AssetProperties(name=self.name))
-        run = _run.with_options(name=self.name, assets=[made], asset_deps=[ref.uri for ref in _refs(given)])
+        made_of: list[Asset | str] = [ref.uri for ref in references(given).values()]
+        run = _run.with_options(name=self.name, assets=[made], asset_deps=made_of)
         if self.task_run_name is not None:
             title = self.task_run_name.format(**given)
             run = run.with_options(task_run_name=lambda: title)
@@ -145,14 +146,6 @@ def cache_key(name: str, version: int, given: dict[str, Any]) -> str:
     """Digest of a stage's identity and of all that it is given; a `Ref` counts by its digest, not by its place."""
     document = [name, version, {key: _identity(value) for key, value in given.items()}]
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _refs(value: Any) -> list[Ref]:
-    """All references in what a stage is given."""
-    if isinstance(value, Ref):
-        return [value]
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, (list, tuple)) else ()
-    return [ref for item in inner for ref in _refs(item)]
 
 
 def _identity(value: Any) -> Any:

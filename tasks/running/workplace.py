@@ -151,8 +151,8 @@ class Workplace:
             seconds=seconds,
             run_id=self.run_id,
             code=self.code,
-            config={k: to_jsonable_python(v) for k, v in given.items() if not _refs(v)},
-            inputs={f"{k}{suffix}": ref for k, v in given.items() for suffix, ref in _refs(v).items()},
+            config={k: to_jsonable_python(v) for k, v in given.items() if not references(v)},
+            inputs=references(given),
             objects=self.objects,
             facts={**self.facts, "rows": rows},
         )
@@ -170,10 +170,12 @@ def code_version() -> str:
         return version
 
 
-def _refs(value: Any) -> dict[str, Ref]:
-    """The references in an argument: itself, or those of a dict by name."""
+def references(value: Any, place: str = "") -> dict[str, Ref]:
+    """All stages in what a stage is given, by where each stands in it: "policy", "trees.tries", "parts.0"."""
     if isinstance(value, Ref):
-        return {"": value}
-    if isinstance(value, dict):
-        return {f".{key}": item for key, item in value.items() if isinstance(item, Ref)}
-    return {}
+        return {place: value}
+    inner = (
+        value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, (list, tuple)) else ()
+    )
+    within = f"{place}." if place else ""
+    return {name: ref for key, one in inner for name, ref in references(one, f"{within}{key}").items()}

@@ -15,7 +15,7 @@ import tasks.running.progress
 import tasks.running.stage
 import tasks.stages.publish
 from infra.contract.disk import DiskFull
-from infra.store import Store
+from infra.store import Ref, Store
 from infra.store.s3 import StoreDown, StoreError
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
@@ -44,6 +44,22 @@ def test_a_stage_on_a_full_disk_names_the_file_and_its_retry_completes(store: St
     assert not is_done
     assert pl.read_parquet(store.fetch(ref, "squares.parquet"))["square"].to_list() == [0, 1, 4]
     assert not table.parent.exists()
+
+
+@pytest.mark.integration
+def test_what_a_stage_was_made_of_is_named_by_where_it_stood(store: Store) -> None:
+    """However deep: what is part of the key is an input of the manifest, from which lineage is told."""
+
+    @stage("make_of_others", version=1)
+    def make_of_others(workplace: Workplace, one: Ref, several: list[Ref], by_name: dict[str, list[Ref]]) -> int:
+        return 0
+
+    first, second = (make_squares.run({"count": count}, store, LOG)[0] for count in (1, 2))
+    given = {"one": first, "several": [second, first], "by_name": {"a": [second]}}
+    made, _ = make_of_others.run(given, store, LOG)
+    manifest = store.manifest(made)
+    assert manifest.inputs == {"one": first, "several.0": second, "several.1": first, "by_name.a.0": second}
+    assert manifest.config == {}
 
 
 @pytest.mark.integration
@@ -151,7 +167,7 @@ def test_a_stage_whose_payload_was_lost_is_made_again(store: Store, caplog: pyte
         (ValueError("a defect"), False),
     ],
 )
-def test_a_stage_is_tried_again_after_whatmay_pass(problem: Exception, is_tried_again: bool) -> None:
+def test_a_stage_is_tried_again_after_what_may_pass(problem: Exception, is_tried_again: bool) -> None:
     failed: State[Exception] = Failed(data=problem)
     assert tasks.running.stage.may_pass(None, None, failed) is is_tried_again
     for one in (tasks.running.stage._run, tasks.stages.publish.point_to):
