@@ -63,12 +63,12 @@ def cpl_preview(
         when = str(flow_run.id)
         paces = {
             name: pace_of_search(
-                start.questions, start.policy, name, how, start.judge if how.by_value else None, seconds, when
+                start.questions, start.policy, name, how, start.value if how.by_value else None, seconds, when
             )
             for name, how in method.evidence.items()
         }
         lessons = draw(method.model_copy(update={"tokens": 0}), run, few, trees)
-        models = teach(method, run, lessons, start.base, start.policy, start.judge)
+        models = teach(method, run, lessons, start.base, start.policy, start.value)
 
         contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
         asked = method.evaluation
@@ -79,9 +79,9 @@ def cpl_preview(
             }
         )
         benchmarks = load_benchmarks(method.questions.sources, contents, fewer)
-        guide = models.next_value if method.evaluation.by_value else None
-        pace = pace_of_evaluation(start.policy, start.benchmarks, asked, guide, seconds, when)
-        answers = evaluate(start.policy, "base" if start.policy == start.base else "policy", benchmarks, fewer, guide)
+        value = models.next_value if method.evaluation.by_value else None
+        pace = pace_of_evaluation(start.policy, start.benchmarks, asked, value, seconds, when)
+        answers = evaluate(start.policy, "base" if start.policy == start.base else "policy", benchmarks, fewer, value)
         standard = {
             one: answer_benchmarks(
                 start.policy,

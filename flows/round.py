@@ -79,12 +79,12 @@ def cpl(
         refuse_contamination("lessons", lessons, start.asked, start.base, method, run)
         if approve:
             wait_for_approval(Store.open(environment()), run, trees, lessons, to_learn(method, lessons))
-        models = teach(method, run, lessons, start.base, start.policy, start.judge)
+        models = teach(method, run, lessons, start.base, start.policy, start.value)
 
-        guide = models.next_value if method.evaluation.by_value else None
+        value = models.next_value if method.evaluation.by_value else None
         policies = {name: models.made[name] for name in scored(method, models, run.notes)}
         answers = {
-            name: run.keep(f"evaluate_{name}", evaluate(policy, name, start.benchmarks, method.evaluation, guide))
+            name: run.keep(f"evaluate_{name}", evaluate(policy, name, start.benchmarks, method.evaluation, value))
             for name, policy in policies.items()
         }
         for name, policy in policies.items() if start.standard else ():
@@ -133,7 +133,7 @@ def asked_for(campaign: str, round: int, model: str, recipe: str | dict[str, Any
 
 class Start(NamedTuple):
     """What a round starts from. `standard`: by benchmark of the harness the digest of its rows. `asked`: all that its
-    benchmarks ask, by form. `judge`: the separate value model that the round's searches ask."""
+    benchmarks ask, by form. `value`: the separate value model that the round's searches ask."""
 
     questions: Ref
     benchmarks: Ref
@@ -141,7 +141,7 @@ class Start(NamedTuple):
     asked: dict[str, Ref]
     base: Ref
     policy: Ref
-    judge: Ref | None
+    value: Ref | None
     previous: RoundBefore | None
 
 
@@ -149,9 +149,9 @@ def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun
     """Questions, benchmarks and the model, and all that can be refused before anything is spent."""
     refuse_selects(method.lessons)
     previous = round_before(title)
-    judge = previous.value if previous else None
+    value = previous.value if previous else None
     refuse_engines_without_gpus(environment())
-    if method.is_guided and (judge or method.next.value):
+    if method.is_guided and (value or method.next.value):
         refuse_without_value_engine(environment())
     sources = method.questions.sources
     contents = {name: content_of(*source_of(name)) for name in method.evaluation.benchmarks}
@@ -167,7 +167,7 @@ def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun
     base = run.keep("base", prepare_model(*source.in_style(method.prompt.style)))
     refuse_contamination("questions", {"questions": questions}, asked, base, method, run)
     run.notes += refuse_too_large(base, {name: arm.training for name, arm in method.arms.items()}, Machine.here())
-    return Start(questions, benchmarks, standard, asked, base, previous.policy if previous else base, judge, previous)
+    return Start(questions, benchmarks, standard, asked, base, previous.policy if previous else base, value, previous)
 
 
 def refuse_contamination(
@@ -184,7 +184,7 @@ def gather(method: Recipe, run: RoundRun, start: Start, shards: int = 1) -> dict
     for name, how in method.evidence.items():
         library = start.previous.library(name) if start.previous and how.library else None
         rates = trees[how.budget_by] if how.budget_by else None
-        asked = (start.questions, start.policy, name, how, rates, library, start.judge if how.by_value else None)
+        asked = (start.questions, start.policy, name, how, rates, library, start.value if how.by_value else None)
         trees[name] = run.keep(name, search(*asked) if shards == 1 else search_in_shards(*asked, shards))
     return trees
 
@@ -212,12 +212,12 @@ class Models(NamedTuple):
 
 
 def teach(
-    method: Recipe, run: RoundRun, lessons: Mapping[str, Ref], base: Ref, policy: Ref, judge: Ref | None = None
+    method: Recipe, run: RoundRun, lessons: Mapping[str, Ref], base: Ref, policy: Ref, value: Ref | None = None
 ) -> Models:
     """Every arm learns its lesson, beside others where the machine has room and when the model that it starts from is
     there; one whose lesson holds nothing for its loss is left out, with a note.
 
-    `policy`, `judge`: what this round searched with. The next one does, too, where nothing else was learnt.
+    `policy`, `value`: what this round searched with. The next one does, too, where nothing else was learnt.
     """
     made = {"base": base}
     trainings: dict[str, Future[Ref]] = {}
@@ -243,7 +243,7 @@ def teach(
     next_policy = first(method.next.policy)
     if method.next.policy and next_policy is None:
         run.notes.append("Nothing was learnt that the next round could search with: the policy stays what it was.")
-    return Models(made, next_policy or policy, first(method.next.value) or (judge if method.next.value else None))
+    return Models(made, next_policy or policy, first(method.next.value) or (value if method.next.value else None))
 
 
 def matched(method: Recipe, name: str, lessons: Mapping[str, Ref]) -> Training:

@@ -26,7 +26,7 @@ def recorded(title: Any) -> Iterator[Any]:
     yield SimpleNamespace(keep=None)
 
 
-def begin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recipe: Any, judge: Any = None, **engines: Any) -> None:
+def begin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recipe: Any, value: Any = None, **engines: Any) -> None:
     """A round, up to its first stage."""
     here = Environment(home=tmp_path, **engines)
 
@@ -37,7 +37,7 @@ def begin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, recipe: Any, judge: A
         "environment": lambda: here,
         "locate": lambda model: SimpleNamespace(digest=""),
         "open_round": lambda *given, **told: SimpleNamespace(round=1),
-        "round_before": lambda title: judge and SimpleNamespace(value=judge),
+        "round_before": lambda title: value and SimpleNamespace(value=value),
         "recorded": recorded,
         "content_of": first_stage,
         "Store": SimpleNamespace(open=lambda here: None),
@@ -70,11 +70,11 @@ def test_nor_does_a_round_that_the_one_before_gave_a_value_model(
 ) -> None:
     """Its own recipe may train none; where V decides nothing, none is needed."""
     with pytest.raises(NoValueEngine):
-        begin(monkeypatch, tmp_path, {"cpl-paper": {"next": {"value": []}}}, judge="value", engine_urls=[OURS])
+        begin(monkeypatch, tmp_path, {"cpl-paper": {"next": {"value": []}}}, value="value", engine_urls=[OURS])
     with pytest.raises(Begun):
         begin(monkeypatch, tmp_path, {"cpl-paper": {"next": {"value": []}}}, engine_urls=[OURS])
     with pytest.raises(Begun):
-        begin(monkeypatch, tmp_path, "rest-micro", judge="value", engine_urls=[OURS])
+        begin(monkeypatch, tmp_path, "rest-micro", value="value", engine_urls=[OURS])
 
 
 def test_an_engine_is_missing_beside_engines_of_the_users_own_alone(tmp_path: Path) -> None:
