@@ -4,7 +4,7 @@ from infra.engine.client import Engine
 from infra.engine.launch import NotEnoughGPUs, refuse_engines_without_gpus
 from infra.engine.load import Load
 from infra.engine.model_folder import ModelFolder
-from infra.engine.pair import NoValueEngine, in_the_way, refuse_without_value_engine, side_by_side
+from infra.engine.pair import NoValueEngine, in_the_way, policy_and_value, refuse_without_value_engine
 from infra.engine.proof import WrongModel
 from infra.engine.reply import Completion, EngineError, Likelihood, PromptTooLong, Reply
 from infra.engine.server import stop_local_engines
@@ -28,10 +28,10 @@ __all__ = [
     "WrongModel",
     "engines_stopped",
     "in_the_way",
+    "policy_and_value",
     "refuse_engines_without_gpus",
     "refuse_without_value_engine",
     "serving",
-    "side_by_side",
     "stop_engines",
     "stop_local_engines",
     "tenant",

@@ -28,7 +28,7 @@ def value_engine(here: Environment) -> Environment:
     return here.model_copy(update=own)
 
 
-def side_by_side(here: Environment) -> tuple[Environment, Environment]:
+def policy_and_value(here: Environment) -> tuple[Environment, Environment]:
     """Environment of the policy's and of the value model's engine while both run, on one GPU if both are local."""
     shared = {"engine_memory": here.engine_memory / 2} if _share_a_gpu(here) else {}
     policy = here.model_copy(update=shared)

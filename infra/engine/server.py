@@ -4,6 +4,10 @@ It outlives the flow that started it: `<home>/engine/engine.json` says where it 
 retried flow attaches to it instead of waiting for a new one. Its output is in `<home>/engine/engine.log`, that of the
 one before in `engine.previous.log`. Of several engines of a home (`launch.berths`) the second has the folder
 `<home>/engine/1`. Long, for start, swap, watch and end are the life of one process.
+
+Of what ends engines, `end_…` is for who holds their lock. `stop_…` takes it, and does nothing where a flow has it.
+`engines_gone` waits for it, and keeps it. All are of one home; `infra.engine.tenancy` has the same for the policy's and
+the value model's together.
 """
 
 import asyncio

@@ -19,8 +19,8 @@ from infra.engine import (
     PromptTooLong,
     Reply,
     in_the_way,
+    policy_and_value,
     serving,
-    side_by_side,
 )
 from infra.environment import Environment, device, environment
 from infra.store import Ref
@@ -208,7 +208,7 @@ async def serve_both(
         async with serve(workplace, policy, format) as served:
             yield served, None
         return
-    first, second = side_by_side(environment())
+    first, second = policy_and_value(environment())
     async with (
         serve(workplace, policy, format, first) as served,
         serve(workplace, value, format, second) as judging,

@@ -18,7 +18,7 @@ import torch
 from torch.nn import Module
 
 from infra.contract.model_folder import ValueWords
-from infra.engine import serving, side_by_side, stop_local_engines
+from infra.engine import policy_and_value, serving, stop_local_engines
 from infra.engine.server import local_engine
 from infra.environment import Environment
 from infra.store import Ref
@@ -193,7 +193,7 @@ def test_a_search_takes_v_from_the_value_model_and_the_rest_from_the_policy(
             assert judging.engine.usage.generated_tokens == 12
 
     asyncio.run(run())
-    _, second = side_by_side(small_engine)
+    _, second = policy_and_value(small_engine)
     assert local_engine(small_engine)
     assert local_engine(second)
     assert stop_local_engines(second)

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from infra.engine import side_by_side
+from infra.engine import policy_and_value
 from infra.engine.launch import arguments, launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.environment import Environment
@@ -29,7 +29,7 @@ def test_two_local_engines_share_a_gpu_and_nothing_else(
     given = Environment(
         home=tmp_path, device=device, engine_urls=policy_urls, value_engine_urls=value_urls, engine_memory=0.8
     )
-    first, second = side_by_side(given)
+    first, second = policy_and_value(given)
     assert (first.engine_urls, second.engine_urls) == (policy_urls, value_urls)
     assert (first.home, second.home) == (tmp_path, tmp_path / "value")
     assert first.engine_memory == second.engine_memory == memory
@@ -41,7 +41,7 @@ def test_an_engine_that_fills_a_gpu_makes_room_for_a_second(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     folder = ModelFolder.read(micro)
     alone = Environment(home=tmp_path, device="cuda", engine_urls=[], value_engine_urls=[])
-    beside, _ = side_by_side(alone)
+    beside, _ = policy_and_value(alone)
     assert launch_signature(folder, alone) != launch_signature(folder, beside)
     words = arguments(folder, beside, httpx.URL("http://127.0.0.1:1"))
     assert words[words.index("--gpu-memory-utilization") + 1] == "0.425"
