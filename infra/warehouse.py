@@ -77,12 +77,28 @@ class Answer(NamedTuple):
 
 
 def statements(folder: str) -> list[Path]:
-    """The files of `sql/<folder>` (tables, views, checks, examples) in the order in which they run."""
+    """The files of `sql/<folder>`, in the order in which they run where they make something: that of their numbers."""
     return sorted((SQL / folder).glob("*.sql"))
 
 
+def relation_of(file: Path) -> str:
+    """What a file of tables, derived tables or views makes: NN_name.sql makes `name`."""
+    return file.stem.partition("_")[2]
+
+
+def relations(folder: str) -> list[str]:
+    """The relations that `sql/<folder>` makes, in its order."""
+    return list(map(relation_of, statements(folder)))
+
+
+def definition(folder: str, relation: str) -> str:
+    """The SQL that makes a relation of `sql/<folder>`."""
+    (file,) = (file for file in statements(folder) if relation_of(file) == relation)
+    return file.read_text()
+
+
 def first_comment(query: Path) -> str:
-    """What a check or an example says of itself: its first line, without the dashes."""
+    """What a check, a worked query or an export says of itself: its first line, without the dashes."""
     return query.read_text().partition("\n")[0].removeprefix("--").strip()
 
 
@@ -98,7 +114,7 @@ def build(path: Path, tables: Mapping[str, Sequence[ParquetSource]]) -> None:
         for file in statements("tables"):
             connection.execute(file.read_text())
         for file in statements("tables"):
-            table = file.stem.partition("_")[2]
+            table = relation_of(file)
             for source in tables.get(table, ()):
                 _load(connection, table, source)
         for folder in ("views", "derived"):
@@ -115,11 +131,6 @@ def _new(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute(f"attach '{quoted}' as round (row_group_size {ROW_GROUP})")
         connection.execute("use round")
         yield connection
-
-
-def relations(folder: str) -> list[str]:
-    """The relations that `sql/<folder>` makes, in its order: NN_name.sql makes `name`."""
-    return [file.stem.partition("_")[2] for file in statements(folder)]
 
 
 @contextmanager

@@ -131,5 +131,5 @@ def _list() -> None:
             "order by list_position(?, name)",
             [relations("tables") + relations("derived") + relations("views")],
         )
-    examples = [(os.path.relpath(file), first_comment(file)) for file in statements("queries")]
-    print_listing(found.records(), examples)
+    queries = [(os.path.relpath(file), first_comment(file)) for file in statements("queries")]
+    print_listing(found.records(), queries)

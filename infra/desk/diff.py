@@ -15,10 +15,10 @@ from infra.desk.published import published, round_tables, warehouse_of
 from infra.desk.summary import COMPARED, Row, Section, comparison_grid
 from infra.environment import environment
 from infra.store import Store
-from infra.warehouse import CONFIG, SQL, opened
+from infra.warehouse import CONFIG, definition, opened
 
-TAKEN = ("08_models", "09_evaluations", "10_evaluation_samples")
-"""Of `sql/tables`, what models are compared by."""
+TAKEN = ("models", "evaluations", "evaluation_samples")
+"""The tables that models are compared by."""
 
 Which = Annotated[str, typer.Argument(metavar="ROUND", help="CAMPAIGN/ROUND, or a campaign: its latest round.")]
 
@@ -79,7 +79,7 @@ def read(path: Path | Sequence[Path], campaign: str, round: int) -> Side:
         ((told,),) = config.fetchall()
         tables = {
             name: warehouse.sql(
-                f"from {name.partition('_')[2]} where (campaign, round) = ($campaign, $round)", params=of_round
+                f"from {name} where (campaign, round) = ($campaign, $round)", params=of_round
             ).to_arrow_table()
             for name in TAKEN
         }
@@ -110,15 +110,14 @@ def comparisons(first: Side, second: Side) -> list[Row]:
     """
     with closing(duckdb.connect(config=CONFIG)) as both:
         for name in TAKEN:
-            both.execute((SQL / "tables" / f"{name}.sql").read_text())
+            both.execute(definition("tables", name))
         for number, one in enumerate((first, second), start=1):
             for name in TAKEN:
                 both.register("taken", one.tables[name])
                 both.execute(
-                    f"insert into {name.partition('_')[2]} by name "
-                    f"select * replace ('' as campaign, {number} as round) from taken"
+                    f"insert into {name} by name select * replace ('' as campaign, {number} as round) from taken"
                 )
-        both.execute((SQL / "views" / "09_model_comparisons.sql").read_text())
+        both.execute(definition("views", "model_comparisons"))
         found = both.sql(
             "select model_comparisons.* exclude (campaign, round, other_round) from model_comparisons "
             "inner join models using (round, model) inner join models as others "

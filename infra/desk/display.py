@@ -136,11 +136,11 @@ def print_rounds(listed: list[Row]) -> None:
     out.print("One of them: cpl show ROUND --campaign NAME; cpl sql … --round ROUND --campaign NAME.")
 
 
-def print_listing(relations: list[Row], examples: list[tuple[str, str]]) -> None:
-    """Tables and views with their grain, and example queries with what they ask."""
+def print_listing(relations: list[Row], queries: list[tuple[str, str]]) -> None:
+    """Tables and views with their grain, and worked queries with what they ask."""
     out = console()
     out.print(_table(["table or view", "what it holds"], [[row["name"], row["comment"]] for row in relations]))
-    out.print(_table(["example: cpl sql --file …", "what it asks"], [list(example) for example in examples]))
+    out.print(_table(["worked query: cpl sql --file …", "what it asks"], [list(query) for query in queries]))
     out.print(
         "Columns of one, with units and sources:\n"
         "  cpl sql \"select column_name, data_type, comment from duckdb_columns() where table_name = 'nodes'\""
