@@ -1,27 +1,22 @@
 create macro tree_paths_of(few) as table (
-    with steps as (
-        select campaign, round, tree, tree_id, node_id, parent_id, depth, path, unnest(path) as step_id
+    with ends as (
+        select campaign, round, tree, tree_id, node_id as end_id, parent_id, depth, path, unnest(path) as node_id
         from query_table(few)
     )
 
     select
-        steps.campaign,
-        steps.round,
-        steps.tree_id,
-        steps.node_id,
-        steps.parent_id,
-        steps.depth,
-        steps.path,
+        ends.campaign,
+        ends.round,
+        ends.tree_id,
+        ends.end_id as node_id,
+        ends.parent_id,
+        ends.depth,
+        ends.path,
         coalesce(string_agg(step.text, '' order by step.depth) filter (where step.depth > 0), '') as text,
         coalesce(flatten(list(step.token_ids order by step.depth) filter (where step.depth > 0)), []) as token_ids,
         coalesce(sum(len(step.token_ids)) filter (where step.depth > 0), 0)::integer as tokens,
-    from steps
-    inner join nodes as step
-        on
-            steps.campaign = step.campaign
-            and steps.round = step.round
-            and steps.tree = step.tree
-            and steps.step_id = step.node_id
+    from ends
+    inner join nodes as step using (campaign, round, tree, node_id)
     group by all
 );
 

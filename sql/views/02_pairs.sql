@@ -3,13 +3,13 @@ create macro pairs_of(few) as table (
         select
             *,
             list_position(walk, chosen_id) as until,
-            unnest(walk) as step_id,
+            unnest(walk) as node_id,
             generate_subscripts(walk, 1) as place,
         from query_table(few)
     )
 
     select
-        walks.* exclude (tree, walk, until, step_id, place),
+        walks.* exclude (tree, walk, until, node_id, place),
         flatten(list(step.token_ids order by place) filter (where place <= walks.depth)) as prompt_ids,
         flatten(list(step.token_ids order by place) filter (where place > walks.depth and place <= until)) as chosen_ids,
         flatten(list(step.token_ids order by place) filter (where place > until)) as rejected_ids,
@@ -17,12 +17,7 @@ create macro pairs_of(few) as table (
         string_agg(step.text, '' order by place) filter (where place > walks.depth and place <= until) as chosen,
         string_agg(step.text, '' order by place) filter (where place > until) as rejected,
     from walks
-    inner join nodes as step
-        on
-            walks.campaign = step.campaign
-            and walks.round = step.round
-            and walks.tree = step.tree
-            and walks.step_id = step.node_id
+    inner join nodes as step using (campaign, round, tree, node_id)
     group by all
 );
 

@@ -1,27 +1,18 @@
 create macro imitated_paths_of(few) as table (
     with steps as (
-        select imitations.*, leaf.tree, unnest(leaf.path) as step_id
+        select imitations.*, leaf.tree, unnest(leaf.path) as node_id
         from query_table(few) as imitations
-        inner join nodes as leaf
-            on
-                imitations.campaign = leaf.campaign
-                and imitations.round = leaf.round
-                and imitations.tree_id = leaf.tree_id
-                and imitations.leaf_id = leaf.node_id
+        inner join (select campaign, round, tree_id, node_id as leaf_id, tree, path from nodes) as leaf
+            using (campaign, round, tree_id, leaf_id)
     ),
 
     whole as (
         select
-            steps.* exclude (tree, step_id),
+            steps.* exclude (tree, node_id),
             flatten(list(step.token_ids order by step.depth)) as ids,
             string_agg(step.text, '' order by step.depth) as words,
         from steps
-        inner join nodes as step
-            on
-                steps.campaign = step.campaign
-                and steps.round = step.round
-                and steps.tree = step.tree
-                and steps.step_id = step.node_id
+        inner join nodes as step using (campaign, round, tree, node_id)
         group by all
     )
 

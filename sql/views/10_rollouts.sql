@@ -7,7 +7,7 @@ with ends as (
         trees.question_id,
         nodes.tree,
         nodes.tree_id,
-        nodes.node_id,
+        nodes.node_id as end_id,
         nodes.kind,
         nodes.answer,
         nodes.reward,
@@ -20,7 +20,7 @@ with ends as (
             ),
             0
         ) as trial,
-        unnest(nodes.path) as step_id,
+        unnest(nodes.path) as node_id,
     from nodes
     inner join trees using (campaign, round, tree_id)
     where
@@ -31,20 +31,15 @@ with ends as (
 
 told as (
     select
-        ends.* exclude (step_id),
+        ends.* exclude (node_id),
         coalesce(
-            string_agg(step.text, '' order by step.depth) filter (where step.depth > 0 and step.node_id <> ends.node_id), ''
+            string_agg(step.text, '' order by step.depth) filter (where step.depth > 0 and step.node_id <> ends.end_id), ''
         ) as plan,
-        any_value(step.text) filter (where step.node_id = ends.node_id) as solution,
+        any_value(step.text) filter (where step.node_id = ends.end_id) as solution,
         max_by(step.hint, step.depth) as reflection,
         sum(len(step.token_ids)) filter (where step.depth > 0)::integer as tokens,
     from ends
-    inner join nodes as step
-        on
-            ends.campaign = step.campaign
-            and ends.round = step.round
-            and ends.tree = step.tree
-            and ends.step_id = step.node_id
+    inner join nodes as step using (campaign, round, tree, node_id)
     group by all
 )
 
@@ -53,7 +48,7 @@ select
     round,
     told.evidence,
     told.tree_id,
-    told.node_id,
+    told.end_id as node_id,
     question_id,
     questions.question,
     told.trial,
