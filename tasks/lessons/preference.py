@@ -1,4 +1,4 @@
-"""A preference between two continuations of one state: a row of table `preferences`.
+"""A preference between two continuations of one state: a row of table `preferences`, and the words that it names.
 
 Each continues the state at `parent_id` by one action or several, and ends at a node of its own. What a side says and
 its token ids are those of the path from the parent to that node; its Q is the node's. Two siblings are the shortest

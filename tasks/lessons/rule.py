@@ -37,6 +37,8 @@ class LessonRule(StageSettings):
     def rows(self, found: Found, eos: int) -> tuple[list[Row], int]:
         """Rows of its table that one question gives, without the column `lesson`; and how many were dropped.
 
+        A row has its words and token ids besides, by which rows are compared. Nobody stores them: a lesson names nodes
+        (`tasks.stages.lessons`), and the warehouse's views put the same words together again.
         `eos`: the model's end of sequence, which is imitated.
         """
         raise NotImplementedError
