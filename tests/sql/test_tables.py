@@ -1,29 +1,21 @@
-"""Tables, views and examples of `sql/`: typed as the Parquet that fills them, documented, and all of them run."""
+"""Tables, views and worked queries of `sql/`: typed as the Parquet that fills them, documented, and all of them run."""
 
-import math
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import numpy as np
-import polars as pl
 import pytest
-from scipy.stats import binomtest, norm, t
 
-from infra.desk.power import needed
-from infra.warehouse import SQL, ParquetSource, ask, build, check, first_comment, relations, statements
+from infra.warehouse import SQL, ask, build, check, first_comment, relations, statements
 from tasks.records import TABLES, frame
-from tasks.scoring.accuracy import Setup, accuracies
-from tasks.scoring.paired import holm
-from tests.sql.handmade import NODES, QUESTIONS, ROUND, evaluation, model, parquet, plan, sample, solution, tree
+from tests.sql.handmade import NODES, QUESTIONS, ROUND, evaluation, parquet, plan, solution, tree
 
 MADE_HERE = "select column_name, comment from duckdb_columns() where table_name = ? and comment like '%(made here%'"
 """Columns that `sql/loads` fills."""
 
 
 def test_every_table_has_the_columns_and_types_of_its_records(warehouse: Path, tmp_path: Path) -> None:
-    assert {file.stem[3:] for file in statements("tables")} == set(TABLES)
+    assert set(relations("tables")) == set(TABLES)
     for table in TABLES:
         empty = tmp_path / f"{table}.parquet"
         frame(table, []).write_parquet(empty)
@@ -54,8 +46,8 @@ def test_a_stage_that_did_not_run_leaves_its_tables_empty(tmp_path: Path) -> Non
     assert ask(path, "select count(*) from questions").rows == [(3,)]
     assert ask(path, "from preferences").rows == []
     assert check(path) == []
-    for example in statements("queries"):
-        ask(path, example.read_text())
+    for query in statements("queries"):
+        ask(path, query.read_text())
 
 
 def test_an_empty_parquet_is_an_empty_table(tmp_path: Path) -> None:
@@ -185,380 +177,6 @@ def test_accuracy_is_compared_with_the_base_model(warehouse: Path) -> None:
     assert curve == [("base", 1, 0.5, False), ("step_apo", 1, 1.0, True)]
 
 
-def scored(**outcomes: str) -> dict[str, list[dict[str, Any]]]:
-    """Models and their samples: a letter a question, r(ight), w(rong), or - for one that is lost."""
-    models = [dict(row) for row in ROUND["models"] if row["model"] in outcomes]
-    samples = [
-        sample(model, f"b{number}", [], {"r": True, "w": False}.get(letter))
-        for model, letters in outcomes.items()
-        for number, letter in enumerate(letters)
-    ]
-    table = accuracies(frame("evaluation_samples", samples), Setup("0"))
-    return {"models": models, "evaluation_samples": samples, "evaluations": table.to_dicts()}
-
-
-def test_errors_of_a_gain_are_those_of_the_differences_question_by_question(tmp_path: Path) -> None:
-    """The same questions, of which one is gained and none is lost: as independent models, the error would be .163."""
-    path = tmp_path / "factory.duckdb"
-    build(path, parquet(tmp_path, scored(base="r" * 11 + "w" * 7 + "--", step_apo="r" * 12 + "w" * 6 + "r-")))
-    [row] = ask(path, "from accuracy_by_round where model = 'step_apo'").records()
-    assert row["n"] == 19
-    assert row["gain"] == pytest.approx(1 / 18), "on the 18 questions that both answered"
-    assert row["gain_stderr"] == pytest.approx(math.sqrt((1 / 18 - (1 / 18) ** 2) / 18))
-    [base] = ask(path, "select gain, gain_stderr from accuracy_by_round where model = 'base'").records()
-    assert base == {"gain": 0.0, "gain_stderr": 0.0}
-
-
-def test_the_error_of_a_gain_knows_of_templates(tmp_path: Path) -> None:
-    """Two templates of two questions: one is gained, the other is not. By hand sqrt(1 ** 2 + 1 ** 2) / 4."""
-    path = tmp_path / "factory.duckdb"
-    tables = scored(base="wwww", step_apo="rrww")
-    for row in tables["evaluation_samples"]:
-        row["cluster"] = "gained" if row["question_id"] in ("b0", "b1") else "lost"
-    build(path, parquet(tmp_path, tables))
-    [row] = ask(path, "from accuracy_by_round where model = 'step_apo'").records()
-    assert (row["gain"], row["gain_stderr"]) == (0.5, pytest.approx(math.sqrt(2) / 4))
-
-
-COMPARED = {
-    "step_apo alone is right six times in a row": ("w" * 6 + "r" * 10, "r" * 16, "better", 1 / 32),
-    "five times are not enough": ("w" * 5 + "r" * 11, "r" * 16, "cannot be told with n = 16", 1 / 16),
-    "eight to one": ("r" + "w" * 8, "w" + "r" * 8, "better", 20 / 512),
-    "one to eight": ("w" + "r" * 8, "r" + "w" * 8, "worse", 20 / 512),
-    "three to three": ("rrrwww", "wwwrrr", "cannot be told with n = 6", 1.0),
-    "no difference at all": ("rwr", "rwr", "cannot be told with n = 3", 1.0),
-    "lost questions do not count": ("w" * 5 + "-w", "r" * 5 + "r-", "cannot be told with n = 5", 1 / 16),
-}
-
-
-@pytest.mark.parametrize("case", COMPARED)
-def test_which_of_two_models_is_better(case: str, tmp_path: Path) -> None:
-    base, step_apo, verdict, p_value = COMPARED[case]
-    path = tmp_path / "factory.duckdb"
-    build(path, parquet(tmp_path, scored(base=base, step_apo=step_apo)))
-    rows = {row["model"]: row for row in ask(path, "from model_comparisons").records()}
-    assert rows.keys() == {"base", "step_apo"}
-    row, mirrored = rows["step_apo"], rows["base"]
-    assert (row["other"], row["verdict"], row["p_value"]) == ("base", verdict, pytest.approx(p_value))
-    assert row["p_of_all"] == pytest.approx(p_value), "there is one benchmark"
-    pairs = [(b, a) for b, a in zip(base, step_apo, strict=True) if "-" not in (a, b)]
-    assert row["n"] == row["clusters"] == len(pairs)
-    assert (row["only_model"], row["only_other"]) == (pairs.count(("w", "r")), pairs.count(("r", "w")))
-    difference = (row["only_model"] - row["only_other"]) / row["n"]
-    assert row["difference"] == pytest.approx(difference)
-    discordant = (row["only_model"] + row["only_other"]) / row["n"]
-    assert row["stderr"] == pytest.approx(math.sqrt((discordant - difference**2) / row["n"]))
-    smallest = row["detectable"] or 1.001
-    assert needed(smallest - 0.001, discordant) > row["n"], "less would need more questions (`cpl power`)"
-    assert row["detectable"] is None or needed(smallest, discordant) <= row["n"]
-    low, high = bonett_price(row["only_model"], row["only_other"], row["n"])
-    assert (row["low"], row["high"]) == pytest.approx((max(low, -1), min(high, 1)), abs=1e-6)
-    assert mirrored["difference"] == pytest.approx(-difference)
-    assert (mirrored["low"], mirrored["high"]) == pytest.approx((-row["high"], -row["low"]))
-    assert {row["verdict"], mirrored["verdict"]} in ({"better", "worse"}, {f"cannot be told with n = {row['n']}"})
-
-
-def bonett_price(only_one: int, only_other: int, n: int) -> tuple[float, float]:
-    """The adjusted Wald interval for a difference of paired shares, as they write it (2012, eq. 8)."""
-    one, other = (only_one + 1) / (n + 2), (only_other + 1) / (n + 2)
-    reach = norm.ppf(0.975) * math.sqrt((one + other - (one - other) ** 2) / (n + 2))
-    return one - other - reach, one - other + reach
-
-
-def comparison(folder: Path, samples: list[dict[str, Any]], model: str = "step_apo") -> list[dict[str, Any]]:
-    """What the view says of a model against base, of these samples."""
-    models = [row for row in ROUND["models"] if row["model"] != "sft"]
-    path = folder / "factory.duckdb"
-    build(path, parquet(folder, {"models": models, "evaluation_samples": samples}))
-    return ask(path, f"from model_comparisons where model = '{model}' order by benchmark").records()
-
-
-def test_differences_of_one_template_count_as_they_go_together(tmp_path: Path) -> None:
-    """Four templates of three questions: step_apo gains one and loses another whole, nothing differs in two. By hand:
-    clustered sqrt(2 * 3 ** 2) / 12 = .354, times sqrt(4 / 3); each question alone sqrt(6) / 12 = .204."""
-    gained = {"base": "wwwrrrrrrwww", "step_apo": "rrrwwwrrrwww"}
-    samples = [
-        sample(model, f"b{place}", [], letter == "r", cluster=f"template {place // 3}")
-        for model, letters in gained.items()
-        for place, letter in enumerate(letters)
-    ]
-    [row] = comparison(tmp_path, samples)
-    assert (row["n"], row["clusters"], row["difference"]) == (12, 4, 0.0)
-    assert row["stderr"] == pytest.approx(math.sqrt(18 * 4 / 3) / 12)
-    assert (row["low"], row["high"]) == (-1, 1), "three questions say as much, and Student's t of three degrees"
-
-
-def test_models_that_differ_nowhere_are_not_known_to_be_equal(tmp_path: Path) -> None:
-    """Thirty questions of three templates say as much as three."""
-    [row] = comparison(
-        tmp_path, [sample(m, f"b{q}", [], True, cluster=f"t{q % 3}") for m in ("base", "step_apo") for q in range(30)]
-    )
-    assert (row["stderr"], row["detectable"]) == (0.0, None)
-    assert row["high"] == 1
-    [row] = comparison(
-        tmp_path, [sample(m, f"b{q}", [], True, cluster=f"t{q % 15}") for m in ("base", "step_apo") for q in range(30)]
-    )
-    assert row["high"] == pytest.approx(t.ppf(0.975, 14) * math.sqrt(2 / 17 / 17), rel=1e-3)
-    assert row["verdict"] == "cannot be told with n = 30"
-
-
-def test_a_template_that_is_gained_whole_is_no_proof(tmp_path: Path) -> None:
-    """Twelve questions that step_apo alone has right are two tosses, and each with p = 1/2."""
-    samples = [
-        sample(model, f"b{q}", [], q >= 12 or model == "step_apo", cluster=f"t{q // 6}")
-        for model in ("base", "step_apo")
-        for q in range(24)
-    ]
-    [row] = comparison(tmp_path, samples)
-    assert (row["only_model"], row["p_value"], row["verdict"]) == (12, 0.5, "cannot be told with n = 24")
-    assert row["low"] < 0
-
-
-def test_of_several_draws_the_shares_are_compared(tmp_path: Path) -> None:
-    """Shares of two draws: step_apo is a half better on two questions and a half worse on one, of five."""
-    shares = {"base": ("rr", "rw", "ww", "rw", "ww"), "step_apo": ("rr", "rr", "rw", "ww", "ww")}
-    samples = [
-        sample(model, f"b{place}", [], letter == "r", draw=draw)
-        for model, questions in shares.items()
-        for place, letters in enumerate(questions)
-        for draw, letter in enumerate(letters)
-    ]
-    [row] = comparison(tmp_path, samples)
-    assert (row["n"], row["only_model"], row["only_other"], row["p_value"]) == (5, 2, 1, pytest.approx(1.0))
-    assert row["difference"] == pytest.approx(0.1)
-    assert row["stderr"] == pytest.approx(math.sqrt((0.75 / 5 - 0.01) / 5))
-
-
-def test_many_benchmarks_are_judged_at_once(tmp_path: Path) -> None:
-    """Holm: p-values 1/32, 1/128 and 1/64, of 6, 8 and 7 tosses, become 1/32, 3/128 and 2/64; judged by itself each is
-    below .05, and with a fourth benchmark that cannot tell, the first is not any more."""
-    tosses = {"a": 6, "b": 8, "c": 7}
-
-    def of(benchmarks: dict[str, int]) -> list[dict[str, Any]]:
-        return [
-            sample(model, f"b{q}", [], model == "step_apo", benchmark=benchmark)
-            | ({"is_correct": True, "outcome": "right"} if q >= n else {})
-            for benchmark, n in benchmarks.items()
-            for model in ("base", "step_apo")
-            for q in range(40)
-        ]
-
-    three = comparison(tmp_path, of(tosses))
-    assert [row["p_value"] for row in three] == pytest.approx([1 / 32, 1 / 128, 1 / 64])
-    assert [row["p_of_all"] for row in three] == pytest.approx(holm([row["p_value"] for row in three]))
-    assert [row["p_of_all"] for row in three] == pytest.approx([1 / 32, 3 / 128, 1 / 32])
-    four = comparison(tmp_path, of(tosses | {"d": 1}))
-    assert [row["p_of_all"] for row in four] == pytest.approx([2 / 32, 4 / 128, 3 / 64, 1.0])
-    assert [row["verdict"][:6] for row in four] == ["cannot", "better", "better", "cannot"]
-
-
-def test_forms_metrics_and_shots_are_not_mixed(tmp_path: Path) -> None:
-    samples = [
-        sample(model, f"b{q}", [], model == right, form=form, metric=metric, shots=shots)
-        for form, metric, shots, right in (
-            ("plan", "answer", 0, "base"),
-            ("standard", "acc", 5, "step_apo"),
-            ("standard", "acc_norm", 5, "base"),
-        )
-        for model in ("base", "step_apo")
-        for q in range(3)
-    ]
-    rows = comparison(tmp_path, samples)
-    assert {(row["metric"], row["n"], row["difference"]) for row in rows} == {
-        ("answer", 3, -1.0),
-        ("acc", 3, 1.0),
-        ("acc_norm", 3, -1.0),
-    }
-
-
-def test_a_model_is_compared_with_its_like_of_the_round_before(tmp_path: Path) -> None:
-    """And what a round ended with, with what the one before did; base is the same."""
-    first, second = scored(base="w" * 8, sft="w" * 8, step_apo="w" * 8), scored(base="w" * 8, sft="r" * 8)
-    for row in first["models"]:
-        row["is_next"] = row["model"] == "step_apo"
-    for row in second["models"]:
-        row["is_next"] = row["model"] == "sft"
-        row["sha256"] = row["sha256"] if row["model"] == "base" else "1" * 64
-    third = scored(base="w" * 8, sft="r" * 8)
-    path = tmp_path / "factory.duckdb"
-    sources: dict[str, list[ParquetSource]] = {}
-    for number, tables in enumerate((first, second, third), start=1):
-        for name, found in parquet(tmp_path, tables, number).items():
-            sources.setdefault(name, []).extend(found)
-    build(path, sources)
-    asked = "select model, other_round, other, verdict from model_comparisons where round = 2 and other_round <> round"
-    assert set(ask(path, asked).rows) == {
-        ("base", 1, "base", "the same weights"),
-        ("sft", 1, "sft", "better"),
-        ("sft", 1, "step_apo", "better"),
-    }
-    assert ask(path, "select max(round - other_round) from model_comparisons").rows == [(1,)]
-
-
-Answers = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
-
-
-def simulated(folder: Path, base: Answers, step_apo: Answers, templates: int | None = None) -> pl.DataFrame:
-    """What the view says of step_apo against base in many tries, a campaign each. Their answers: [tries, benchmarks,
-    questions, draws]; of so many `templates` the same number of questions each, one after the other."""
-    questions = base.shape[2]
-    axes = np.meshgrid(*map(np.arange, base.shape), indexing="ij")
-    told = dict(
-        zip(("campaign", "benchmark", "question_id"), (axis.ravel().astype(str) for axis in axes), strict=False)
-    )
-    told |= {"cluster": (axes[2] * (templates or questions) // questions).ravel().astype(str)}
-    answers = [
-        pl.DataFrame(told | {"draw": axes[3].ravel(), "model": model, "is_correct": of_model.ravel()})
-        for model, of_model in (("base", base), ("step_apo", step_apo))
-    ]
-    both = pl.concat(answers)
-    others = frame("evaluation_samples", [sample("", "", [], True)]).drop(set(both.columns) - {"campaign"})
-    models = frame("models", scored(base="r", step_apo="r")["models"])
-    path = folder / "factory.duckdb"
-    build(path, {})
-    with duckdb.connect(path) as warehouse:
-        for table, rows in (
-            ("evaluation_samples", both.join(others, how="cross")),
-            ("models", models.join(both.select("campaign").unique(), how="cross")),
-        ):
-            warehouse.register("rows", rows.to_arrow())
-            warehouse.execute(f"insert into {table} by name select *, 1 as round from rows")
-    return pl.DataFrame(
-        ask(path, "from model_comparisons where model = 'step_apo'").records(), infer_schema_length=None
-    )
-
-
-def share(rows: pl.DataFrame, of: pl.Expr) -> float:
-    return float(rows.select(of).to_series().to_numpy().mean())
-
-
-def test_holm_and_the_interval_are_as_good_as_they_say(tmp_path: Path) -> None:
-    """200 pairs of models that are equally good, on five benchmarks of 20 templates of three questions each, which go
-    together: at most 5 % of the pairs have a verdict, and 95 % of the intervals hold 0."""
-    rng = np.random.default_rng(5)
-    size = (200, 5, 20)
-    solvable = rng.beta(1, 1, size)
-    base, step_apo = ((rng.random(size) < solvable).repeat(3, axis=2)[..., None] for _ in range(2))
-    rows = simulated(tmp_path, base, step_apo, templates=20)
-    told = rows.filter(pl.col("verdict").is_in(["better", "worse"]))
-    assert 0.0 < told["campaign"].n_unique() / 200 <= 0.05
-    assert 0.93 <= share(rows, (pl.col("low") <= 0) & (pl.col("high") >= 0)) <= 0.99
-
-
-def test_ten_templates_are_enough_for_an_interval(tmp_path: Path) -> None:
-    """Each with questions that go together somewhat: with a normal deviate it held the truth in 91 of 100 tries."""
-    rng = np.random.default_rng(1)
-    base, step_apo = (rng.random((500, 1, 40, 1)) < rng.beta(1, 1, (500, 1, 10, 1)).repeat(4, 2) for _ in range(2))
-    rows = simulated(tmp_path, base, step_apo, templates=10)
-    assert 0.935 <= share(rows, (pl.col("low") <= 0) & (pl.col("high") >= 0)) <= 0.98
-
-
-@pytest.mark.parametrize(
-    ("n", "differing", "benchmarks", "templates"), [(50, 0.0, 1, 50), (100, 0.2, 2, 100), (120, 0.3, 1, 30)]
-)
-def test_what_is_detectable_is_told_in_four_of_five_tries(
-    n: int, differing: float, benchmarks: int, templates: int, tmp_path: Path
-) -> None:
-    """Of models that never differed, of one benchmark of two that are judged at once, of templates whose questions go
-    together."""
-    rng = np.random.default_rng(2)
-
-    def compared(lots: Any, difference: float) -> pl.DataFrame:
-        """`lots` in [0, 1): one a template, and on other benchmarks nothing differs."""
-        differ = max(differing, difference)
-        lot = np.ones((len(lots), benchmarks, n, 1))
-        lot[:, 0, :, 0] = lots.repeat(n // templates, axis=1)
-        gained, lost = lot < (differ + difference) / 2, (lot >= (differ + difference) / 2) & (lot < differ)
-        return simulated(tmp_path, lost, gained, templates).filter(benchmark="0")
-
-    [detectable] = compared(np.arange(templates)[None, :] / templates, 0.0)["detectable"]
-    told = share(compared(rng.random((250, templates)), detectable), pl.col("verdict") == "better")
-    assert 0.77 <= told <= 0.88, (detectable, told)
-
-
-def test_draws_that_are_unlike_do_not_make_a_difference(tmp_path: Path) -> None:
-    """base has six of ten draws right, everywhere; step_apo all of them or none, on six of ten questions: as good. A
-    toss for who has more of a question's draws right told them apart in 77 of 100 tries."""
-    rng = np.random.default_rng(3)
-    base = rng.random((150, 1, 60, 6)) < 0.6
-    step_apo = (rng.random((150, 1, 60, 1)) < 0.6).repeat(6, axis=3)
-    rows = simulated(tmp_path, base, step_apo)
-    assert 0.01 < share(rows, pl.col("p_value") < 0.05) < 0.1
-
-
-def test_the_test_by_randomisation_is_exact(tmp_path: Path) -> None:
-    """Against all 2 ** 9 signs of what nine templates of unlike sizes gain, in quarters, for each has four draws."""
-    rng = np.random.default_rng(4)
-    templates = rng.integers(0, 9, 30)
-    samples = [
-        sample(model, f"b{q}", [], bool(rng.random() < share), cluster=f"t{templates[q]}", draw=draw)
-        for q in range(30)
-        for model, share in (("base", 0.4), ("step_apo", 0.6))
-        for draw in range(4)
-    ]
-    [row] = comparison(tmp_path, samples)
-    gains = {f"t{template}": 0 for template in range(9)}
-    for one in samples:
-        gains[one["cluster"]] += one["is_correct"] * (1 if one["model"] == "step_apo" else -1)
-    sums = [sum(signed) for signed in product(*((gain, -gain) for gain in gains.values()))]
-    expected = np.mean([abs(total) >= abs(sum(gains.values())) for total in sums])
-    assert 0.001 < row["p_value"] < 0.9
-    assert row["p_value"] == pytest.approx(expected)
-
-
-@pytest.mark.parametrize(
-    ("about", "changed"),
-    [
-        ("evaluation", {"settings": "1" * 64}),
-        ("evaluation", {"harness": "0.4.9", "task_version": "2"}),
-        ("sample", {"prompt_digest": "1" * 64}),
-    ],
-)
-def test_models_that_were_asked_otherwise_are_not_judged(about: str, changed: dict[str, str], tmp_path: Path) -> None:
-    """The same models, but a round later by another decoding, a harness's other task or another prompt."""
-    path = tmp_path / "factory.duckdb"
-    sources: dict[str, list[ParquetSource]] = {}
-    for number, letters in enumerate(("w" * 8, "r" * 8), start=1):
-        tables = scored(base="w" * 8, step_apo=letters)
-        tables["evaluations"] = [evaluation(model, "all", 0.5, 8) for model in ("base", "step_apo")]
-        for row in tables["models"]:
-            row["sha256"] = f"{number}{row['model']}".ljust(64, "0")
-        if number == 2:
-            for row in tables["evaluations" if about == "evaluation" else "evaluation_samples"]:
-                row |= changed
-        for name, found in parquet(tmp_path, tables, number).items():
-            sources.setdefault(name, []).extend(found)
-    build(path, sources)
-    rows = ask(path, "from model_comparisons where model = 'step_apo'").records()
-    assert {(row["round"], row["other_round"], row["other"]): row["verdict"] for row in rows} == {
-        (1, 1, "base"): "cannot be told with n = 8",
-        (2, 2, "base"): "better",
-        (2, 1, "step_apo"): "asked otherwise",
-    }
-
-
-def test_many_questions_are_compared_too(tmp_path: Path) -> None:
-    """Against scipy, where factorials would overflow."""
-    path = tmp_path / "factory.duckdb"
-    build(path, parquet(tmp_path, scored(base="r" * 900 + "w" * 1000, step_apo="w" * 900 + "r" * 1000)))
-    [row] = ask(path, "from model_comparisons where model = 'step_apo'").records()
-    assert row["p_value"] == pytest.approx(binomtest(900, 1900).pvalue, rel=1e-6)
-    assert row["verdict"] == "better"
-
-
-def test_a_model_that_changed_nothing_is_compared_by_the_answers_of_the_one_it_is(tmp_path: Path) -> None:
-    tables = scored(base="w" * 6 + "r", step_apo="r" * 7)
-    tables["models"].append(model("sft", "base") | {"same_as": "base"})
-    path = tmp_path / "factory.duckdb"
-    build(path, parquet(tmp_path, tables))
-    verdicts = ask(path, "select model, other, verdict from model_comparisons where model > other order by all").rows
-    assert verdicts == [
-        ("sft", "base", "the same weights"),
-        ("step_apo", "base", "better"),
-        ("step_apo", "sft", "better"),
-    ]
-
-
 def test_a_search_is_counted_in_questions(tmp_path: Path) -> None:
     """Stepwise search grows a tree for every step."""
     grown = [
@@ -572,7 +190,7 @@ def test_a_search_is_counted_in_questions(tmp_path: Path) -> None:
     build(path, parquet(tmp_path, {"questions": ROUND["questions"], "trees": rows}))
     [found] = ask(path, "from search_yield").records()
     assert (found["questions"], found["trees"], found["solved"], found["skipped"]) == (3, 4, 2, 0)
-    pairs = {row["questions"] for row in example(path, "04_pairs_per_question")}
+    pairs = {row["questions"] for row in answer_of(path, "04_pairs_per_question")}
     assert pairs == {3}
 
 
@@ -609,7 +227,7 @@ def test_a_pair_costs_what_trees_cost_that_are_learnt_from(warehouse: Path) -> N
 
 
 def test_values_are_compared_with_what_became_of_the_steps(warehouse: Path) -> None:
-    answer = example(warehouse, "03_value_calibration")
+    answer = answer_of(warehouse, "03_value_calibration")
     assert [(row["is_held_out"], row["mean_value"], row["mean_outcome"], row["nodes"]) for row in answer] == [
         (False, -0.5, -1.0, 1),
         (False, 0.5, 0.0, 3),
@@ -647,7 +265,7 @@ def test_a_sampled_trajectory_is_a_rollout(warehouse: Path) -> None:
 
 def test_self_reflection_is_counted_in_questions_not_in_attempts(warehouse: Path) -> None:
     columns = ("evidence", "trial", "questions_tried", "first_solved", "share_solved_so_far", "imitated", "leaked")
-    answer = example(warehouse, "07_what_self_reflection_bought")
+    answer = answer_of(warehouse, "07_what_self_reflection_bought")
     assert [tuple(row[name] for name in columns) for row in answer] == [
         ("tries", 0, 2, 1, 0.5, 1, 0),
         ("tries", 1, 1, 0, 0.5, 0, 1),
@@ -701,6 +319,6 @@ def test_what_is_left_out_has_a_reason(warehouse: Path) -> None:
     assert ("path", "trees", "not the format", 1) in told
 
 
-def example(warehouse: Path, name: str) -> list[dict[str, Any]]:
+def answer_of(warehouse: Path, name: str) -> list[dict[str, Any]]:
     [file] = [file for file in statements("queries") if file.stem == name]
     return ask(warehouse, file.read_text()).records()

@@ -1,5 +1,8 @@
-"""Errors of an accuracy: clusters, draws, and an interval that holds the truth as often as it says."""
+"""Accuracies over all questions and by kind, and their errors: clusters, draws, and an interval that holds the truth as
+often as it says."""
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +28,71 @@ def answers(outcomes: str, cluster: str | None = None, first: int = 0, draw: int
         sample("base", f"b{first + place}", [], letter == "r", cluster=cluster, draw=draw)
         for place, letter in enumerate(outcomes)
     ]
+
+
+def answered(number: int, kinds: list[str], is_correct: bool | None, **about: Any) -> dict[str, Any]:
+    return sample("base", f"q{number}", kinds, is_correct, **about)
+
+
+def scored(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
+    return accuracies(frame("evaluation_samples", rows), Setup("digest", "0.32.0"))
+
+
+def test_accuracy_over_all_and_by_kind() -> None:
+    rows = [
+        answered(0, ["add"], True),
+        answered(1, ["add", "sub", "add"], True),
+        answered(2, ["sub"], False),
+        answered(3, [], False),
+    ]
+    table = {row["kind"]: row for row in scored(rows).to_dicts()}
+    assert (table["all"]["accuracy"], table["all"]["n"]) == (0.5, 4)
+    assert table["all"]["stderr"] == pytest.approx(math.sqrt(0.25 / 4))
+    assert (table["add"]["accuracy"], table["add"]["n"]) == (1.0, 2)
+    assert (table["sub"]["accuracy"], table["sub"]["n"]) == (0.5, 2)
+    assert table.keys() == {"all", "add", "sub"}
+
+
+def test_the_kinds_stand_in_the_order_in_which_the_questions_have_them() -> None:
+    kinds = [f"kind {number * 7 % 30:02}" for number in range(30)]
+    rows = [answered(0, kinds[:20] * 2, True), answered(1, [*kinds[20:], *kinds], False)]
+    table = scored(rows)
+    assert table["kind"].to_list() == ["all", *kinds]
+
+
+def test_a_kind_that_is_called_all_counts_no_question_twice() -> None:
+    table = scored([answered(i, ["all", "add"], i < 2) for i in range(4)])
+    assert {row["kind"]: row["n"] for row in table.to_dicts()} == {"all": 4, "add": 4}
+
+
+def test_none_of_sixteen_is_not_known_to_be_zero() -> None:
+    """Wilson's interval, where the binomial error says 0: of 16 questions z^2 / (n + z^2) = .194."""
+    [row] = scored([answered(number, [], False) for number in range(16)]).to_dicts()
+    assert (row["accuracy"], row["stderr"], row["accuracy_low"]) == (0.0, 0.0, 0.0)
+    z = 1.959964
+    assert row["accuracy_high"] == pytest.approx(z**2 / (16 + z**2), abs=1e-6)
+
+
+def test_the_interval_holds_the_accuracy() -> None:
+    rows = [answered(number, [], number < 30) for number in range(40)]
+    [row] = scored(rows).to_dicts()
+    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx((0.598, 0.858), abs=1e-3)
+
+
+def test_lost_questions_are_left_out_and_counted_and_what_is_no_answer_is_not_solved() -> None:
+    rows = [
+        answered(0, ["add"], True),
+        *(
+            answered(1 + i, ["add"], False, outcome=one)
+            for i, one in enumerate(("undecided", "truncated", "unparsable"))
+        ),
+        answered(4, ["add", "sub"], None),
+    ]
+    table = {row["kind"]: row for row in scored(rows).to_dicts()}
+    assert table.keys() == {"all", "add"}, "of a kind whose questions are all lost, nothing is known"
+    for row in table.values():
+        assert (row["accuracy"], row["n"], row["lost"]) == (0.25, 4, 1)
+        assert (row["undecided"], row["truncated"], row["unparsable"]) == (1, 1, 1)
 
 
 def test_questions_of_one_template_that_go_together_are_fewer_than_they_are() -> None:
