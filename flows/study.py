@@ -20,8 +20,8 @@ from tasks.recipe import Recipe
 from tasks.recipe_file import RecipeRefused, merged, there
 from tasks.running.progress import Progress, show_page
 from tasks.running.sentence import tell_errors_in_a_sentence
-from tasks.stages.compare import compare
 from tasks.stages.model import ModelNotFound, locate
+from tasks.stages.study import compare
 from tasks.study import MOST_ROUNDS, TUNING, Changes, Study, StudyRefused
 
 STUDIES = Path(__file__).parent / "studies"

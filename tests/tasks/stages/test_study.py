@@ -9,7 +9,7 @@ import polars as pl
 
 from infra.store import Ref
 from tasks.recipe import Recipe
-from tasks.stages.compare import compare, of_round
+from tasks.stages.study import compare, of_round
 from tasks.study import Claim, Method, Study
 from tests.tasks.running.local_stage import LocalStage
 
