@@ -10,11 +10,12 @@ import multiprocessing
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import flows.round
 from infra.engine import tenant
@@ -25,7 +26,7 @@ from tasks.running import progress, stage
 from tasks.running.record import RoundRun
 from tasks.stages.publish import point_to
 
-WITHOUT = {
+RECIPE = {
     "without": ["value", "sft", "sft_more", "step_dpo", "step_apo"],
     "second_opinion": False,
     "questions.count": 6,
@@ -58,18 +59,31 @@ def _run(parameters: dict[str, Any], variables: dict[str, str], said: Path) -> N
     os.dup2(output, 1)
     os.dup2(output, 2)
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, force=True)
-    for name in ("recorded", "point_to", "show_result", "tell_errors_in_a_sentence"):
-        setattr(flows.round, name, globals()[f"_{name}"])
-    stage.Stage.__call__ = _called  # type: ignore[method-assign]
-    progress.Progress._draw = lambda self, done, said: None  # type: ignore[method-assign]
     try:
-        flows.round.cpl.fn(**parameters)
+        with _without_prefect():
+            flows.round.cpl.fn(**parameters)
     except Exception as problem:
         traceback.print_exc()
         print(f"FAILED: {type(problem).__name__}: {problem}", file=sys.stderr, flush=True)
-        sys.stderr.flush()
         os._exit(1)
     os._exit(0)
+
+
+@contextmanager
+def _without_prefect() -> Iterator[None]:
+    """The flow's order of stages, each run as its task runs it; nothing is shown to anybody."""
+    of_the_flow: dict[str, Any] = {
+        "recorded": _recorded,
+        "point_to": point_to.fn,
+        "show_result": _nothing,
+        "tell_errors_in_a_sentence": _nothing,
+    }
+    with (
+        mock.patch.multiple(flows.round, **of_the_flow),
+        mock.patch.object(stage.Stage, "__call__", _called),
+        mock.patch.object(progress.Progress, "_draw", _nothing),
+    ):
+        yield
 
 
 def _called(self: stage.Stage[Any], *args: Any, **kwargs: Any) -> Ref:
@@ -84,12 +98,5 @@ def _recorded(title: Title) -> Iterator[RoundRun]:
         yield RoundRun()
 
 
-_point_to: Callable[[Title, Ref], None] = point_to.fn
-
-
-def _show_result(title: Title) -> None:
-    pass
-
-
-def _tell_errors_in_a_sentence() -> None:
+def _nothing(*_: object) -> None:
     pass

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 
 class Slot(NamedTuple):
-    """A place of a round where a fault may hit. `row`: of the matrix. `number`: of the stage's keys in a round's order,
-    each of which is looked for once, and a shard's by the round and by its own run."""
+    """A stage of a round that a fault may hit. `row`: its row of the matrix. `stage`, `number`: its name, and
+    which of the keys of that name, from 0, in the order in which a round first looks for them in the store."""
 
     row: str
     stage: str
@@ -36,7 +36,7 @@ SHARDED = (
     Slot("shards", "search", 5),
     *SLOTS[2:],
 )
-"""Of a round whose two searches have two shards each."""
+"""Of a round whose two searches have two shards each: it looks for a search, and then for its shards."""
 ROWS = tuple(dict.fromkeys(slot.row for slot in (*SLOTS, *SHARDED)))
 WITH_ENGINE = {"rollouts", "search", "shards", "evaluation"}
 WITH_TRAINER = {"SFT", "preference training"}
@@ -65,8 +65,8 @@ ALONE = {"clock"}
 
 @dataclass(frozen=True)
 class Moment:
-    """Before or after the store has done its `call`-th call of the stage or, where that is None, `seconds` after the
-    stage began."""
+    """Before or after the store has done the `call`-th call of the stage (from 1) or, where that is None, `seconds`
+    after the stage began."""
 
     call: int | None
     is_after: bool = False
@@ -94,7 +94,7 @@ SHORT = 3.0
 
 
 class Pace(NamedTuple):
-    """Of a stage without faults: the store's calls in it, and its seconds."""
+    """What a stage takes that nothing befalls: calls of the store, and seconds."""
 
     calls: int
     seconds: float
@@ -124,7 +124,10 @@ def moment_of(slot: Slot, fault: str, pace: Pace, rng: random.Random) -> Moment:
 
 def rounds(seed: int, paces: Mapping[Slot, Pace], only: tuple[str, str], real_engine: bool) -> Iterator[list[Cell]]:
     """Without end, what hits each round: a fault in every slot, every fault of the matrix before one comes again. Every
-    fifth round searches in shards. SIGSTOP costs half a minute each: a stage sees one of them a turn."""
+    fifth round searches in shards. SIGSTOP costs half a minute each: a stage sees one of them a turn.
+
+    `only`: this row and this fault; "": all. Of all, every eighth round is hit by nothing, for it is started twice.
+    """
     rng = random.Random(seed)
     row, fault = only
     queues: dict[str, list[str]] = {name: [] for name in ROWS}
@@ -140,8 +143,11 @@ def rounds(seed: int, paces: Mapping[Slot, Pace], only: tuple[str, str], real_en
 
     number = 0
     while True:
-        slots: Sequence[Slot] = SHARDED if row == "shards" or (not row and number % 5 == 4) else SLOTS
         number += 1
+        if not any(only) and number % 8 == 0:
+            yield []
+            continue
+        slots: Sequence[Slot] = SHARDED if row == "shards" or (not row and number % 5 == 0) else SLOTS
         hit = []
         for slot in slots:
             if row not in ("", slot.row):

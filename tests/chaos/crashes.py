@@ -30,9 +30,9 @@ from infra.store import Store
 from infra.store.rounds import publications
 from tasks.running.workplace import code_version
 from tests.chaos import bare
+from tests.chaos.engine import SPOILING, launcher
 from tests.chaos.proxy import Call, Proxy, Spoiling
 from tests.chaos.published import differences, digest, rows
-from tests.chaos.scripted_policy import SPOILING, launcher
 from tests.servers import Weed
 
 FAULTS = {
@@ -56,7 +56,8 @@ ATTEMPTS = 3
 
 
 class Fault(NamedTuple):
-    """`call`: of the calls of the store that no attempt before has made, the one before or after which it hits."""
+    """`call`: its number, from 1, among the calls of an attempt that no attempt before has made. It hits before or
+    after the store has done that call."""
 
     kind: str
     call: int
@@ -68,13 +69,16 @@ class Fault(NamedTuple):
 
 @dataclass
 class Watched:
-    """The calls of a round, of whose attempt a call may be held. `stage`: whose it is."""
+    """The calls of the store that a round makes, in all of its attempts. One fault at a time holds a call."""
 
     fault: Fault | None = None
+    """What the present attempt is to meet; None: nothing."""
     known: set[str] = field(default_factory=set)
+    """Every call that was made, by method and place."""
     calls: int = 0
-    """That are new in this attempt."""
+    """Of this attempt, those that none before had made."""
     stage: str = ""
+    """Whose calls they are: the name of the stage that was looked for last."""
     reached: threading.Event = field(default_factory=threading.Event)
     release: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -130,7 +134,7 @@ class Place:
             os.environ.update(before)
 
     def start(self, number: int) -> BaseProcess:
-        recipe = {"by model": nested(bare.WITHOUT)}
+        recipe = {"by model": nested(bare.RECIPE)}
         asked = {"campaign": f"crash-{number}", "round": 1, "repeat": number, "recipe": recipe}
         return bare.start(asked, self.variables | {"AWS_ENDPOINT_URL": self.proxy.url}, self.said(number))
 

@@ -7,40 +7,35 @@ Retry is pressed when the run has failed, as an operator would.
 
 import argparse
 import json
-import os
-import signal
+import math
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import psutil
 
 from infra.desk.run import nested
 from infra.environment import ROOT
-from infra.store import garbage
-from infra.store.garbage import drop, leftovers
+from infra.store import garbage, verify
 from infra.store.rounds import publications
-from infra.store.verify import faults as faults_of
 from tasks.running.workplace import code_version
 from tests.chaos.cells import FAULTS, SHARDED, SLOTS, TWO_RUNS, Cell, Pace, Slot, rounds
-from tests.chaos.proxy import Spoiling
+from tests.chaos.faults import Harm, do
 from tests.chaos.published import differences, digest, rows
-from tests.chaos.site import ENDS, Site, fill, wait_for
+from tests.chaos.report import Outcome, report
+from tests.chaos.site import ENDS, Site, wait_for
 from tests.chaos.stages import Stages
 from tests.servers import small_disk
 
 OUTPUT = ROOT / "build" / "chaos.json"
 HOME = ROOT / "build" / "chaos-home"
 DISK_MIB = 1500
-STOPPED_SECONDS = 30.0
-FULL_SECONDS = 20.0
-CUT_SECONDS = 8.0
 PATIENCE = 300.0
 """Seconds within which a fault must be recovered from, what an operator does among them."""
 MOST_RETRIES = 4
@@ -62,44 +57,18 @@ RECIPE = {
 }
 
 
-@dataclass
-class Outcome:
-    """What became of one fault. Seconds since it hit."""
-
-    stage: str
-    fault: str
-    moment: str
-    round: str
-    victim: str = ""
-    hit: bool = False
-    retries: int = 0
-    recovered: bool = False
-    worked_seconds: float = 0.0
-    """That the stage had worked: at most so much was lost."""
-    told_seconds: float | None = None
-    recovery_seconds: float | None = None
-    sentence: str = ""
-    note: str = ""
-    differences: list[str] = field(default_factory=list)
-
-
 class Game:
     """The rounds of one run of the matrix, on one site."""
 
     def __init__(self, site: Site, stages: Stages, say: Callable[[str], None], real_engine: bool) -> None:
         self.site, self.stages, self.say, self.real_engine = site, stages, say, real_engine
         self.reference: dict[str, list[str]] = {}
-        self.heal: Callable[[], None] = lambda: None
-        self.heal_at = float("inf")
+        self.harm, self.undone_at = Harm(), math.inf
 
     def begin(self, number: int, shards: int = 1, cells: Sequence[Cell] = ()) -> str:
         """A new round, of which nothing but questions, benchmarks and base model is in the store."""
-        with self.stages.lock:
-            self.stages.keys, self.stages.begun, self.stages.seen, self.stages.times = {}, {}, {}, []
-            self.stages.slot = self.stages.moment = None
-            self.stages.waiting = {cell.slot: threading.Event() for cell in cells}
-            of_shards = (slot.number for slot in SHARDED if slot.row == "shards")
-            self.stages.of_shards = frozenset(of_shards if shards > 1 else ())
+        of_shards = (slot.number for slot in SHARDED if slot.row == "shards")
+        self.stages.begin([cell.slot for cell in cells], of_shards if shards > 1 else ())
         return self.site.start(
             campaign=f"chaos-{number}", round=1, repeat=number, shards=shards, recipe={"by model": nested(RECIPE)}
         )
@@ -210,59 +179,13 @@ class Game:
             return
         hit_at = time.monotonic()
         outcome.worked_seconds = round(hit_at - stages.begun.get(key, hit_at), 2)
-        outcome.hit = self._hit(cell, found, outcome)
+        if found is not None:
+            outcome.victim = f"{' '.join(found.cmdline())[-80:]} ({found.pid})"
+        self.harm = do(self.site, cell.fault, found)
+        self.undone_at = time.monotonic() + self.harm.lasts
+        outcome.hit = self.harm.is_seen
         stages.disarm()
         self._recover(run, cell, outcome, hit_at)
-
-    def _hit(self, cell: Cell, victim: psutil.Process | None, outcome: Outcome) -> bool:
-        """Does it; whether it can be seen to have been done."""
-        what, _, how = cell.fault.partition(" ")
-        self.heal, self.heal_at = lambda: None, float("inf")
-        if victim is not None:
-            outcome.victim = f"{' '.join(victim.cmdline())[-80:]} ({victim.pid})"
-        if what == "kill":
-            assert victim is not None
-            victim.kill()
-            return wait_for(lambda: not victim.is_running() or victim.status() == psutil.STATUS_ZOMBIE, 5, 0.01)
-        if what == "stop":
-            assert victim is not None
-            victim.send_signal(signal.SIGSTOP)
-
-            def go_on() -> None:
-                with suppress(psutil.NoSuchProcess):
-                    victim.send_signal(signal.SIGCONT)
-
-            self.heal, self.heal_at = go_on, time.monotonic() + STOPPED_SECONDS
-            return wait_for(lambda: victim.status() == psutil.STATUS_STOPPED, 5, 0.01)
-        if what == "disk":
-            ballast = fill(self.site.home)
-            self.heal, self.heal_at = lambda: ballast.unlink(missing_ok=True), time.monotonic() + FULL_SECONDS
-            return os.statvfs(self.site.home).f_bavail == 0
-        if what == "store":
-            share = {"cut": 1.0, "slow": 1.0}.get(how, 0.5)
-            spoiling = self.site.proxy.spoiling = Spoiling(how, share)  # type: ignore[arg-type]
-
-            def mend() -> None:
-                self.site.proxy.spoiling = Spoiling()
-                outcome.victim = f"{spoiling.hit} calls of the store"
-
-            self.heal = mend
-            if how == "cut":
-                self.heal_at = time.monotonic() + CUT_SECONDS
-            return True
-        if what == "clock":
-            self.site.clock.write_text("+3600s")
-            self.heal = lambda: self.site.clock.write_text("+0s")  # type: ignore[assignment]
-            return True
-        before = self.site.spoiled()
-        self.site.spoiling.write_text(json.dumps({"kind": how, "share": 0.34}))
-
-        def mend_engine() -> None:
-            self.site.spoiling.unlink(missing_ok=True)
-            outcome.victim = f"{self.site.spoiled() - before} answers of the engine"
-
-        self.heal = mend_engine
-        return True
 
     def _recover(self, run: str, cell: Cell, outcome: Outcome, hit_at: float) -> None:
         """What an operator does: nothing while the run goes on, and Retry when it has failed."""
@@ -288,27 +211,30 @@ class Game:
             return False
 
         def is_over() -> bool:
-            return not second_kill() and self.heal_at == float("inf") and is_past()
+            return not second_kill() and self.undone_at == math.inf and is_past()
 
         outcome.recovered = self._until(run, outcome, is_over, hit_at)
         if again:
             outcome.hit, outcome.note = False, "missed: the retry was over before it was killed"
         outcome.recovery_seconds = round(time.monotonic() - hit_at, 1)
-        self._mend()
-        if outcome.victim.startswith("0 "):
-            outcome.hit, outcome.note = False, "missed: no call came"
+        self._undo()
+        if self.harm.spoils:
+            spoilt = self.harm.spoilt()
+            outcome.victim = f"{spoilt} {self.harm.spoils}"
+            if not spoilt:
+                outcome.hit, outcome.note = False, "missed: no call came"
 
-    def _mend(self) -> None:
-        self.heal()
-        self.heal, self.heal_at = lambda: None, float("inf")
+    def _undo(self) -> None:
+        self.harm.undo()
+        self.undone_at = math.inf
 
     def _until(self, run: str, outcome: Outcome, is_true: Callable[[], bool], hit_at: float | None = None) -> bool:
         """Whether it became true in time; presses Retry on the way, where the run has failed."""
         deadline, last, looked = time.monotonic() + PATIENCE, "", 0.0
         while not is_true():
             now = time.monotonic()
-            if now > self.heal_at:
-                self._mend()
+            if now > self.undone_at:
+                self._undo()
             if now > deadline:
                 outcome.note = f"not over after {PATIENCE:.0f} s: {self.site.state(run)}"
                 return False
@@ -331,7 +257,7 @@ class Game:
         if outcome.told_seconds is None and hit_at is not None:
             outcome.told_seconds = round(time.monotonic() - hit_at, 1)
         outcome.sentence = outcome.sentence or f"{state['type']}: {state['message']}"
-        self._mend()
+        self._undo()
         wait_for(self.site.parts_are_up, 120, 0.5)
         time.sleep(2.0)  # nobody is quicker
         if self.site.state(run)["id"] == state["id"]:
@@ -342,28 +268,6 @@ class Game:
 
     def _ended(self, run: str) -> bool:
         return self.site.state(run)["type"] in ENDS
-
-
-def report(outcomes: list[dict[str, Any]], about: dict[str, Any]) -> dict[str, Any]:
-    """build/chaos.json. `lost`, `doubled`, `changed`, `orphans`: rounds of which that was said; a round's faults share
-    what was said of it."""
-    hit = [one for one in outcomes if one["hit"]]
-    said = list({one["round"]: one["differences"] for one in hit}.values())
-
-    def rounds_where(is_told: Callable[[str], bool]) -> int:
-        return sum(any(map(is_told, lines)) for lines in said)
-
-    return about | {
-        "faults": len(hit),
-        "missed": len(outcomes) - len(hit),
-        "completed": sum(one["recovered"] for one in hit),
-        "lost": rounds_where(lambda line: line.startswith("lost: ")),
-        "doubled": rounds_where(lambda line: "doubled" in line and ", 0 doubled" not in line),
-        "changed": rounds_where(lambda line: not line.startswith(("lost: ", "doubled: ", "orphan: "))),
-        "orphans": rounds_where(lambda line: line.startswith("orphan: ")),
-        "retries": sum(one["retries"] for one in hit),
-        "cells": outcomes,
-    }
 
 
 def main() -> None:
@@ -408,23 +312,23 @@ def main() -> None:
             cells = next(plan)
             if f"chaos-{number}" in done:
                 continue
-            if not asked.stage and not asked.fault and number % 8 == 7:
-                say(f"round {number}: started twice")
-                outcomes.append(vars(game.play_two_runs(number)))
-            else:
+            if cells:
                 say(f"round {number}: {len(cells)} faults")
                 outcomes += [vars(one) for one in game.play(number, cells)]
+            else:
+                say(f"round {number}: started twice")
+                outcomes.append(vars(game.play_two_runs(number)))
             for line in outcomes[-1]["differences"]:
                 say(f"  DIFFERS: {line}")
             asked.output.parent.mkdir(parents=True, exist_ok=True)
             asked.output.write_text(json.dumps(report(outcomes, about), indent=1))
             found = json.loads(asked.output.read_text())
-            say(" ".join(f"{name} {found[name]}" for name in ("faults", "missed", "completed", "lost", "changed")))
-        garbage.AT_WORK = type(garbage.AT_WORK)(0)
-        left = leftovers(site.store, site.home)
-        drop(site.store, left)
-        say(f"leftovers: {len(left)}, after gc {len(leftovers(site.store, site.home))}")
-        say(f"what cannot be read: {[str(one) for one in faults_of(site.store, deep=True)]}")
+            say(" ".join(f"{name} {found[name]}" for name in ("faults", "missed", "recovered", "lost", "changed")))
+        with mock.patch.object(garbage, "AT_WORK", timedelta()):  # nobody is: what is young is left over, too
+            left = garbage.leftovers(site.store, site.home)
+            garbage.drop(site.store, left)
+            say(f"leftovers: {len(left)}, after gc {len(garbage.leftovers(site.store, site.home))}")
+        say(f"what cannot be read: {list(map(str, verify.faults(site.store, deep=True)))}")
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ from infra.stack import api
 from infra.stack.local import SEARCHER, SERVER, STORE, WORKER, Stack
 from infra.stack.process import belonging_to, variables_of
 from infra.store import Store
+from tests.chaos.engine import SPOILING, SPOILT_LOG, launcher
 from tests.chaos.proxy import Call, Proxy
-from tests.chaos.scripted_policy import SPOILING, launcher
 
 FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 """Of Debian's libfaketime. weed asks the kernel itself: its clock stays right."""
@@ -29,7 +29,7 @@ RETRY = {"type": "SCHEDULED", "name": "AwaitingRetry", "message": "Retry from th
 
 
 class Site:
-    """A running stack. `watch` is told of every call of the store."""
+    """The stack; `running` for as long as that lasts. `watch` is told of every call of the store, and may hold it."""
 
     def __init__(
         self, home: Path, watch: Callable[[Call], threading.Event | None], real_engine: bool, clock: bool
@@ -111,7 +111,7 @@ class Site:
             process.kill()
 
     def let_in(self, at_once: int) -> None:
-        """So many rounds at once."""
+        """How many rounds run at once."""
         self.ask("/work_pools/cpl/queues/default")  # it is there since `up`
         with httpx.Client(auth=tuple(api.login(self.home).split(":", 1))) as client:  # type: ignore[arg-type]
             address = f"{self.stack.ui}/api/work_pools/cpl/queues/default"
@@ -130,7 +130,7 @@ class Site:
         return [one for one in found if "PREFECT__FLOW_RUN_ID" in variables_of(one.pid)]
 
     def victim(self, name: str, shard: bool) -> psutil.Process | None:
-        """Whom a fault hits; of a shard's the search worker and its flow. None: there is none now."""
+        """The process that is killed or stopped; of a shard the search worker and its flow. None: there is none now."""
         if name in ("store", "server", "worker"):
             return self.part({"store": STORE, "server": SERVER, "worker": SEARCHER if shard else WORKER}[name])
         if name == "engine":
@@ -149,9 +149,9 @@ class Site:
                     trainers.append(process)
         return trainers[0] if trainers else None
 
-    def spoiled(self) -> int:
-        """Answers that the scripted engine has spoiled so far."""
-        log = self.home / "engine" / "spoiled.log"
+    def spoilt(self) -> int:
+        """Answers that the scripted engine has spoilt so far."""
+        log = self.home / "engine" / SPOILT_LOG
         return len(log.read_bytes()) if log.exists() else 0
 
     def parts_are_up(self) -> bool:
@@ -172,7 +172,7 @@ class Site:
         for process in belonging_to(self.home):
             with suppress(psutil.Error):
                 line = " ".join(process.cmdline())
-                of_a_flow = any(word in line for word in ("trainers.", "scripted_policy", "vllm"))
+                of_a_flow = any(word in line for word in ("trainers.", "tests.chaos.engine", "vllm"))
                 if process.pid not in with_children or process in self.flows() or of_a_flow:
                     found.append(line[:120])
         return found

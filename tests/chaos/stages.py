@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tests.chaos.cells import Moment, Pace, Slot
@@ -11,28 +11,41 @@ from tests.chaos.proxy import Call
 
 @dataclass
 class Stages:
-    """Where a round is, by the store's calls, which the proxy tells. One fault at a time is armed."""
+    """Where a round is, by the store's calls, which the proxy tells. One fault at a time is armed. All times are by the
+    monotonic clock; a stage is known by its name and its key."""
 
     keys: dict[str, list[str]] = field(default_factory=dict)
+    """By name of a stage the keys that the round looked for, in the order in which it first did."""
     begun: dict[tuple[str, str], float] = field(default_factory=dict)
     seen: dict[tuple[str, str], float] = field(default_factory=dict)
     """When a stage was last found or committed."""
     new: float = 0.0
-    """When a stage was last begun that was not known before."""
+    """When a stage was last looked for that had not been before."""
     of_shards: frozenset[int] = frozenset()
-    """Numbers of the searches that the round looks for and a run of its own begins."""
+    """Which searches are shards: the round looks for these first, and they begin when their own run does."""
     waiting: dict[Slot, threading.Event] = field(default_factory=dict)
     """Slots that a fault will hit: their stages do not begin before it is armed."""
     slot: Slot | None = None
     moment: Moment | None = None
+    """What is armed; None: nothing."""
     has_victim: Callable[[], bool] = lambda: True
     calls: int = 0
-    """Since the slot's stage began, from when it was armed on."""
+    """Of the slot's stage, since the fault was armed."""
     times: list[float] = field(default_factory=list)
-    """Of all calls of the round."""
+    """When each call of the round was made."""
     reached: threading.Event = field(default_factory=threading.Event)
+    """The call of the moment is held."""
     release: threading.Event = field(default_factory=threading.Event)
+    """It may go on."""
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, slots: Iterable[Slot], of_shards: Iterable[int] = ()) -> None:
+        """A new round. `slots`: those that a fault will hit."""
+        with self.lock:
+            self.keys, self.begun, self.seen, self.times = {}, {}, {}, []
+            self.slot = self.moment = None
+            self.waiting = {slot: threading.Event() for slot in slots}
+            self.of_shards = frozenset(of_shards)
 
     def key(self, slot: Slot) -> tuple[str, str] | None:
         keys = self.keys.get(slot.stage, [])
@@ -42,7 +55,7 @@ class Stages:
         return (key := self.key(slot)) in self.begun and key not in self.seen
 
     def pace(self, slot: Slot) -> Pace:
-        """Of a round that is over."""
+        """What a stage took of a round that is over, and that nothing befell."""
         key = self.key(slot)
         assert key in self.seen, f"{slot} never ended"
         begun, ended = self.begun[key], self.seen[key]
@@ -60,7 +73,7 @@ class Stages:
             self.release.set()
 
     def let_go(self) -> None:
-        """Of all stages."""
+        """Whatever still waits for a fault: the rest of the round is hit by none."""
         with self.lock:
             for gate in self.waiting.values():
                 gate.set()

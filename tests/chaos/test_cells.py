@@ -4,8 +4,8 @@ from itertools import islice
 from typing import Any
 
 from tests.chaos.cells import ALONE, FAULTS, ROWS, SHARDED, SLOTS, TWO_RUNS, Cell, Pace, is_there, rounds
-from tests.chaos.matrix import report
 from tests.chaos.published import differences
+from tests.chaos.report import report
 from tests.chaos.table import table
 
 PACES = dict.fromkeys((*SLOTS, *SHARDED), Pace(calls=8, seconds=5.0))
@@ -31,6 +31,11 @@ def test_a_round_is_hit_once_in_every_stage_and_another_seed_hits_it_otherwise()
     assert [cell.slot for cell in first] == list(SLOTS)
     assert [cell.slot for cell in fifth] == list(SHARDED)
     assert planned(1, 5) == planned(1, 5) != planned(2, 5)
+
+
+def test_every_eighth_round_is_started_twice_and_bears_no_fault() -> None:
+    assert [number for number, cells in enumerate(planned(1, 40), 1) if not cells] == [8, 16, 24, 32, 40]
+    assert all(planned(1, 16, ("SFT", ""))), "but not where one stage is asked for"
 
 
 def test_one_cell_can_be_asked_for() -> None:
@@ -77,5 +82,5 @@ def test_a_round_is_counted_once_however_many_faults_hit_it() -> None:
         outcome("chaos-3", False, "doubled: 2 publications"),
     ]
     found = report([*of_one, *others, outcome("chaos-4", True, "orphan: a flow (8)")], {})
-    counts = {name: found[name] for name in ("faults", "missed", "lost", "doubled", "changed", "orphans")}
-    assert counts == {"faults": 5, "missed": 1, "lost": 1, "doubled": 1, "changed": 1, "orphans": 2}
+    counts = {name: found[name] for name in ("faults", "missed", "recovered", "lost", "doubled", "changed", "orphans")}
+    assert counts == {"faults": 5, "missed": 1, "recovered": 5, "lost": 1, "doubled": 1, "changed": 1, "orphans": 2}

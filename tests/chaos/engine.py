@@ -4,7 +4,7 @@
 request alone. So a round that was killed, and went on, holds row by row what one holds that was not; and a wrong model
 answers otherwise.
 
-A file beside it (`Spoiling`) spoils a share of its answers, as a bad network would.
+A file beside it (`SpoiltAnswers`) spoils a share of its answers, as a bad network would.
 """
 
 import argparse
@@ -45,17 +45,19 @@ KNOWN = (("train", 40, 1), ("test", 40, 7))
 """Questions of the micro world that it can answer: split, count and seed. To any other it answers 0."""
 SPOILING = "CPL_CHAOS_SPOILING"
 """The variable that names the file."""
+SPOILT_LOG = "spoilt.log"
+"""Beside the engine's own: a byte for each answer that was spoilt."""
 
 
 @dataclass(frozen=True)
-class Spoiling:
-    """`share` of the answers are spoiled in one way: error (500), half (broken off), cut (no answer), slow (2 s)."""
+class SpoiltAnswers:
+    """`share` of the answers are spoilt in one way: error (500), half (broken off), cut (no answer), slow (2 s)."""
 
     kind: str
     share: float
 
     @classmethod
-    def now(cls) -> "Spoiling":
+    def now(cls) -> "SpoiltAnswers":
         with contextlib.suppress(OSError, ValueError):
             return cls(**json.loads(Path(os.environ[SPOILING]).read_text()))
         return cls("", 0.0)
@@ -64,13 +66,13 @@ class Spoiling:
 def launcher(folder: Path) -> Path:
     """A program in this folder that starts the engine, as vLLM's interpreter would."""
     path = folder / "scripted-python"
-    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m tests.chaos.scripted_policy "$@"\n')
+    path.write_text(f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec "{sys.executable}" -m tests.chaos.engine "$@"\n')
     path.chmod(0o755)
     return path
 
 
 class Policy:
-    """Of the model folder whose weights were loaded last; without, of nothing that anybody trained."""
+    """What the engine answers with the weights that were loaded last. `empty`: between two models it has none."""
 
     def __init__(self, folder: Path) -> None:
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -194,16 +196,16 @@ async def serve(host: str, port: int, model: Path) -> None:
                 whole = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(said), said)
                 if path == "/v1/completions":
                     await asyncio.sleep(SECONDS)
-                    spoiling = Spoiling.now()
-                    if rng.random() < spoiling.share:
-                        with Path(os.environ[SPOILING]).with_name("engine").joinpath("spoiled.log").open("ab") as log:
+                    spoilt = SpoiltAnswers.now()
+                    if rng.random() < spoilt.share:
+                        with Path(os.environ[SPOILING]).with_name("engine").joinpath(SPOILT_LOG).open("ab") as log:
                             log.write(b".")
-                        if spoiling.kind == "error":
+                        if spoilt.kind == "error":
                             whole = b"HTTP/1.1 500 Oops\r\ncontent-length: 4\r\n\r\ndead"
-                        elif spoiling.kind == "slow":
+                        elif spoilt.kind == "slow":
                             await asyncio.sleep(2)
                         else:
-                            writer.write(whole[: len(whole) // 2] if spoiling.kind == "half" else b"")
+                            writer.write(whole[: len(whole) // 2] if spoilt.kind == "half" else b"")
                             break
                 writer.write(whole)
                 await writer.drain()
@@ -219,7 +221,7 @@ def main() -> None:
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)
     parser.add_argument("--model", type=Path)
-    asked, _ = parser.parse_known_args(sys.argv[3:])  # "-m vllm.entrypoints.openai.api_server" comes before
+    asked, _ = parser.parse_known_args(sys.argv[3:])  # "-m cpl_server" comes before
     asyncio.run(serve(asked.host, asked.port, asked.model))
 
 
