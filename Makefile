@@ -80,7 +80,7 @@ format: install ## Format the code
 	.venv/bin/ruff format .
 
 .PHONY: house
-house: install ## Draw the house in CONTRIBUTING.md and list the files in docs/files.md anew
+house: install ## Write anew what is drawn: the house in CONTRIBUTING.md, docs/files.md, docs/tables.md
 	.venv/bin/python -m tests.house
 
 .PHONY: mutants

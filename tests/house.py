@@ -25,7 +25,7 @@ FOLDERS = {
     "infra/desk/page/script": "what runs in the page, which holds it as one script",
     "infra/engine/inside": "what runs inside vLLM's server",
     "infra/locks": "both environments, compiled by `make locks`",
-    "sql": "the warehouse, one statement a file, in the order of their numbers",
+    "sql": "the warehouse, one statement a file, in the order of their numbers, which may have gaps",
     "sql/campaign": "the curves of a campaign's page (`cpl page --campaign NAME`)",
     "sql/checks": "rules that hold in every round: a query that must find no row",
     "sql/ducklake": "the catalogue that `cpl export round` writes",
