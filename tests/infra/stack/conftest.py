@@ -6,9 +6,7 @@ import pytest
 
 from infra.stack import api
 from infra.stack.local import Stack
-from tests.infra.stack.stacks import make_repository, running_stack
-
-CRASHED = {"state": {"type": "CRASHED"}, "force": True}
+from tests.infra.stack.stacks import CRASHED, make_repository, running_stack
 
 
 @pytest.fixture(scope="package")

@@ -20,6 +20,7 @@ from infra.stack.local import WORKER, Stack
 from tests.infra.stack.browser import Browser
 
 ROOT = Path(__file__).parents[3]
+CRASHED = {"state": {"type": "CRASHED"}, "force": True}
 
 ROUND = """
 import os, subprocess, sys, time

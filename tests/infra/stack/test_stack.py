@@ -15,8 +15,7 @@ from infra.desk.cli import app
 from infra.environment import add_stack, stack_variables
 from infra.stack import api, variables, weed
 from infra.stack.local import POOL, SEARCHER, SERVER, STORE, WATCH, WORKER, Stack, StackError
-from tests.infra.stack.conftest import CRASHED
-from tests.infra.stack.stacks import in_repository, is_alive, process_of, start_long_flow, wait_for
+from tests.infra.stack.stacks import CRASHED, in_repository, is_alive, process_of, start_long_flow, wait_for
 
 ALL = (SERVER, STORE, WORKER, SEARCHER, WATCH)
 
