@@ -37,6 +37,12 @@ ROW_GROUP = 16_384
 """DuckDB knows the least and greatest values of a group of rows, and leaves out those that a join does not ask for: of
 a few trees it reads few texts besides theirs."""
 
+GRAINS = (
+    "select table_name as name, comment from duckdb_tables() "
+    "union all select view_name, comment from duckdb_views() where not internal"
+)
+"""Every relation by its name, and what one row of it is."""
+
 IN_WORDS = {"preferences": ("pairs", "pair_id"), "imitations": ("imitated_paths", "example_id")}
 """By table that names nodes: the view that adds their words and token ids, and its key within a lesson."""
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import grimp
 
-from infra.warehouse import ask, build, first_comment, relations, statements
+from infra.warehouse import GRAINS, ask, build, first_comment, relations, statements
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("flows", "tasks", "trainers", "infra")
@@ -130,10 +130,6 @@ def said_of(path: Path) -> str:
     return sentence
 
 
-RELATIONS = (
-    "select table_name, comment from duckdb_tables() "
-    "union all select view_name, comment from duckdb_views() where not internal"
-)
 MACROS = (
     "select function_name, comment from duckdb_functions() where function_type = 'table_macro' and not internal "
     "order by function_name"
@@ -148,7 +144,7 @@ def dictionary() -> str:
         empty = Path(folder) / "empty.duckdb"
         build(empty, {})
         grains, macros, columns = (
-            dict(ask(empty, RELATIONS).rows),
+            dict(ask(empty, GRAINS).rows),
             dict(ask(empty, MACROS).rows),
             ask(empty, COLUMNS).rows,
         )

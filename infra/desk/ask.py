@@ -23,7 +23,7 @@ from infra.desk.query import Limits, answered, answers, asked
 from infra.environment import environment
 from infra.store import Store, rounds
 from infra.store.rounds import NoSuchRound
-from infra.warehouse import ask, build, first_comment, relations, statements
+from infra.warehouse import GRAINS, ask, build, first_comment, relations, statements
 
 Campaign = Annotated[str | None, typer.Option(help="Default: that of the round that ran last.")]
 PublicationId = Annotated[
@@ -126,9 +126,7 @@ def _list() -> None:
         build(empty, {})
         found = ask(
             empty,
-            "select table_name as name, comment from duckdb_tables() "
-            "union all select view_name, comment from duckdb_views() where not internal "
-            "order by list_position(?, name)",
+            f"{GRAINS} order by list_position(?, name)",
             [relations("tables") + relations("derived") + relations("views")],
         )
     queries = [(os.path.relpath(file), first_comment(file)) for file in statements("queries")]

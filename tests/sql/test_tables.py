@@ -6,7 +6,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from infra.warehouse import SQL, ask, build, check, first_comment, relations, statements
+from infra.warehouse import GRAINS, SQL, ask, build, check, first_comment, relations, statements
 from tasks.records import TABLES, frame
 from tests.sql.handmade import NODES, QUESTIONS, ROUND, evaluation, parquet, plan, solution, tree
 
@@ -28,11 +28,7 @@ def test_every_table_has_the_columns_and_types_of_its_records(warehouse: Path, t
 
 
 def test_every_table_view_and_column_is_documented(warehouse: Path) -> None:
-    grains = ask(
-        warehouse,
-        "select table_name, comment from duckdb_tables() "
-        "union all select view_name, comment from duckdb_views() where not internal",
-    )
+    grains = ask(warehouse, GRAINS)
     assert {name for name, _ in grains.rows} > set(TABLES)
     assert [name for name, comment in grains.rows if not (comment or "").startswith("One row per ")] == []
     bare = "select table_name, column_name from duckdb_columns() where not internal and comment is null"
