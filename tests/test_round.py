@@ -1,5 +1,6 @@
 """A user's first hour, on the real stack: a round, its page, the same again, a preview, and a campaign."""
 
+import itertools
 import json
 import subprocess
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ import pytest
 
 from infra.desk.run import nested
 from infra.environment import Environment
+from tests.infra.desk.test_trace import refuse_malformed, slices
 from tests.infra.stack.browser import browser
-from tests.rounds import ONE_ARM, SMALL, Shell, cached, held_out, running_shell
+from tests.rounds import ONE_ARM, SMALL, Shell, cached, held_out, running_shell, secrets_of, words_of
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
 
@@ -101,6 +103,40 @@ def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell, fir
     shell.round("first")
     assert all(cached(shell.show("first")).values())
     assert store.names("stages/publish/") == published
+
+
+def test_it_leaves_no_secret_anywhere(shell: Shell, first: dict[str, Any]) -> None:
+    secrets = secrets_of(shell)
+    assert "engine" in secrets
+    seen = []
+    for place, text in words_of(shell):
+        seen.append(place)
+        assert not [name for name, secret in secrets.items() if secret in text], place
+    assert {"events", "settings", "logs, page 0"} < set(seen)
+    assert [place for place in seen if place.endswith("engine.log")]
+    assert len([place for place in seen if place.endswith("/manifest.json")]) > 20
+
+
+def test_its_trace_has_engine_trees_and_updates_where_its_manifests_have_the_stages(
+    shell: Shell, first: dict[str, Any]
+) -> None:
+    told = json.loads(shell.run("cpl", "trace", "1", "--campaign", "first"))
+    refuse_malformed(told)
+    stages = {one["name"]: one for one in slices(told, "stage")}
+    made = {row["stage"]: row["seconds"] for row in shell.sql("select stage, seconds from stages", "first")}
+    assert {name: one["dur"] / 1e6 for name, one in stages.items() if name in made} == pytest.approx(made)
+    (counted,) = shell.sql("select sum(generated_tokens) as tokens from engine_use where stage = 'trees'", "first")
+    rates = [one for one in told["traceEvents"] if one["name"] == "trees: engine, tokens a second"]
+    tokens = sum(one["args"]["value"] * (after["ts"] - one["ts"]) / 1e6 for one, after in itertools.pairwise(rates))
+    assert tokens == pytest.approx(counted["tokens"], rel=0.01)
+    assert counted_of(told, "trees: parts done")[-1] == 40
+    assert counted_of(told, "sft: updates done")[-1] == next(
+        row["updates"] for row in shell.sql("select * from costs", "first") if row["stage"] == "sft"
+    )
+
+
+def counted_of(told: dict[str, Any], name: str) -> list[float]:
+    return [one["args"]["value"] for one in told["traceEvents"] if one["name"] == name]
 
 
 def test_a_preview_foretells_a_round_of_as_many_questions(shell: Shell, first: dict[str, Any]) -> None:

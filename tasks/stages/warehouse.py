@@ -20,7 +20,7 @@ class RuleBroken(RuntimeError):
     """A check of the warehouse found rows that break its rule; the message shows them."""
 
 
-@stage("warehouse", version=10)
+@stage("warehouse", version=11)
 def build_warehouse(workplace: Workplace, title: Title, recipe: Recipe, stages: dict[str, Ref], policy: Ref) -> int:
     """The tables of a round that say what it is made of, and all of its tables checked: a broken rule fails the round.
 
@@ -67,6 +67,7 @@ def _stage_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
             {
                 "stage": name,
                 "seconds": manifests[name].seconds,
+                "gpu_hours": _gpu_hours(manifests[name]),
                 "run_id": manifests[name].run_id,
                 "uri": ref.uri,
                 "sha256": ref.sha256,
@@ -79,6 +80,10 @@ def _stage_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
             for name, ref in stages.items()
         ),
     )
+
+
+def _gpu_hours(manifest: Manifest) -> float | None:
+    return None if manifest.gpu_seconds is None else manifest.gpu_seconds / 3600
 
 
 def _input_rows(manifests: Mapping[str, Manifest]) -> pl.DataFrame:
