@@ -11,6 +11,7 @@ import pytest
 
 from infra.desk.run import nested
 from infra.environment import Environment
+from infra.stack.metrics import FILE, Metrics
 from tests.infra.desk.test_trace import refuse_malformed, slices
 from tests.infra.stack.browser import browser
 from tests.rounds import ONE_ARM, SMALL, Shell, cached, held_out, running_shell, secrets_of, words_of
@@ -97,10 +98,16 @@ def test_its_models_load_without_the_value_words_where_the_engine_loads_them(
     assert ids[0] == ids[1] != []
 
 
-def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell, first: dict[str, Any]) -> None:
+def test_the_same_again_does_nothing_and_publishes_nothing_new(
+    shell: Shell, first: dict[str, Any], tmp_path: Path
+) -> None:
     store = shell.store()
     published = store.names("stages/publish/")
+    metrics = Metrics(shell.home, {})
     shell.round("first")
+    metrics.write(tmp_path)
+    for stage in ("questions", "search-trees", "evaluate-base"):
+        assert f'cpl_stages_ended_total{{stage="{stage}",state="Cached"}} 1.0\n' in (tmp_path / FILE).read_text()
     assert all(cached(shell.show("first")).values())
     assert store.names("stages/publish/") == published
 

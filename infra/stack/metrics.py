@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import psutil
-from prometheus_client import CollectorRegistry, Counter, Metric
+from prometheus_client import CollectorRegistry, Counter, Metric, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import write_to_textfile
 from prometheus_client.parser import text_string_to_metric_families
@@ -39,6 +39,9 @@ OF_ENGINE = (
     "vllm:generation_tokens",
 )
 """Metrics of vLLM, by family, that are handed on with the label `engine_folder`."""
+
+
+disable_created_metrics()  # as many lines again, of when counting began
 
 
 class Metrics:
@@ -123,7 +126,8 @@ class Metrics:
         for run in (one for one in runs if one["id"] in fresh):
             self._runs.labels(run["state_name"]).inc()
         for task in (one for one in tasks if one["id"] in fresh):
-            stage = task["task_key"].partition("-")[0]
+            # Of a task without a title Prefect made it unlike all others.
+            stage = task["name"].removesuffix(f"-{task['dynamic_key'][:3]}")
             self._stages.labels(stage, task["state_name"]).inc()
             self._seconds.labels(stage, task["state_name"]).inc(task["total_run_time"])
         self._counted = {one["id"] for one in (*runs, *tasks)}

@@ -49,7 +49,7 @@ class Server:
 
     def end(self, path: str, name: str, state: str, seconds: float = 0.0, ago: float = 0.0) -> None:
         moment = (datetime.now(UTC) - timedelta(seconds=ago)).isoformat()
-        one = {"id": f"{name}-{len(self.ended[path])}", "task_key": f"{name}-1a2b", "state_name": state}
+        one = {"id": f"{name}-{len(self.ended[path])}", "name": name, "dynamic_key": "cf3d-9a", "state_name": state}
         self.ended[path].insert(0, one | {"end_time": moment, "total_run_time": seconds})
 
 
@@ -84,7 +84,6 @@ def told(metrics: Metrics, folder: Path) -> dict[tuple[str, ...], float]:
         (one.name, *one.labels.values()): one.value
         for family in text_string_to_metric_families(text)
         for one in family.samples
-        if not one.name.endswith("_created")
     }
 
 
@@ -100,32 +99,32 @@ def test_what_is_so_now_is_told_by_state_part_and_engine(metrics: Metrics, tmp_p
 def test_what_ended_is_counted_once_however_often_it_is_seen_and_however_late(
     metrics: Metrics, server: Server, tmp_path: Path
 ) -> None:
-    server.end("/task_runs/filter", "search", "Completed", seconds=99.0, ago=60)  # before anybody counted
-    assert ("cpl_stages_ended_total", "search", "Completed") not in told(metrics, tmp_path)
+    server.end("/task_runs/filter", "search-trees", "Completed", seconds=99.0, ago=60)  # before anybody counted
+    assert ("cpl_stages_ended_total", "search-trees", "Completed") not in told(metrics, tmp_path)
     for _ in range(250):
-        server.end("/task_runs/filter", "search", "Completed", seconds=2.0)
-    server.end("/task_runs/filter", "rank_values", "Cached")
+        server.end("/task_runs/filter", "search-trees", "Completed", seconds=2.0)
+    server.end("/task_runs/filter", "questions-cf3", "Cached")
     server.end("/flow_runs/filter", "cpl", "Failed")
     for _ in range(2):
         found = told(metrics, tmp_path)
-        assert found["cpl_stages_ended_total", "search", "Completed"] == 250
-        assert found["cpl_stage_seconds_total", "search", "Completed"] == 500.0
-        assert found["cpl_stages_ended_total", "rank_values", "Cached"] == 1
+        assert found["cpl_stages_ended_total", "search-trees", "Completed"] == 250
+        assert found["cpl_stage_seconds_total", "search-trees", "Completed"] == 500.0
+        assert found["cpl_stages_ended_total", "questions", "Cached"] == 1
         assert found["cpl_flow_runs_ended_total", "Failed"] == 1
     server.is_away = True
     away = told(metrics, tmp_path)
-    assert away["cpl_stages_ended_total", "search", "Completed"] == 250
+    assert away["cpl_stages_ended_total", "search-trees", "Completed"] == 250
     assert ("cpl_flow_runs", "Running") not in away
     server.is_away = False
-    server.end("/task_runs/filter", "search", "Completed", seconds=1.0)
-    assert told(metrics, tmp_path)["cpl_stage_seconds_total", "search", "Completed"] == 501.0
+    server.end("/task_runs/filter", "search-trees", "Completed", seconds=1.0)
+    assert told(metrics, tmp_path)["cpl_stage_seconds_total", "search-trees", "Completed"] == 501.0
 
 
 def test_the_dashboard_asks_for_what_is_told_and_for_all_of_it(
     metrics: Metrics, server: Server, tmp_path: Path
 ) -> None:
     told(metrics, tmp_path)
-    server.end("/task_runs/filter", "search", "Completed")
+    server.end("/task_runs/filter", "search-trees", "Completed")
     server.end("/flow_runs/filter", "cpl", "Completed")
     part = metrics.parts["worker"]
     part.start(["sleep", "60"], {}, tmp_path)
