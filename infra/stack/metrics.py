@@ -41,7 +41,7 @@ OF_ENGINE = (
 """Metrics of vLLM, by family, that are handed on with the label `engine_folder`."""
 
 
-disable_created_metrics()  # as many lines again, of when counting began
+disable_created_metrics()  # type: ignore[no-untyped-call] # as many lines again, of when counting began
 
 
 class Metrics:

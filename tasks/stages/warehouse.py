@@ -12,8 +12,12 @@ from infra.store.rounds import Title
 from infra.warehouse import ParquetSource, build, check
 from tasks.recipe import Recipe
 from tasks.records import frame
+from tasks.running.progress import Progress
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
+
+SHORT_SECONDS = 5.0
+"""A warehouse that is built sooner needs no bar."""
 
 
 class RuleBroken(RuntimeError):
@@ -41,7 +45,16 @@ def build_warehouse(workplace: Workplace, title: Title, recipe: Recipe, stages: 
         workplace.write(table, rows)
         sources[table] = [ParquetSource(title.campaign, title.round, workplace.folder / f"{table}.parquet")]
     path = workplace.folder / "round.duckdb"
-    build(path, sources)
+    bar: Progress | None = None
+
+    def told(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is not None:
+            bar.show(done)
+        elif workplace.timeline.seconds > SHORT_SECONDS:
+            bar = Progress(workplace.log, "Tables of the warehouse", total)
+
+    build(path, sources, told)
     if violations := check(path):
         raise RuleBroken("\n".join(str(violation) for violation in violations))
     return 1

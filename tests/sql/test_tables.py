@@ -735,3 +735,11 @@ def test_a_round_costs_what_its_stages_took_trainings_and_the_start_of_engines_i
     ]
     (cost,) = ask(path, (SQL / "campaign" / "cost.sql").read_text(), {"campaign": "demo"}).records()
     assert (cost["generated_tokens"], cost["gpu_hours"]) == (300, 8.75)
+
+
+def test_a_warehouse_tells_how_far_it_is_before_each_of_its_steps(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    sources = parquet(tmp_path, {name: ROUND[name] for name in ("rounds", "questions")})
+    build(tmp_path / "factory.duckdb", sources, lambda done, total: told.append((done, total)))
+    steps = 2 + len(relations("views")) + len(relations("derived"))
+    assert told == [(done, steps) for done in range(steps)]
