@@ -15,7 +15,6 @@ from typing import Any
 import polars as pl
 import pytest
 
-from infra.contract.engine_file import engines_of
 from infra.desk.published import published, round_summary, warehouse_of
 from infra.environment import Environment, stack_variables
 from infra.stack import api
@@ -126,12 +125,11 @@ def words_of(shell: Shell) -> Iterator[tuple[str, bytes]]:
 
 
 def secrets_of(shell: Shell) -> dict[str, bytes]:
-    """What nobody may read there: the login and its parts, the store's key, those of engines."""
+    """What nobody may read there: the login in its forms, and the store's key."""
     kept = stack_variables(shell.home)
     login = kept["PREFECT_API_AUTH_STRING"]
     found = {"login": login, "password": login.partition(":")[2], "store": kept["AWS_SECRET_ACCESS_KEY"]}
     found |= {"as a header": base64.b64encode(login.encode()).decode()}
-    found |= {folder: engine.key for folder, engine in engines_of(shell.home)}
     return {name: secret.encode() for name, secret in found.items()}
 
 
