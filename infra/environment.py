@@ -45,6 +45,8 @@ class Environment(BaseSettings):
     """Key that those engines ask for (vLLM's `--api-key`)."""
     engine_python: Path = Path(".venv-engine/bin/python")
     """Interpreter of the engine's environment."""
+    metrics: Path | None = None
+    """Folder for the stack's metrics, read by Prometheus's node exporter (its textfile collector); without it none."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto: the GPU where an NVIDIA driver answers."""
 

@@ -5,9 +5,10 @@ everybody else opens it read-only. So a campaign's next round costs what is new:
 DuckDB downloads no extension: S3 is read by the store, not here.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -108,24 +109,29 @@ def first_comment(query: Path) -> str:
     return query.read_text().partition("\n")[0].removeprefix("--").strip()
 
 
-def build(path: Path, tables: Mapping[str, Sequence[ParquetSource]]) -> None:
+def build(
+    path: Path,
+    tables: Mapping[str, Sequence[ParquetSource]],
+    told: Callable[[int, int], None] = lambda done, total: None,
+) -> None:
     """Writes a fresh warehouse to `path` from the Parquet files of each table; a file that is there is replaced.
 
     A table without sources is there, typed and empty. Columns are matched by name. An unknown column, or a null or
-    missing one where the table wants a value, is a `duckdb.Error` that names the file.
+    missing one where the table wants a value, is a `duckdb.Error` that names the file. `told`: how far it is, before
+    each of its steps.
     """
     path.unlink(missing_ok=True)
     with _new(path) as connection:
         connection.begin()
         for file in statements("tables"):
             connection.execute(file.read_text())
-        for file in statements("tables"):
-            table = relation_of(file)
-            for source in tables.get(table, ()):
-                _load(connection, table, source)
-        for folder in ("views", "derived"):
-            for file in statements(folder):
-                connection.execute(file.read_text())
+        sources = [(table, source) for table in relations("tables") for source in tables.get(table, ())]
+        made_of_them = [file for folder in ("views", "derived") for file in statements(folder)]
+        steps: list[Callable[[], object]] = [partial(_load, connection, *one) for one in sources]
+        steps += [partial(connection.execute, file.read_text()) for file in made_of_them]
+        for done, step in enumerate(steps):
+            told(done, len(steps))
+            step()
         connection.commit()
 
 

@@ -1,5 +1,8 @@
 """Rounds on the real stack as a user types them: what the tests of whole rounds share."""
 
+import base64
+import io
+import itertools
 import json
 import os
 import subprocess
@@ -9,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from infra.desk.published import published, round_summary, warehouse_of
@@ -87,6 +91,46 @@ class Shell:
 
     def api(self, path: str, **document: Any) -> Any:
         return api.ask(self.home, "POST", path, document) if document else api.ask(self.home, "GET", path)
+
+
+ANSWERS = (
+    *("flow_runs", "task_runs", "logs", "artifacts", "deployments", "flows", "work_pools", "work_queues"),
+    *("variables", "block_documents", "v2/concurrency_limits", "work_pools/cpl/workers"),
+)
+"""What Prefect's server gives a list of."""
+
+
+def words_of(shell: Shell) -> Iterator[tuple[str, bytes]]:
+    """All that rounds leave where somebody may read it, by where it lies: logs, what is in the store, the tables in
+    words, and what Prefect's server answers."""
+    for log in (*shell.home.glob("logs/*"), *shell.home.glob("engine/**/*.log"), *shell.home.glob("work/**/*.log")):
+        yield str(log), log.read_bytes()
+    store = shell.store()
+    for name in store.names(""):
+        data = store.get(name)
+        yield name, pl.read_parquet(io.BytesIO(data)).write_json().encode() if data[:4] == b"PAR1" else data
+    for answer in ANSWERS:
+        for page in itertools.count():
+            rows = shell.api(f"/{answer}/filter", limit=200, offset=200 * page)
+            yield f"{answer}, page {page}", json.dumps(rows).encode()
+            if len(rows) < 200:
+                break
+    events = shell.api("/events/filter", limit=50)
+    while events["events"]:
+        yield "events", json.dumps(events).encode()
+        if not events["next_page"]:
+            break
+        events = shell.api(events["next_page"].partition("/api")[2])
+    yield "settings", json.dumps(shell.api("/admin/settings")).encode()
+
+
+def secrets_of(shell: Shell) -> dict[str, bytes]:
+    """What nobody may read there: the login in its forms, and the store's key."""
+    kept = stack_variables(shell.home)
+    login = kept["PREFECT_API_AUTH_STRING"]
+    found = {"login": login, "password": login.partition(":")[2], "store": kept["AWS_SECRET_ACCESS_KEY"]}
+    found |= {"as a header": base64.b64encode(login.encode()).decode()}
+    return {name: secret.encode() for name, secret in found.items()}
 
 
 @contextmanager

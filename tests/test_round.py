@@ -1,5 +1,6 @@
 """A user's first hour, on the real stack: a round, its page, the same again, a preview, and a campaign."""
 
+import itertools
 import json
 import subprocess
 from collections.abc import Iterator
@@ -10,8 +11,10 @@ import pytest
 
 from infra.desk.run import nested
 from infra.environment import Environment
+from infra.stack.metrics import FILE, Metrics
+from tests.infra.desk.test_trace import refuse_malformed, slices
 from tests.infra.stack.browser import browser
-from tests.rounds import ONE_ARM, SMALL, Shell, cached, held_out, running_shell
+from tests.rounds import ONE_ARM, SMALL, Shell, cached, held_out, running_shell, secrets_of, words_of
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
 
@@ -95,12 +98,48 @@ def test_its_models_load_without_the_value_words_where_the_engine_loads_them(
     assert ids[0] == ids[1] != []
 
 
-def test_the_same_again_does_nothing_and_publishes_nothing_new(shell: Shell, first: dict[str, Any]) -> None:
+def test_the_same_again_does_nothing_and_publishes_nothing_new(
+    shell: Shell, first: dict[str, Any], tmp_path: Path
+) -> None:
     store = shell.store()
     published = store.names("stages/publish/")
+    metrics = Metrics(shell.home, {})
     shell.round("first")
+    metrics.write(tmp_path)
+    for stage in ("questions", "search-trees", "evaluate-base"):
+        assert f'cpl_stages_ended_total{{stage="{stage}",state="Cached"}} 1.0\n' in (tmp_path / FILE).read_text()
     assert all(cached(shell.show("first")).values())
     assert store.names("stages/publish/") == published
+
+
+def test_it_leaves_no_secret_anywhere(shell: Shell, first: dict[str, Any]) -> None:
+    secrets, named = secrets_of(shell), []
+    for place, text in words_of(shell):
+        assert not [name for name, secret in secrets.items() if secret in text], place
+        named += [place] if b"first-round-1" in text else []
+    assert {"flow_runs, page 0", str(shell.home / "logs" / "worker.log")} <= set(named), "what is there is found"
+
+
+def test_its_trace_has_engine_trees_and_updates_where_its_manifests_have_the_stages(
+    shell: Shell, first: dict[str, Any]
+) -> None:
+    told = json.loads(shell.run("cpl", "trace", "1", "--campaign", "first"))
+    refuse_malformed(told)
+    stages = {one["name"]: one for one in slices(told, "stage")}
+    made = {row["stage"]: row["seconds"] for row in shell.sql("select stage, seconds from stages", "first")}
+    assert {name: one["dur"] / 1e6 for name, one in stages.items() if name in made} == pytest.approx(made, abs=1e-5)
+    asked = "select count(distinct question_id) as questions, sum(generated_tokens) as tokens from trees"
+    (searched,) = shell.sql(f"{asked} where evidence = 'trees'", "first")
+    rates = [one for one in told["traceEvents"] if one["name"] == "trees: engine, tokens a second"]
+    tokens = sum(one["args"]["value"] * (after["ts"] - one["ts"]) / 1e6 for one, after in itertools.pairwise(rates))
+    assert tokens == pytest.approx(float(searched["tokens"]), rel=0.01)
+    assert counted_of(told, "trees: parts done")[-1] == searched["questions"]
+    (learnt,) = shell.sql("select updates from costs where stage = 'sft'", "first")
+    assert counted_of(told, "sft: updates done")[-1] == learnt["updates"]
+
+
+def counted_of(told: dict[str, Any], name: str) -> list[float]:
+    return [one["args"]["value"] for one in told["traceEvents"] if one["name"] == name]
 
 
 def test_a_preview_foretells_a_round_of_as_many_questions(shell: Shell, first: dict[str, Any]) -> None:

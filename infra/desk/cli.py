@@ -12,6 +12,7 @@ from infra.desk.export.command import app as export
 from infra.desk.page.command import page
 from infra.desk.power import power
 from infra.desk.run import evaluate, preview, round_, study
+from infra.desk.trace import trace
 from infra.desk.upkeep import gc, verify
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
@@ -103,6 +104,7 @@ app.command()(study)
 app.command()(sql)
 app.command()(show)
 app.command()(page)
+app.command()(trace)
 app.command("rounds")(list_rounds)
 app.command()(remove)
 app.command()(gc)

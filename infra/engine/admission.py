@@ -46,8 +46,9 @@ class Admission:
         self._lost: str | None = None  # why nobody will be let in any more
 
     @property
-    def has_waiting(self) -> bool:
-        return bool(self._waiting)
+    def waiting(self) -> int:
+        """Requests that were not let in yet."""
+        return len(self._waiting)
 
     @property
     def is_open(self) -> bool:

@@ -129,7 +129,12 @@ class Engine:
         out."""
         admissions = [admission for admission in self._admissions.values() if admission.is_open]
         taken, seats = sum(one.sequences for one in admissions), sum(one.seats for one in admissions)
-        return 2 * taken < seats and not any(one.has_waiting for one in admissions)
+        return 2 * taken < seats and not any(one.waiting for one in admissions)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for admission, at all addresses."""
+        return sum(admission.waiting for admission in self._admissions.values())
 
     @property
     def load(self) -> Load:

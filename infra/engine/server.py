@@ -23,15 +23,16 @@ from pathlib import Path
 
 import httpx
 import psutil
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import ValidationError
 
 from infra.contract import disk
+from infra.contract.engine_file import NAME, EngineFile
 from infra.engine.connections import bearer
 from infra.engine.launch import SERVER, arguments, berths, environment, launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
 from infra.environment import Environment
-from infra.stack.process import birth, session
+from infra.stack.process import birth, session, trim
 
 START_SECONDS = 900.0
 STOP_SECONDS = 20.0
@@ -47,18 +48,8 @@ _COUNTERS = re.compile(r"^vllm:(num_requests_running|iteration_tokens_total_coun
 Progress = Callable[[str], None]
 
 
-class LocalEngine(BaseModel):
-    """A started engine, as kept in engine.json. `born`: its process's birth, which makes the pid unambiguous.
-
-    `key`: what it asks of whoever wants something. `signature`: of the model folder (architecture and tokenizer), with
-    the arguments that can not change in place.
-    """
-
-    pid: int
-    born: str
-    url: str
-    key: str = Field(repr=False)
-    signature: str
+class LocalEngine(EngineFile):
+    """A started engine, as kept in engine.json."""
 
     @property
     def is_alive(self) -> bool:
@@ -103,7 +94,7 @@ async def _started(
 ) -> LocalEngine:
     own, python = _folder(here, berth), here.engine_python.absolute()
     log = _log(own)
-    with log.open("wb") as output:
+    with log.open("ab") as output:  # there is none: it was moved. Appended to, it may be trimmed
         process = subprocess.Popen(
             [str(python), "-m", SERVER, *arguments(folder, here, httpx.URL(url))],
             env=environment(folder, here, key, berth),
@@ -149,11 +140,15 @@ async def answers(engine: LocalEngine) -> bool:
 
 
 async def end_of(engine: LocalEngine, here: Environment, berth: int = 0) -> str:
-    """Waits until the engine ends or hangs, and says why it did: when its core dies, its server ends by itself."""
+    """Waits until the engine ends or hangs, and says why it did: when its core dies, its server ends by itself.
+
+    Meanwhile its log is kept small.
+    """
     asked = alive = time.monotonic()
     sign: float | None = None
     while engine.is_alive and await _listens(engine):
         if time.monotonic() - asked > PULSE_SECONDS:
+            trim(_log(_folder(here, berth)))
             last, asked = await _sign_of_life(engine), time.monotonic()
             if last is not None and last != sign:
                 alive, sign = asked, last
@@ -228,7 +223,7 @@ def engines_gone(here: Environment, progress: Progress) -> Iterator[None]:
 def end_local_engines(here: Environment, but: Container[int] = ()) -> None:
     """Stops this home's engines, also those that its settings do not know any more, apart from those of some berths;
     the caller holds their lock."""
-    others = [int(state.parent.name) for state in _home(here).glob("*/engine.json") if state.parent.name.isdecimal()]
+    others = [int(state.parent.name) for state in _home(here).glob(f"*/{NAME}") if state.parent.name.isdecimal()]
     ending = [berth for berth in (0, *others) if berth not in but]
     for berth in ending:  # all are asked before any is waited for
         if engine := local_engine(here, berth):
@@ -302,7 +297,7 @@ def name_of(here: Environment, berth: int) -> str:
 
 
 def _state(own: Path) -> Path:
-    return own / "engine.json"
+    return own / NAME
 
 
 def _log(own: Path) -> Path:

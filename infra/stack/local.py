@@ -46,7 +46,7 @@ SERVERS, CLIENTS = (STORE, SERVER), (*WORKERS, WATCH)
 """What listens, and what needs that."""
 VARIABLES = ("CPL_", "AWS_", "HF_", "CUDA_VISIBLE_DEVICES", "PREFECT_")
 """What workers, and with them flows, read of the environment that they started with. The S3 server reads none."""
-LEAN = {STORE: weed.LEAN, SERVER: variables.LEAN_SERVER}
+LEAN = dict.fromkeys(WORKERS, variables.LEAN_WORKER) | {STORE: weed.LEAN, SERVER: variables.LEAN_SERVER}
 READS = dict.fromkeys(CLIENTS, VARIABLES) | {SERVER: ("PREFECT_",), STORE: ()}
 
 

@@ -28,6 +28,13 @@ LEAN_SERVER = {
 """What a Prefect server of one machine is told, where the user sets nothing else: its own loops are set for a server of
 many."""
 
+LEAN_WORKER = {
+    "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": "infra.stack.log_lines.JsonLines",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",
+}
+"""What workers, and with them flows, are told, where the user sets nothing else: their logs are for programs; people
+read the UI."""
+
 
 def settle(home: Path, root: Path, ports: Mapping[str, int]) -> None:
     """Writes `home`/stack.env, and prefect.toml in `root` unless that is the user's own. Both are the owner's to read.

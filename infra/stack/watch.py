@@ -5,9 +5,11 @@ computes without a pause. So the watch looks for a silent run's process before i
 machine it cannot look: there a run's silence counts, while the server listens.
 """
 
+import math
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,8 +98,10 @@ class Watch:
 
 
 def main() -> None:
-    stack = Stack(Environment().home, Path.cwd())
+    here = Environment()
+    stack = Stack(here.home, Path.cwd())
     watch, pause = Watch(stack.home), LOOK_SECONDS
+    write_metrics = _metrics(stack, here.metrics) if here.metrics else lambda: None
     while True:
         time.sleep(pause)
         try:
@@ -105,8 +109,24 @@ def main() -> None:
             for run in watch.look():
                 _say(f"flow run {run}: crashed, {GONE}")
             stack.trim_logs()
+            write_metrics()
         except Exception:  # it goes on: nobody watches the watch
             traceback.print_exc()
+
+
+def _metrics(stack: Stack, folder: Path) -> Callable[[], None]:
+    """Writes them to the folder when it is called, but not more often than they are read."""
+    from infra.stack.metrics import WRITE_SECONDS, Metrics  # its library is needed where they are asked for
+
+    metrics, written = Metrics(stack.home, stack.parts), -math.inf
+
+    def write() -> None:
+        nonlocal written
+        if time.monotonic() - written >= WRITE_SECONDS:
+            written = time.monotonic()
+            metrics.write(folder)
+
+    return write
 
 
 def _say(line: str) -> None:

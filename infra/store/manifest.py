@@ -25,7 +25,7 @@ from infra.store.bucket import WAY_OUT
 from infra.store.s3 import StoreError
 
 MANIFEST = "manifest.json"
-HOW_IT_WAS_MADE = ("created_at", "seconds", "run_id", "code")
+HOW_IT_WAS_MADE = ("created_at", "seconds", "gpu_seconds", "timeline", "run_id", "code")
 """Fields that are not digested: the same content, made again, is the same version."""
 
 
@@ -106,6 +106,10 @@ class Manifest(BaseModel):
     key: Word
     created_at: datetime
     seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    gpu_seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    """GPUs that it held, times the seconds; None: made before this was kept."""
+    timeline: dict[str, dict[str, list[Annotated[float, Field(allow_inf_nan=False)]]]] = {}
+    """How the work went on, by series: lists of one length, `at` in seconds since it began (tasks.running.timeline)."""
     run_id: str
     code: str
     """Git revision or package version that made it."""

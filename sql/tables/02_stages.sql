@@ -11,6 +11,7 @@ create table stages (
     code varchar not null,
     settings varchar not null,
     engine varchar,
+    gpu_hours double,
 );
 
 comment on table stages is 'One row per stage that a round is made of, with the manifest that committed it.';
@@ -26,3 +27,4 @@ comment on column stages.version is 'Version of the stage''s code: it rises when
 comment on column stages.code is 'Git revision or package version of the code that made it.';
 comment on column stages.settings is 'All that it was given but for other stages (inputs), as JSON.';
 comment on column stages.engine is 'Version of the engine that it asked; null where it asked none, or was made before this column.';
+comment on column stages.gpu_hours is 'GPUs that it held, times its hours, the start of its engine or trainer included; of a search in shards those of all. 0 on a CPU; null where it was made before this column.';

@@ -83,6 +83,7 @@ async def each_part(
     made = await asyncio.to_thread(_fetch, workplace, folder, items.keys(), what)
     if made:
         workplace.log.info("%s: %d of %d were finished before and are kept", what, len(made), len(items))
+    workplace.timeline.add("parts", done=len(made))
     places = {name: place for place, name in enumerate(items)}
     lost: dict[str, str] = {}
     fresh: dict[str, bytes] = {}
@@ -93,15 +94,17 @@ async def each_part(
             part = await work(items[name], places[name])
             data = _packed(part, workplace.code)
         except Exception as problem:
-            workplace.log.warning("%s: %s failed", what, name, exc_info=True)
+            workplace.log.warning("%s: %s failed", what, name, exc_info=True, extra={"question_id": name})
             lost[name] = f"{type(problem).__name__}: {problem}"
             return
         await asyncio.to_thread(_write, folder / name, data)
         if part.error is None:
             fresh[name] = data
         else:
+            workplace.log.warning("%s: %s is lost: %s", what, name, part.error, extra={"question_id": name})
             lost[name] = part.error
         made[name] = Kept(workplace.code, tuple(part.rows))
+        workplace.timeline.add("parts", done=len(made))
         moved.set()
 
     async def keep() -> None:
@@ -280,7 +283,9 @@ def _fetch(workplace: Workplace, folder: Path, names: Collection[str], what: str
             kept[name] = _unpacked(data)
         except ValueError as problem:
             workplace.log.warning(
-                "%s: the part %s that was kept is not this code's, %s: it is done again", what, name, problem
+                "%s: the part %s that was kept is not this code's, %s: it is done again",
+                *(what, name, problem),
+                extra={"question_id": name},
             )
             continue
         _write(folder / name, data)

@@ -15,6 +15,8 @@ from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterFlowRunId, ArtifactFilterKey
 from prefect.runtime import flow_run
 
+from infra.desk.follow import remaining
+
 if TYPE_CHECKING:
     from tasks.running.workplace import Log
 
@@ -41,15 +43,18 @@ class Progress:
         self.log, self.what, self.total, self.every = log, what, total, every
         self.artifact: Any = None  # its id, once it is drawn
         self.shown = time.monotonic()
+        self.first: tuple[float, float] | None = None  # when it was shown first, and the share (%) that was done then
         self._draw(0, what)
 
     def show(self, done: int, note: str = "") -> bool:
-        """Shows it, unless it was shown a moment ago; says whether it did."""
+        """Shows it, with what is left at its pace, unless it was shown a moment ago; says whether it did."""
         now = time.monotonic()
         if done < self.total and now - self.shown < self.every:
             return False
         self.shown = now
-        said = f"{self.what}: {done} of {self.total} {note}".rstrip()
+        share = 100.0 * done / max(self.total, 1)
+        self.first = self.first or (now, share)  # what an earlier attempt had done is no pace
+        said = f"{self.what}: {done} of {self.total} {note}".rstrip() + remaining(*self.first, now, share)
         self._draw(done, said)
         self.log.info(said)
         return True

@@ -13,6 +13,7 @@ from typing import Any
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId, TaskRunFilter, TaskRunFilterStateType
 from prefect.client.schemas.objects import StateType
+from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
@@ -102,8 +103,12 @@ def _say_why(error: str) -> None:
 
 
 def _name_the_run(title: Title) -> None:
+    """On the server and, for the lines that stages log, here."""
+    name, run = run_name(title.campaign, title.round), FlowRunContext.get()
+    if run is not None and run.flow_run is not None:
+        run.flow_run.name = name
     with get_client(sync_client=True) as client:
-        client.update_flow_run(flow_run.id, name=run_name(title.campaign, title.round))
+        client.update_flow_run(flow_run.id, name=name)
 
 
 def _end_lost_tasks() -> None:

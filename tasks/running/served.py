@@ -4,6 +4,7 @@ Adapts the engine's replies to what search and evaluation ask for. A state is pu
 (tasks.running.prompts).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -28,10 +29,14 @@ from tasks.check import Checker, Verdict
 from tasks.language.format import PLAN_OPEN, Format
 from tasks.records import frame
 from tasks.running.prompts import Prompts
+from tasks.running.timeline import Timeline
 from tasks.running.workplace import Workplace
 from tasks.search.method import Draw
 from tasks.search.policy import ContextFull, Expansion, Judge, PolicyError, Sample, Undecided
 from tasks.settings import Search
+
+SAMPLE_SECONDS = 2.0
+"""Between two looks at an engine's sums."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +65,13 @@ class ServedPolicy:
     def account(self) -> str:
         """The same in one line, for who watches."""
         usage, load = self.engine.usage, self.engine.load
+        hours = f"{self.gpus * load.seconds / 3600:.2f} GPU hours, " if self.gpus else ""
+        failed = f", {usage.failed_requests} requests failed" if usage.failed_requests else ""
         return (
-            f"({usage.generated_tokens / load.seconds:,.0f} tok/s, engine busy {load.busy_seconds / load.seconds:.0%} "
+            f"({hours}{usage.generated_tokens:,} tokens, {usage.generated_tokens / load.seconds:,.0f} tok/s, "
+            f"engine busy {load.busy_seconds / load.seconds:.0%} "
             f"with {load.sequence_seconds / load.seconds:.0f} sequences, "
-            f"{usage.cached_tokens / max(usage.prompt_tokens, 1):.0%} of prompts cached"
-            + (f", {usage.failed_requests} requests failed)" if usage.failed_requests else ")")
+            f"{usage.cached_tokens / max(usage.prompt_tokens, 1):.0%} of prompts cached{failed})"
         )
 
     async def write(
@@ -211,18 +218,39 @@ async def serve_both(
     first, second = policy_and_value(environment())
     async with (
         serve(workplace, policy, format, first) as served,
-        serve(workplace, value, format, second) as judging,
+        serve(workplace, value, format, second, "value engine") as judging,
     ):
         yield served, judging
 
 
 @asynccontextmanager
+async def recorded(engine: Engine, timeline: Timeline, called: str) -> AsyncIterator[None]:
+    """Adds the engine's sums to the timeline every few seconds, from now to the end."""
+
+    def add() -> None:
+        timeline.add(called, **asdict(engine.usage), **asdict(engine.load), waiting=engine.waiting)
+
+    async def go_on() -> None:
+        while True:
+            add()
+            await asyncio.sleep(SAMPLE_SECONDS)
+
+    recording = asyncio.create_task(go_on())
+    try:
+        yield
+    finally:
+        recording.cancel()
+        await asyncio.wait([recording])
+        add()
+
+
+@asynccontextmanager
 async def serve(
-    workplace: Workplace, model: Ref, format: Format, here: Environment | None = None
+    workplace: Workplace, model: Ref, format: Format, here: Environment | None = None, called: str = "engine"
 ) -> AsyncIterator[ServedPolicy]:
     """The engine with this model's weights, proven by its probe (design D1b), asked in a text format.
 
-    `here`: which engine, if not the first alone.
+    `here`: which engine, if not the first alone. `called`: the series of the stage's timeline that tells its use.
 
     Parts that were made with weights of another model are dropped.
     """
@@ -233,7 +261,9 @@ async def serve(
         async with serving(folder, here, progress=workplace.log.info, without=without) as engine:
             each = 1 if here.engine_urls else here.engine_gpus if device() == "cuda" else 0
             gpus = each * len(engine.addresses)
-            yield ServedPolicy(engine, Prompts.read(folder, format), gpus)
+            workplace.gpus = max(workplace.gpus, gpus)  # a value model's engine shares them with the policy's
+            async with recorded(engine, workplace.timeline, called):
+                yield ServedPolicy(engine, Prompts.read(folder, format), gpus)
     except ModelChanged:
         workplace.drop_parts()
         raise

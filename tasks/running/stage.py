@@ -12,7 +12,6 @@ the work folder. When two runs of a machine need the same stage, the second wait
 import hashlib
 import inspect
 import json
-import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Concatenate, Generic, ParamSpec
@@ -30,6 +29,7 @@ from infra.environment import environment
 from infra.store import Ref, Store
 from infra.store.manifest import MANIFEST
 from infra.store.s3 import StoreDown
+from tasks.running.timeline import Timeline
 from tasks.running.workplace import Log, Workplace, references
 
 P = ParamSpec("P")
@@ -86,10 +86,10 @@ class Stage(Generic[P]):
             ref = store.find(workplace.prefix, log.warning)
             is_done = ref is not None
             if ref is None:
-                started = time.monotonic()
+                workplace.timeline = Timeline()  # waiting for the work folder is none of its work
                 with room_in(workplace.folder):
                     rows = self.body(workplace, **given)  # type: ignore[call-arg] # `given` was bound to its parameters
-                ref = workplace.commit(self.version, given, rows, time.monotonic() - started)
+                ref = workplace.commit(self.version, given, rows, workplace.timeline.seconds)
             workplace.clear()
         return ref, is_done
 

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from infra.engine import engines_stopped
 from infra.environment import ROOT, cores, cores_for, device, environment, gpus, is_part
+from infra.stack.process import trim
 from infra.store import Ref, Store
 from tasks.running.curve import show_curve
 from tasks.running.progress import Progress, in_the_ui
@@ -113,10 +114,12 @@ def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any
             len(visible),
             config["batch_size"],
         )
+    workplace.gpus = len(devices)
     with ExitStack() as until_the_end:
         if visible:
             until_the_end.enter_context(engines_stopped(environment(), workplace.log.info))
-        log = until_the_end.enter_context((workplace.folder / "trainer.log").open("wb"))
+        log = until_the_end.enter_context((workplace.folder / "trainer.log").open("ab"))
+        log.truncate(0)  # and appended to: it may be trimmed meanwhile
         workplace.log.info("trainer %s starts", trainer)
         process = subprocess.Popen(
             [*python(devices), "-m", f"trainers.{trainer}", str(config_path)],
@@ -215,12 +218,17 @@ def _follow(workplace: Workplace, title: str, process: subprocess.Popen[bytes], 
             shown = len(lines)
             heard = time.monotonic()
             last = lines[-1]
+            workplace.timeline.add("updates", done=last["update"], loss=last["loss"])
             progress = progress or Progress(workplace.log, title, total=last["updates"])
-            if progress.show(last["update"], f"loss {last['loss']:.4f}"):
+            hours = workplace.gpus * workplace.timeline.seconds / 3600
+            if progress.show(
+                last["update"], f"loss {last['loss']:.4f}" + (f", {hours:.2f} GPU hours" if hours else "")
+            ):
                 with in_the_ui(workplace.log):
                     show_curve(title, lines)
         if ended:
             return
+        trim(workplace.folder / "trainer.log")
         if time.monotonic() - heard > SILENT_SECONDS:
             heard = time.monotonic()
             workplace.log.warning(

@@ -23,6 +23,7 @@ from pydantic_core import to_jsonable_python
 from infra.environment import environment
 from infra.file_locks import locked, remote_kind
 from infra.store import Damaged, Manifest, Ref, Store, StoredObject
+from tasks.running.timeline import Timeline
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
 
@@ -40,6 +41,11 @@ class Workplace:
         self.log = log
         self.run_id = str(flow_run.id or "")
         self.code = code_version()
+        self.timeline = Timeline()
+        self.gpus = 0
+        """That the stage holds on this machine, from its beginning to its end."""
+        self.gpu_seconds_elsewhere = 0.0
+        """That other machines spent on it."""
         self.facts: dict[str, Any] = {}
         self.objects: list[StoredObject] = []
         self.files: dict[Path, StoredObject] = {}
@@ -149,6 +155,8 @@ class Workplace:
             key=self.key,
             created_at=datetime.now(UTC),
             seconds=seconds,
+            gpu_seconds=self.gpus * seconds + self.gpu_seconds_elsewhere,
+            timeline=self.timeline.series,
             run_id=self.run_id,
             code=self.code,
             config={k: to_jsonable_python(v) for k, v in given.items() if not references(v)},

@@ -79,7 +79,9 @@ def search_in_shards(
     for table in ("trees", "nodes"):
         workplace.write(table, (group for ref in found for group in workplace.groups(ref, table)))
     workplace.write("engine_use", added([workplace.read(ref, "engine_use") for ref in found]))
-    workplace.facts |= total([workplace.store.manifest(ref).facts for ref in found]) | {"shards": shards}
+    manifests = [workplace.store.manifest(ref) for ref in found]
+    workplace.facts |= total([manifest.facts for manifest in manifests]) | {"shards": shards}
+    workplace.gpu_seconds_elsewhere = sum(manifest.gpu_seconds or 0.0 for manifest in manifests)
     return sum(ref.rows for ref in found)
 
 

@@ -12,15 +12,19 @@ from infra.store.rounds import Title
 from infra.warehouse import ParquetSource, build, check
 from tasks.recipe import Recipe
 from tasks.records import frame
+from tasks.running.progress import Progress
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
+
+SHORT_SECONDS = 5.0
+"""A warehouse that is built sooner needs no bar."""
 
 
 class RuleBroken(RuntimeError):
     """A check of the warehouse found rows that break its rule; the message shows them."""
 
 
-@stage("warehouse", version=10)
+@stage("warehouse", version=11)
 def build_warehouse(workplace: Workplace, title: Title, recipe: Recipe, stages: dict[str, Ref], policy: Ref) -> int:
     """The tables of a round that say what it is made of, and all of its tables checked: a broken rule fails the round.
 
@@ -41,7 +45,16 @@ def build_warehouse(workplace: Workplace, title: Title, recipe: Recipe, stages: 
         workplace.write(table, rows)
         sources[table] = [ParquetSource(title.campaign, title.round, workplace.folder / f"{table}.parquet")]
     path = workplace.folder / "round.duckdb"
-    build(path, sources)
+    bar: Progress | None = None
+
+    def told(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is not None:
+            bar.show(done)
+        elif workplace.timeline.seconds > SHORT_SECONDS:
+            bar = Progress(workplace.log, "Tables of the warehouse", total)
+
+    build(path, sources, told)
     if violations := check(path):
         raise RuleBroken("\n".join(str(violation) for violation in violations))
     return 1
@@ -67,6 +80,7 @@ def _stage_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
             {
                 "stage": name,
                 "seconds": manifests[name].seconds,
+                "gpu_hours": _gpu_hours(manifests[name]),
                 "run_id": manifests[name].run_id,
                 "uri": ref.uri,
                 "sha256": ref.sha256,
@@ -79,6 +93,10 @@ def _stage_rows(stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) ->
             for name, ref in stages.items()
         ),
     )
+
+
+def _gpu_hours(manifest: Manifest) -> float | None:
+    return None if manifest.gpu_seconds is None else manifest.gpu_seconds / 3600
 
 
 def _input_rows(manifests: Mapping[str, Manifest]) -> pl.DataFrame:

@@ -289,7 +289,7 @@ ROUND: dict[str, list[Row]] = {
     ],
     "stages": [
         {"stage": stage, "seconds": 1.0, "run_id": "run-1", "uri": "s3://cpl/x", "sha256": f"{number}" * 64, "rows": 3}
-        | {"version": 1, "code": "0.1.0", "settings": "{}", "engine": None}
+        | {"version": 1, "code": "0.1.0", "settings": "{}", "engine": None, "gpu_hours": 0.25 * number}
         for number, stage in enumerate(("questions", "trees", "step_apo"))
     ],
     "inputs": [

@@ -8,7 +8,7 @@ import pytest
 
 from infra.warehouse import GRAINS, SQL, ask, build, check, first_comment, relations, statements
 from tasks.records import TABLES, frame
-from tests.sql.handmade import NODES, QUESTIONS, ROUND, evaluation, parquet, plan, solution, tree
+from tests.sql.handmade import NODES, QUESTIONS, ROUND, evaluation, model, parquet, plan, solution, tree
 
 MADE_HERE = "select column_name, comment from duckdb_columns() where table_name = ? and comment like '%(made here%'"
 """Columns that `sql/loads` fills."""
@@ -318,3 +318,42 @@ def test_what_is_left_out_has_a_reason(warehouse: Path) -> None:
 def answer_of(warehouse: Path, name: str) -> list[dict[str, Any]]:
     [file] = [file for file in statements("queries") if file.stem == name]
     return ask(warehouse, file.read_text()).records()
+
+
+def test_a_round_costs_what_its_stages_took_trainings_and_the_start_of_engines_included(tmp_path: Path) -> None:
+    stage = ROUND["stages"][0]
+    asked = ROUND["engine_use"][0] | {"generated_tokens": 100, "prompt_tokens": 7, "gpus": 8, "seconds": 1800.0}
+    used = [asked | {"stage": name} for name in ("trees", "trees_value", "evaluate_base")]
+    tables = ROUND | {
+        "stages": [
+            stage | {"stage": "questions", "seconds": 1.0, "gpu_hours": 0.0},
+            stage | {"stage": "trees", "seconds": 2000.0, "gpu_hours": 4.5},
+            stage | {"stage": "evaluate_base", "seconds": 2000.0, "gpu_hours": None},  # made by an earlier version
+            stage | {"stage": "sft", "seconds": 60.0, "gpu_hours": 0.25},
+            stage | {"stage": "base", "seconds": 5.0, "gpu_hours": 0.0},
+        ],
+        "engine_use": used,
+        "models": [model("base", None), model("sft", "base", nll=1.0) | {"updates": 12}],
+    }
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, tables))
+    found = ask(
+        path, "select stage, purpose, seconds, gpu_hours, generated_tokens, updates from costs order by stage"
+    ).rows
+    assert found == [
+        ("base", "other", 5.0, 0.0, None, 0),
+        ("evaluate_base", "scores", 2000.0, 4.0, 100, None),
+        ("questions", "other", 1.0, 0.0, None, None),
+        ("sft", "training", 60.0, 0.25, None, 12),
+        ("trees", "search", 2000.0, 4.5, 200, None),
+    ]
+    (cost,) = ask(path, (SQL / "campaign" / "cost.sql").read_text(), {"campaign": "demo"}).records()
+    assert (cost["generated_tokens"], cost["gpu_hours"]) == (300, 8.75)
+
+
+def test_a_warehouse_tells_how_far_it_is_before_each_of_its_steps(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    sources = parquet(tmp_path, {name: ROUND[name] for name in ("rounds", "questions")})
+    build(tmp_path / "factory.duckdb", sources, lambda done, total: told.append((done, total)))
+    steps = 2 + len(relations("views")) + len(relations("derived"))
+    assert told == [(done, steps) for done in range(steps)]

@@ -20,11 +20,13 @@ import pytest
 import torch
 from pydantic import SecretStr
 
+from infra.contract.engine_file import engines_of
 from infra.engine import Completion, EngineError, ModelChanged, Reply, WrongModel, serving, stop_local_engines
 from infra.engine.connections import bearer
 from infra.engine.model_folder import ModelFolder
 from infra.engine.server import LocalEngine, answers, local_engine, start_local_engine
 from infra.environment import Environment
+from infra.stack.metrics import OF_ENGINE, of_engine
 from tests.infra.engine.tiny_policy import BAD, GOOD, PROMPT, STEP, forward, load, make_policy
 
 pytestmark = pytest.mark.integration
@@ -310,6 +312,8 @@ def test_a_stranger_gets_nothing(settings: Environment, running: LocalEngine) ->
     assert {(answer.status_code, answer.content) for answer in replies} == {(401, b"")}
     assert not any("access-control-allow-origin" in answer.headers for answer in replies)
     assert httpx.get(f"{running.url}/v1/models", headers=bearer(running.key), trust_env=False).status_code == 200
+    ((folder, known),) = engines_of(settings.home)
+    assert {one.name for one in of_engine(folder, known)} == set(OF_ENGINE), "what the watch hands on for Prometheus"
     state = settings.home / "engine" / "engine.json"
     assert state.stat().st_mode & 0o077 == 0
     assert running.key in state.read_text()

@@ -71,7 +71,7 @@ async def end_of(house: Admission, tasks: list[asyncio.Task[None]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert (house.tokens, house.sequences, house.has_waiting) == (0, 0, False)
+    assert (house.tokens, house.sequences, house.waiting) == (0, 0, 0)
     async with asyncio.timeout(1.0):
         async with house(BUDGET, SEATS, 9):
             assert (house.tokens, house.sequences) == (BUDGET, SEATS)
@@ -105,7 +105,7 @@ def test_who_is_in_is_who_the_rules_let_in(steps: list[tuple[str, Any]]) -> None
             assert {guest for guest in guests if guest.is_in} == set(inside)
             assert house.tokens == tokens(inside)
             assert house.sequences == sum(guest.size[1] for guest in inside)
-            assert house.has_waiting == bool(waiting)
+            assert house.waiting == len(waiting)
         await end_of(house, list(guests.values()))
 
     asyncio.run(story())
@@ -139,7 +139,7 @@ def test_nothing_leaks_at_whatever_moment_a_request_is_cancelled(steps: list[tup
         await settle()
         check()
         if not any(guest.is_in for guest in guests):
-            assert not house.has_waiting
+            assert not house.waiting
         assert not any(task.exception() for task in guests.values() if task.done() and not task.cancelled())
         await end_of(house, list(guests.values()))
 
@@ -180,7 +180,7 @@ def test_who_waits_for_an_engine_that_is_given_up_is_told_why() -> None:
             await Guest((1, 1, 0, ())).stay(house, lambda: None)
         inside.goes.set()
         await tasks[0]
-        assert (house.tokens, house.sequences, house.has_waiting) == (0, 0, False)
+        assert (house.tokens, house.sequences, house.waiting) == (0, 0, 0)
 
     asyncio.run(story())
 

@@ -17,11 +17,11 @@ from infra.engine.client import Engine
 from infra.engine.launch import launch_signature
 from infra.engine.model_folder import ModelFolder
 from infra.engine.reply import EngineError
-from infra.engine.server import LocalEngine, _port, end_local_engine, end_local_engines, local_engine
+from infra.engine.server import LocalEngine, _port, end_local_engine, end_local_engines, end_of, local_engine
 from infra.engine.serving import _serve_locally
 from infra.engine.supervision import RESTARTS, supervised
 from infra.environment import Environment
-from infra.stack.process import birth
+from infra.stack.process import LOG_MIB, birth
 from infra.store import Ref
 from tasks.language.format import PLANS
 from tasks.running.prompts import Prompts
@@ -199,6 +199,28 @@ def test_an_engine_that_is_given_up_is_told_by_its_name(
     assert told[-1].startswith("engine 2 of 2 is given up, ")
     assert why in reason
     assert why in told[-1]
+
+
+def test_the_log_of_an_engine_at_work_starts_anew_when_it_is_large(
+    start: Callable[..., LocalEngine], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("infra.engine.server.PULSE_SECONDS", 0.0)
+    monkeypatch.setattr("infra.engine.server.WATCH_SECONDS", 0.01)
+    with socket.create_server(("127.0.0.1", 0)) as door:  # it listens and says nothing: it is busy
+        monkeypatch.setattr("infra.engine.server.ANSWER_SECONDS", 0.05)
+        engine = start(0).model_copy(update={"url": f"http://127.0.0.1:{door.getsockname()[1]}"})
+        log = tmp_path / "engine" / "engine.log"
+        log.write_bytes(b"x" * (LOG_MIB << 20) + b"last\n")
+
+        async def story() -> None:
+            watching = asyncio.create_task(end_of(engine, Environment(home=tmp_path, device="cpu")))
+            async with asyncio.timeout(5.0):
+                while log.stat().st_size:
+                    await asyncio.sleep(0.01)
+            watching.cancel()
+
+        asyncio.run(story())
+    assert log.with_name("engine.previous.log").read_bytes().endswith(b"last\n")
 
 
 def test_an_engines_port_is_nobody_elses_while_it_starts() -> None:

@@ -218,7 +218,7 @@ def test_who_waits_for_an_engine_that_dies_is_served_by_one_that_lives() -> None
             async with served._admissions[second](1, 1, 0):  # its only seat is taken
                 waiting = [asyncio.create_task(sample(served, n=1, session=one)) for one in sessions]
                 await asyncio.sleep(0.01)
-                assert served._admissions[second].has_waiting
+                assert served._admissions[second].waiting
                 served.pause(second)
                 await asyncio.wait_for(asyncio.gather(*waiting), 5.0)
             assert (len(asked_first), len(asked_second)) == (3, 0)
@@ -376,7 +376,7 @@ def test_there_is_room_while_nothing_waits_and_half_of_all_seats_are_free() -> N
                 at_first = next(session for session in "abcdefgh" if served._home_of(session, 0) == served.addresses[0])
                 waiting = asyncio.create_task(sample(served, session=at_first))
                 await asyncio.sleep(0)
-                assert here.has_waiting
+                assert here.waiting
                 has_room.append(served.has_room)
                 waiting.cancel()
                 await asyncio.wait([waiting])

@@ -15,6 +15,7 @@ from infra.desk.cli import app
 from infra.environment import add_stack, stack_variables
 from infra.stack import api, variables, weed
 from infra.stack.local import POOL, SEARCHER, SERVER, STORE, WATCH, WORKER, Stack, StackError
+from infra.stack.metrics import FILE, Metrics
 from tests.infra.stack.stacks import CRASHED, in_repository, is_alive, process_of, start_long_flow, wait_for
 
 ALL = (SERVER, STORE, WORKER, SEARCHER, WATCH)
@@ -61,9 +62,15 @@ def test_up_again_changes_nothing(stack: Stack) -> None:
 
 @pytest.mark.integration
 def test_a_flow_runs_from_the_root_with_the_environment_of_the_stack(stack: Stack) -> None:
+    metrics = Metrics(stack.home, stack.parts)
     done = in_repository(stack, "prefect", "deployment", "run", "cpl/round", "--watch")
     assert done.returncode == 0, done.stdout + done.stderr + stack.parts[WORKER].log_tail(60)
     assert (stack.root / "seen.txt").read_text() == f"sibling {stack.store} {stack.root}"
+    metrics.write(stack.root / "metrics")
+    told = (stack.root / "metrics" / FILE).read_text()
+    assert 'cpl_flow_runs_ended_total{state="Completed"} 1.0\n' in told
+    assert all(f'cpl_part_up{{part="{name}"}} 1.0\n' in told for name in stack.parts)
+    assert 'cpl_flow_runs{state="Running"}' in told
 
 
 @pytest.mark.integration

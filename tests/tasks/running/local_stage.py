@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tasks.running import parts
 from tasks.running.parts import Part, each_part
+from tasks.running.timeline import Timeline
 from tasks.running.workplace import Log, Workplace
 from tasks.search.grow import Task, grow
 from tasks.settings import Search
@@ -27,6 +28,7 @@ class LocalStage(Workplace):
         self.folder = folder
         self.kept = folder / "kept"
         self.facts = {}
+        self.timeline = Timeline()
         self.code = code
         self.log = logging.getLogger("stage")
         self.folder.mkdir(parents=True, exist_ok=True)

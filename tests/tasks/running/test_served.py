@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from infra.engine import Completion, Engine, EngineError, PromptTooLong, Reply, Usage
+from infra.engine.load import Load
 from tasks.check import Checker, Verdict
 from tasks.language.format import (
     PLAN_CLOSE,
@@ -15,7 +16,8 @@ from tasks.language.format import (
     SOLUTION_CLOSE,
     STEP_CLOSE,
 )
-from tasks.running.served import SearchPolicy, ServedPolicy, judge, verdict_on
+from tasks.running.served import SearchPolicy, ServedPolicy, judge, recorded, verdict_on
+from tasks.running.timeline import Timeline
 from tasks.search.method import Draw, Hint
 from tasks.search.policy import ContextFull, PolicyError, Undecided
 from tasks.settings import Search
@@ -187,3 +189,37 @@ def test_an_option_is_named_by_its_letter_or_by_its_words(option: str | None, an
     question = {"answer": "B", "option": option, "is_exact": True}
     verdict = asyncio.run(verdict_on(answer, question, cast(Checker, Texts())))
     assert verdict is (Verdict.RIGHT if is_right else Verdict.WRONG)
+
+
+class Used(Asked):
+    """An engine that is at work: by its clock a token a look."""
+
+    waiting = 3
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.usage = Usage()
+
+    @property
+    def load(self) -> Load:
+        self.usage.generated_tokens += 1
+        return Load(seconds=1.0, busy_seconds=0.5, sequence_seconds=2.0)
+
+
+def test_what_an_engine_was_used_is_kept_from_the_first_moment_to_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.running.served.SAMPLE_SECONDS", 0.005)
+    timeline, engine = Timeline(), Used()
+
+    async def work() -> None:
+        async with recorded(cast(Engine, engine), timeline, "engine"):
+            await asyncio.sleep(0.05)
+            engine.usage.generated_tokens = 100
+            raise RuntimeError("it failed")
+
+    with pytest.raises(RuntimeError, match="it failed"):
+        asyncio.run(work())
+    points = timeline.series["engine"]
+    assert points["generated_tokens"][0] == 0
+    assert points["generated_tokens"][-1] == 100
+    assert len(points["at"]) > 3
+    assert (points["waiting"][-1], points["sequence_seconds"][-1]) == (3, 2.0)
