@@ -73,6 +73,21 @@ def _cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.strip().strip("|").split("|")] if line.startswith("|") else []
 
 
+def evaluated(arguments: list[str]) -> str:
+    """What `cpl evaluate` prints, which is shown while it runs; where it fails, so does this."""
+    print("cpl evaluate", *arguments, flush=True)
+    command = [str(Path(sys.executable).with_name("cpl")), "evaluate", *arguments]
+    printed = ""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout
+        for line in running.stdout:
+            print(line, end="", flush=True)
+            printed += line
+    if running.returncode:
+        sys.exit(running.returncode)
+    return printed
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make scores", description=__doc__.partition("\n")[0])
     parser.add_argument("model", help="as docs/scores.md has it")
@@ -81,10 +96,7 @@ def main() -> None:
     if not (asked := commands(DOCUMENT.read_text(), given.model, given.count)):
         parser.error(f"{DOCUMENT} has no row of {given.model}")
     for arguments in asked:
-        print("cpl evaluate", *arguments, flush=True)
-        command = [str(Path(sys.executable).with_name("cpl")), "evaluate", *arguments]
-        page = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
-        print(page, flush=True)
+        page = evaluated(arguments)
         DOCUMENT.write_text(filled(DOCUMENT.read_text(), given.model, told(page)))
 
 
