@@ -124,6 +124,10 @@ bench-harness: install ## Scores by our engine and by the evaluation harness alo
 bench-evaluation: install ## What evaluation adds to the engine's own time: build/bench/evaluation.json (3 minutes)
 	.venv/bin/python -m tests.bench.evaluation $(ARGS)
 
+.PHONY: scores
+scores: install ## Ours beside what was published, of MODEL (a name in docs/scores.md), ARGS="--count 1000": writes docs/scores.md
+	.venv/bin/python -m tests.bench.scores $(MODEL) $(ARGS)
+
 bench-tree: install ## Tree code, memory of 10,000 trees, a million nodes to Parquet: build/bench/tree.json (10 minutes)
 	.venv/bin/python -m tests.bench.tree $(ARGS)
 

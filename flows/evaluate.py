@@ -1,6 +1,6 @@
 """The flow `cpl-evaluate`: any model on any benchmarks, without a round."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import polars as pl
 from prefect import flow
@@ -31,6 +31,7 @@ def cpl_evaluate(
     plan: list[str] = [],
     count: Annotated[int, Field(ge=0)] = 100,
     shots: Annotated[int, Field(ge=0)] | None = None,
+    how: dict[str, Any] = {},
 ) -> list[Ref]:
     """Scores of a model. A killed run goes on where it stopped, and what was asked before is found again.
 
@@ -40,10 +41,11 @@ def cpl_evaluate(
         plan: Benchmarks in the text format that training uses, e.g. gsm8k/test, bbh, humaneval, a file.
         count: Questions of each at most. 0: all.
         shots: Worked examples in the standard prompts. Blank: as many as the harness shows.
+        how: How the plan form is asked: fields of a recipe's evaluation, e.g. {"decoding": "majority", "samples": 16}.
     """
     tell_errors_in_a_sentence()
     harness = Harness(benchmarks=tuple(standard), count=count, shots=shots)
-    asked = Evaluation(benchmarks=tuple(plan), count=count or EVERY, out_of_domain_count=count or EVERY)
+    asked = Evaluation(benchmarks=tuple(plan), count=count or EVERY, out_of_domain_count=count or EVERY, **how)
     contents = contents_of(harness)
     in_plan = {name: content_of(*source_of(name)) for name in asked.benchmarks}
     with room_in(environment().home), tenant(environment()):
@@ -52,9 +54,13 @@ def cpl_evaluate(
         if plan:
             made.append(evaluate(policy, "model", load_benchmarks((), in_plan, asked), asked))
     store = Store.open(environment())
-    tables = [pl.read_parquet(store.fetch(ref, "evaluations.parquet")) for ref in made]
-    if tables:
-        show_page("result", scores(model, pl.concat(tables).to_dicts()), f"Scores of {model}")
+
+    def rows(refs: list[Ref], table: str) -> list[dict[str, Any]]:
+        return [row for ref in refs for row in pl.read_parquet(store.fetch(ref, f"{table}.parquet")).to_dicts()]
+
+    if made:
+        curves = rows(made[-1:], "evaluation_curves") if plan and asked.draws_curve else []
+        show_page("result", scores(model, rows(made, "evaluations"), curves), f"Scores of {model}")
     return made
 
 

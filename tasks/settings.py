@@ -295,6 +295,12 @@ class Evaluation(StageSettings):
         "the accuracy are told apart.",
     )
     beams: Positive = Field(1, title="Beams", description="beam: B1, the paths that are kept. AlphaMath: 1 or 3.")
+    narrower_beams: bool = Field(
+        False,
+        title="Narrower beams",
+        description="beam: 1, 2, 4, … beams are asked, too, each a search of its own, for accuracy against tokens: up "
+        "to three times the tokens. Votes need not be asked again.",
+    )
     temperature: float = Field(
         0.7, gt=0, le=2, title="Temperature", description="Of all decodings but greedy. AlphaMath: 0.6 or 1.0."
     )
@@ -308,7 +314,19 @@ class Evaluation(StageSettings):
             raise ValueError("draws: greedy gives one answer however often it is asked; choose another decoding")
         if self.decoding == "adaptive" and self.samples < 4:
             raise ValueError("samples: adaptive compares half of them, so it needs 4 or more")
+        if self.narrower_beams and (self.decoding != "beam" or self.beams == 1):
+            raise ValueError('narrower_beams: only decoding = "beam" with 2 beams or more has narrower ones')
         return self
+
+    @property
+    def draws_curve(self) -> bool:
+        """Whether accuracy against tokens is told."""
+        return self.tells_of_fewer or self.narrower_beams
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Beams that each question is asked with where `narrower_beams` says so: 1, 2, 4, … and last `beams`."""
+        return (*(2**power for power in range((self.beams - 1).bit_length())), self.beams)
 
     @property
     def by_value(self) -> bool:

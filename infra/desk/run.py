@@ -84,6 +84,12 @@ def evaluate(
     shots: Annotated[
         int | None, typer.Option(help="Worked examples in standard prompts. Default: the harness's.")
     ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", help="How the plan format is asked, e.g. --set decoding=beam --set beams=4. Default: greedily."
+        ),
+    ] = None,
 ) -> None:
     """Score any model on any benchmarks, without a round, and print the scores.
 
@@ -93,7 +99,8 @@ def evaluate(
     """
     if not standard and not plan:
         raise typer.BadParameter("say what to ask: --standard arc_challenge, or --plan gsm8k/test")
-    given = {"model": model, "standard": standard, "plan": plan, "count": count, "shots": shots}
+    how = dict(_setting(one) for one in changes) if changes else None
+    given = {"model": model, "standard": standard, "plan": plan, "count": count, "shots": shots, "how": how}
     typer.echo(_page(_followed("cpl-evaluate/evaluate", _given(given)), "result"))
 
 

@@ -29,8 +29,10 @@ NO_TABLES: Tables = {
 }
 
 SMALL = 30
-"""Of fewer answers, a person wants to know how many were right; a standard error says too little."""
+"""Of fewer answers, a person wants to know how many were right; of fewer clusters, the interval. A standard error says
+too little."""
 COMPARED = "Which model is better, question by question (exact test, Holm over benchmarks, 95 %)"
+CURVES = "Accuracy against tokens: of so many samples or beams ± standard error, tokens"
 FEW = 5
 """With fewer right (or wrong) answers, the standard error is too small; at none it is 0."""
 
@@ -130,7 +132,7 @@ def sections(summary: Row) -> list[Section]:
         ),
         Section("Of these answers: not whole, not readable, not decided, lost", *answer_grid(summary["evaluations"])),
         Section(COMPARED, *comparison_grid(summary["comparisons"])),
-        Section("Accuracy against tokens: of so many samples ± standard error, tokens", *curve_grid(summary["curves"])),
+        Section(CURVES, *curve_grid(summary["curves"])),
         Section("How V ranks siblings of held-out trees (chance: 0.5)", *ranking_grid(summary["value_rankings"])),
         Section("The engine", *engine_grid(summary["engine"])),
     ]
@@ -203,7 +205,7 @@ def accuracy_cell(row: Row, n: int) -> str:
     right = round(accuracy * answered)
     if answered < SMALL:
         return f"{right} of {answered}"
-    if min(right, answered - right) < FEW:
+    if min(right, answered - right) < FEW or row["clusters"] < SMALL:
         text = f"{accuracy:.3f} ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"
     else:
         text = f"{accuracy:.3f} ± {row['stderr']:.3f}"
@@ -238,7 +240,7 @@ def against(comparison: Row) -> str:
 
 
 def curve_grid(curves: list[Row]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of accuracy against tokens: a decoding of a model a row, a number of samples a column."""
+    """Header and rows of accuracy against tokens: a decoding of a model a row, so many samples or beams a column."""
     amounts = sorted({row["samples"] for row in curves})
     lines: dict[tuple[str, str, str], dict[int, str]] = {}
     for row in curves:

@@ -23,6 +23,9 @@ union all
 select 'evaluation_trajectories', concat_ws(' ', campaign, round, model, benchmark, split, question_id, draw, trajectory), count(*)
 from evaluation_trajectories group by all having count(*) > 1
 union all
+select 'evaluation_beams', concat_ws(' ', campaign, round, model, benchmark, split, question_id, draw, beams), count(*)
+from evaluation_beams group by all having count(*) > 1
+union all
 select 'evaluation_curves', concat_ws(' ', campaign, round, model, benchmark, split, decoding, samples), count(*)
 from evaluation_curves group by all having count(*) > 1
 union all

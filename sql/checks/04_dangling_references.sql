@@ -30,6 +30,10 @@ select 'evaluation_trajectories', 'question_id', campaign, round, concat_ws(' ',
 from evaluation_trajectories
 anti join evaluation_samples using (campaign, round, model, benchmark, split, question_id, draw)
 union all
+select 'evaluation_beams', 'question_id', campaign, round, concat_ws(' ', model, benchmark, question_id)
+from evaluation_beams
+anti join evaluation_samples using (campaign, round, model, benchmark, split, question_id, draw)
+union all
 select 'value_rankings', 'model', campaign, round, model
 from value_rankings anti join models using (campaign, round, model)
 union all

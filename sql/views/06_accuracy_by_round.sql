@@ -54,7 +54,8 @@ paired as (
         model,
         sum(gained) / sum(n) as gain,
         -- of a mean with clusters, and as if each question were its own, as in model_comparisons
-        sum(gained ** 2) - 2 * gain * sum(gained * n) + gain ** 2 * sum(n ** 2) as clustered,
+        if(count(*) < sum(n), count(*) / greatest(count(*) - 1, 1), 1)
+        * (sum(gained ** 2) - 2 * gain * sum(gained * n) + gain ** 2 * sum(n ** 2)) as clustered,
         sum(squares) - gain ** 2 * sum(n) as alone,
         sqrt(greatest(clustered, alone, 0)) / sum(n) as gain_stderr,
     from by_cluster
@@ -90,9 +91,9 @@ comment on column accuracy_by_round.metric is 'What counts as right (evaluations
 comment on column accuracy_by_round.kind is 'all, or one kind of question.';
 comment on column accuracy_by_round.model is 'Model that answered.';
 comment on column accuracy_by_round.accuracy is 'Share of questions answered correctly, in [0, 1].';
-comment on column accuracy_by_round.accuracy_low is 'Lower end of the 95 % confidence interval of accuracy (Wilson).';
+comment on column accuracy_by_round.accuracy_low is 'Lower end of the 95 % confidence interval of accuracy (evaluations).';
 comment on column accuracy_by_round.accuracy_high is 'Upper end of that interval.';
 comment on column accuracy_by_round.stderr is 'Standard error of accuracy, clustered; 0 where all or none are right.';
 comment on column accuracy_by_round.n is 'Questions answered.';
 comment on column accuracy_by_round.gain is 'Accuracy minus that of base, on the questions that both answered in the same round, in [-1, 1]; null where base was not evaluated.';
-comment on column accuracy_by_round.gain_stderr is 'Standard error of gain, of the differences question by question, clustered.';
+comment on column accuracy_by_round.gain_stderr is 'Standard error of gain, of the differences question by question, clustered (of C clusters, its square times C / (C - 1)).';

@@ -6,7 +6,7 @@ from html import escape
 from prefect.logging import get_run_logger
 
 from infra.desk.published import round_summary
-from infra.desk.summary import Row, Section, asked_as, headline, sections
+from infra.desk.summary import CURVES, Row, Section, asked_as, curve_grid, headline, sections
 from infra.environment import environment
 from infra.store import Store
 from infra.store.rounds import Title
@@ -49,8 +49,9 @@ def report(summary: Row) -> str:
     )
 
 
-def scores(model: str, evaluations: Sequence[Row]) -> str:
-    """Rows of `evaluations` of one model as Markdown: over all questions, and how many answers were none."""
+def scores(model: str, evaluations: Sequence[Row], curves: Sequence[Row]) -> str:
+    """Rows of `evaluations` and of `evaluation_curves` of one model as Markdown: over all questions, and how many
+    answers were none."""
     header = [
         "benchmark",
         "form",
@@ -80,7 +81,8 @@ def scores(model: str, evaluations: Sequence[Row]) -> str:
     by = sorted({f"lm-evaluation-harness {row['harness']}" for row in evaluations if row["harness"]})
     engines = sorted({f"engine {row['engine']}" for row in evaluations if row["engine"]})
     versions = ", ".join([*by, *engines, *(f"task {one}" for one in made)])
-    return "\n".join([_table(Section(f"Scores of {model}", header, rows)), versions])
+    tables = [Section(f"Scores of {model}", header, rows), Section(CURVES, *curve_grid(list(curves)))]
+    return "\n".join([*(_table(section) for section in tables if section.rows), versions])
 
 
 def scores_svg(evaluations: Sequence[Row]) -> str:

@@ -1,10 +1,13 @@
 """Accuracies with their errors, from the samples of one model or of several.
 
 Questions that were made from one template are right or wrong together: the standard error is clustered ("Adding Error
-Bars to Evals", 2411.00640, sections 2.2 and 3.1). s_q is the mean of a question's draws, C runs over clusters:
+Bars to Evals", 2411.00640, sections 2.2 and 3.1). s_q is the mean of a question's draws, c runs over C clusters:
 
-    stderr^2       = sum_C (sum_{q in C} (s_q - accuracy))^2 / n^2
+    stderr^2       = C / (C - 1) sum_c (sum_{q in c} (s_q - accuracy))^2 / n^2
     stderr_draws^2 = sum_q var(draws of q) / draws of q / n^2          what more draws of these questions take away
+
+A mean of few clusters comes out nearer to them than to the truth, and so does their spread: hence C / (C - 1), and
+Student's t in the place of 1.96 standard errors. Both are left out where each question stands alone.
 
 Draws of two questions have nothing in common, so a question's draws are nested in it; seeds of a training, which all
 questions share, are `tasks.scoring.paired`'s.
@@ -57,7 +60,8 @@ def accuracies(samples: pl.DataFrame, setup: Setup) -> pl.DataFrame:
     """Rows of `evaluations`: by benchmark, form and metric, over all questions and for each kind that occurs in them.
 
     n counts the questions that were answered; those whose request failed for good are `lost`, and no row has none but
-    these. The 95 % interval is Wilson's, of as many questions as would have the same standard error without clusters.
+    these. The 95 % interval is Wilson's, of as many questions as would have the same standard error without clusters,
+    and as wide as `reach` says.
     """
     by_kind = (
         samples.explode("kinds")
@@ -91,7 +95,7 @@ def _accuracy(samples: pl.DataFrame) -> Iterator[dict[str, Any]]:
     stderr = clustered_error(questions)
     of_draws = questions["of_draws"].drop_nulls().to_numpy()
     independent = min(mean * (1 - mean) / stderr**2, answered.height) if stderr > 0 else clusters
-    low, high = wilson(mean, independent)
+    low, high = wilson(mean, independent, reach(questions["cluster"]))
     yield {
         "accuracy": mean,
         "accuracy_low": low,
@@ -111,11 +115,25 @@ def clustered_error(questions: pl.DataFrame) -> float:
     off = questions.select("cluster", off=pl.col("share") - pl.col("share").mean())
     of_clusters = off.group_by("cluster").agg(pl.col("off").sum())["off"].to_numpy()
     alone = off["off"].to_numpy()
-    return float(max((of_clusters**2).sum(), (alone**2).sum()) ** 0.5 / questions.height)
+    clusters = len(of_clusters)
+    few = clusters / max(clusters - 1, 1) if clusters < questions.height else 1
+    return float(max(few * (of_clusters**2).sum(), (alone**2).sum()) ** 0.5 / questions.height)
+
+
+def reach(cluster: pl.Series) -> float:
+    """Standard errors from a mean to the ends of its 95 % interval, from the cluster of each question: 1.96 where each
+    stands alone, else Student's t of as many equal clusters as these are worth, less one (as `model_comparisons`)."""
+    from scipy.stats import norm, t  # a second that every process of a flow would wait
+
+    sizes = cluster.value_counts()["count"].to_numpy()
+    if len(sizes) == cluster.len():
+        return float(norm.ppf(0.975))
+    return float(t.ppf(0.975, max(cluster.len() ** 2 / (sizes**2).sum() - 1, 1)))
 
 
 def wilson(share: float, n: float, z: float = 1.959963984540054) -> tuple[float, float]:
-    """Wilson's score interval of a share of `n` questions, of which there may be a fraction; 95 % by default."""
+    """Wilson's score interval of a share of `n` questions, of which there may be a fraction, `z` standard errors wide;
+    95 % by default."""
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     reach = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
     return 0.0 if share == 0 else middle - reach, 1.0 if share == 1 else middle + reach

@@ -5,6 +5,8 @@ them at random and looks at the first 1, 2, 4, … of each: no question is asked
 in all as a vote of k: half of them on all questions, the rest, in equal shares, on those whose first samples disagree,
 and fewer where the stored samples are used up (in the spirit of Adaptive-Consistency, 2305.11860, which stops one
 question after the other).
+
+A beam search is not made of independent paths: each number of beams is a search of its own, and asked.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -47,6 +49,20 @@ def curves(trajectories: pl.DataFrame, *, by_value: bool) -> pl.DataFrame:
     return frame("evaluation_curves", rows)
 
 
+def curves_of_beams(answers: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `evaluation_curves`, from rows of `evaluation_beams`."""
+    rows = []
+    for key, own in answers.group_by(*QUESTION, "beams", maintain_order=True):
+        questions = own.group_by("question_id", maintain_order=True).agg(
+            share=pl.col("is_correct").mean(), cluster=pl.coalesce("cluster", "question_id").first()
+        )
+        tokens = float(own["generated_tokens"].to_numpy().mean())
+        rows.append(
+            dict(zip((*QUESTION, "samples"), key, strict=True)) | {"decoding": "beam"} | _figures(questions, tokens)
+        )
+    return frame("evaluation_curves", rows)
+
+
 def _curves(trajectories: pl.DataFrame, decodings: Sequence[str]) -> Iterator[dict[str, Any]]:
     asked = trajectories.partition_by("question_id", "draw", maintain_order=True)
     most = asked[0].height
@@ -74,13 +90,16 @@ def _point(decoding: str, samples: int, right: Array, tokens: Array, last: Array
     reached, spent = (np.take_along_axis(one, last[:, :, None], axis=2).mean(axis=(1, 2)) for one in (right, tokens))
     questions = seen.with_columns(share=pl.Series(reached)).group_by("question_id", maintain_order=True)
     shares = questions.agg(pl.col("share").mean(), cluster=pl.coalesce("cluster", "question_id").first())
+    return {"decoding": decoding, "samples": samples} | _figures(shares, float(spent.mean()))
+
+
+def _figures(questions: pl.DataFrame, generated_tokens: float) -> dict[str, Any]:
+    """Of a point, from the share of right answers and the cluster of each question."""
     return {
-        "decoding": decoding,
-        "samples": samples,
-        "accuracy": float(shares["share"].to_numpy().mean()),
-        "stderr": clustered_error(shares),
-        "n": shares.height,
-        "generated_tokens": float(spent.mean()),
+        "accuracy": float(questions["share"].to_numpy().mean()),
+        "stderr": clustered_error(questions),
+        "n": questions.height,
+        "generated_tokens": generated_tokens,
     }
 
 

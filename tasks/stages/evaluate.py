@@ -28,23 +28,24 @@ from tasks.running.served import SearchPolicy, ServedPolicy, judge, serve_both, 
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tasks.scoring.accuracy import PASS, Outcome, Setup, accuracies
-from tasks.scoring.spending import curves
+from tasks.scoring.spending import curves, curves_of_beams
 from tasks.search.beam import best_solution, majority_solution, votes
 from tasks.search.grow import Task, grow
 from tasks.search.policy import PolicyError
 from tasks.search.tree import Node, Tree
 from tasks.settings import Evaluation, Search
 
-CHOOSES = {"benchmarks", "columns", "count", "out_of_domain_count", "seed", "repeat"}
-"""Settings that choose what is asked. `evaluations.settings` is of the others: how it is asked."""
+CHOOSES = {"benchmarks", "columns", "count", "out_of_domain_count", "seed", "repeat", "narrower_beams"}
+"""Settings that choose what is asked. `evaluations.settings` is of the others: how what is scored is asked."""
 
 
-@stage("evaluate", version=14, task_run_name="evaluate-{name}")
+@stage("evaluate", version=15, task_run_name="evaluate-{name}")
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:
     """Answers of one model to every benchmark: tables `evaluations` and `evaluation_samples`. Of decodings that sample
     whole trajectories all of these, and what fewer would have answered: `evaluation_trajectories`, `evaluation_curves`.
+    Of a beam search with narrower ones each of these: `evaluation_beams`, `evaluation_curves`.
 
     `value`: a separate value model that guides the decodings by V, in the place of the model's own.
     """
@@ -70,6 +71,8 @@ def evaluate(
         workplace.write(
             "evaluation_curves", curves(workplace.written("evaluation_trajectories"), by_value=settings.by_value)
         )
+    if settings.narrower_beams:
+        workplace.write("evaluation_curves", curves_of_beams(workplace.written("evaluation_beams")))
     workplace.facts["undecided"] = samples.filter(outcome=Outcome.UNDECIDED).height
     return samples.height
 
@@ -146,8 +149,11 @@ async def sample(
                 outcome = await outcome_of(given, question, checker)
             if settings.samples_trajectories and given.tree is not None:
                 sampled = [asked | row async for row in trajectories(given.tree, question, checker, given.trajectories)]
+            if settings.narrower_beams:
+                found = await narrower(given, question, place, policy, checker, settings, value)
+                sampled = [asked | row for row in found]
         except PolicyError as problem:
-            error, seconds = str(problem), time.monotonic() - started
+            outcome, error, seconds = Outcome.FAILED, str(problem), time.monotonic() - started
         return asked | {
             "form": "plan",
             "metric": metric,
@@ -166,8 +172,9 @@ async def sample(
 
     rows, sampled = zip(*await together(one(draw) for draw in range(settings.draws)), strict=True)
     tables = {"evaluation_samples": list(rows)}
-    if settings.samples_trajectories:
-        tables["evaluation_trajectories"] = [row for of_draw in sampled for row in of_draw]
+    if settings.samples_trajectories or settings.narrower_beams:
+        kept = "evaluation_beams" if settings.narrower_beams else "evaluation_trajectories"
+        tables[kept] = [row for of_draw in sampled for row in of_draw]
     return Part(tables, next((row["error"] for row in rows if row["error"]), None))
 
 
@@ -191,6 +198,37 @@ async def trajectories(tree: Tree, question: Row, checker: Checker, samples: int
             "value": node.value,
             "generated_tokens": sum(len(step.action.token_ids) for step in node.lineage() if step.parent is not None),
         }
+
+
+async def narrower(
+    given: Answer,
+    question: Row,
+    place: int,
+    policy: ServedPolicy,
+    checker: Checker,
+    settings: Evaluation,
+    value: ServedPolicy | None,
+) -> list[Row]:
+    """What fewer beams answer to the question, each a search of its own, and last the answer that was given.
+
+    The searches of one question run one after the other: other questions keep the engine busy.
+    """
+    rows = []
+    for beams in settings.widths:
+        if beams < settings.beams:
+            fewer = settings.model_copy(update={"beams": beams})
+            told = await searched(question, place, policy, checker, fewer, value)
+        else:
+            told = given
+        rows.append(
+            {
+                "beams": beams,
+                "answer": told.answer,
+                "is_correct": await outcome_of(told, question, checker) is Outcome.RIGHT,
+                "generated_tokens": told.generated_tokens,
+            }
+        )
+    return rows
 
 
 async def outcome_of(given: Answer, question: Row, checker: Checker) -> Outcome:

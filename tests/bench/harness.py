@@ -1,7 +1,8 @@
 """`make bench-harness`: the same questions in standard prompts, answered by our engine and by the harness alone.
 
 The harness alone is its own `hf` backend: transformers, float32, on the same rows and requests. Both are asked
-greedily, so what differs is arithmetic: log-probs in their last digits, and a text from the first near tie on.
+greedily, so what differs is arithmetic: log-probs in their last digits, and a text from the first near tie on. Programs
+of both are judged in the sandbox.
 """
 
 import argparse
@@ -14,11 +15,13 @@ from pathlib import Path
 
 from infra.engine import serving
 from infra.environment import environment
-from tasks.harness import BENCHMARKS, Encoding, Question, Reply, load, scores
+from infra.sandbox import Sandbox
+from tasks.harness import BENCHMARKS, Encoding, Question, Reply, load
 from tasks.language.format import FORMATS
 from tasks.running.prompts import Prompts
 from tasks.running.served import ServedPolicy
-from tasks.stages.harness import weighed, written
+from tasks.running.workplace import code_version
+from tasks.stages.harness import Given, scored, weighed, written
 from tests.bench.models import prepared
 
 OUTPUT = Path("build/bench")
@@ -45,26 +48,34 @@ class Row:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Scores of one model by our engine and by the harness alone.")
-    known = [name for name, one in BENCHMARKS.items() if not one.in_sandbox]
-    parser.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help=f"of {', '.join(known)}")
+    parser.add_argument("benchmarks", nargs="*", metavar="BENCHMARK", help=f"of {', '.join(BENCHMARKS)}")
     parser.add_argument("--model", default="smollm2", help="micro, smollm2, a model folder or a hub id")
     parser.add_argument("--count", type=int, default=100, help="questions of each (default: 100)")
     asked = parser.parse_args()
     OUTPUT.mkdir(parents=True, exist_ok=True)
     folder = prepared(asked.model, OUTPUT / "models")
     rows: list[Row] = []
-    for name in asked.benchmarks or known:
+    for name in asked.benchmarks or BENCHMARKS:
         questions = load(name, count=asked.count, seed=1)
         started = time.monotonic()
         ours = asyncio.run(by_engine(folder, questions))
         between = time.monotonic()
         theirs = by_harness(folder, questions)
-        rows += compared(name, questions, ours, theirs, between - started, time.monotonic() - between)
+        ended = time.monotonic()
+        rows += asyncio.run(compared(name, questions, ours, theirs, between - started, ended - between))
         for row in rows:
             if row.benchmark == name:
                 print(json.dumps(asdict(row)), flush=True)
         (OUTPUT / "harness.json").write_text(
-            json.dumps({"model": asked.model, "count": asked.count, "rows": [asdict(row) for row in rows]}, indent=1)
+            json.dumps(
+                {
+                    "code": code_version(),
+                    "model": asked.model,
+                    "count": asked.count,
+                    "rows": [asdict(row) for row in rows],
+                },
+                indent=1,
+            )
         )
 
 
@@ -84,20 +95,24 @@ async def by_engine(folder: Path, questions: Sequence[Question]) -> Replies:
 def by_harness(folder: Path, questions: Sequence[Question]) -> Replies:
     from lm_eval.models.huggingface import HFLM
 
-    model = HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=8)
+    is_chosen = questions[0].is_chosen
+    # Of continuations it holds the logits of every token.
+    model = HFLM(pretrained=str(folder), device="cpu", dtype="float32", batch_size=8 if is_chosen else 32)
     requests = [instance for question in questions for instance in question.instances]
-    ask = model.loglikelihood if questions[0].is_chosen else model.generate_until
+    ask = model.loglikelihood if is_chosen else model.generate_until
     told = iter(ask(requests, disable_tqdm=True))
     return [[[next(told)] for _ in question.instances] for question in questions]
 
 
-def compared(
+async def compared(
     name: str, questions: Sequence[Question], ours: Replies, theirs: Replies, engine: float, harness: float
 ) -> list[Row]:
     by_metric: dict[str, list[tuple[float, float]]] = {}
     pairs = list(zip(questions, ours, theirs, strict=True))
-    for question, one, other in pairs:
-        for first, second in zip(scores(question, one), scores(question, other), strict=True):
+    sandbox = Sandbox() if BENCHMARKS[name].in_sandbox else None
+    for question, *both in pairs:
+        found = [await scored(question, Given(one, str(one[0][0]), 0, False, []), sandbox) for one in both]
+        for (first, _), (second, _) in zip(*found, strict=True):
             by_metric.setdefault(first.metric, []).append((first.value, second.value))
     flat = [
         (a, b)

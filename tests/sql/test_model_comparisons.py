@@ -42,14 +42,14 @@ def test_errors_of_a_gain_are_those_of_the_differences_question_by_question(tmp_
 
 
 def test_the_error_of_a_gain_knows_of_templates(tmp_path: Path) -> None:
-    """Two templates of two questions: one is gained, the other is not. By hand sqrt(1 ** 2 + 1 ** 2) / 4."""
+    """Two templates of two questions: one is gained, the other is not. By hand sqrt(2 / 1 * (1 ** 2 + 1 ** 2)) / 4."""
     path = tmp_path / "factory.duckdb"
     tables = scored(base="wwww", step_apo="rrww")
     for row in tables["evaluation_samples"]:
         row["cluster"] = "gained" if row["question_id"] in ("b0", "b1") else "lost"
     build(path, parquet(tmp_path, tables))
     [row] = ask(path, "from accuracy_by_round where model = 'step_apo'").records()
-    assert (row["gain"], row["gain_stderr"]) == (0.5, pytest.approx(math.sqrt(2) / 4))
+    assert (row["gain"], row["gain_stderr"]) == (0.5, pytest.approx(math.sqrt(4) / 4))
 
 
 COMPARED = {

@@ -52,7 +52,10 @@ def evaluation(
     about = {"model": model, "benchmark": benchmark, "split": "in_domain", "kind": kind}
     form = {"form": "plan", "metric": "answer", "shots": 0}
     figures = {"accuracy": accuracy, "accuracy_low": accuracy - 0.04, "accuracy_high": accuracy + 0.04, "stderr": 0.02}
-    counts = {"n": 600, "truncated": 0, "unparsable": 0, "undecided": 0, "lost": 0, "generated_tokens": 81.25}
+    counts: dict[str, Any] = {"n": 600, "clusters": 600} | dict.fromkeys(
+        ("truncated", "unparsable", "undecided", "lost"), 0
+    )
+    counts |= {"generated_tokens": 81.25}
     return about | form | figures | counts | changed
 
 
@@ -266,6 +269,11 @@ def test_an_accuracy_near_0_or_1_or_of_few_questions_has_no_standard_error(accur
     low, high = max(accuracy - 0.04, 0.0), min(accuracy + 0.04, 1.0)
     row = evaluation("base", accuracy=accuracy, accuracy_low=low, accuracy_high=high, n=n)
     assert accuracy_cell(row, 600) == cell
+
+
+@pytest.mark.parametrize(("clusters", "cell"), [(30, "0.500 ± 0.020"), (29, "0.500 (0.460 to 0.540)")])
+def test_an_accuracy_of_few_templates_is_told_by_its_interval(clusters: int, cell: str) -> None:
+    assert accuracy_cell(evaluation("base", clusters=clusters), 600) == cell
 
 
 def test_lost_and_undecided_answers_are_told() -> None:

@@ -11,7 +11,10 @@ from tasks.running.report import report, scores_svg
 def score(model: str, benchmark: str, accuracy: float, low: float, high: float) -> dict[str, Any]:
     bounds = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high, "stderr": 0.05}
     asked = {"benchmark": benchmark, "split": "in_domain", "form": "plan", "metric": "answer", "shots": 0}
-    counts = {"n": 100, "truncated": 0, "unparsable": 0, "undecided": 0, "lost": 0, "generated_tokens": 80.0}
+    counts: dict[str, Any] = {"n": 100, "clusters": 100} | dict.fromkeys(
+        ("truncated", "unparsable", "undecided", "lost"), 0
+    )
+    counts |= {"generated_tokens": 80.0}
     return {"model": model, "kind": "all"} | asked | counts | bounds
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from scipy.stats import binomtest
+from scipy.stats import binomtest, t
 
 from tasks.records import frame
 from tasks.scoring.accuracy import Setup, accuracies, wilson
@@ -96,8 +96,8 @@ def test_lost_questions_are_left_out_and_counted_and_what_is_no_answer_is_not_so
 
 
 def test_questions_of_one_template_that_go_together_are_fewer_than_they_are() -> None:
-    """Four templates of three questions, two right and two wrong: as good as four questions. By hand: the clusters are
-    off by 3 * .5, so stderr = sqrt(4 * 1.5 ** 2) / 12 = .25, and not sqrt(.25 / 12) = .144."""
+    """Four templates of three questions, two right and two wrong: worth less than four questions. By hand: the clusters
+    are off by 3 * .5, so stderr = sqrt(4 / 3 * 4 * 1.5 ** 2) / 12 = sqrt(.25 / 3), and not sqrt(.25 / 12)."""
     rows = [
         one
         for number, letters in enumerate(("rrr", "www", "rrr", "www"))
@@ -105,8 +105,8 @@ def test_questions_of_one_template_that_go_together_are_fewer_than_they_are() ->
     ]
     row = of(rows)
     assert (row["n"], row["clusters"], row["accuracy"]) == (12, 4, 0.5)
-    assert row["stderr"] == pytest.approx(0.25)
-    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(wilson(0.5, 4))
+    assert row["stderr"] == pytest.approx((0.25 / 3) ** 0.5)
+    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(wilson(0.5, 3, t.ppf(0.975, 3)))
 
 
 def test_clusters_that_cancel_out_make_nothing_more_certain() -> None:
@@ -117,8 +117,15 @@ def test_clusters_that_cancel_out_make_nothing_more_certain() -> None:
 def test_clusters_that_are_all_right_count_once_each() -> None:
     row = of(answers("rrrr", "one") + answers("rrrr", "other", first=4) + answers("r", first=8))
     assert (row["stderr"], row["clusters"]) == (0.0, 3)
-    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(wilson(1.0, 3))
+    assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(wilson(1.0, 3, t.ppf(0.975, 81 / 33 - 1)))
     assert row["accuracy_high"] == 1.0
+
+
+def test_one_template_tells_nothing() -> None:
+    row = of(answers("rrrrrrwwwwww", "one"))
+    assert row["stderr"] == pytest.approx((0.25 / 12) ** 0.5), "of nothing but these questions"
+    assert row["accuracy_low"] < 0.02
+    assert row["accuracy_high"] > 0.98
 
 
 def test_errors_of_draws_and_of_questions_are_told_apart() -> None:
@@ -164,18 +171,20 @@ def test_wilsons_interval_is_scipys(right: int, n: int) -> None:
     assert wilson(right / n, n) == pytest.approx((reference.low, reference.high), abs=1e-12)
 
 
-def test_the_interval_holds_the_truth_as_often_as_it_says() -> None:
-    """Sixty templates of five questions, whose chance is .2 in one half and .8 in the other. An interval that does not
-    know of templates holds the truth far less often."""
+@pytest.mark.parametrize(("templates", "times"), [(60, 80), (4, 200)])
+def test_the_interval_holds_the_truth_as_often_as_it_says(templates: int, times: int) -> None:
+    """Templates of five questions, whose chance is .2 in one half and .8 in the other. An interval that does not know
+    of templates holds the truth far less often; one of 1.96 standard errors does of four templates."""
     rng = np.random.default_rng(1)
-    held, naive, times = 0, 0, 150
-    rows = frame("evaluation_samples", [one for t in range(60) for one in answers("w" * 5, f"t{t}", first=5 * t)])
+    n = 5 * templates
+    asked = [one for k in range(templates) for one in answers("w" * 5, f"template {k}", first=5 * k)]
+    rows = frame("evaluation_samples", asked)
+    held = naive = 0
     for _ in range(times):
-        chances = rng.choice([0.2, 0.8], 60).repeat(5)
-        right = rng.random(300) < chances
+        right = rng.random(n) < rng.choice([0.2, 0.8], templates).repeat(5)
         found = accuracies(rows.with_columns(is_correct=pl.Series(right)), Setup("")).row(0, named=True)
         held += found["accuracy_low"] <= 0.5 <= found["accuracy_high"]
-        low, high = wilson(float(right.mean()), 300)
+        low, high = wilson(float(right.mean()), n)
         naive += low <= 0.5 <= high
-    assert 0.90 <= held / times <= 0.99
+    assert 0.92 <= held / times <= 0.99
     assert naive / times < 0.88

@@ -9,7 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from tasks.records import frame
-from tasks.scoring.spending import curves
+from tasks.scoring.spending import curves, curves_of_beams
 
 
 def sampled(question: int, votes: Sequence[str | None], values: Sequence[float] = (), draw: int = 0) -> list[Any]:
@@ -101,7 +101,7 @@ def test_draws_of_a_question_are_one_question_and_templates_go_together() -> Non
     assert (twice["majority", 2]["n"], twice["majority", 2]["accuracy"]) == (2, 0.75)
     rows = [row | {"cluster": "one"} for number in range(4) for row in sampled(number, ["5" if number < 2 else "7"])]
     rows[2]["cluster"] = rows[3]["cluster"] = "other"
-    assert points(rows)["majority", 1]["stderr"] == pytest.approx((1 + 1) ** 0.5 / 4)
+    assert points(rows)["majority", 1]["stderr"] == pytest.approx((2 / 1 * (1 + 1)) ** 0.5 / 4)
 
 
 def test_without_a_value_nothing_is_chosen_by_it() -> None:
@@ -110,7 +110,25 @@ def test_without_a_value_nothing_is_chosen_by_it() -> None:
     assert set(found["decoding"]) == {"majority", "adaptive"}
 
 
+def test_each_number_of_beams_is_a_point_and_draws_of_a_question_are_one() -> None:
+    """Two questions, the first drawn twice: with one beam right in half of its draws, with two in both."""
+    about = {"model": "sft", "benchmark": "micro/test", "split": "in_domain", "cluster": None, "answer": "5"}
+    rows = [
+        about
+        | {"question_id": question, "draw": draw, "beams": beams, "is_correct": right, "generated_tokens": 10 * beams}
+        for question, draw, of_one in (("q0", 0, True), ("q0", 1, False), ("q1", 0, False))
+        for beams, right in ((1, of_one), (2, question == "q0"))
+    ]
+    found = curves_of_beams(frame("evaluation_beams", rows))
+    points = found.select("decoding", "samples", "accuracy", "n", "generated_tokens", "stderr").rows()
+    assert points == [
+        ("beam", 1, 0.25, 2, 10.0, pytest.approx((2 * 0.25**2) ** 0.5 / 2)),
+        ("beam", 2, 0.5, 2, 20.0, pytest.approx((2 * 0.5**2) ** 0.5 / 2)),
+    ]
+
+
 def test_nothing_was_sampled() -> None:
     assert curves(frame("evaluation_trajectories", []), by_value=True).equals(
         pl.DataFrame(frame("evaluation_curves", []))
     )
+    assert curves_of_beams(frame("evaluation_beams", [])).is_empty()

@@ -12,6 +12,7 @@ from infra.engine import Completion, Reply, Usage
 from tasks.check import Checker, Verdict
 from tasks.language.format import SOLUTIONS
 from tasks.records import frame
+from tasks.running.parts import Part
 from tasks.running.served import ServedPolicy, Written
 from tasks.scoring.accuracy import Setup, accuracies
 from tasks.search.policy import ContextFull, PolicyError
@@ -444,6 +445,57 @@ def test_so_many_samples_are_drawn_and_so_many_beams_kept() -> None:
     sampling = Sampling(VOTES)
     asked(sampling, Evaluation(decoding="majority", beams=2, samples=4))
     assert sampling.drawn == [4, 4]
+
+
+MISLED = {
+    "": [(step_text(1, "a"), 0.9), (step_text(1, "b"), 0.8)],
+    "a": [(solution_text("6"), 0.1)],
+    "b": [(solution_text("5"), 0.9)],
+}
+"""V prefers a step that leads to a wrong answer: one beam keeps it alone."""
+
+
+def beams_of(policy: Any, **settings: Any) -> Part:
+    asked = Evaluation(decoding="beam", samples=2, narrower_beams=True, **settings)
+    return asyncio.run(
+        evaluated(QUESTION, 3, "base", cast(ServedPolicy, policy), cast(Checker, Exact()), asked),
+    )
+
+
+def test_narrower_beams_are_searches_of_their_own_and_stand_beside_the_answer() -> None:
+    part = beams_of(beam := Sampling(MISLED), beams=4, draws=2)
+    rows = frame("evaluation_beams", part.rows["evaluation_beams"])
+    told = rows.select("draw", "beams", "answer", "is_correct", "generated_tokens").rows()
+    each = [(1, "6", False, 2 + 2), (2, "5", True, 4 + 2 + 2), (4, "5", True, 8 + 2 + 2)]
+    assert told == [(draw, *one) for draw in (0, 1) for one in each]
+    assert rows.select("model", "benchmark", "question_id", "cluster").unique().rows() == [
+        ("base", "micro/test", "q", "add")
+    ]
+    assert sum(beam.drawn) == 2 * (4 + 8 + 12)
+    assert [row["generated_tokens"] for row in part.rows["evaluation_samples"]] == [12, 12], "of the widest alone"
+
+
+def test_a_question_that_fails_with_fewer_beams_has_no_point_on_the_curve() -> None:
+    class Gone(Sampling):
+        async def complete(self, prompt_ids: list[int], *, n: int, **about: Any) -> Reply:
+            if (n, prompt_ids) == (2, []):
+                raise PolicyError("the engine is gone")
+            return await super().complete(prompt_ids, n=n, **about)
+
+    part = beams_of(Gone(MISLED), beams=2)
+    assert (part.error, part.rows["evaluation_beams"]) == ("the engine is gone", [])
+    assert part.rows["evaluation_samples"][0]["outcome"] == "failed"
+
+
+@pytest.mark.parametrize(("beams", "widths"), [(1, (1,)), (2, (1, 2)), (3, (1, 2, 3)), (8, (1, 2, 4, 8))])
+def test_beams_are_doubled_up_to_those_of_the_evaluation(beams: int, widths: tuple[int, ...]) -> None:
+    assert Evaluation(beams=beams).widths == widths
+
+
+@pytest.mark.parametrize("changes", [{"decoding": "greedy", "beams": 4}, {"decoding": "beam", "beams": 1}])
+def test_what_has_no_narrower_beams_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="narrower_beams: only decoding"):
+        Evaluation(narrower_beams=True, **changes)
 
 
 def test_the_requests_of_a_search_are_the_evaluations_own() -> None:
