@@ -78,7 +78,7 @@ async def grow(task: Task, policy: Policy, settings: Search, tree: Tree | None =
     error: str | None = None
     try:
         while task.simulations:
-            while not out or (len(out) < settings.leaves and policy.has_room):
+            while not out or (policy.has_room and len(out) < settings.leaves):
                 if (ask := search.ask()) is None:
                     break
                 out.add(asyncio.create_task(_answer(ask, task, policy, settings)))
