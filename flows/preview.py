@@ -30,13 +30,15 @@ from tasks.stages.questions import load_benchmarks, refuse_without_lessons
 from tasks.stages.rank_values import rank_values
 from tasks.stages.search_in_shards import take_shard
 
+HANDFUL = 32
+
 
 @flow(name="cpl-preview", flow_run_name="preview of {recipe}, {model}", persist_result=False)
 def cpl_preview(
     campaign: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9-]*)?$")] = "",
     round: Annotated[int, Field(ge=0, le=9999)] = 0,
     model: str = "micro",
-    handful: Annotated[int, Field(ge=2, le=1000)] = 32,
+    handful: Annotated[int, Field(ge=0, le=1000)] = 0,
     seconds: Annotated[float, Field(ge=1, le=3600)] = 12.0,
     recipe: AnyRecipe = BY_MODEL,
 ) -> Ref:
@@ -46,7 +48,8 @@ def cpl_preview(
         campaign: As in a round: one whose published rounds this one would build on. Blank: named after the model.
         round: The round that would be run. 0: the campaign's first that is not published.
         model: The base model: micro, smollm2, the path of a model folder, or a hub id.
-        handful: Questions that go through all stages, and of each benchmark. More of them tell more. From 2 to 1000.
+        handful: Questions that go through all stages, and of each benchmark. More of them tell more. 0: 32, and half of
+            the questions of a smaller round. At most 1000.
         seconds: How long each search and the evaluation are timed with all questions at once. From 1 to 3600.
         recipe: As in a round: a method with its numbers, by name or with some of its fields changed.
     """
@@ -56,7 +59,8 @@ def cpl_preview(
     with room_in(environment().home), tenant(environment()):
         start = prepare(title, method, source, run)
         sizes = sizes_of(method.harness)
-        shares = start.questions.rows // handful
+        tried = handful or usual_handful(start.questions.rows)
+        shares = start.questions.rows // tried
         few = start._replace(questions=take_shard(start.questions, 1, shares)) if shares > 1 else start
         refuse_without_lessons(few.questions)
         trees = gather(method, run, few)
@@ -74,8 +78,8 @@ def cpl_preview(
         asked = method.evaluation
         fewer = asked.model_copy(
             update={
-                "count": min(handful, asked.count),
-                "out_of_domain_count": min(handful, asked.out_of_domain_count),
+                "count": min(tried, asked.count),
+                "out_of_domain_count": min(tried, asked.out_of_domain_count),
             }
         )
         benchmarks = load_benchmarks(method.questions.sources, contents, fewer)
@@ -88,7 +92,7 @@ def cpl_preview(
                 "base" if start.policy == start.base else "policy",
                 {one: start.standard[one]},
                 method.questions.sources,
-                method.harness.model_copy(update={"benchmarks": (one,), "count": min(handful, size)}),
+                method.harness.model_copy(update={"benchmarks": (one,), "count": min(tried, size)}),
             )
             for one, size in sizes.items()
         }
@@ -116,3 +120,8 @@ def cpl_preview(
     report = Store.open(environment()).fetch(found, "report.markdown").read_text()
     show_page(key="result", text=report, description=f"What {title.recipe} with {title.model} would take")
     return found
+
+
+def usual_handful(questions: int) -> int:
+    """How many of a round's questions are tried: of few at most half, for to try all of them is to run the round."""
+    return min(HANDFUL, max(2, questions // 2))

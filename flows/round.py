@@ -31,6 +31,7 @@ from tasks.stages.curation import refuse_selects
 from tasks.stages.evaluate import evaluate
 from tasks.stages.harness import answer_benchmarks, contents_of, list_standard_questions
 from tasks.stages.learn import learn
+from tasks.stages.lengths import compare_lengths
 from tasks.stages.lessons import choose
 from tasks.stages.model import BaseModelSource, locate, prepare_model
 from tasks.stages.publish import point_to, publish
@@ -167,7 +168,13 @@ def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun
     base = run.keep("base", prepare_model(*source.in_style(method.prompt.style)))
     refuse_contamination("questions", {"questions": questions}, asked, base, method, run)
     run.notes += refuse_too_large(base, {name: arm.training for name, arm in method.arms.items()}, Machine.here())
-    return Start(questions, benchmarks, standard, asked, base, previous.policy if previous else base, value, previous)
+    policy = previous.policy if previous else base
+    run.notes += compare_lengths(
+        *(questions, policy, method.evaluation.steps, method.prompt.learnt_in == "chat"),
+        {name: search.max_step_tokens for name, search in method.evidence.items()},
+        {name: arm.max_length for name, arm in method.arms.items()},
+    ).notes
+    return Start(questions, benchmarks, standard, asked, base, policy, value, previous)
 
 
 def refuse_contamination(

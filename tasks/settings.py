@@ -6,6 +6,7 @@ that a recipe can say of search and evaluation is read in one place; a rule of l
 """
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
@@ -87,9 +88,12 @@ class Questions(StageSettings):
         """A form has one line for it, in which a mixture is written as it is above."""
         if isinstance(source, str) and source.lstrip().startswith("["):
             try:
-                return json.loads(source)
+                source = json.loads(source)
             except json.JSONDecodeError as problem:
                 raise ValueError(f"no mixture as JSON: {problem}") from None
+        is_list = isinstance(source, (list, tuple)) and all(isinstance(one, (Mapping, Part)) for one in source)
+        if not isinstance(source, str) and not is_list:
+            raise ValueError('give a name, or a list of parts: [{"source": "gsm8k", "weight": 1}, …]')
         return source
 
     @model_validator(mode="after")

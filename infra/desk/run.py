@@ -55,7 +55,7 @@ def preview(
     recipe: RecipeName = None,
     campaign: Campaign = None,
     round: Number = None,
-    handful: Annotated[int | None, typer.Option(help="Questions that are tried. Default: 32.")] = None,
+    handful: Annotated[int | None, typer.Option(help="Questions that are tried. Default: 32, at most half.")] = None,
     seconds: Annotated[
         float | None, typer.Option(help="How long a search is timed with all questions at once. Default: 12.")
     ] = None,

@@ -45,6 +45,14 @@ class ModelFolder:
         return int(self.config["vocab_size"])
 
     @property
+    def context(self) -> int | None:
+        """Tokens of a prompt and its completion at most; None where the config does not say it plainly: positions that
+        are scaled may reach further."""
+        rope = self.config.get("rope_parameters") or self.config.get("rope_scaling") or {}
+        told = [self.config[name] for name in ("max_position_embeddings", "n_positions") if name in self.config]
+        return min(told) if told and "factor" not in rope else None
+
+    @property
     def is_tied(self) -> bool:
         """Input embedding and output head are one tensor (the default of transformers, when not stated)."""
         return bool(self.config.get("tie_word_embeddings", True))

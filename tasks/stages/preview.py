@@ -16,11 +16,12 @@ from tasks.running.progress import words
 from tasks.running.prompts import Prompts
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
+from tasks.stages.pace import Pace
 
 Refs = Mapping[str, Ref]
 
 
-@stage("preview", version=2)
+@stage("preview", version=3)
 def preview(
     workplace: Workplace,
     title: str,
@@ -79,8 +80,9 @@ def _start(workplace: Workplace, ref: Ref) -> float:
     return max(_seconds(workplace, ref) - with_engine, 0.0)
 
 
-def _pace(workplace: Workplace, ref: Ref) -> float:
-    return float(workplace.store.manifest(ref).facts["tokens_per_second"])
+def _pace(workplace: Workplace, ref: Ref) -> Pace:
+    facts = workplace.store.manifest(ref).facts
+    return Pace(facts["tokens_per_second"], facts["filling_seconds"])
 
 
 def _searches(
@@ -99,7 +101,8 @@ def _searches(
             )
             for one in held
         ]
-        yield Work(name, _start(workplace, ref), kinds, _pace(workplace, paces[name]), "tokens")
+        pace = _pace(workplace, paces[name])
+        yield Work(name, _start(workplace, ref) + pace.filling_seconds, kinds, pace.tokens_per_second, "tokens")
 
 
 def _trainings(
@@ -148,9 +151,9 @@ def _evaluation(workplace: Workplace, given: Refs, models: int) -> Work:
         Questions(answers.filter(benchmark=benchmark)["generated_tokens"].to_list(), count)
         for benchmark, count in asked.iter_rows()
     ]
-    start = models * _start(workplace, given["answers"])
     pace = _pace(workplace, given["pace"])
-    return Work(f"evaluation of {models} models", start, kinds, pace, "tokens", times=models)
+    start = models * (_start(workplace, given["answers"]) + pace.filling_seconds)
+    return Work(f"evaluation of {models} models", start, kinds, pace.tokens_per_second, "tokens", times=models)
 
 
 def _standard(workplace: Workplace, standard: Refs, sizes: Mapping[str, int], models: int) -> Iterator[Work]:

@@ -101,8 +101,9 @@ class Prompts:
 
 
 class Fleet(Engine):
-    """One search process and its engines. `seats`: sequences that it sends to each. `client`: how many times as long it
-    computes. `spread`: which engine a session belongs to, in place of its own choice. `cached`: with a prefix cache."""
+    """One search process and its engines. `seats`: sequences that it sends to each. `budget`: tokens that it counts as
+    sent to each at most, in KV caches. `client`: how many times as long it computes. `spread`: which engine a session
+    belongs to, in place of its own choice. `cached`: with a prefix cache."""
 
     def __init__(
         self,
@@ -110,6 +111,7 @@ class Fleet(Engine):
         replies: Replies,
         *,
         seats: int = SEATS["cuda"],
+        budget: float = 1.0,
         client: float = 1.0,
         spread: Callable[[str], int] | None = None,
         cached: bool = True,
@@ -128,7 +130,7 @@ class Fleet(Engine):
         self.times: list[float] = []  # at which expansions came back
         self._client, self._spread, self._cached = client, spread, cached
         for address, gpu in self.gpus.items():
-            self._admissions[address] = Admission(gpu.model.cache_tokens, seats, self._meter)
+            self._admissions[address] = Admission(round(budget * gpu.model.cache_tokens), seats, self._meter)
 
     def _home_of(self, session: str, turn: int) -> str:
         return self.addresses[self._spread(session)] if self._spread else super()._home_of(session, turn)

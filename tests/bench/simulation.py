@@ -45,8 +45,8 @@ SCHEDULES = ("product", "lockstep", "uncached")
 @dataclass(frozen=True, slots=True)
 class Case:
     """One simulated search: `engines` that one process feeds. `client`, `passes`: how many times as long they take.
-    `seats`: sequences that the client sends to an engine, whose batch has 512. `is_even`: trees are dealt out one by
-    one. `fleet`: engines of the round that it stands for."""
+    `seats`: sequences that the client sends to an engine, whose batch has 512. `budget`: tokens that it counts as sent
+    there, in KV caches. `is_even`: trees are dealt out one by one. `fleet`: engines of the round that it stands for."""
 
     fleet: int = 1
     engines: int = 1
@@ -57,6 +57,7 @@ class Case:
     client: float = 1.0
     passes: float = 1.0
     seats: int = SEATS["cuda"]
+    budget: float = 1.0
     is_even: bool = False
     model: str = "qwen3-8b"
     lengths: Lengths = field(default_factory=Lengths)
@@ -119,7 +120,7 @@ async def search(case: Case) -> tuple[Fleet, float]:
     places = {hashlib.sha256(b"%d" % place).hexdigest(): place for place in range(case.questions)}
     dealt = (lambda session: places[session] % case.engines) if case.is_even else None
     cached = case.schedule != "uncached"
-    fleet = Fleet(gpus, replies, seats=case.seats, client=case.client, spread=dealt, cached=cached)
+    fleet = Fleet(gpus, replies, seats=case.seats, budget=case.budget, client=case.client, spread=dealt, cached=cached)
     served = ServedPolicy(fleet, Prompts(replies.prefix))  # type: ignore[arg-type]
     settings = Search(simulations=case.simulations, leaves=case.leaves)
     tasks = [
@@ -180,6 +181,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "lengths spread by 0.8": {"lengths": Lengths(spread=0.8)},
     "1 answer of 200 runs away": {"lengths": Lengths(runaway=0.005)},
     "DeepSeekMath-7B": {"model": "deepseek-math-7b"},
+    "DeepSeekMath-7B, half its cache": {"model": "deepseek-math-7b", "budget": 0.5},
+    "DeepSeekMath-7B, twice its cache": {"model": "deepseek-math-7b", "budget": 2.0},
     "768 seats for a batch of 512": {"seats": 768},
 }
 SENSITIVITY = {

@@ -51,6 +51,7 @@ def test_before_it_searches(
         "prepare_model": lambda *given: BASE,
         "find_contamination": lambda *given: BASE,
         "refuse_contaminated": lambda *given: None,
+        "compare_lengths": lambda *given: BASE,
         "search": search,
         "Store": SimpleNamespace(open=lambda here: None),
         "tell_errors_in_a_sentence": lambda: None,

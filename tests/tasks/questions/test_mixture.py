@@ -156,7 +156,10 @@ def test_a_source_that_was_changed_meanwhile_is_named(tmp_path: Path) -> None:
         ({"source": [{"source": "micro", "weight": 0}]}, "greater than or equal to 1"),
         ({"source": [{"source": "micro", "share": 1}]}, "share"),
         ({"source": [{"weight": 1}]}, "source"),
-        ({"source": 3}, "source"),
+        ({"source": 3}, "a name, or a list of parts"),
+        ({"source": ["gsm8k", "math"]}, "a name, or a list of parts"),
+        ({"source": '["gsm8k", "math"]'}, "a name, or a list of parts"),
+        ({"source": {"gsm8k": 1, "math": 4}}, "a name, or a list of parts"),
         ({"source": '[{"source": "micro"'}, "no mixture as JSON"),
     ],
 )

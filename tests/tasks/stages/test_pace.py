@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tasks.stages.pace import NothingGenerated, pace
+from tasks.stages.pace import NothingGenerated, Pace, pace
 
 
 class Generating:
@@ -21,8 +21,8 @@ class Generating:
 
 
 async def measured(
-    at_first: float, later: float, seconds: float, lasts: float, questions: int = 3
-) -> tuple[float, int]:
+    at_first: float, later: float, seconds: float, lasts: float, questions: int = 3, ramp: float = 0.25
+) -> tuple[Pace, int]:
     """The pace, and how many questions were begun and given up."""
     given_up = 0
 
@@ -34,21 +34,31 @@ async def measured(
             given_up += 1
             raise
 
-    engine: Any = Generating(at_first, later, until=0.25 * seconds)
+    engine: Any = Generating(at_first, later, until=ramp * seconds)
     return await pace(engine, work, [{}] * questions, seconds), given_up
 
 
 def test_the_time_in_which_the_engine_fills_up_does_not_count() -> None:
     found, given_up = asyncio.run(measured(at_first=10.0, later=1000.0, seconds=0.4, lasts=60.0))
-    assert found == pytest.approx(1000.0, rel=0.1)
+    assert found.tokens_per_second == pytest.approx(1000.0, rel=0.1)
     assert given_up == 3
 
 
 def test_questions_that_are_all_answered_end_it() -> None:
     """Before the ramp is over: then all of the time counts."""
     found, given_up = asyncio.run(measured(at_first=1000.0, later=0.0, seconds=40.0, lasts=0.05))
-    assert found == pytest.approx(1000.0, rel=0.1)
+    assert found.tokens_per_second == pytest.approx(1000.0, rel=0.1)
+    assert found.filling_seconds == 0.0
     assert given_up == 0
+
+
+def test_an_engine_that_reads_prompts_first_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For longer than it was to be timed: its pace is that after the first tokens, and the round waits as long."""
+    monkeypatch.setattr("tasks.stages.pace.LOOK_SECONDS", 0.02)
+    found, given_up = asyncio.run(measured(at_first=0.0, later=1000.0, seconds=0.2, lasts=60.0, ramp=2.0))
+    assert found.tokens_per_second == pytest.approx(1000.0, rel=0.1)
+    assert found.filling_seconds == pytest.approx(0.4, rel=0.2)
+    assert given_up == 3
 
 
 def test_an_engine_that_generates_nothing_has_no_pace() -> None:

@@ -71,14 +71,14 @@ def test_a_search_foretells_each_kind_of_question_by_its_own(tmp_path: Path) -> 
         {"trees": grown(q0=100, q1=100, q2=50, q3=50), "tries": grown(q0=10, q1=30)},
         trees=(9.0, {}),
         tries=(6.0, {}),
-        of_trees=(1.0, {"tokens_per_second": 17.0}),
-        of_tries=(1.0, {"tokens_per_second": 10.0}),
+        of_trees=(1.0, {"tokens_per_second": 17.0, "filling_seconds": 0.0}),
+        of_tries=(1.0, {"tokens_per_second": 10.0, "filling_seconds": 3.0}),
     )
     refs, paces = ({name: a_ref(f"{of}{name}") for name in ("trees", "tries")} for of in ("", "of_"))
     trees, tries = preview._searches(found, RECIPE, refs, paces, QUESTIONS, FEW)
     assert trees == Work("trees", 5.0, [Questions([100, 100], 7), Questions([50, 50], 3)], 17.0, "tokens")
     assert trees.seconds.mean == 5.0 + 850 / 17
-    assert tries == Work("tries", 2.0, [Questions([10, 30], 7)], 10.0, "tokens")
+    assert tries == Work("tries", 2.0 + 3.0, [Questions([10, 30], 7)], 10.0, "tokens")
 
 
 @pytest.mark.parametrize(("tokens", "share"), [(0, 1.0), (10_000, 1.0), (420, 0.5)])
@@ -118,12 +118,12 @@ def test_an_evaluation_is_that_of_every_model(tmp_path: Path) -> None:
             "answers": {"evaluation_samples": samples, "engine_use": {"seconds": [1.0]}},
         },
         answers=(3.0, {}),
-        pace=(1.0, {"tokens_per_second": 100.0}),
+        pace=(1.0, {"tokens_per_second": 100.0, "filling_seconds": 4.0}),
     )
     given = {name: a_ref(name) for name in ("benchmarks", "answers", "pace")}
     work = preview._evaluation(found, given, 3)
     assert work.units.mean == 3 * (50 * 20 + 5)
-    assert work.seconds.mean == pytest.approx(3 * 2.0 + 3 * 1005 / 100)
+    assert work.seconds.mean == pytest.approx(3 * (2.0 + 4.0) + 3 * 1005 / 100)
 
 
 def test_standard_prompts_grow_with_their_texts_or_with_their_questions(tmp_path: Path) -> None:
