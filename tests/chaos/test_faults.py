@@ -32,7 +32,7 @@ def victim() -> Iterator[psutil.Process]:
         process.kill()
 
 
-@pytest.mark.parametrize("fault", FAULTS.keys() - {TWO_RUNS})
+@pytest.mark.parametrize("fault", sorted(FAULTS.keys() - {TWO_RUNS}))
 def test_a_fault_of_the_matrix_is_known(fault: str, site: Any, victim: psutil.Process) -> None:
     """What nobody knew how to do was once done as another fault."""
     assert isinstance(do(site, fault, victim), Harm)
