@@ -167,7 +167,9 @@ locks: .venv/bin/uv ## Compile infra/locks anew, without index addresses
 
 .PHONY: audit
 audit: .venv/bin/uv ## Known vulnerabilities of the versions that the locks name (asks PyPI)
-	$(UV) tool run pip-audit==$(AUDIT_VERSION) --no-deps --disable-pip --progress-spinner off $(patsubst %,--requirement %,$(wildcard infra/locks/*-*.txt))
+	@failed=0; for lock in infra/locks/*.txt; do echo "$$lock"; \
+	  $(UV) tool run --quiet pip-audit==$(AUDIT_VERSION) --strict --no-deps --disable-pip --progress-spinner off --requirement $$lock \
+	  || failed=1; done; exit $$failed
 
 .PHONY: smollm2-micro
 smollm2-micro: install ## SmolLM2 warmed up on written plans of the micro world, for `make study STUDY=smollm2`

@@ -80,7 +80,8 @@ def is_ready(folder: Path, ports: dict[str, int]) -> bool:
 
 def command(folder: Path, ports: dict[str, int], key: str, secret: str, gateway: str = "127.0.0.1") -> list[str]:
     """What starts the server on `folder`, and in it: it writes there what the server reads. Its S3 gateway accepts this
-    one key, and listens at the address `gateway`; all else at 127.0.0.1. `ports` by ROLES."""
+    one key, and listens at the address `gateway` (its gRPC, too, which asks for the certificate); all else at
+    127.0.0.1. `ports` by ROLES."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # its files and sockets are the store
     identity = {

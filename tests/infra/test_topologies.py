@@ -189,6 +189,17 @@ def test_no_container_has_a_privilege() -> None:
     assert published == ["127.0.0.1:4200:4200"]
 
 
-def test_of_the_store_only_the_gateway_listens_to_others(tmp_path: Path) -> None:
-    words = weed.command(tmp_path, weed.PORTS, "key", "secret", gateway="0.0.0.0")
+def test_of_the_store_only_the_gateway_listens_to_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And of the keys weed reads only what is written for it: from those in its environment it would make others."""
+    started: list[Any] = []
+    for name, value in {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("sys.argv", ["weed", str(tmp_path / "store")])
+    monkeypatch.setattr("os.execve", lambda *given: started.extend(given))
+    monkeypatch.chdir(tmp_path)
+    weed.main()
+    _, words, environment = started
     assert [word for word in words if "bind" in word] == ["-ip.bind=127.0.0.1", "-s3.ip.bind=0.0.0.0"]
+    assert f"-s3.port={weed.PORTS['s3']}" in words
+    assert not {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"} & set(environment)
+    assert "secret" in (tmp_path / "store/identities.json").read_text()
