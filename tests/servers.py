@@ -96,7 +96,7 @@ def start_postgres(folder: Path) -> Iterator[dict[str, str]]:
     settings = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", f"unix_socket_directories={data}"]
     try:
         part.start([*as_user, str(tools / "postgres"), "-D", str(data), "-p", str(port), *settings], os.environ, folder)
-        ready = [tools / "pg_isready", "--host=127.0.0.1", f"--port={port}"]
+        ready = [str(tools / "pg_isready"), "--host=127.0.0.1", f"--port={port}"]
         _wait_for(lambda: subprocess.run(ready, capture_output=True).returncode == 0, part)
         yield {
             "PREFECT_SERVER_DATABASE_DRIVER": "postgresql+asyncpg",
