@@ -254,3 +254,20 @@ def test_a_called_flow_lives_in_its_callers_process(server: Server, tmp_path: Pa
         server.run["infrastructure_pid"] = caller
         assert watch._lives(child) is lives
         assert watch._lives(server.run) is lives
+
+
+def test_where_no_stack_was_made_the_environment_names_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, whose watch has variables and no home."""
+    asked: list[tuple[str, tuple[str, str]]] = []
+
+    def request(_: str, url: str, auth: tuple[str, str], **__: Any) -> httpx.Response:
+        asked.append((url, auth))
+        return httpx.Response(200, json=[], request=httpx.Request("POST", url))
+
+    monkeypatch.setattr(httpx, "request", request)
+    monkeypatch.setenv("PREFECT_API_URL", "http://server:4200/api")
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "cpl:login")
+    assert Watch(tmp_path).look() == []
+    assert asked == [("http://server:4200/api/flow_runs/filter", ("cpl", "login"))]
