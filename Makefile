@@ -6,6 +6,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 DEVICE := $(if $(shell nvidia-smi -L 2>/dev/null),cuda,cpu)
 UV_VERSION := 0.13.8
+AUDIT_VERSION := 2.10.1
 UV := .venv/bin/uv
 # A CPU build of torch comes from a folder of wheels where pip is configured with one, else from torch's own index.
 CPU_TORCH := $(if $(PIP_FIND_LINKS),--find-links "$(PIP_FIND_LINKS)",--torch-backend cpu)
@@ -25,9 +26,12 @@ install: .venv/installed .venv-engine/installed ## Both environments, from the l
 	$(PYTHON) -m venv .venv
 	.venv/bin/python -m pip install --quiet uv==$(UV_VERSION)
 
-.venv/installed: infra/locks/factory-$(DEVICE).txt pyproject.toml | .venv/bin/uv
+.venv/locked: infra/locks/factory-$(DEVICE).txt | .venv/bin/uv
 	@echo "installing the factory's environment ($(DEVICE))"
 	$(SYNC) --python .venv/bin/python infra/locks/factory-$(DEVICE).txt
+	@touch $@
+
+.venv/installed: .venv/locked pyproject.toml
 	$(UV) pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -58,6 +62,26 @@ down: ## End the local stack; data stays
 
 status: ## What runs, and where the UI is
 	.venv/bin/cpl status
+
+TOPOLOGIES := infra/topologies
+SECRET = head -c 24 /dev/urandom | od -An -v -tx1 | tr -d ' \n'
+
+.PHONY: image compose cluster
+image: ## The image of every part, for containers and clusters (DEVICE=cpu without GPUs): docs/topologies.md
+	docker build --file $(TOPOLOGIES)/Dockerfile --build-arg DEVICE=$(DEVICE) --tag cpl-factory .
+
+compose: $(TOPOLOGIES)/runs.secrets.env ## One server with GPUs, as containers
+	docker compose --file $(TOPOLOGIES)/compose.yaml up --build --detach
+
+cluster: $(TOPOLOGIES)/runs.secrets.env ## All that a Kubernetes cluster needs, applied to it
+	kubectl apply --kustomize $(TOPOLOGIES)
+
+$(TOPOLOGIES)/runs.secrets.env: # made once: login and keys, and beside it what the server alone reads
+	@umask 077; login="cpl:$$($(SECRET))"; password="$$($(SECRET))"; \
+	printf '%s\n' "PREFECT_SERVER_API_AUTH_STRING=$$login" "PREFECT_SERVER_DATABASE_PASSWORD=$$password" \
+	  "POSTGRES_PASSWORD=$$password" > $(TOPOLOGIES)/server.secrets.env; \
+	printf '%s\n' "PREFECT_API_AUTH_STRING=$$login" "AWS_ACCESS_KEY_ID=$$($(SECRET))" \
+	  "AWS_SECRET_ACCESS_KEY=$$($(SECRET))" > $@
 
 .PHONY: test test-methods unit lint format
 test: lint ## Lint, types, all tests, whole rounds included: three files of tests at a time
@@ -144,6 +168,12 @@ locks: .venv/bin/uv ## Compile infra/locks anew, without index addresses
 	$(COMPILE) infra/locks/engine-cpu.in --overrides infra/locks/engine-cpu-overrides.in $(CPU_TORCH) -o infra/locks/engine-cpu.txt
 	$(COMPILE) pyproject.toml --group dev -o infra/locks/factory-cuda.txt
 	$(COMPILE) infra/locks/engine-cuda.in -o infra/locks/engine-cuda.txt
+
+.PHONY: audit
+audit: .venv/bin/uv ## Known vulnerabilities of the versions that the locks name
+	@failed=0; for lock in infra/locks/*.txt; do echo "$$lock"; \
+	  $(UV) tool run --quiet pip-audit==$(AUDIT_VERSION) --strict --no-deps --disable-pip --progress-spinner off --requirement $$lock \
+	  || failed=1; done; exit $$failed
 
 .PHONY: smollm2-micro
 smollm2-micro: install ## SmolLM2 warmed up on written plans of the micro world, for `make study STUDY=smollm2`

@@ -17,6 +17,7 @@ def cpl_campaign(
     model: str = "micro",
     repeat: Annotated[int, Field(ge=0)] = 0,
     shards: Annotated[int, Field(ge=1, le=100)] = 1,
+    train_apart: bool = False,
     recipe: AnyRecipe = BY_MODEL,
 ) -> list[Ref]:
     """Rounds 1..K of a campaign; rounds that are published already are found in the cache and cost seconds.
@@ -27,10 +28,19 @@ def cpl_campaign(
         model: The base model of every round: micro, smollm2, the path of a model folder, or a hub id.
         repeat: Another number draws the rounds again: the same questions, other samples. At least 0.
         shards: Machines that search at once, in every round. From 1 to 100.
+        train_apart: Trainings are runs of their own, on their pool, in every round.
         recipe: A method with its numbers, for every round. By name: as it is in flows/recipes/; by model: the model's
             own. A button shows all fields of a model's own recipe with its values, to be changed.
     """
     return [
-        cpl(campaign=campaign, round=number, model=model, recipe=recipe, repeat=repeat, shards=shards)
+        cpl(
+            campaign=campaign,
+            round=number,
+            model=model,
+            repeat=repeat,
+            shards=shards,
+            train_apart=train_apart,
+            recipe=recipe,
+        )
         for number in range(1, rounds + 1)
     ]

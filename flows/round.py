@@ -25,12 +25,13 @@ from tasks.running.opening import RoundBefore, open_round, round_before
 from tasks.running.record import RoundRun, recorded
 from tasks.running.report import show_result
 from tasks.running.sentence import tell_errors_in_a_sentence
-from tasks.running.trainer import side_by_side
+from tasks.running.trainer import at_once, side_by_side
 from tasks.stages.contamination import find_contamination, refuse_contaminated
 from tasks.stages.curation import refuse_selects
 from tasks.stages.evaluate import evaluate
 from tasks.stages.harness import answer_benchmarks, contents_of, list_standard_questions
 from tasks.stages.learn import learn
+from tasks.stages.learn_apart import learn_apart
 from tasks.stages.lengths import compare_lengths
 from tasks.stages.lessons import choose
 from tasks.stages.model import BaseModelSource, locate, prepare_model
@@ -50,6 +51,7 @@ def cpl(
     model: str = "micro",
     repeat: Annotated[int, Field(ge=0)] = 0,
     shards: Annotated[int, Field(ge=1, le=100)] = 1,
+    train_apart: bool = False,
     approve: bool = False,
     recipe: AnyRecipe = BY_MODEL,
 ) -> Ref:
@@ -66,6 +68,7 @@ def cpl(
         model: The base model: micro, smollm2, the path of a model folder, or a hub id (deepseek-ai/…).
         repeat: Another number draws the round again: the same questions, other samples. At least 0.
         shards: Machines that search at once, each on its engines: runs of cpl-search/shard on its pool. From 1 to 100.
+        train_apart: Trainings are runs of cpl-train/training on its pool, as many at once as have their start.
         approve: After the search the round is suspended and shows what would be learnt; Resume lets it train.
         recipe: A method with its numbers. By name: as in flows/recipes/, and by model: the model's own. A button shows
             all fields of a model's own recipe with its values, to be changed; one that is blank keeps the recipe's
@@ -74,13 +77,13 @@ def cpl(
     tell_errors_in_a_sentence()
     title, method, source = asked_for(campaign, round, model, recipe, repeat)
     with recorded(title) as run:
-        start = prepare(title, method, source, run)
+        start = prepare(title, method, source, run, train_apart)
         trees = gather(method, run, start, shards)
         lessons = draw(method, run, start, trees)
         refuse_contamination("lessons", lessons, start.asked, start.base, method, run)
         if approve:
             wait_for_approval(Store.open(environment()), run, trees, lessons, to_learn(method, lessons))
-        models = teach(method, run, lessons, start.base, start.policy, start.value)
+        models = teach(method, run, lessons, start.base, start.policy, start.value, train_apart)
 
         value = models.next_value if method.evaluation.by_value else None
         policies = {name: models.made[name] for name in scored(method, models, run.notes)}
@@ -146,7 +149,7 @@ class Start(NamedTuple):
     previous: RoundBefore | None
 
 
-def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun) -> Start:
+def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun, train_apart: bool = False) -> Start:
     """Questions, benchmarks and the model, and all that can be refused before anything is spent."""
     refuse_selects(method.lessons)
     previous = round_before(title)
@@ -167,7 +170,8 @@ def prepare(title: Title, method: Recipe, source: BaseModelSource, run: RoundRun
     refuse_overlaps(questions, asked)
     base = run.keep("base", prepare_model(*source.in_style(method.prompt.style)))
     refuse_contamination("questions", {"questions": questions}, asked, base, method, run)
-    run.notes += refuse_too_large(base, {name: arm.training for name, arm in method.arms.items()}, Machine.here())
+    if not train_apart:
+        run.notes += refuse_too_large(base, {name: arm.training for name, arm in method.arms.items()}, Machine.here())
     policy = previous.policy if previous else base
     run.notes += compare_lengths(
         *(questions, policy, method.evaluation.steps, method.prompt.learnt_in == "chat"),
@@ -219,7 +223,13 @@ class Models(NamedTuple):
 
 
 def teach(
-    method: Recipe, run: RoundRun, lessons: Mapping[str, Ref], base: Ref, policy: Ref, value: Ref | None = None
+    method: Recipe,
+    run: RoundRun,
+    lessons: Mapping[str, Ref],
+    base: Ref,
+    policy: Ref,
+    value: Ref | None = None,
+    train_apart: bool = False,
 ) -> Models:
     """Every arm learns its lesson, beside others where the machine has room and when the model that it starts from is
     there; one whose lesson holds nothing for its loss is left out, with a note.
@@ -233,9 +243,10 @@ def teach(
         arm = method.arms[name]
         start = trainings[arm.start].result() if arm.start in trainings else made.get(arm.start, policy)
         chat = method.evaluation.steps if method.prompt.learnt_in == "chat" else None
-        return learn(start, lessons[arm.lesson], name, matched(method, name, lessons), chat)
+        given = (start, lessons[arm.lesson], name, matched(method, name, lessons), chat)
+        return learn_apart(*given) if train_apart else learn(*given)
 
-    with side_by_side(base) as begin:
+    with side_by_side(len(method.arms) if train_apart else at_once(base)) as begin:
         for name in method.arms:
             if empty := empty_lesson(method, name, lessons):
                 run.notes.append(f"{name} was not trained: {empty} holds nothing to learn from.")

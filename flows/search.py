@@ -18,16 +18,28 @@ from tasks.stages.search_in_shards import take_shard
 
 @flow(name="cpl-search", flow_run_name="{name}, shard {shard} of {shards}", persist_result=False)
 def cpl_search(
-    questions: Annotated[Ref, Field(description="The stage `questions` of a round.")],
-    policy: Annotated[Ref, Field(description="The stage of the model to search with.")],
-    name: Annotated[str, Field(description="Of the evidence that the search is.")],
+    questions: Ref,
+    policy: Ref,
+    name: str,
     settings: Search,
-    rates: Annotated[Ref | None, Field(description="The evidence whose pass rates set the budgets.")] = None,
-    library: Annotated[dict[str, Ref] | None, Field(description="Stages whose plan steps are offered.")] = None,
-    value: Annotated[Ref | None, Field(description="A separate value model, whose V counts.")] = None,
-    shard: Annotated[int, Field(ge=1, description="Which of the shards, from 1.")] = 1,
-    shards: Annotated[int, Field(ge=1, description="Into how many shards the questions are divided.")] = 1,
+    rates: Ref | None = None,
+    library: dict[str, Ref] | None = None,
+    value: Ref | None = None,
+    shard: Annotated[int, Field(ge=1)] = 1,
+    shards: Annotated[int, Field(ge=1)] = 1,
 ) -> Ref:
-    """The trees of every question of the shard: the stage *search* of these questions."""
+    """The trees of every question of the shard: the stage *search* of these questions.
+
+    Args:
+        questions: The stage `questions` of a round.
+        policy: The stage of the model to search with.
+        name: Of the evidence that the search is.
+        settings: Of the search, as in a recipe's evidence.
+        rates: The evidence whose pass rates set the budgets.
+        library: Stages whose plan steps are offered.
+        value: A separate value model, whose V counts.
+        shard: Which of the shards. At least 1.
+        shards: Into how many shards the questions are divided. At least 1.
+    """
     with tenant(environment()):
         return search(take_shard(questions, shard, shards), policy, name, settings, rates, library, value)

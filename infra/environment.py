@@ -31,6 +31,8 @@ class Environment(BaseSettings):
     """Everything local: state of the stack, caches, work folders."""
     store: str = "s3://cpl"
     """Bucket, with an optional prefix."""
+    store_encryption: str | None = None
+    """How the server encrypts what is written: AES256, aws:kms, or a KMS key's ARN. Default: as its bucket says."""
     engine_urls: list[str] = []
     """Engines that somebody else runs (JSON list); empty: the factory starts its own."""
     value_engine_urls: list[str] = []

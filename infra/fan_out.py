@@ -53,15 +53,21 @@ class _Child:
 
 
 def run_each(
-    deployment: str, parameters: Mapping[str, dict[str, Any]], log: Log, progress: Callable[[int], object]
+    deployment: str,
+    parameters: Mapping[str, dict[str, Any]],
+    log: Log,
+    progress: Callable[[int], object],
+    given_up: Callable[[], bool] = lambda: False,
 ) -> None:
     """Waits for a run of `deployment` (flow/name) with each of the `parameters` (JSON), by name, to complete.
 
     Called again after it was interrupted, it joins the runs that still go instead of starting others beside them.
     `progress` gets the number of finished runs when it has grown. What the runs made, the caller finds in the store.
+    `given_up`: whether to wait no more, for who waits in a thread that Prefect's signal does not reach.
 
     Raises:
-        RunFailed: as soon as one failed. The others go on, and what they finish is there for the next call.
+        RunFailed: as soon as one failed, or it was given up. The others go on, and what they finish is there for the
+            next call.
     """
     with get_client(sync_client=True) as client:
         joinable = _under_way(client, deployment)
@@ -72,6 +78,8 @@ def run_each(
             children.append(_Child(name, given, run or _start(deployment, name, given, 1)))
         while waiting := [child for child in children if not child.is_done]:
             time.sleep(POLL_SECONDS)
+            if given_up():
+                raise RunFailed(f"{waiting[0].name}: nobody waits for its run any more")
             try:
                 now = {run.id: run for run in _read(client, waiting)}
             except httpx.HTTPError as problem:

@@ -24,6 +24,8 @@ FOLDERS = {
     "infra/accelerate": "how a training is spread over GPUs",
     "infra/desk/page/script": "what runs in the page, which holds it as one script",
     "infra/engine/inside": "what runs inside vLLM's server",
+    "infra/topologies/kubernetes": "the parts of a cluster",
+    "infra/topologies": "containers and a cluster: the image, and which part runs where",
     "infra/locks": "both environments, compiled by `make locks`",
     "sql": "the warehouse, one statement a file, in the order of their numbers, which may have gaps",
     "sql/campaign": "the curves of a campaign's page (`cpl page --campaign NAME`)",

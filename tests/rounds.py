@@ -69,10 +69,10 @@ class Shell:
         words += tuple(word for name, value in fields.items() for word in ("--set", f"{name}={json.dumps(value)}"))
         return self.run("cpl", "round", "--campaign", campaign, "--round", "1", *words, succeeds=succeeds)
 
-    def round(self, campaign: str, succeeds: bool = True, shards: int = 1, **changed: Any) -> str:
+    def round(self, campaign: str, *words: str, succeeds: bool = True, shards: int = 1, **changed: Any) -> str:
         """A small round of CPL."""
         fields = SMALL | {name.replace("__", "."): value for name, value in changed.items()}
-        return self.make(campaign, "--shards", str(shards), succeeds=succeeds, **fields)
+        return self.make(campaign, *words, "--shards", str(shards), succeeds=succeeds, **fields)
 
     def show(self, campaign: str, round: int = 1) -> dict[str, Any]:
         """What `cpl show --json` prints, without the two seconds in which it starts."""

@@ -77,6 +77,39 @@ def start_prefect(folder: Path) -> Iterator[dict[str, str]]:
         part.end()
 
 
+@contextmanager
+def start_postgres(folder: Path) -> Iterator[dict[str, str]]:
+    """A Postgres in `folder`; gives the variables that lead a Prefect server to it. None where Postgres is missing."""
+    places = [*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)]
+    found = shutil.which("initdb", path=os.pathsep.join([os.environ["PATH"], *map(str, places)]))
+    if found is None:
+        yield {}
+        return
+    tools, data = Path(found).resolve().parent, folder / "postgres"
+    folder.mkdir(parents=True, exist_ok=True)
+    as_user = ["unshare", "--map-user=1000"] if os.geteuid() == 0 else []  # it refuses root
+    (folder / "password").write_text(SECRET)
+    options = ["--auth=scram-sha-256", "--username=cpl", f"--pwfile={folder / 'password'}", "--no-sync"]
+    subprocess.run([*as_user, str(tools / "initdb"), *options, str(data)], check=True, capture_output=True)
+    (port,) = weed.free_ports(1)
+    part = Daemon("postgres", folder)
+    settings = ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", f"unix_socket_directories={data}"]
+    try:
+        part.start([*as_user, str(tools / "postgres"), "-D", str(data), "-p", str(port), *settings], os.environ, folder)
+        ready = [str(tools / "pg_isready"), "--host=127.0.0.1", f"--port={port}"]
+        _wait_for(lambda: subprocess.run(ready, capture_output=True).returncode == 0, part)
+        yield {
+            "PREFECT_SERVER_DATABASE_DRIVER": "postgresql+asyncpg",
+            "PREFECT_SERVER_DATABASE_HOST": "127.0.0.1",
+            "PREFECT_SERVER_DATABASE_PORT": str(port),
+            "PREFECT_SERVER_DATABASE_USER": "cpl",
+            "PREFECT_SERVER_DATABASE_NAME": "postgres",
+            "PREFECT_SERVER_DATABASE_PASSWORD": SECRET,
+        }
+    finally:
+        part.end()
+
+
 def small_disk(folder: Path, mib: float) -> list[str]:
     """Words before a command that give it, and it alone, an empty disk of `mib` MiB at `folder`; no root is needed."""
     mount = f'mount -t tmpfs -o size={int(mib * 1024)}k tmpfs "$0" && exec "$@"'

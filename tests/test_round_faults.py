@@ -149,7 +149,7 @@ def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: S
     rows = [{"question": one.question, "answer": "no number at all"} for one in generate("train", 6, seed=1)]
     mine = tmp_path / "unanswerable.jsonl"
     mine.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    shell.round("unsolved", questions__source=str(mine), questions__count=6)
+    shell.round("unsolved", "--train-apart", questions__source=str(mine), questions__count=6)
     summary = shell.show("unsolved")
     assert any(note.startswith("sft was not trained: paths") for note in summary["notes"])
     assert any(note.startswith("step_apo was not trained: pairs") for note in summary["notes"])
@@ -158,6 +158,8 @@ def test_without_a_right_path_the_policy_stays_and_the_value_is_trained(shell: S
     assert {row["model"] for row in models} == {"base", "value"}
     assert summary["counts"]["trees"] == 12 - held_out(shell, "unsolved")
     assert summary["counts"]["preferences"] == 0
+    apart = shell.api("/flow_runs/filter", deployments={"name": {"any_": ["training"]}})
+    assert [(one["name"], one["state_type"]) for one in apart] == [("learn value", "COMPLETED")]
 
 
 def test_bad_input_is_named_before_anything_is_spent(shell: Shell) -> None:

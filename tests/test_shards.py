@@ -1,4 +1,7 @@
-"""A search in shards on the real stack: two homes, a machine that is lost, a round that is interrupted or cancelled."""
+"""A search in shards on the real stack: two homes, a machine that is lost, a round that is interrupted or cancelled.
+
+Where there is a Postgres, it is the server's database, as it is to be with more workers than the stack's own.
+"""
 
 import json
 import os
@@ -7,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +25,7 @@ from infra.stack.process import Daemon
 from infra.store import Store
 from infra.store.s3 import StoreError
 from tasks.stages.search_in_shards import share
+from tests.servers import start_postgres
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(600)]
 
@@ -118,14 +122,18 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     if not Environment().engine_python.exists():
         pytest.fail(f"no engine environment at {Environment().engine_python}: `make install` makes it")
-    with pytest.MonkeyPatch.context() as patch:
+    with ExitStack() as until_the_end, pytest.MonkeyPatch.context() as patch:
         for name in [name for name in os.environ if name.startswith(("PREFECT_", "AWS_", "CPL_"))]:
             patch.delenv(name)
         patch.setenv("PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_LOOP_SECONDS", "2")
         folder = tmp_path_factory.mktemp("shards")
+        database = until_the_end.enter_context(start_postgres(folder / "database"))
+        for name, text in database.items():
+            patch.setenv(name, text)
         patch.setenv("CPL_HOME", str(folder / "home"))
         before = dict(os.environ)
         site = Site(folder)
+        assert bool(database) != (folder / "home/prefect/prefect.db").exists()
         try:
             yield site
         finally:

@@ -34,6 +34,9 @@ def round_(
     round: Number = None,
     repeat: Annotated[int | None, typer.Option(help="Another number draws other samples.")] = None,
     shards: Annotated[int | None, typer.Option(help="Machines that search at once, each on its engines.")] = None,
+    train_apart: Annotated[
+        bool | None, typer.Option("--train-apart", help="Train in runs of their own, on GPUs that wait for them.")
+    ] = None,
     approve: Annotated[
         bool | None, typer.Option("--approve", help="Wait after the search for you to see what would be learnt.")
     ] = None,
@@ -43,7 +46,7 @@ def round_(
     from infra.desk.ask import show
 
     given = {"model": model, "campaign": campaign, "round": round, "repeat": repeat, "shards": shards}
-    given["approve"] = approve
+    given |= {"train_apart": train_apart, "approve": approve}
     _followed("cpl/round", _given(given) | _recipe(recipe, questions, count, changes))
     show()
 

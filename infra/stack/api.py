@@ -1,5 +1,7 @@
 """The Prefect server's HTTP API as the stack's own commands use it: with the login, and without importing Prefect."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,14 +13,16 @@ SECONDS = 5.0
 
 
 def login(home: Path) -> str:
-    """NAME:PASSWORD of the stack in `home`: what the UI asks for, and what every request is sent with."""
+    """NAME:PASSWORD of the stack in `home`: what the UI asks for."""
     return stack_variables(home)["PREFECT_API_AUTH_STRING"]
 
 
 def ask(home: Path, method: Literal["GET", "POST"], path: str, document: Any = None) -> Any:
-    """The answer (JSON) of the Prefect server of the stack in `home`. Raises httpx.HTTPError when there is none."""
-    name, _, password = login(home).partition(":")
-    url = f"{stack_variables(home)['PREFECT_API_URL']}{path}"
+    """The answer (JSON) of the Prefect server of the stack in `home`; where none was made, as in a container, of the
+    one that this process's environment names. Raises httpx.HTTPError when there is none."""
+    known: Mapping[str, str] = stack_variables(home) or os.environ
+    name, _, password = known["PREFECT_API_AUTH_STRING"].partition(":")
+    url = f"{known['PREFECT_API_URL']}{path}"
     # Not through a proxy of the environment: it would see the login.
     reply = httpx.request(method, url, json=document, auth=(name, password), timeout=SECONDS, trust_env=False)
     return reply.raise_for_status().json()

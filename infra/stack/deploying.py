@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+DATABASE = "PREFECT_SERVER_DATABASE_"
+"""How variables begin that say where the Prefect server keeps what it knows; without any it is a file of the home."""
 Deploy = Callable[[float], str]
 """Waits so many seconds at most for the end, and returns the digest of what was deployed. Raises RuntimeError."""
 
@@ -14,7 +16,7 @@ Deploy = Callable[[float], str]
 @contextmanager
 def deploying(root: Path, environment: Mapping[str, str], logs: Path, deployed: str | None) -> Iterator[Deploy | None]:
     """Begins to deploy prefect.yaml of `root`, unless `deployed` is its digest: then there is nothing to wait for."""
-    digest, log = _digest(root), logs / "deploy.log"
+    digest, log = _digest(root, environment), logs / "deploy.log"
     if deployed == digest:
         yield None
         return
@@ -42,11 +44,13 @@ def deploying(root: Path, environment: Mapping[str, str], logs: Path, deployed: 
         process.wait()
 
 
-def _digest(root: Path) -> str:
-    """Of everything that a deployment is made from: prefect.yaml and the code that its parameter forms come from."""
-    files = [root / "prefect.yaml", Path(__file__).with_name("deploy.py")]
+def _digest(root: Path, environment: Mapping[str, str]) -> str:
+    """Of everything that is put on the server (prefect.yaml, the code that the forms come from, the automations), and
+    of the database that it is put into."""
+    files = [root / "prefect.yaml", *map(Path(__file__).with_name, ("deploy.py", "automations.yaml"))]
     files += [*(file for folder in ("flows", "tasks", "infra/contract") for file in (root / folder).rglob("*.*"))]
-    digest = hashlib.sha256()
+    databases = sorted(one for one in environment.items() if one[0].startswith(DATABASE))
+    digest = hashlib.sha256(repr(databases).encode())
     for file in sorted(file for file in files if file.suffix in {".yaml", ".toml", ".py"}):
         digest.update(f"{file}\n".encode() + file.read_bytes())
     return digest.hexdigest()

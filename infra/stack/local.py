@@ -28,7 +28,7 @@ from pydantic import BaseModel, Field
 from infra.contract import disk
 from infra.environment import add_stack, stack_variables
 from infra.stack import api, variables, weed
-from infra.stack.deploying import Deploy, deploying
+from infra.stack.deploying import DATABASE, Deploy, deploying
 from infra.stack.process import Daemon, belonging_to, end_belonging, trim
 
 Say = Callable[[str], None]
@@ -40,8 +40,11 @@ END_SECONDS = {SERVER: 10.0, STORE: 2.0, WORKER: 20.0, SEARCHER: 20.0, WATCH: 5.
 """What each part gets to end by itself. weed would wait 15 s for its own streams; what it acknowledged survives a
 kill. A worker reports the flow runs that it ends."""
 POOL = "cpl"
-WORKERS = {WORKER: ["--work-queue", "default"], SEARCHER: ["--work-queue", "shards", "--limit", "1"]}
-"""Shards wait for each other and never for the rounds that wait for them, nor a round for another's shards."""
+WORKERS = {
+    WORKER: ["--work-queue", "default"],
+    SEARCHER: ["--work-queue", "shards", "--work-queue", "trainings", "--limit", "1"],
+}
+"""What rounds start waits for its like and never for the rounds that wait for it, nor a round for another's."""
 SERVERS, CLIENTS = (STORE, SERVER), (*WORKERS, WATCH)
 """What listens, and what needs that."""
 VARIABLES = ("CPL_", "AWS_", "HF_", "CUDA_VISIBLE_DEVICES", "PREFECT_")
@@ -207,15 +210,17 @@ class Stack:
     def _environment_of(self, name: str) -> dict[str, str]:
         """The part's environment: of the factory's variables only those that it reads. From AWS keys weed would make an
         administrator."""
-        found = self.environment()
-        return {
-            key: text for key, text in found.items() if key.startswith(READS[name]) or not key.startswith(VARIABLES)
-        }
+        found = {key: text for key, text in self.environment().items() if not key.startswith(VARIABLES)}
+        return found | self._read_by(name)
+
+    def _read_by(self, name: str) -> dict[str, str]:
+        """Of the factory's variables. The server's database is nothing to those who run flows."""
+        found = {key: text for key, text in self.environment().items() if key.startswith(READS[name])}
+        return {key: text for key, text in found.items() if name not in WORKERS or not key.startswith(DATABASE)}
 
     def _makeup(self, name: str) -> str:
         """A digest of the command and the variables that a part would start with."""
-        read = {key: text for key, text in self.environment().items() if key.startswith(READS[name])}
-        made_of = [self._command(name), LEAN.get(name, {}), read]
+        made_of = [self._command(name), LEAN.get(name, {}), self._read_by(name)]
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
     def _command(self, name: str) -> list[str]:

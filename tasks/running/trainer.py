@@ -58,12 +58,12 @@ class TrainingFailed(RuntimeError):
 
 
 @contextmanager
-def side_by_side(model: Ref) -> Iterator[Callable[..., Future[Any]]]:
-    """Begins trainings, `(function, arguments…) -> its future`: as many at once as this machine does of models of this
-    one's size (`at_once`), in the order given, so that one may wait for what was begun before. Where the flow is
-    cancelled, all that run are ended; where one of them fails, the others end and are kept.
+def side_by_side(most: int) -> Iterator[Callable[..., Future[Any]]]:
+    """Begins trainings, `(function, arguments…) -> its future`: at most so many at once, in the order given, so that
+    one may wait for what was begun before. Where the flow is cancelled, all that run are ended; where one of them
+    fails, the others end and are kept.
     """
-    pool = ThreadPoolExecutor(at_once(model))
+    pool = ThreadPoolExecutor(most)
     try:
         try:
             yield lambda train, *given: pool.submit(copy_context().run, train, *given)
@@ -80,6 +80,11 @@ def side_by_side(model: Ref) -> Iterator[Callable[..., Future[Any]]]:
             pool.shutdown()
             _cancelled.clear()
         raise
+
+
+def is_cancelled() -> bool:
+    """Whether the flow is, whose trainings are side by side."""
+    return _cancelled.is_set()
 
 
 def at_once(model: Ref) -> int:

@@ -3,12 +3,17 @@
 from typing import Any
 
 import pytest
+import yaml
+from prefect.utilities.importtools import import_object
 
 import flows.campaign
 from flows.campaign import cpl_campaign
 from flows.parameters import BY_MODEL, NAMES, RECIPES, about, chosen, usual_recipe
 from flows.round import cpl
+from infra.environment import ROOT
 from tasks.recipe import Recipe
+
+DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -55,6 +60,16 @@ def test_a_campaign_asks_for_each_of_its_rounds_with_all_that_it_was_asked(monke
     of_round = cpl.parameters.properties.keys() - {"approve"}  # Prefect suspends no run within another
     assert all(one.keys() == of_round for one in asked), "a parameter of the round is missing"
     assert all(one.items() >= given.items() for one in asked)
+
+
+@pytest.mark.parametrize("deployment", DEPLOYMENTS, ids=lambda one: one["name"])
+def test_every_deployment_says_what_it_is_and_what_each_of_its_fields_means(deployment: dict[str, Any]) -> None:
+    """Prefect takes a field's words from the flow's docstring alone."""
+    fields = import_object(deployment["entrypoint"]).parameters.properties
+    assert deployment["description"]
+    assert deployment["tags"]
+    assert fields
+    assert [name for name, field in fields.items() if not field.get("description")] == []
 
 
 def test_the_form_names_every_recipe_and_explains_every_field_of_the_models_own() -> None:

@@ -35,10 +35,15 @@ class Factory:
         self.chats: set[str | None] = set()
         self.run = RoundRun()
         monkeypatch.setattr(flows.round, "learn", self.learn)
+        monkeypatch.setattr(flows.round, "learn_apart", self.learn_apart)
         monkeypatch.setattr(flows.round, "side_by_side", self.side_by_side)
+        monkeypatch.setattr(flows.round, "at_once", lambda base: 1)
+        self.apart: list[str] = []
+        self.at_once = 0
 
     @contextmanager
-    def side_by_side(self, model: Ref) -> Iterator[Any]:
+    def side_by_side(self, most: int) -> Iterator[Any]:
+        self.at_once = most
         with ThreadPoolExecutor(2) as pool:
             yield pool.submit
 
@@ -47,13 +52,28 @@ class Factory:
         self.chats.add(chat)
         return ref(name)
 
-    def teach(self, method: Recipe = METHOD, paths: Ref = PATHS, pairs: Ref = PAIRS) -> Models:
-        return teach(method, self.run, {"paths": paths, "pairs": pairs}, BASE, BEFORE, JUDGE)
+    def learn_apart(self, start: Ref, lesson: Ref, name: str, training: Training, chat: str | None) -> Ref:
+        self.apart.append(name)
+        return self.learn(start, lesson, name, training, chat)
+
+    def teach(
+        self, method: Recipe = METHOD, paths: Ref = PATHS, pairs: Ref = PAIRS, train_apart: bool = False
+    ) -> Models:
+        return teach(method, self.run, {"paths": paths, "pairs": pairs}, BASE, BEFORE, JUDGE, train_apart)
 
 
 @pytest.fixture
 def factory(monkeypatch: pytest.MonkeyPatch) -> Factory:
     return Factory(monkeypatch)
+
+
+def test_trainings_apart_are_given_the_same_and_wait_for_their_start_alone(factory: Factory) -> None:
+    here = factory.teach()
+    assert (factory.apart, factory.at_once) == ([], 1)
+    given = dict(factory.given)
+    assert factory.teach(train_apart=True) == here
+    assert factory.given == given
+    assert (sorted(factory.apart), factory.at_once) == (sorted(METHOD.arms), len(METHOD.arms))
 
 
 def test_every_arm_learns_its_lesson_from_where_the_recipe_says(factory: Factory) -> None:

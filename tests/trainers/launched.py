@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from infra.environment import environment
-from infra.store import Ref, Store
+from infra.store import Store
 from tasks.running import trainer as train
 from tasks.running.workplace import Workplace
 from tests.tasks.running.local_stage import Silent
@@ -26,5 +26,5 @@ if __name__ == "__main__":
     train.show_curve = lambda name, progress: None  # type: ignore[attr-defined]
     train._weights = lambda model: 0
     working = workplace()
-    with working.alone(), train.side_by_side(Ref(uri="s3://cpl/base/manifest.json", sha256="0" * 64, rows=0)) as begin:
+    with working.alone(), train.side_by_side(1) as begin:
         begin(train.launch, working, "learn", "sft", json.loads(Path(sys.argv[1]).read_text())).result()

@@ -117,7 +117,7 @@ def test_small_models_are_trained_side_by_side_on_the_cores_that_they_leave(
             running.remove(number)
         return number
 
-    with train.side_by_side(BASE) as begin:
+    with train.side_by_side(train.at_once(BASE)) as begin:
         futures = [begin(run, number, None) for number in range(8)]
         last = begin(run, 8, futures[-1])
     assert [one.result() for one in (*futures, last)] == list(range(9))
@@ -137,7 +137,7 @@ def test_when_one_training_fails_the_others_are_finished(monkeypatch: pytest.Mon
         finished.append("slow")
 
     def both() -> None:
-        with train.side_by_side(BASE) as begin:
+        with train.side_by_side(train.at_once(BASE)) as begin:
             begin(slow)
             begin(fail).result()
 
@@ -164,7 +164,7 @@ def test_a_cancel_ends_the_trainers_that_run_and_those_that_begin_after_it(monke
             train._end(2)  # type: ignore[arg-type]
 
     def cancelled() -> None:
-        with train.side_by_side(BASE) as begin:
+        with train.side_by_side(train.at_once(BASE)) as begin:
             begin(late)
             shutdown = ThreadPoolExecutor.shutdown
 

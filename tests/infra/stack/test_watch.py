@@ -1,16 +1,26 @@
-"""The stack left to itself: schedules fire, what dies is found or started again."""
+"""The stack left to itself: schedules fire, what dies is found, started or tried again, and somebody is told."""
 
+import json
+import re
+import subprocess
+import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
+import psutil
 import pytest
+import yaml
 
 from infra.stack import api
 from infra.stack.local import SERVER, WATCH, WORKER, Stack
 from infra.stack.watch import Watch
-from tests.infra.stack.stacks import is_alive, process_of, start_long_flow, wait_for
+from tests.infra.stack.stacks import ROOT, is_alive, process_of, start_long_flow, wait_for
 
 
 @pytest.fixture
@@ -51,16 +61,43 @@ def test_a_schedule_as_the_ui_makes_it_yields_runs_and_they_happen(stack: Stack,
 
 
 @pytest.mark.integration
-def test_a_run_is_crashed_when_its_process_is_gone_and_not_for_an_outage(stack: Stack) -> None:
-    """The silence is a sixth of the time between two heartbeats: only to ask for the process saves the run."""
+def test_a_run_whose_process_is_gone_is_crashed_told_and_tried_again_and_none_is_for_an_outage(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The silence is a sixth of the time between two heartbeats: only to ask for the process saves a run that lives.
+
+    First its machine is lost, as its worker dies with it; then Prefect's server is away.
+    """
     watch = Watch(stack.home, silence=5)
-    child = start_long_flow(stack)
-    flow = child.parent()
-    assert flow is not None
-    run = flow.environ()["PREFECT__FLOW_RUN_ID"]
-    newest = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}, "limit": 1}
-    wait_for(lambda: bool(api.ask(stack.home, "POST", "/events/filter", newest)["events"]), stack)
-    assert found_lost(watch, seconds=10) == []
+    told: list[dict[str, str]] = []
+    with hook(told) as address, retrying(stack):
+        monkeypatch.setenv("ALERT_URL", address)
+        (alert,) = re.findall(r"(?s)```python\n(.*?)```", (ROOT / "docs/operating.md").read_text())
+        subprocess.run([sys.executable, "-c", alert], cwd=stack.root, check=True)
+        states = (("CANCELLED", "Cancelled"), ("PAUSED", "Suspended"), ("PAUSED", "Paused"))
+        waiting = {left(stack, *state) for state in states}
+        child = start_long_flow(stack)
+        flow = child.parent()
+        assert flow is not None
+        run = flow.environ()["PREFECT__FLOW_RUN_ID"]
+        newest = {"filter": {"event": {"name": ["prefect.flow-run.heartbeat"]}}, "limit": 1}
+        wait_for(lambda: bool(api.ask(stack.home, "POST", "/events/filter", newest)["events"]), stack)
+        assert found_lost(watch, seconds=10) == []
+
+        process_of(stack, WORKER).kill()
+        flow.kill()
+        assert found_lost(watch, seconds=20) == [run]
+        (crashed,) = [one for one in runs(stack, "CRASHED") if one["id"] == run]
+        assert (crashed["id"], "its process is gone" in crashed["state"]["message"]) == (run, True)
+        wait_for(lambda: any("Crashed: No heartbeat for 5 s" in one["text"] for one in told), stack)
+        child.kill()
+        child_pid = stack.root / "child.pid"
+        child_pid.unlink()
+        stack.up(print)
+        stack.parts[WATCH].end()
+        wait_for(lambda: child_pid.exists() and bool(child_pid.read_text()), stack, 120)
+    assert [one["id"] for one in runs(stack, "RUNNING")] == [run], "tried again, and no other was"
+    assert {one["id"] for one in runs(stack, "CANCELLED", "PAUSED")} >= waiting
 
     process_of(stack, SERVER).kill()
     assert found_lost(watch, seconds=10) == []
@@ -68,13 +105,49 @@ def test_a_run_is_crashed_when_its_process_is_gone_and_not_for_an_outage(stack: 
     stack.parts[WATCH].end()
     assert found_lost(watch, seconds=10) == []
     assert [one["id"] for one in runs(stack, "RUNNING")] == [run]
+    psutil.Process(int(child_pid.read_text())).kill()
+    wait_for(lambda: run in [one["id"] for one in runs(stack, "COMPLETED")], stack)
 
-    process_of(stack, WORKER).kill()
-    flow.kill()
-    assert found_lost(watch, seconds=20) == [run]
-    (crashed,) = [one for one in runs(stack, "CRASHED") if one["id"] == run]
-    assert (crashed["id"], "its process is gone" in crashed["state"]["message"]) == (run, True)
-    child.kill()
+
+@contextmanager
+def hook(told: list[dict[str, str]]) -> Iterator[str]:
+    """Where alerts are sent, as an address; `told` gets what they say."""
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(204)
+            self.end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Hook) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@contextmanager
+def retrying(stack: Stack) -> Iterator[None]:
+    """The automation that `up` left switched off is on, and soon at work."""
+    (ours,) = yaml.safe_load((ROOT / "infra/stack/automations.yaml").read_text())["automations"]
+    named = {"automations": {"name": {"any_": [ours["name"]]}}}
+    (there,) = api.ask(stack.home, "POST", "/automations/filter", named)
+    assert not there["enabled"]
+
+    def put(automation: dict[str, Any]) -> None:
+        name, _, password = api.login(stack.home).partition(":")
+        url = f"{stack.ui}/api/automations/{there['id']}"
+        httpx.put(url, json=automation, auth=(name, password), timeout=60).raise_for_status()
+
+    put(ours | {"enabled": True, "trigger": ours["trigger"] | {"within": 10}})
+    yield
+    put(ours)
+
+
+def left(stack: Stack, state: str, name: str) -> str:
+    """The id of a new run of the round in this state."""
+    round = api.ask(stack.home, "GET", "/deployments/name/cpl/round")["id"]
+    asked = {"state": {"type": state, "name": name}}
+    return str(api.ask(stack.home, "POST", f"/deployments/{round}/create_flow_run", asked)["id"])
 
 
 def found_lost(watch: Watch, seconds: float) -> list[str]:
@@ -114,7 +187,8 @@ class Server:
         if self.is_away:
             raise httpx.ConnectError("away")
         if path == "/flow_runs/filter":
-            return [self.run] if self.run["state_type"] == "RUNNING" else []
+            wanted = document.get("flow_runs", {}).get("state", {"type": {"any_": ["RUNNING"]}})["type"]["any_"]
+            return [self.run] if self.run["state_type"] in wanted else []
         if path == "/events/filter":
             return {"events": [{"id": self.heartbeat}] if self.heartbeat else []}
         if path.endswith("/set_state"):
@@ -152,6 +226,12 @@ def test_a_run_elsewhere_is_silent_only_while_the_server_listens(server: Server,
     assert looked(watch, server, 300) == []
 
 
+def test_a_lost_run_that_was_being_cancelled_is_cancelled_and_not_retried(server: Server, tmp_path: Path) -> None:
+    server.run["state_type"] = "CANCELLING"
+    assert looked(Watch(tmp_path), server, 110) == ["one"]
+    assert server.run["state_type"] == "CANCELLED"
+
+
 def test_a_machine_that_slept_takes_no_run_for_lost(server: Server, tmp_path: Path) -> None:
     watch = Watch(tmp_path)
     assert looked(watch, server, 80) == []
@@ -174,3 +254,20 @@ def test_a_called_flow_lives_in_its_callers_process(server: Server, tmp_path: Pa
         server.run["infrastructure_pid"] = caller
         assert watch._lives(child) is lives
         assert watch._lives(server.run) is lives
+
+
+def test_where_no_stack_was_made_the_environment_names_the_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, whose watch has variables and no home."""
+    asked: list[tuple[str, tuple[str, str]]] = []
+
+    def request(_: str, url: str, auth: tuple[str, str], **__: Any) -> httpx.Response:
+        asked.append((url, auth))
+        return httpx.Response(200, json=[], request=httpx.Request("POST", url))
+
+    monkeypatch.setattr(httpx, "request", request)
+    monkeypatch.setenv("PREFECT_API_URL", "http://server:4200/api")
+    monkeypatch.setenv("PREFECT_API_AUTH_STRING", "cpl:login")
+    assert Watch(tmp_path).look() == []
+    assert asked == [("http://server:4200/api/flow_runs/filter", ("cpl", "login"))]
