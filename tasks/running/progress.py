@@ -47,14 +47,18 @@ class Progress:
         self._draw(0, what)
 
     def show(self, done: int, note: str = "") -> bool:
-        """Shows it, with what is left at its pace, unless it was shown a moment ago; says whether it did."""
+        """Shows it, with what is left at its pace, unless it was shown a moment ago; says whether it did.
+
+        Of few long moves no pace is told: the first ones may have been found in the cache.
+        """
         now = time.monotonic()
         if done < self.total and now - self.shown < self.every:
             return False
         self.shown = now
         share = 100.0 * done / max(self.total, 1)
         self.first = self.first or (now, share)  # what an earlier attempt had done is no pace
-        said = f"{self.what}: {done} of {self.total} {note}".rstrip() + remaining(*self.first, now, share)
+        left = remaining(*self.first, now, share) if self.every else ""
+        said = f"{self.what}: {done} of {self.total} {note}".rstrip() + left
         self._draw(done, said)
         self.log.info(said)
         return True
