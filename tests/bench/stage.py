@@ -14,6 +14,7 @@ import psutil
 from infra.store import Ref
 from tasks.records import frame
 from tasks.running.served import ServedPolicy
+from tasks.running.timeline import Timeline
 from tasks.running.workplace import Workplace
 from tasks.settings import Search
 from tasks.stages.search import search
@@ -27,6 +28,7 @@ class FolderStage(Workplace):
         self.name, self.key, self.code, self.run_id, self.prefix = "search", "bench", "", "", "search"
         self.log = logging.getLogger(__name__)
         self.facts: dict[str, Any] = {}
+        self.timeline = Timeline()
         self.objects = []
         self.folder = folder
         self.trees = trees
