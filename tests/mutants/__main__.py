@@ -3,7 +3,7 @@
     python -m tests.mutants                        every module of [tool.mutmut] in pyproject.toml
     python -m tests.mutants tasks.search.puct …    those modules (or packages) only
 
-A change that no test can notice, for nothing that anybody sees depends on it, stands in `equivalent_mutants.toml` with
+A change that no test can notice, for nothing that anybody sees depends on it, stands in `equivalent.toml` with
 the reason. The exit status is 1 while other survivors are left, or while that file lists one that is none.
 
 Which test reaches what is measured once and kept in `mutants/`; remove that folder when tests reach other code.
@@ -23,7 +23,7 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import walk_mutatable_files
 
-EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
+EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 UNSEEN = ("survived", "no tests", "suspicious", "not checked")
 
 
