@@ -44,6 +44,7 @@ class Rooms(LoadFileScheduling):
         return self.SHARED if nodeid.startswith(self.SHARED) else super()._split_scope(nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)  # `make mutants` runs without xdist
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Rooms:
     return Rooms(config, log)
 

@@ -66,12 +66,14 @@ def test_a_held_out_question_gets_the_plain_budget(pass_rate: float | None, trai
     assert budget({"is_held_out": True}, pass_rate, BUDGETED) == held_out
 
 
-QUESTIONS = frame("questions", [question("q1", []), question("q2", [], is_held_out=True), question("q3", [])])
+def three_questions() -> pl.DataFrame:
+    """Of which the second is held out."""
+    return frame("questions", [question("q1", []), question("q2", [], is_held_out=True), question("q3", [])])
 
 
 def test_held_out_questions_are_searched_if_the_search_says_so() -> None:
-    assert list(to_search(QUESTIONS, Search())) == ["q1", "q2", "q3"]
-    asked = to_search(QUESTIONS, Search(held_out=False))
+    assert list(to_search(three_questions(), Search())) == ["q1", "q2", "q3"]
+    asked = to_search(three_questions(), Search(held_out=False))
     assert list(asked) == ["q1", "q3"]
     assert asked["q3"]["question"] == "What is 1 + 1?"
 
@@ -81,7 +83,7 @@ def test_a_search_of_nothing_asks_no_engine_and_leaves_empty_tables(tmp_path: An
 
     class Workplace(LocalStage):
         def read(self, ref: Ref, table: str) -> pl.DataFrame:
-            return QUESTIONS.filter("is_held_out")
+            return three_questions().filter("is_held_out")
 
     workplace = Workplace(tmp_path)
     ref = Ref(uri="s3://cpl/x/manifest.json", sha256="0" * 64, rows=3)

@@ -3,7 +3,7 @@
     python -m tests.mutants                        every module of [tool.mutmut] in pyproject.toml
     python -m tests.mutants tasks.search.puct …    those modules (or packages) only
 
-A change that no test can notice, for nothing that anybody sees depends on it, stands in `equivalent_mutants.toml` with
+A change that no test can notice, for nothing that anybody sees depends on it, stands in `equivalent.toml` with
 the reason. The exit status is 1 while other survivors are left, or while that file lists one that is none.
 
 Which test reaches what is measured once and kept in `mutants/`; remove that folder when tests reach other code.
@@ -23,7 +23,7 @@ from mutmut.mutation.diff_apply import get_diff_for_mutant
 from mutmut.stats import status_by_exit_code
 from mutmut.utils.file_utils import walk_mutatable_files
 
-EQUIVALENT = Path(__file__).with_name("equivalent_mutants.toml")
+EQUIVALENT = Path(__file__).with_name("equivalent.toml")
 UNSEEN = ("survived", "no tests", "suspicious", "not checked")
 
 
@@ -39,9 +39,9 @@ class Change:
 def main() -> int:
     parser = argparse.ArgumentParser(description="Mutation tests over the unit tests.")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help="tasks.search, tasks.lessons, … (default: all)")
-    parser.add_argument("--processes", type=int, default=os.cpu_count(), help="tests at a time (default: the cores)")
+    parser.add_argument("--processes", type=int, default=2 * (os.cpu_count() or 1), help="at a time (default: two a core, for some only wait)")
     asked = parser.parse_args()
-    patterns = [f"{module}.*" for module in asked.modules] or ["*"]  # named mutants are tried again, others are not
+    patterns = [f"{module}.*" for module in asked.modules]  # these are tried again; else those that were not tried yet
     command = [sys.executable, "-m", "mutmut", "run", "--max-children", str(asked.processes), *patterns]
     environment = os.environ | {"CI": "1"}  # Hypothesis then tries the same examples every time
     environment.pop("PYTHONDONTWRITEBYTECODE", None)  # tests are compiled once, and not for every mutant
