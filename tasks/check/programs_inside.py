@@ -280,13 +280,13 @@ def made_anew(name: str, made_of: tuple[Any, ...]) -> Exception:
     if not (isinstance(kind, type) and issubclass(kind, Exception)):
         return Exception(*made_of)
     try:
-        made = kind.__new__(kind, *made_of)
+        made: Exception = kind.__new__(kind, *made_of)
     except Exception:
         return Exception(*made_of)
     try:
         kind.__init__(made, *made_of)
-    except Exception:  # its class asks for more than there is; what it is says enough
-        pass
+    except Exception:
+        return made  # its class asks for more than there is; what it is says enough
     return made
 
 
