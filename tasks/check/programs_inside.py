@@ -185,7 +185,7 @@ def parts(content: bytes, known: list[Any] | None = None) -> Iterator[Any]:
         else:
             place = len(known)
             known.append(None)
-            its: Iterator[Any] = iter((inner,)) if kind == b"bytearray" else parts(inner, known)
+            its = parts(inner, known)
             known[place] = CHANGING[kind.decode()](its)
             fill(known[place], inner if kind == b"bytearray" else list(its))
             yield known[place]
@@ -213,11 +213,8 @@ def fill(value: Any, holds: Any) -> None:
 
 def changes(known: list[Any], before: list[Any]) -> dict[int, Any]:
     """What those that have other contents than before hold now, by their places."""
-    now = map(contents, known[: len(before)])
     return {
-        place: held
-        for place, (was, held) in enumerate(zip(before, now, strict=True))
-        if len(was) != len(held) or any(one is not other for one, other in zip(was, held, strict=True))
+        place: held for place, was in enumerate(before) if [*map(id, was)] != [*map(id, held := contents(known[place]))]
     }
 
 
@@ -230,7 +227,7 @@ class Line:
 
     def say(self, said: bytes) -> None:
         """Says it, to nobody where the other end is gone: what is heard then says so."""
-        rest = memoryview(len(said).to_bytes(8, "big") + said)
+        rest = memoryview(len(said).to_bytes(8) + said)
         try:
             while rest:
                 rest = rest[self._outgoing.write(rest) :]
@@ -244,7 +241,7 @@ class Line:
             OverflowError: it says more than so many bytes.
         """
         try:
-            length = int.from_bytes(self._incoming.read(8), "big")
+            length = int.from_bytes(self._incoming.read(8))
             if length > longest:
                 raise OverflowError(f"its answer is longer than {longest} bytes")
             said = self._incoming.read(length)
@@ -264,7 +261,7 @@ def told(problem: BaseException) -> dict[str, Any]:
     kind: Any = next(one for one in type(problem).__mro__ if getattr(builtins, one.__name__, None) is one)
     made_of = kind.__reduce__(problem)[1] if type(problem).__str__ is kind.__str__ else (text,)
     try:
-        is_short = len(packed(made_of)) < LONGEST // 2
+        is_short = 2 * len(packed(made_of)) < LONGEST
     except NotPlain:
         is_short = False
     return {
@@ -280,18 +277,17 @@ def made_anew(name: str, made_of: tuple[Any, ...]) -> Exception:
     """The exception of a type of Python's that a test catches; an `Exception` where the name names none, or where it
     cannot be made of this (a group of exceptions)."""
     kind: Any = getattr(builtins, name, None)
-    is_known = isinstance(kind, type) and issubclass(kind, Exception)
-    for one in kind.__mro__ if is_known else ():
-        try:
-            made: Exception = one.__new__(one, *made_of)
-        except Exception:
-            continue
-        try:
-            one.__init__(made, *made_of)
-        except Exception:
-            return made  # its class asks for more than there is; what it is says enough
-        return made
-    return Exception(*made_of)
+    if not (isinstance(kind, type) and issubclass(kind, Exception)):
+        return Exception(*made_of)
+    try:
+        made: Exception = kind.__new__(kind, *made_of)
+    except Exception:
+        return Exception(*made_of)
+    try:
+        kind.__init__(made, *made_of)
+    except Exception:
+        return made  # its class asks for more than there is; what it is says enough
+    return made
 
 
 def compiled(source: str, name: str) -> CodeType:
@@ -302,7 +298,7 @@ def compiled(source: str, name: str) -> CodeType:
 def answer_calls(line: Line, program: str, entry_point: str) -> None:
     """In the process of the model's code: runs the program, then its function with what comes, until nothing comes."""
     try:
-        namespace: dict[str, Any] = {"__name__": "program"}
+        namespace: dict[str, Any] = {}
         exec(compiled(program, "program"), namespace)
         function = namespace[entry_point]
         line.say(packed({"value": None}))
@@ -378,7 +374,7 @@ def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str,
     """
     called = Called(line)
     try:
-        namespace: dict[str, Any] = {"__name__": "tests"}
+        namespace: dict[str, Any] = {}
         exec(compiled(prompt, "prompt"), namespace)
         namespace[entry_point] = called
         exec(compiled(test, "test"), namespace)

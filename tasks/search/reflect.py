@@ -73,4 +73,4 @@ class Reflect(Sampling):
         """The end of the trajectory to reflect on."""
         wrong = [node for node in self.tree.nodes if node.action.kind is Kind.SOLUTION]  # for none is right
         hinted = [node for node in wrong if node.action.origin is Origin.HINT]
-        return next(iter([*hinted[::-1], *wrong]), None)
+        return next(reversed(hinted), next(iter(wrong), None))

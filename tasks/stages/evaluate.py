@@ -144,10 +144,12 @@ async def sample(
                 given = await searched(question, place, policy, checker, settings, value, allowance)
             seconds = time.monotonic() - started
             if question["specification"]:
-                given, outcome = await tested(given, question["specification"], sandbox or Sandbox())
+                assert sandbox is not None, "the stage has one where a program is asked for"
+                given, outcome = await tested(given, question["specification"], sandbox)
             else:
                 outcome = await outcome_of(given, question, checker)
-            if settings.samples_trajectories and given.tree is not None:
+            if settings.samples_trajectories:
+                assert given.tree is not None, "only a search samples"
                 sampled = [asked | row async for row in trajectories(given.tree, question, checker, given.trajectories)]
             if settings.narrower_beams:
                 found = await narrower(given, question, place, policy, checker, settings, value)
@@ -187,8 +189,8 @@ async def trajectories(tree: Tree, question: Row, checker: Checker, samples: int
     vote_of = {node.node_id: vote for vote, nodes in votes(tree).items() for node in nodes}
     verdicts = {vote: await verdict_on(vote, question, checker) for vote in dict.fromkeys(vote_of.values())}
     ends = [node for node in tree.nodes if node.is_terminal for _ in range(node.visits)]
-    full = [node for node in tree.nodes if not node.is_terminal and node.is_closed and not node.children]
-    ends += [full[number % len(full)] if full else tree.root for number in range(samples - len(ends))]
+    full = [node for node in tree.nodes if not node.is_terminal and node.is_closed]
+    ends += [full[number % len(full)] for number in range(samples - len(ends))]
     for number, node in enumerate(ends):
         vote = vote_of.get(node.node_id)
         yield {
@@ -327,7 +329,7 @@ async def searched(
             raise PolicyError(grown.error)
         samples += more
     if reflects:
-        chosen = next((node for node in tree.nodes[::-1] if node.action.kind is Kind.SOLUTION), None)
+        chosen = next((node for node in reversed(tree.nodes) if node.action.kind is Kind.SOLUTION), None)
     elif settings.decoding == "adaptive" or settings.decoding.startswith("majority"):
         chosen = majority_solution(tree, by_value=settings.decoding == "majority_by_value")
     else:
@@ -337,7 +339,7 @@ async def searched(
             "", None, tree.cost.generated_tokens, any(is_cut(node, settings) for node in tree.nodes), tree, samples
         )
     path = [node.action.text for node in chosen.lineage()][-2::-1]
-    return Answer("".join(path), chosen.action.answer, tree.cost.generated_tokens, False, tree, samples)
+    return Answer("".join(path), chosen.action.answer, tree.cost.generated_tokens, tree=tree, trajectories=samples)
 
 
 def is_cut(node: Node, settings: Evaluation) -> bool:

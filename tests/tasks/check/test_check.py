@@ -25,7 +25,7 @@ from tasks.check.formula import parse
 from tasks.check.notation import boxed_contents, depth
 from tasks.check.numerals import exact_value
 from tasks.check.scalar import in_base
-from tasks.check.units import canonical
+from tasks.check.units import _denominator, canonical
 from tasks.questions.places import BESIDE, data_folder
 
 CASES = Path(__file__).with_name("answer_cases.txt").read_text()
@@ -499,3 +499,9 @@ def test_a_cancelled_caller_does_not_cancel_the_check_of_others(checker: Checker
         return await kept
 
     assert asyncio.run(cancel_one()) is Verdict.RIGHT
+
+
+def test_parts_of_a_whole_are_named_by_how_many_they_are() -> None:
+    named = ("three", "five", "seven", "twelve", "twenty", "twenty-one", "ninety-nine", "hundred")
+    parts = ["third", "fifth", "seventh", "twelfth", "twentieth", "twenty-first", "ninety-ninth", "hundredth"]
+    assert [_denominator(number) for number in named] == parts

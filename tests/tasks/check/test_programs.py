@@ -2,10 +2,9 @@
 
 import asyncio
 import socket
+import sys
 import threading
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
-from collections.abc import Iterator
-from contextlib import contextmanager
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -14,8 +13,8 @@ import pytest
 
 from infra.sandbox import Ended, Limits
 from tasks.check.programs import Judgement, Program, ProgramVerdict, judge, judgement
-from tasks.check.programs_inside import LONGEST, Line, NotPlain, answer_calls, packed, parts, run_tests
-from tests.infra.sandboxed import bare, sandbox
+from tasks.check.programs_inside import LONGEST, Line, NotPlain, made_anew, packed, parts, run_tests, told
+from tests.infra.sandboxed import answering, bare, sandbox
 
 PASSED, WRONG, CRASHED, TIMED_OUT, REFUSED = ProgramVerdict
 PROMPT = '''
@@ -55,7 +54,7 @@ ORDINARY = {
     RIGHT.replace("return", "twice =") + "    numbers.append(1)\n    return twice\n": (WRONG, "AssertionError: first"),
     "    return 1 / 0\n": (CRASHED, "ZeroDivisionError: division by zero"),
     "    assert numbers == 5, 'first'\n": (CRASHED, "AssertionError: first"),
-    "    return [\n": (CRASHED, "SyntaxError: '[' was never closed"),
+    "    return [\n": (CRASHED, "SyntaxError: '[' was never closed (program, line 12)"),
     RIGHT + "del doubled\n": (CRASHED, "KeyError: 'doubled'"),
     RIGHT + "def helper(x: Undefined): pass\n": (CRASHED, "NameError: name 'Undefined' is not defined"),
     "    return import_it\n": (CRASHED, "NameError: name 'import_it' is not defined"),
@@ -266,27 +265,13 @@ def test_other_values_do_not_cross() -> None:
             list(parts(forged))
 
 
-@contextmanager
-def answering(program: str) -> Iterator[Line]:
-    """A line to `answer_calls`, which runs in a thread."""
-    here, there = socket.socketpair()
-    line, its = Line(here.detach()), Line(there.detach())
-    thread = threading.Thread(target=answer_calls, args=(its, program, "doubled"))
-    thread.start()
-    try:
-        yield line
-    finally:
-        line.close()
-        thread.join(10)
-        its.close()
-
-
 @pytest.mark.parametrize("completion", ORDINARY)
 def test_what_two_processes_say_to_each_other(completion: str) -> None:
     verdict, why = ORDINARY[completion]
-    with answering(PROMPT + completion) as line:
+    with answering(PROMPT + completion, "doubled") as line:
         found = run_tests(line, PROMPT, TEST, "doubled")
     assert (found["verdict"], found["why"][: len(why)]) == (verdict, why)
+    assert bool(found["why"]) is (verdict != PASSED)
 
 
 CAUGHT = "try: candidate({})\n    except"
@@ -319,6 +304,18 @@ OWN_TEXT = "Own = type('Own', (UnicodeDecodeError,), {'__init__': lambda _: None
             PASSED,
         ),
         ("return numbers[0]", "a = []; assert candidate((a,)) is a", PASSED),
+        ("return numbers[0] is numbers[1]", "a = []; assert candidate([a, a])", PASSED),
+        (
+            "def bad():\n        yield 1\n        raise ValueError(numbers)\n    return bad()",
+            "a = []\n    try: candidate(a)\n    except ValueError as why: assert why.args[0] is a",
+            PASSED,
+        ),
+        (
+            "from dataclasses import dataclass\n    @dataclass\n    class Pair:\n        one: 'int'\n"
+            "    return Pair(numbers).one",
+            "assert candidate(2) == 2",
+            PASSED,
+        ),
         (
             "return sum(numbers)",
             "assert candidate(iter([1, 2])) == candidate(number for number in (1, 2)) == 3",
@@ -357,20 +354,69 @@ OWN_TEXT = "Own = type('Own', (UnicodeDecodeError,), {'__init__': lambda _: None
             PASSED,
         ),
         (f"{OWN_TEXT}; raise Own", f"{CAUGHT} UnicodeDecodeError: pass", PASSED),
+        (
+            "class Own(ValueError): __str__ = lambda _: 'own'\n    raise Own(1)",
+            f"{CAUGHT} ValueError as why: assert str(why) == 'own'",
+            PASSED,
+        ),
         (f"class ValueError({OWN}): pass\n    raise ValueError", f"{CAUGHT} ValueError: pass", CRASHED),
         pytest.param(DEEP, "whole = candidate(500)\n    while whole: (whole,) = whole", PASSED, id="deep"),
         ("return numbers", "assert candidate(numbers=(1,)) == (1,) and doubled(2) == 2", PASSED),
         ("return len(numbers)", "assert candidate('x' * (1 << 22)) == 1 << 22", PASSED),
         ("return numbers is None", "assert candidate(None) is True", PASSED),
         ("return None", "assert abs(candidate(1)) < 1", WRONG),
+        ("return None", "assert candidate(1), 'x' * 400", WRONG),
     ],
 )
 def test_what_a_test_may_do(body: str, test: str, verdict: ProgramVerdict) -> None:
     """Catch what the function raises, see what it did to its arguments, call it by its name."""
     prompt = "def doubled(numbers):\n    'Any.'\n"
-    with answering(f"{prompt}    {body}\n") as line:
+    with answering(f"{prompt}    {body}\n", "doubled") as line:
         found = run_tests(line, prompt, f"def check(candidate):\n    {test}\n", "doubled")
     assert found["verdict"] == verdict, found
+    assert len(found["why"]) <= 300
+
+
+BEGUN = "def doubled(n):\n    'Any.'\n"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "test", "broken"),
+    [
+        (BEGUN, "def check(", "SyntaxError(\"'(' was never closed\", ('test', 1, 10, "),
+        ("def doubled(", "def check(candidate): pass", "SyntaxError(\"'(' was never closed\", ('prompt', 1, 12, "),
+        (BEGUN, "checked = True", "KeyError('check')"),
+        (BEGUN, "raise ValueError('x' * 400)", "ValueError('" + "x" * 288),
+        (BEGUN, "def check(candidate): candidate(print)", "builtin_function_or_method is no type of plain values"),
+    ],
+)
+def test_what_is_broken_about_the_tests_is_told(prompt: str, test: str, broken: str) -> None:
+    with answering(f"{BEGUN}    return n\n", "doubled") as line:
+        found = run_tests(line, prompt, test, "doubled")
+    assert found.keys() == {"broken"}
+    assert found["broken"].startswith(broken)
+    assert len(found["broken"]) <= 300
+
+
+def test_what_an_exception_is_made_of_crosses_where_it_is_shorter_than_half_an_answer() -> None:
+    """A tuple of one text of so many letters is 24 bytes longer than these."""
+    most = LONGEST // 2 - 25
+    assert told(ValueError("x" * most))["made_of"] == ("x" * most,)
+    longer = told(ValueError("x" * (most + 1)))
+    assert (longer["made_of"], longer["why"]) == (("x" * 300,), "ValueError: " + "x" * 288)
+
+
+@pytest.mark.parametrize("name", ["Nobody", "print", "SystemExit", "ExceptionGroup"])
+def test_what_names_no_exception_or_cannot_be_made_of_this_is_an_exception_and_no_more(name: str) -> None:
+    made = made_anew(name, ("no", 1))
+    assert (type(made), made.args) == (Exception, ("no", 1))
+
+
+def test_where_nothing_has_imported_collections_no_value_is_of_its_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "collections")
+    assert packed({"a": 1}) == b"dict 14:str 1:aint 1:1"
+    with pytest.raises(NotPlain, match="object is no type of plain values"):
+        packed(object())
 
 
 WHOLE = {"value": 2, "changes": {}}
@@ -396,6 +442,8 @@ RAISED = {"raised": "KeyError", "made_of": (), "why": "no", "is_refused": False,
             "x" * 300,
         ),
         (packed(RAISED | {"raised": "print", "is_refused": True}), REFUSED, "no"),
+        (packed(RAISED | {"raised": "Nobody"}), CRASHED, "no"),
+        (b"str 400:" + b"\xff" * 400, REFUSED, "its answer is no plain value: UnicodeDecodeError("),
         (packed(RAISED | {"is_ordinary": 1}), CRASHED, "no"),
         (b"", CRASHED, "its process ended"),
         (b"x" * LONGEST, REFUSED, "its answer is no plain value: "),

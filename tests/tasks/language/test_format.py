@@ -19,6 +19,7 @@ from tasks.language.format import (
     Action,
     Format,
     Kind,
+    last_program,
     verdict,
 )
 from tests.tasks.search.scripted import solution_text, step_text
@@ -153,3 +154,16 @@ def test_the_reflections_demonstration_speaks_as_a_hint_does(demonstration: str,
     assert rest.count(REFLECTION_CLOSE + PLAN_OPEN) == 1
     plan = rest.split(REFLECTION_CLOSE + PLAN_OPEN)[1].removesuffix(PLAN_CLOSE)
     assert PLANS.parse_ending(plan + solution_text("15"), 0, 6) == Action(Kind.SOLUTION, "15")
+
+
+@pytest.mark.parametrize(
+    ("text", "program"),
+    [
+        ("```\na\n```\nthen\n```python\n    b\n\n    c\n```\nso", "    b\n\n    c\n"),
+        ("```py\na\n```", "a\n"),
+        ("```\na\n```\n```\nnever closed", "a\n"),
+        ("`a`", None),
+    ],
+)
+def test_a_program_is_what_the_last_whole_block_of_code_holds(text: str, program: str | None) -> None:
+    assert last_program(text) == program

@@ -54,6 +54,7 @@ def test_what_is_learnt_is_the_step_alone_and_only_a_solution_ends_the_text() ->
         ([1, 2], [11, 12]),
         ([1, 2], [11, 12, EOS]),
     ]
+    assert [row["eos"] for row in rows] == [None, None, EOS, EOS]
     assert (rows[0]["prompt"], rows[0]["completion"]) == ("<0>", "<1>")
     assert {len(row["value_targets"]) for row in rows} == {0}
 

@@ -44,6 +44,12 @@ def test_pairs_are_distinct_and_each_answer_is_used_as_often_as_the_others(right
         assert max(used.values()) - min(used.values()) <= 1
 
 
+def test_when_all_were_used_each_right_answer_meets_the_wrong_one_after_its_first() -> None:
+    rows, _ = paired(answers(3, 3), most=6)
+    (a, x), (b, y), (c, z), *again = [(row["chosen_id"], row["rejected_id"]) for row in rows]
+    assert again == [(a, y), (b, z), (c, x)]
+
+
 def test_the_seed_chooses() -> None:
     drawn = [[row["pair_id"] for row in paired(answers(5, 5), most=2, seed=seed)[0]] for seed in (1, 1, 2, 3)]
     assert drawn[0] == drawn[1]

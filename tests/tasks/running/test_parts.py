@@ -406,7 +406,8 @@ def test_parts_that_a_store_did_not_take_are_given_to_it_once_more(
 def test_how_many_rows_an_earlier_attempt_kept_is_known(tmp_path: Path) -> None:
     stage = LocalStage(tmp_path)
     search(tmp_path)
-    kept = parts.rows_kept(stage, ["q/1", "q/2", "other"], "nodes")
+    stage.keep_parts({"q/3": b"garbage"})
+    kept = parts.rows_kept(stage, ["q/1", "q/2", "q/3", "other"], "nodes")
     nodes = pl.read_parquet(tmp_path / "nodes.parquet").group_by("tree_id").len()
     assert kept == {f"q/{n}": nodes.filter(tree_id=f"search/q/{n}")["len"].item() for n in (1, 2)}
     assert parts.rows_kept(stage, ["q/1"], "evaluations") == {}

@@ -131,6 +131,15 @@ def test_what_the_engine_sees_and_what_the_tree_holds() -> None:
     assert tree["generated_tokens"] == sum(map(len, said)), "the reflection is paid for, though no node holds it"
 
 
+def test_a_reflection_that_was_cut_off_is_a_hint_as_far_as_it_goes() -> None:
+    class BreaksOff(Lepa):
+        def _said(self, seen: str, draw: Draw) -> str:
+            return "It was misc" if draw.reflects else super()._said(seen, draw)
+
+    hints = [row["hint"] for row in tried(BreaksOff("5", "7")).node_rows if row["origin"] == "hint"]
+    assert hints == ["It was misc", None]
+
+
 TOLD = verdict("7", then=PLAN_OPEN)
 
 

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from infra.engine import Completion, Reply, Usage
+from infra.sandbox import Sandbox
 from tasks.check import Checker, Verdict
 from tasks.language.format import SOLUTIONS
 from tasks.records import frame
@@ -19,7 +20,7 @@ from tasks.search.policy import ContextFull, PolicyError
 from tasks.settings import Evaluation
 from tasks.stages.evaluate import allowance_for
 from tasks.stages.evaluate import sample as evaluated
-from tests.infra.sandboxed import sandbox
+from tests.infra.sandboxed import Unconfined, sandbox
 from tests.sql.handmade import sample as answered
 from tests.tasks.search.scripted import solution_text, step_text
 
@@ -55,17 +56,26 @@ class Exact:
         return Verdict.RIGHT if answer == gold else Verdict.WRONG
 
 
-def asked(policy: Any, settings: Evaluation, value: Any = None) -> tuple[dict[str, Any], str | None]:
+class Algebra(Exact):
+    """Knows that a sum has no order."""
+
+    async def check(self, gold: str, answer: str, *, exact: bool = True) -> Verdict:
+        return await super().check("".join(sorted(gold)), "".join(sorted(answer)), exact=exact)
+
+
+def asked(
+    policy: Any, settings: Evaluation, value: Any = None, question: Any = QUESTION, checker: Any = None
+) -> tuple[dict[str, Any], str | None]:
     """The row of `evaluation_samples`, and why the part failed."""
-    checker = cast(Checker, Exact())
-    part = asyncio.run(evaluated(QUESTION, 3, "base", cast(ServedPolicy, policy), checker, settings, value))
+    checker = checker or cast(Checker, Exact())
+    part = asyncio.run(evaluated(question, 3, "base", cast(ServedPolicy, policy), checker, settings, value))
     [row] = part.rows["evaluation_samples"]
     return dict(row), part.error
 
 
-def judged_by_tests(policy: "Greedy") -> dict[str, Any]:
-    """The same for a question that asks for a program."""
-    where = sandbox()
+def judged_by_tests(policy: "Greedy", where: Any) -> dict[str, Any]:
+    """The same for a question that asks for a program, which runs there."""
+    where = cast(Sandbox, where)
     part = asyncio.run(
         evaluated(*(TWICE, 3, "base", cast(ServedPolicy, policy), cast(Checker, Exact()), Evaluation()), sandbox=where)
     )
@@ -118,30 +128,38 @@ def test_only_the_box_of_a_whole_solution_is_an_answer(text: str, answer: str | 
     assert (row["answer"], row["is_correct"], error) == (answer, answer == "5", None)
 
 
-@pytest.mark.integration
-@pytest.mark.parametrize(
-    ("program", "answer", "outcome"),
-    [
-        ("def twice(n):\n    return n + n\n", "passed", "right"),
-        ("    return 2 * n\n", "passed", "right"),
-        ("def twice(n):\n    return n\n", "wrong", "wrong"),
-        ("def twice(n:\n", "crashed", "wrong"),
-    ],
-)
+WRITTEN = [
+    ("def twice(n):\n    return n + n\n", "passed", "right"),
+    ("    return 2 * n\n", "passed", "right"),
+    ("def twice(n):\n    return n\n", "wrong", "wrong"),
+    ("def twice(n:\n", "crashed", "wrong"),
+]
+
+
+def solved_by(program: str) -> "Greedy":
+    return Greedy(f"{PLAN}</plan>\n<solution>\nFirst\n```\nreturn 1\n```\nthen\n```python\n{program}```\n</solution>")
+
+
+@pytest.mark.parametrize(("program", "answer", "outcome"), WRITTEN)
 def test_a_program_is_the_last_block_of_a_whole_solution_and_judged_by_its_tests(
     program: str, answer: str, outcome: str
 ) -> None:
-    solved = f"{PLAN}</plan>\n<solution>\nFirst\n```\nreturn 1\n```\nthen\n```python\n{program}```\n</solution>"
-    row = judged_by_tests(Greedy(solved))
+    row = judged_by_tests(policy := solved_by(program), Unconfined())
     assert (row["answer"], row["outcome"], row["metric"]) == (answer, outcome, "pass@1")
+    assert (row["output"], row["error"]) == (policy.text, None)
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("program", "answer", "outcome"), WRITTEN)
+def test_a_program_runs_in_the_sandbox(program: str, answer: str, outcome: str) -> None:
+    row = judged_by_tests(solved_by(program), sandbox())
+    assert (row["answer"], row["outcome"]) == (answer, outcome)
 
 
 def test_a_solution_without_a_block_of_code_holds_no_program() -> None:
     boxed = PLAN + solution_text("def twice(n): return 2 * n")
-    assert (judged_by_tests(Greedy(boxed))["outcome"], judged_by_tests(Greedy(PLAN, is_cut=True))["outcome"]) == (
-        "unparsable",
-        "truncated",
-    )
+    for policy, outcome in ((Greedy(boxed), "unparsable"), (Greedy(PLAN, is_cut=True), "truncated")):
+        assert judged_by_tests(policy, Unconfined())["outcome"] == outcome
     row, _ = asked(Greedy(f"{PLAN}</plan>\n<solution>\n```\n5\n```\n</solution>"), Evaluation())
     assert row["answer"] is None, "where an answer is asked for, code is none"
 
@@ -152,6 +170,12 @@ def test_without_plans_the_steps_of_the_solution_end_in_the_answer() -> None:
     for steps, answer in (("solution", "5"), ("plan", None)):
         assert asked(Greedy(written), Evaluation(steps=steps))[0]["answer"] == answer
         assert asked(Greedy(PLAN + solution_text("5")), Evaluation(steps=steps))[0]["answer"] != answer
+
+
+def test_a_search_without_plans_reads_steps_of_the_solution_as_well() -> None:
+    said = {"": [(step_text(1, "a", SOLUTIONS), 0.0)], "a": [(solution_text("5", SOLUTIONS), 0.0)]}
+    row, _ = asked(Sampling(said), Evaluation(decoding="majority", steps="solution", samples=2))
+    assert row["answer"] == "5"
 
 
 def test_greedy_output_ends_where_a_next_question_is_invented() -> None:
@@ -207,6 +231,18 @@ def test_a_search_without_an_answer_tells_why(said: Any, max_tokens: int, max_de
     settings = Evaluation(decoding="majority", samples=4, max_tokens=max_tokens, max_depth=max_depth)
     row, _ = asked(Sampling(said), settings)
     assert (row["outcome"], row["is_correct"]) == (outcome, False)
+
+
+def test_a_step_that_a_beam_left_was_not_cut_off() -> None:
+    said = {"": [(step_text(1, "a"), 0.9), (step_text(1, "b"), 0.1)], "a": [("no format", 0.0)]}
+    row, _ = asked(Sampling(said), Evaluation(decoding="beam", beams=1, samples=2))
+    assert row["outcome"] == "unparsable"
+
+
+def test_a_vote_for_what_can_not_be_decided_is_a_vote() -> None:
+    """Nobody looks at what is right before all have voted."""
+    row, _ = asked(Sampling({"": [(solution_text("?"), 0.0)]}), Evaluation(decoding="majority", samples=2))
+    assert (row["answer"], row["outcome"]) == ("?", "undecided")
 
 
 def test_a_sample_says_how_it_was_asked() -> None:
@@ -280,6 +316,35 @@ def test_a_trajectory_that_met_a_full_context_votes_for_nothing() -> None:
     assert all(row["generated_tokens"] > 0 for row in sampled), "what it wrote before it met the end was paid, too"
     (row,) = part.rows["evaluation_samples"]
     assert row["outcome"] == "truncated"
+
+
+TWO_IN_EIGHT = {"": [*((solution_text(answer), 0.0) for answer in "65"), (step_text(1, "a"), 0.0)]}
+"""In turn: 6, 5, and a step behind which nothing has room."""
+
+
+def test_of_those_that_are_sampled_later_each_is_kept_too_wherever_it_ended() -> None:
+    """Four that voted, of them two before it was known that they disagree; and two that met a full context."""
+
+    class Short(Sampling):
+        async def complete(self, prompt_ids: list[int], *, n: int, **about: Any) -> Reply:
+            if prompt_ids:
+                raise ContextFull("full")
+            return await super().complete(prompt_ids, n=n, **about)
+
+    class Judging:
+        async def values(self, states: list[list[int]], *, session: str) -> list[float]:
+            return [0.5] * len(states)
+
+    policies = [short := Short(TWO_IN_EIGHT), Sampling(AGREED), Sampling(AGREED)]
+    parts = together(policies, Evaluation(decoding="adaptive", samples=4), value=Judging())
+    assert short.drawn == [2, 6]
+    rows = parts[0].rows["evaluation_trajectories"]
+    assert sorted((str(row["vote"]), row["generated_tokens"]) for row in rows) == [
+        *[("5", 1)] * 3,
+        *[("6", 1)] * 3,
+        *[("None", 1)] * 2,
+    ]
+    assert {row["value"] for row in rows} == {0.5}, "of the value model, in both turns"
 
 
 def test_what_samples_no_trajectories_keeps_none() -> None:
@@ -364,14 +429,16 @@ def test_the_most_votes_are_one_answer_the_most_value_another_and_the_highest_a_
     assert row["model"] == "base"
 
 
-def together(policies: Sequence[Any], settings: Evaluation, kept: dict[str, int] | None = None) -> list[Any]:
+def together(
+    policies: Sequence[Any], settings: Evaluation, kept: dict[str, int] | None = None, value: Any = None
+) -> list[Any]:
     """Parts of questions that share an allowance, a policy each."""
     allowance = allowance_for(settings, len(policies) + len(kept or {}), kept or {})
 
     async def all_of() -> list[Any]:
         asked = (
             evaluated(
-                *(QUESTION, place, "base", cast(ServedPolicy, policy), cast(Checker, Exact()), settings),
+                *(QUESTION, place, "base", cast(ServedPolicy, policy), cast(Checker, Exact()), settings, value),
                 allowance=allowance,
             )
             for place, policy in enumerate(policies)
@@ -526,6 +593,7 @@ class Reflecting(Sampling):
         super().__init__({})
         self.texts = list(texts)
         self.reflected: list[bool] = []
+        self.seen: list[str] = []
 
     def asked(self, state_ids: list[int], *, reflecting: bool = False) -> list[int]:
         self.reflected.append(reflecting)
@@ -533,6 +601,7 @@ class Reflecting(Sampling):
 
     async def complete(self, prompt_ids: list[int], *, n: int, **about: Any) -> Reply:
         text = self.texts.pop(0)
+        self.seen.append("".join(map(chr, prompt_ids)))
         return Reply([Completion([33], text, [-1.0], [0.0], "stop")] * n, Usage(requests=1, generated_tokens=n))
 
 
@@ -564,11 +633,31 @@ def test_who_is_told_that_it_was_wrong_reflects_and_plans_again(
     assert row["generated_tokens"] == len(texts)
 
 
-@pytest.mark.parametrize("decoding", ["beam", "best_of_n", "majority"])
-def test_a_search_that_finds_no_solution_has_no_answer(decoding: Any) -> None:
+def test_who_reflects_is_told_the_right_answer() -> None:
+    policy = Reflecting(*TRIED, *AGAIN, after_plan("5"))
+    asked(policy, Evaluation(decoding="reflection", samples=2))
+    assert "The desired correct final answer is 5." in policy.seen[2]
+
+
+@pytest.mark.parametrize(("gold", "stated"), [("5", "It is 5."), ("x+1", "It is $1+x$.")])
+def test_a_plan_that_states_the_answer_which_it_was_told_gets_no_solution(gold: str, stated: str) -> None:
+    policy = Reflecting(*TRIED, AGAIN[0], step_text(1, stated), "</plan>\n", "what nobody asks for")
+    row, _ = asked(
+        *(policy, Evaluation(decoding="reflection", samples=2), None, QUESTION | {"answer": gold}), checker=Algebra()
+    )
+    assert (row["answer"], policy.texts) == ("6", ["what nobody asks for"])
+
+
+def test_where_the_last_plan_comes_to_nothing_the_last_solution_is_the_answer() -> None:
+    row, _ = asked(Reflecting(*TRIED, AGAIN[0], "no plan"), Evaluation(decoding="reflection", samples=2))
+    assert (row["answer"], row["output"]) == ("6", "".join(TRIED))
+
+
+@pytest.mark.parametrize(("decoding", "tried"), [("beam", 4), ("best_of_n", 4), ("majority", 4), ("reflection", 1)])
+def test_a_search_that_finds_no_solution_has_no_answer(decoding: Any, tried: int) -> None:
     row, error = asked(Sampling({"": [("no format at all", 0.0)]}), Evaluation(decoding=decoding, samples=4))
     assert (row["answer"], row["output"], row["is_correct"], error) == (None, "", False, None)
-    assert row["generated_tokens"] == 4
+    assert row["generated_tokens"] == tried
 
 
 @pytest.mark.parametrize("decoding", ["beam", "best_of_n", "majority"])
