@@ -181,7 +181,7 @@ def test_an_interval_ends_where_shares_do() -> None:
 def test_the_same_answers_give_the_same_numbers_to_their_last_digit() -> None:
     """A sum depends on its order: it is that in which the questions stand."""
     rows = [
-        sample("base", f"b{number}", [], draw * 5 % 7 < number % 7, cluster=f"t{number // 3}", draw=draw)
+        sample("base", f"b{number}", [], draw * 5 % 7 < number // 3 % 7, cluster=f"t{number // 3}", draw=draw)
         for number in range(90)
         for draw in range(1 + number % 7)
     ]

@@ -133,6 +133,10 @@ def test_draws_of_a_question_are_one_question_and_templates_go_together() -> Non
     assert points(rows)["majority", 1]["stderr"] == pytest.approx((3 / 2 * (0.25 + 0.25 + 1)) ** 0.5 / 4)
 
 
+def test_one_sample_of_one_question_is_a_curve() -> None:
+    assert points(sampled(0, ["5"]))["majority", 1]["accuracy"] == 1.0
+
+
 def test_without_a_value_nothing_is_chosen_by_it() -> None:
     """V would be 0 everywhere, and best-of-n the first of its samples."""
     found = curves(frame("evaluation_trajectories", sampled(0, ["5"] * 4)), by_value=False)
