@@ -67,6 +67,10 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
         name, seed, number = place.split("/")
         if name not in best:
             continue
+        if int(number) > 1 and (before := f"{name}/{seed}/{int(number) - 1}") not in made:
+            # an earlier run may have published that: what this one compares would start from a round that is not in it
+            log.error("%s was not made: it starts from %s", place, before)
+            continue
         progress.show(done, f"{become}, next {place}")
         try:
             made[place] = run_round(f"study-{study}-{name}-{seed}", int(number), plan, name, int(seed), best[name])

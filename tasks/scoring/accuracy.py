@@ -70,10 +70,9 @@ def accuracies(samples: pl.DataFrame, setup: Setup) -> pl.DataFrame:
         .unique(maintain_order=True)  # a question may name a kind twice
     )
     labelled = pl.concat([samples.with_columns(kind=pl.lit("all")).select(by_kind.columns), by_kind])
-    groups = labelled.partition_by(*BENCHMARK, "kind", as_dict=True, maintain_order=True).items()
     rows = (
-        dict(zip((*BENCHMARK, "kind"), key, strict=True)) | row | asdict(setup)
-        for key, group in groups
+        group.select(*BENCHMARK, "kind").row(0, named=True) | row | asdict(setup)
+        for group in labelled.partition_by(*BENCHMARK, "kind")
         for row in _accuracy(group)
     )
     return frame("evaluations", ({column: row[column] for column in TABLES["evaluations"]} for row in rows))
@@ -113,7 +112,7 @@ def clustered_error(questions: pl.DataFrame) -> float:
     """Standard error of the mean `share` of questions, of which those of a `cluster` are right or wrong together; never
     below that of questions which are not, for few clusters may cancel out by luck."""
     off = questions.select("cluster", off=pl.col("share") - pl.col("share").mean())
-    of_clusters = off.group_by("cluster").agg(pl.col("off").sum())["off"].to_numpy()
+    of_clusters = off.group_by("cluster", maintain_order=True).agg(pl.col("off").sum())["off"].to_numpy()
     alone = off["off"].to_numpy()
     clusters = len(of_clusters)
     few = clusters / max(clusters - 1, 1) if clusters < questions.height else 1

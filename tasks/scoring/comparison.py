@@ -37,7 +37,7 @@ CLAIMS = pl.Schema(
 def right(answered: pl.DataFrame, model: str, part: str) -> pl.DataFrame:
     """Of a model the seeds as columns, and a row for each question of the split that every seed answered: the share of
     its draws that are right."""
-    own = answered.filter(model=model, split=part).with_columns(pl.col("is_correct").cast(pl.Float64))
+    own = answered.filter(model=model, split=part)
     wide = own.pivot("seed", index=QUESTION, values="is_correct", aggregate_function="mean")
     return wide.drop_nulls()
 

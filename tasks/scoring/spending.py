@@ -9,6 +9,7 @@ question after the other).
 A beam search is not made of independent paths: each number of beams is a search of its own, and asked.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -42,8 +43,8 @@ def curves(trajectories: pl.DataFrame, *, by_value: bool) -> pl.DataFrame:
     `by_value`: their V is one that was asked for, so that decodings by V are told, too.
     """
     rows = (
-        dict(zip(QUESTION, key, strict=True)) | row
-        for key, own in trajectories.partition_by(*QUESTION, as_dict=True, maintain_order=True).items()
+        own.select(QUESTION).row(0, named=True) | row
+        for own in trajectories.partition_by(*QUESTION)
         for row in _curves(own, VOTES if by_value else WITHOUT_VALUE)
     )
     return frame("evaluation_curves", rows)
@@ -64,7 +65,7 @@ def curves_of_beams(answers: pl.DataFrame) -> pl.DataFrame:
 
 
 def _curves(trajectories: pl.DataFrame, decodings: Sequence[str]) -> Iterator[dict[str, Any]]:
-    asked = trajectories.partition_by("question_id", "draw", maintain_order=True)
+    asked = trajectories.partition_by("question_id", "draw")
     most = asked[0].height
     seen = pl.concat(one.select("question_id", "cluster").head(1) for one in asked)
     walks = _walks(asked, np.random.default_rng(most))
@@ -115,29 +116,31 @@ def _walks(questions: Sequence[pl.DataFrame], rng: np.random.Generator) -> Walks
             tokens[place, order] = question["generated_tokens"].to_numpy()[chosen].cumsum()
             for step, (told, is_split) in enumerate(_votes([sampled[one] for one in chosen])):
                 disagree[place, order, step] = is_split
-                for decoding, is_right in zip(VOTES, told, strict=True):
+                for decoding, is_right in told.items():
                     right[decoding][place, order, step] = is_right
     return Walks(right, tokens, disagree)
 
 
-def _votes(sampled: Sequence[tuple[str | None, bool, float]]) -> Iterator[tuple[tuple[bool, bool, bool], bool]]:
-    """After each sample: whether best-of-n, the vote and the vote by value are right, and whether votes are split."""
-    count: dict[str, int] = {}
-    weight: dict[str, float] = {}
+def _votes(sampled: Sequence[tuple[str | None, bool, float]]) -> Iterator[tuple[Mapping[str, bool], bool]]:
+    """After each sample: by decoding whether its answer is right, where there is one; and whether votes are split."""
+    count: dict[str, int] = defaultdict(int)
+    weight: dict[str, float] = defaultdict(float)
     correct: dict[str, bool] = {}
     best: tuple[float, bool] | None = None
     for vote, is_correct, value in sampled:
         if vote is not None:
-            count[vote] = count.get(vote, 0) + 1
-            weight[vote] = weight.get(vote, 0.0) + 1 + value
+            count[vote] += 1
+            weight[vote] += 1 + value
             correct[vote] = is_correct
             if best is None or value > best[0]:
                 best = value, is_correct
         if best is None:
-            yield (False, False, False), True
+            yield {}, True
             continue
         # max takes the first of equals, as the decodings do
-        yield (
-            (best[1], correct[max(count, key=count.__getitem__)], correct[max(weight, key=weight.__getitem__)]),
-            (len(count) > 1),
-        )
+        right = {
+            "best_of_n": best[1],
+            "majority": correct[max(count, key=count.__getitem__)],
+            "majority_by_value": correct[max(weight, key=weight.__getitem__)],
+        }
+        yield right, len(count) > 1

@@ -52,11 +52,11 @@ def report(
 def _about(study: Study, made: str, asked: Mapping[str, Sequence[str]], tried: Tried) -> Iterator[str]:
     seeds = [("", study.seeds), *((f" ({name})", one.seeds) for name, one in study.methods.items() if one.seeds)]
     told = " and ".join(", ".join(map(str, numbers)) + whose for whose, numbers in seeds)
-    tries = " or ".join({f"{len(values)}" for method in study.methods.values() for values in method.tune.values()})
+    tries = [len(found) for fields in tried.values() for found in fields.values()]  # as many for each: a study is fair
     chosen = (
-        f"Settings were chosen on {study.validation} by one round of one seed for each of {tries} tries of every tuned "
-        "arm; the test questions were asked once, of what was chosen."
-        if any(tried.values())
+        f"Settings were chosen on {study.validation} by one round of one seed for each of {max(tries)} tries of every "
+        "tuned arm; the test questions were asked once, of what was chosen."
+        if tries
         else "Nothing was tuned; the test questions were asked once."
     )
     benchmarks = "; ".join(f"{part.replace('_', ' ')}: {', '.join(names)}" for part, names in asked.items())
@@ -145,7 +145,7 @@ def _rankings(ranked: pl.DataFrame) -> Iterator[str]:
     yield "Mean over seeds with pairs; behind ± the standard error over seeds.\n"
     yield "| model | seeds | pairs | by V | by the prior |"
     yield "| --- | --- | --- | --- | --- |"
-    for (model,), rows in ranked.group_by("model", maintain_order=True):
+    for (model,), rows in ranked.partition_by("model", as_dict=True).items():
         cells = [_mean(rows[column]) for column in ("sibling_auc", "prior_auc")]
         yield f"| {model} | {rows.height} | {rows['sibling_pairs'].sum()} | {' | '.join(cells)} |"
 
@@ -177,7 +177,7 @@ def _tokens(spent: Mapping[str, int], model: str) -> float:
     """What a seed's rounds learnt from, up to that of the model; mean over the seeds that made it."""
     method, _, last = split(model)
     of_seeds = [
-        sum(spent.get(f"{method}/{seed}/{number}", 0) for number in range(1, int(round) + 1))
+        sum(spent[f"{method}/{seed}/{number}"] for number in range(1, int(round) + 1))
         for name, seed, round in (place.split("/") for place in spent)
         if (name, int(round)) == (method, last or 1)
     ]

@@ -218,17 +218,28 @@ def test_what_cannot_be_is_told_by_line_before_a_round_is_made(
     assert len(str(refused.value).splitlines()) == 1
 
 
+NEXT = [
+    "Rounds: 0 of 5 made, next cpl is tuned",
+    "Rounds: 2 of 5 made, next cpl/1/1",
+    "Rounds: 3 of 5 made, next cpl/1/2",
+    "Rounds: 4 of 5 made or failed, next rft/1/1",
+    "Rounds: 5 of 5 made or failed",
+]
+
+
+@pytest.mark.parametrize(("fails", "lines"), [(2, NEXT), (1, [*NEXT[:2], *NEXT[3:]])])
 def test_its_lines_say_which_round_is_next_however_fast_and_that_some_failed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    fails: int, lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A line that waited for its turn would name the round before for as long as the next one takes."""
+    """A line that waited for its turn would name the round before for as long as the next one takes. Of what failed no
+    further round is made: it would start from the round of a study that was made before."""
     path = tmp_path / "mine.toml"
     no_claims = WRONG.partition("[[claims]]")[0]
     path.write_text(no_claims + '[methods.rft]\nrecipe = "rft-micro"\n')
     round_of, lists = Ref(uri="s3://cpl/a/manifest.json", sha256="0" * 64, rows=0), list[list[int]]()
 
     def run_round(campaign: str, number: int, *_: Any) -> Ref:
-        if campaign.endswith("cpl-1") and number == 2:
+        if campaign.endswith("cpl-1") and number == fails:
             raise RuntimeError("it died")
         return round_of
 
@@ -245,13 +256,8 @@ def test_its_lines_say_which_round_is_next_however_fast_and_that_some_failed(
     monkeypatch.setattr(Progress, "_draw", lambda *_: None)
     with caplog.at_level(logging.INFO, "study"):
         cpl_study.fn(str(path))
-    assert [line for line in caplog.messages if line.startswith("Rounds: ")] == [
-        "Rounds: 0 of 5 made, next cpl is tuned",
-        "Rounds: 2 of 5 made, next cpl/1/1",
-        "Rounds: 3 of 5 made, next cpl/1/2",
-        "Rounds: 4 of 5 made or failed, next rft/1/1",
-        "Rounds: 5 of 5 made or failed",
-    ]
+    assert [line for line in caplog.messages if line.startswith("Rounds: ")] == lines
+    assert ("cpl/1/2 was not made: it starts from cpl/1/1" in caplog.messages) is (fails == 1)
     assert lists[0][1] == 70, "each round is compared by its own recipe"
     assert lists[0][0] != 70
 

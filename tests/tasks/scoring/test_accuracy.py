@@ -61,8 +61,9 @@ def test_the_kinds_stand_in_the_order_in_which_the_questions_have_them() -> None
 
 
 def test_a_kind_that_is_called_all_counts_no_question_twice() -> None:
-    table = scored([answered(i, ["all", "add"], i < 2) for i in range(4)])
-    assert {row["kind"]: row["n"] for row in table.to_dicts()} == {"all": 4, "add": 4}
+    table = scored([answered(i, ["all", "add"], i < 2, outcome="truncated") for i in range(4)])
+    found = table.select("kind", "n", "truncated", "stderr_draws").rows()
+    assert found == [("all", 4, 4, None), ("add", 4, 4, None)], "nor is a second label a second draw"
 
 
 def test_none_of_sixteen_is_not_known_to_be_zero() -> None:
@@ -169,6 +170,23 @@ def test_forms_and_metrics_are_scored_apart_and_the_setup_stands_beside_them() -
 def test_wilsons_interval_is_scipys(right: int, n: int) -> None:
     reference = binomtest(right, n).proportion_ci(method="wilson")
     assert wilson(right / n, n) == pytest.approx((reference.low, reference.high), abs=1e-12)
+
+
+def test_an_interval_ends_where_shares_do() -> None:
+    """Rounding would leave 1e-17 of questions of which none is right, and more than 1 where all are."""
+    for n in range(1, 60):
+        assert (wilson(0, n)[0], wilson(1, n)[1]) == (0.0, 1.0)
+
+
+def test_the_same_answers_give_the_same_numbers_to_their_last_digit() -> None:
+    """A sum depends on its order: it is that in which the questions stand."""
+    rows = [
+        sample("base", f"b{number}", [], draw * 5 % 7 < number // 3 % 7, cluster=f"t{number // 3}", draw=draw)
+        for number in range(90)
+        for draw in range(1 + number % 7)
+    ]
+    found = [of(rows) for _ in range(8)]
+    assert found == found[:1] * 8
 
 
 @pytest.mark.parametrize(("templates", "times"), [(60, 80), (4, 200)])

@@ -51,6 +51,27 @@ def test_an_accuracy_is_over_seeds_and_the_questions_that_all_of_them_answered()
     assert right(answered(), "cpl.sft@1", "in_domain")["question_id"].to_list() == ["q0", "q1", "q2"]
 
 
+def test_tokens_of_an_answer_are_those_of_the_model_in_the_split() -> None:
+    within = pl.col("split") == "in_domain"
+    counted = answered().with_columns(
+        generated_tokens=pl.col("seed")
+        * pl.when(model="cpl.sft@1").then(pl.when(within).then(10).otherwise(40)).otherwise(7)
+    )
+    assert [row["generated_tokens"] for row in accuracies_of(counted, "cpl.sft@1")] == [15.0, 60.0]
+
+
+def test_one_question_tells_nothing() -> None:
+    """Its error would be that of no other question."""
+    one = answered().filter(question_id="q0")
+    assert [*accuracies_of(one, "cpl.sft@2")] == []
+    assert difference(one, "cpl.sft@2", "rft.rft", "in_domain") is None
+
+
+def test_models_of_other_seeds_are_not_compared() -> None:
+    apart = answered().filter((pl.col("model") == "rft.rft") == (pl.col("seed") == 2))
+    assert difference(apart, "cpl.sft@2", "rft.rft", "in_domain") is None
+
+
 def test_templates_of_two_benchmarks_are_not_one() -> None:
     """And an interval knows of templates."""
     alone = answered().filter(model="cpl.sft@2", split="in_domain")

@@ -70,6 +70,33 @@ def test_value_decides_as_the_decodings_have_it() -> None:
     assert found["best_of_n", 8]["accuracy"] == 1.0
 
 
+@pytest.mark.parametrize(
+    ("votes", "values"),
+    [
+        (["5", "7", "7", None], [0.9, -0.2, -0.2, 0.0]),  # 1.9 against 1.6
+        (["5", "5", "5", "7"], [-0.5, -0.5, -0.5, 0.2]),  # 1.5 against 1.2
+    ],
+)
+def test_a_vote_by_value_weighs_each_sample_by_one_and_its_value(votes: list[str | None], values: list[float]) -> None:
+    assert points(sampled(0, votes, values))["majority_by_value", 4]["accuracy"] == 1.0
+
+
+def test_of_the_same_value_the_first_sample_is_the_best() -> None:
+    found = points(*(sampled(number, ["5", "7"]) for number in range(9)))
+    assert found["best_of_n", 2]["accuracy"] == found["best_of_n", 1]["accuracy"] != 0.5
+
+
+def test_the_same_samples_give_the_same_curve_to_its_last_digit() -> None:
+    """A sum depends on its order: it is that in which the questions stand."""
+    asked = [
+        sampled(number, ["5"] * (1 + number * draw % 3) + ["7"] * (3 - number * draw % 3), draw=draw)
+        for number in range(20)
+        for draw in (1, 2, 3)
+    ]
+    found = [points(*asked) for _ in range(5)]
+    assert found == found[:1] * 5
+
+
 def test_adaptive_spends_where_samples_disagree_and_no_more_in_all() -> None:
     """Three of four questions are agreed on after two of four samples. So the last gets what all save: 2 + 8, of the
     twelve that there are; at eight a question, all that there is. Its vote is split 7 to 5."""
@@ -102,6 +129,12 @@ def test_draws_of_a_question_are_one_question_and_templates_go_together() -> Non
     rows = [row | {"cluster": "one"} for number in range(4) for row in sampled(number, ["5" if number < 2 else "7"])]
     rows[2]["cluster"] = rows[3]["cluster"] = "other"
     assert points(rows)["majority", 1]["stderr"] == pytest.approx((2 / 1 * (1 + 1)) ** 0.5 / 4)
+    rows[0]["cluster"] = rows[1]["cluster"] = None  # these two stand alone
+    assert points(rows)["majority", 1]["stderr"] == pytest.approx((3 / 2 * (0.25 + 0.25 + 1)) ** 0.5 / 4)
+
+
+def test_one_sample_of_one_question_is_a_curve() -> None:
+    assert points(sampled(0, ["5"]))["majority", 1]["accuracy"] == 1.0
 
 
 def test_without_a_value_nothing_is_chosen_by_it() -> None:
