@@ -26,6 +26,7 @@ from infra.store.bucket import sha256
 from tasks.language.format import PLAN_OPEN, PLANS, STEP_CLOSE, Kind, Origin, verdict
 from tasks.running import served
 from tasks.running.served import SearchPolicy, serve_both
+from tasks.running.timeline import Timeline
 from tasks.running.workplace import Workplace
 from tasks.search.grow import judged
 from tasks.search.method import Draw, Hint
@@ -173,7 +174,8 @@ def test_a_search_takes_v_from_the_value_model_and_the_rest_from_the_policy(
     folders = {"policy": micro, "value": of_value}
     refs = {name: Ref(uri=f"s3://none/{name}/manifest.json", sha256=sha256(name.encode()), rows=0) for name in folders}
     store = SimpleNamespace(folder=lambda ref, _: folders[ref.uri.split("/")[3]])
-    workplace = cast(Workplace, SimpleNamespace(store=store, log=logging.getLogger("stage")))
+    stage = SimpleNamespace(store=store, log=logging.getLogger("stage"), timeline=Timeline(), gpus=0)
+    workplace = cast(Workplace, stage)
     monkeypatch.setattr(served, "environment", lambda: small_engine)
 
     async def run() -> None:
