@@ -26,8 +26,8 @@ def report(
     study: Study,
     made: str,
     asked: Mapping[str, Sequence[str]],
-    scores: list[Row],
-    claims: list[Row],
+    scores: Sequence[Row],
+    claims: Sequence[Row],
     spent: Mapping[str, int],
     tried: Tried,
     idle: Mapping[str, list[str]],
@@ -94,7 +94,7 @@ def _best(study: Study, tried: Tried, method: str, field: str) -> float:
     return study.methods[method].tune[field][found.index(max(found))]
 
 
-def _accuracies(scores: list[Row], spent: Mapping[str, int], learnt: pl.DataFrame) -> Iterator[str]:
+def _accuracies(scores: Sequence[Row], spent: Mapping[str, int], learnt: pl.DataFrame) -> Iterator[str]:
     yield "\n## Accuracy\n"
     yield (
         "Mean over seeds; behind ± the standard error over seeds, then over questions; in brackets how many questions. "
@@ -118,7 +118,7 @@ def _accuracies(scores: list[Row], spent: Mapping[str, int], learnt: pl.DataFram
         yield f"| {model} | {some['seeds']} | {taught} | {answer} | {' | '.join(cells)} |"
 
 
-def _claims(study: Study, claims: list[Row]) -> Iterator[str]:
+def _claims(study: Study, claims: Sequence[Row]) -> Iterator[str]:
     yield "\n## What is claimed, and what was found\n"
     for part in SPLITS:
         verdicts = Counter(row["verdict"] for row in claims if row["split"] == part)

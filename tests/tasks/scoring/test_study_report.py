@@ -164,14 +164,13 @@ def test_a_report_is_read_as_a_whole() -> None:
         (*later, "in_domain", 0.0, 0.0, 0.0, 2, 4, 1.0, 1.0, "no answer differs"),
         (*later, "out_of_domain", 0.25, -0.25, 0.75, 2, 2, 0.3, 0.9, "cannot be told at this n"),
     ]
-    compared: list[Mapping[str, Any]] = [dict(zip((*columns, *judged), row, strict=True)) for row in found]
     text = report(
         "whole",
         study,
         "By code 1.0.",
         asked,
         scores,
-        compared,
+        [dict(zip((*columns, *judged), row, strict=True)) for row in found],
         spent={"plain/1/1": 1000, "plain/1/2": 900, "beam/1/1": 1, "vote/1/1": 898}
         | {"plain/2/1": 980, "plain/2/2": 940, "vote/2/1": 0},
         tried={
