@@ -128,7 +128,8 @@ def test_a_start_that_is_kept_beside_the_model_counts() -> None:
         refuse_too_large(base(SEVEN), {"sft": kept}, machine(4, 80, host=100))
 
 
-def test_on_a_cpu_the_machines_memory_counts() -> None:
+def test_on_a_cpu_the_machines_memory_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CPL_HOME", str(tmp_path))  # no stack: its login would lead later tests to another server
     with pytest.raises(TooLarge, match=r"takes 110.4 GB of memory, and this machine has 64.0 GB. Take `lora = 16`"):
         refuse_too_large(base(SEVEN), {"sft": SFT}, machine(0, 0, host=64))
     assert refuse_too_large(base({"parameters": 10**6, "head": 10**5}), {"sft": SFT}, Machine.here()) == []

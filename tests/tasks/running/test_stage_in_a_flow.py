@@ -86,7 +86,7 @@ def _made(store: Store) -> list[Ref]:
 def assets(prefect: dict[str, str]) -> dict[str, list[dict[str, str]]]:
     """What Prefect's server was told of assets, by kind; it learns of it some moments after the run."""
     asked = {"filter": {"event": {"prefix": ["prefect.asset."]}}, "limit": 50}
-    for _ in range(300):
+    for _ in range(100):
         events = httpx.post(f"{prefect['PREFECT_API_URL']}/events/filter", json=asked).json().get("events", [])
         if len(events) >= 5:
             break
