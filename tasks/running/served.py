@@ -103,7 +103,7 @@ class ServedPolicy:
     async def values(self, states: Sequence[Sequence[int]], *, session: str = "") -> list[float]:
         """V of states given by all of their token ids: read at the position that predicts the last (design D2)."""
         try:
-            prompts = [self.prompts.asked(state[:-1]) for state in states]
+            prompts = [self.prompts.asked(state)[:-1] for state in states]
             return await self.engine.values(prompts, session=session, shared=len(self.prompts.prefix))
         except EngineError as problem:
             raise PolicyError(str(problem), problem.spent) from problem

@@ -36,10 +36,13 @@ class RecordingEngine(Engine):
 
 
 class ReplayingEngine(Engine):
-    """Asks for exactly `max_tokens` tokens: nothing ends a completion before. `seats`: of the engine's batch."""
+    """Asks for exactly `max_tokens` tokens: nothing ends a completion before. `seats`: of the engine's batch. `key`: that
+    the engine asks for."""
 
-    def __init__(self, engine: Engine, seats: int) -> None:
-        super().__init__(engine.addresses, engine.words, engine.vocabulary, budget=UNBOUNDED, seats=OVERFULL * seats)
+    def __init__(self, engine: Engine, seats: int, key: str | None) -> None:
+        super().__init__(
+            engine.addresses, engine.words, engine.vocabulary, budget=UNBOUNDED, seats=OVERFULL * seats, key=key
+        )
 
     async def _post(self, address: str, request: dict[str, Any]) -> bytes:
         return await super()._post(address, request | {"ignore_eos": True, "stop_token_ids": []})

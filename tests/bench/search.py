@@ -82,7 +82,7 @@ async def compare(engine: Engine, folder: Path, size: Size, *, seed: int, say: C
         return await measured(by, search_in_lockstep(served(by), tasks, size.settings))
 
     runs: list[Run] = []
-    async with Checker() as checker, ReplayingEngine(engine, seats(environment())) as replaying:
+    async with Checker() as checker, ReplayingEngine(engine, seats(environment()), key) as replaying:
         tasks = make_tasks(served(engine), checker, size.settings, count=size.trees, seed=seed)
         say("warming up")
         few = size.settings.model_copy(update={"simulations": 2})

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import pytest
 
+from infra.contract.model_folder import Turn
 from infra.engine import Completion, Engine, EngineError, PromptTooLong, Reply, Usage
 from infra.engine.load import Load
 from tasks.check import Checker, Verdict
@@ -21,7 +22,7 @@ from tasks.running.timeline import Timeline
 from tasks.search.method import Draw, Hint
 from tasks.search.policy import ContextFull, PolicyError, Undecided
 from tasks.settings import Search
-from tests.tasks.running.test_prompts import prompts
+from tests.tasks.running.test_prompts import TURN, prompts
 
 
 class Asked:
@@ -63,6 +64,16 @@ def test_a_state_that_fills_the_context_is_told_apart() -> None:
     served = policy(Asked(), knows_format=True)
     with pytest.raises(ContextFull, match="too many tokens"):
         asyncio.run(asked(served, served.prompts.question("Q" * 60)))
+
+
+@pytest.mark.parametrize("turn", [None, TURN])
+def test_v_of_a_question_alone_is_asked_where_a_chat_opens_its_answer_too(turn: Turn | None) -> None:
+    """V is read before the last token, and that of a question without a step is part of the opening."""
+    engine = Judging()
+    served = ServedPolicy(cast(Engine, engine), prompts(turn=turn))
+    root = served.prompts.question("1 + 1")
+    asyncio.run(served.values([root]))
+    assert engine.prompts == [served.prompts.asked(root)[:-1]]
 
 
 def searching(value: Asked | None) -> SearchPolicy:
