@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
-from pydantic import SecretStr
+from pydantic import PositiveInt, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 ROOT = Path(__file__).parent.parent
@@ -41,6 +41,9 @@ class Environment(BaseSettings):
     """The factory's own engines. Default: as many as the GPUs make, or one on a CPU."""
     engine_gpus: int = 1
     """GPUs of each of these (tensor parallel)."""
+    engine_servers: PositiveInt | None = None
+    """Processes that answer the requests of each of these (vLLM's `--api-server-count`). Default: one on a CPU, up to
+    four on a GPU, as it has cores."""
     engine_memory: float = 0.85
     """Share of a GPU's memory for the factory's own engines together."""
     engine_key: SecretStr | None = None

@@ -18,6 +18,10 @@ SEATS = {"cpu": 256, "cuda": 512}
 """Sequences in one batch, stated because the engine does not tell. CUDA graphs are captured for up to 512; vLLM's own
 defaults are 128 on a CPU, 256 or 1024 by a GPU's memory."""
 
+SERVERS = 4
+"""At most, that answer the requests of a GPU's engine. One takes 140 us of a core for each token with its log-probs, and
+a small model on a GPU writes more than 7,000 tokens a second (docs/speed.md)."""
+
 ON_CPU = "--enforce-eager --block-size 32 --gpu-memory-utilization 0.1"
 """32 tokens is the smallest block the CPU's attention takes: the shorter, the more of a prefix is reused."""
 
@@ -30,6 +34,13 @@ GUARD, SERVER = "cpl_guard.Guard", "cpl_server"
 def seats(here: Environment) -> int:
     """Sequences that the local engine runs at once."""
     return SEATS[device(here)]
+
+
+def servers(here: Environment) -> int:
+    """Processes that answer the requests of each engine; one core of its share stays the engine's own."""
+    if device(here) == "cpu":
+        return here.engine_servers or 1
+    return here.engine_servers or max(1, min(SERVERS, cores() // len(berths(here)) - 1))
 
 
 class NotEnoughGPUs(ValueError):
@@ -84,7 +95,7 @@ def arguments(folder: ModelFolder, here: Environment, url: httpx.URL) -> list[st
         *("--model", str(folder.path), "--served-model-name", "policy", "--dtype", dtype(here)),
         *["--max-model-len", "auto", "--enable-prefix-caching", "--enable-prompt-tokens-details"],
         *POLICY_AS_IT_IS.split(),
-        *("--max-num-seqs", str(seats(here))),
+        *("--max-num-seqs", str(seats(here)), "--api-server-count", str(servers(here))),
         *(ON_CPU.split() if device(here) == "cpu" else ("--gpu-memory-utilization", f"{here.engine_memory:g}")),
         *(("--tensor-parallel-size", str(here.engine_gpus)) if device(here) == "cuda" else ()),
         *("--middleware", GUARD, "--disable-uvicorn-access-log"),
@@ -100,8 +111,9 @@ def environment(folder: ModelFolder, here: Environment, key: str, berth: int = 0
     variables |= {"CPL_ENGINE_KEY": key, "PYTHONPATH": _before(str(INSIDE), variables.get("PYTHONPATH"))}
     if device(here) == "cpu":
         variables |= {"VLLM_CPU_KVCACHE_SPACE": str(KV_GIB), "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
-        # The model runs inside the engine's core process: one process less, and a third more tokens a CPU second.
-        variables |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
+        if servers(here) == 1:
+            # The model runs inside the server's process: one process less, and a third more tokens a CPU second.
+            variables |= {"VLLM_ENABLE_V1_MULTIPROCESSING": "0"}
         variables.setdefault("OMP_NUM_THREADS", str(_threads(folder, len(berths(here)))))
     else:
         # FlashInfer's sampler is compiled while the engine starts, which fails where there is no CUDA toolkit. It

@@ -36,8 +36,10 @@ class RecordingEngine(Engine):
 
 
 class ReplayingEngine(Engine):
-    """Asks for exactly `max_tokens` tokens: nothing ends a completion before. `seats`: of the engine's batch. `key`: that
-    the engine asks for."""
+    """Asks for exactly `max_tokens` tokens: nothing ends a completion before.
+
+    `seats`: of the engine's batch. `key`: that the engine asks for.
+    """
 
     def __init__(self, engine: Engine, seats: int, key: str | None) -> None:
         super().__init__(

@@ -20,7 +20,16 @@ def forked(platform: type[CpuPlatform], config: Any) -> None:
 
 
 if __name__ == "__main__":
-    from vllm.entrypoints.launchers.api_server.entry import main
+    from vllm.entrypoints.cli.serve import ServeSubcommand
+    from vllm.entrypoints.launchers.cli_args import make_arg_parser
+    from vllm.entrypoints.serve.utils.api_utils import cli_env_setup
+    from vllm.logger import configure_logging_from_args
+    from vllm.utils.argparse_utils import FlexibleArgumentParser
 
+    # `vllm serve`, which starts no program of the CPU's wheel: it looks for a distribution of the name vllm.
+    cli_env_setup()
     CpuPlatform.check_and_update_config = classmethod(forked)
-    main()
+    serve, asked = ServeSubcommand(), make_arg_parser(FlexibleArgumentParser()).parse_args()
+    configure_logging_from_args(asked)
+    serve.validate(asked)
+    serve.cmd(asked)

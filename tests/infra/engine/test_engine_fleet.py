@@ -1,4 +1,7 @@
-"""Two local engines of one home, on the CPU as on GPUs: one client, one key, each watched and started again alone."""
+"""Two local engines of one home, on the CPU as on GPUs: one client, one key, each watched and started again alone.
+
+Each has two API servers, as a GPU's has.
+"""
 
 import asyncio
 import os
@@ -18,7 +21,9 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    settings = Environment(home=tmp_path_factory.mktemp("fleet"), engine_urls=[], device="cpu", engines=2)
+    settings = Environment(
+        home=tmp_path_factory.mktemp("fleet"), engine_urls=[], device="cpu", engines=2, engine_servers=2
+    )
     yield settings
     assert stop_local_engines(settings)
     assert [local_engine(settings, berth) for berth in range(2)] == [None, None]

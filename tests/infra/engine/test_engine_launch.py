@@ -34,6 +34,39 @@ def test_on_a_gpu_nothing_is_compiled_that_needs_a_toolkit(
 
 
 @pytest.mark.parametrize(
+    ("on", "cores", "gpus", "asked", "expected"),
+    [
+        ("cpu", 64, "", None, 1),
+        ("cpu", 64, "", 2, 2),
+        ("cuda", 2, "0", None, 1),
+        ("cuda", 4, "0", None, 3),
+        ("cuda", 64, "0", None, 4),
+        ("cuda", 24, "0,1,2,3,4,5,6,7", None, 2),
+        ("cuda", 4, "0,1,2,3,4,5,6,7", None, 1),
+        ("cuda", 2, "0", 6, 6),
+    ],
+)
+def test_a_gpus_engine_has_servers_as_its_share_of_the_cores_allows(
+    on: str,
+    cores: int,
+    gpus: str,
+    asked: int | None,
+    expected: int,
+    folder: ModelFolder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One writes as many tokens a second as 7,000; a model inside the server's process has one of them alone."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
+    monkeypatch.setattr("infra.engine.launch.cores", lambda: cores)
+    here = Environment(home=tmp_path, device=on, engine_servers=asked)  # type: ignore[arg-type]
+    told = arguments(folder, here, httpx.URL("http://127.0.0.1:1"))
+    assert told[told.index("--api-server-count") + 1] == str(expected)
+    inside = environment(folder, here, "key").get("VLLM_ENABLE_V1_MULTIPROCESSING")
+    assert (inside == "0") == (on == "cpu" and expected == 1)
+
+
+@pytest.mark.parametrize(
     ("visible", "engines", "each", "berths_of"),
     [
         ("0,1,2,3", None, 1, [["0"], ["1"], ["2"], ["3"]]),
@@ -145,8 +178,11 @@ def test_engines_on_a_cpu_share_its_cores(folder: ModelFolder, tmp_path: Path, m
     assert threads == {None: "6", 2: "4", 20: "1"}
 
 
-def test_dtype_is_the_devices_and_not_the_checkpoints(folder: ModelFolder, tmp_path: Path) -> None:
+def test_dtype_is_the_devices_and_not_the_checkpoints(
+    folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A base that was prepared on a CPU is in float32: no GPU's attention takes that."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
     dtypes = {}
     for device in ("cpu", "cuda"):
         settings = Environment(home=tmp_path, device=device)
