@@ -59,7 +59,7 @@ def test_a_gpus_engine_has_servers_as_its_share_of_the_cores_allows(
     """One writes as many tokens a second as 7,000; a model inside the server's process has one of them alone."""
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", gpus)
     monkeypatch.setattr("infra.engine.launch.cores", lambda: cores)
-    here = Environment(home=tmp_path, device=on, engine_servers=asked)  # type: ignore[arg-type]
+    here = Environment(home=tmp_path, device=on, engine_servers=asked)
     told = arguments(folder, here, httpx.URL("http://127.0.0.1:1"))
     assert told[told.index("--api-server-count") + 1] == str(expected)
     inside = environment(folder, here, "key").get("VLLM_ENABLE_V1_MULTIPROCESSING")
