@@ -1,5 +1,6 @@
 """The flow `cpl-evaluate`: any model on any benchmarks, without a round."""
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import polars as pl
@@ -7,7 +8,8 @@ from prefect import flow
 from pydantic import Field
 
 from infra.contract.disk import room_in
-from infra.engine import tenant
+from infra.contract.training import Loss
+from infra.engine import refuse_without_value_engine, tenant
 from infra.environment import environment
 from infra.store import Ref, Store, rounds
 from tasks.questions import content_of, source_of
@@ -20,6 +22,8 @@ from tasks.stages.harness import answer_benchmarks, contents_of
 from tasks.stages.model import ModelNotFound, locate, prepare_model
 from tasks.stages.questions import load_benchmarks
 
+GIVEN = {"benchmarks", "count", "out_of_domain_count"}
+"""Fields of an evaluation that the flow's own parameters say."""
 EVERY = 1_000_000
 """Questions of a benchmark in the plan form where all are asked: no set has more."""
 
@@ -42,17 +46,26 @@ def cpl_evaluate(
         count: Questions of each at most. 0: all.
         shots: Worked examples in the standard prompts. Blank: as many as the harness shows.
         how: How the plan form is asked: fields of a recipe's evaluation, e.g. {"decoding": "majority", "samples": 16}.
+            A decoding by V asks the round's value model.
     """
     tell_errors_in_a_sentence()
     harness = Harness(benchmarks=tuple(standard), count=count, shots=shots)
-    asked = Evaluation(benchmarks=tuple(plan), count=count or EVERY, out_of_domain_count=count or EVERY, **how)
+    asked = asked_in_plan(plan, count, how)
     contents = contents_of(harness)
     in_plan = {name: content_of(*source_of(name)) for name in asked.benchmarks}
     with room_in(environment().home), tenant(environment()):
-        policy = _of_round(model) or prepare_model(*locate(model))
+        policy, value = _of_round(model) or (prepare_model(*locate(model)), None)
+        guide = value if asked.by_value else None
+        if guide:
+            refuse_without_value_engine(environment())
+        elif asked.by_value and not knows_value(Store.open(environment()), policy):
+            raise ValueError(
+                f"how.decoding: {asked.decoding} chooses by V, and {model} was never taught one; ask a model of a "
+                "round (CAMPAIGN/ROUND/NAME) with a value model, which then guides it, or decode by majority"
+            )
         made = [answer_benchmarks(policy, "model", contents, (), harness)] if standard else []
         if plan:
-            made.append(evaluate(policy, "model", load_benchmarks((), in_plan, asked), asked))
+            made.append(evaluate(policy, "model", load_benchmarks((), in_plan, asked), asked, guide))
     store = Store.open(environment())
 
     def rows(refs: list[Ref], table: str) -> list[dict[str, Any]]:
@@ -64,8 +77,28 @@ def cpl_evaluate(
     return made
 
 
-def _of_round(name: str) -> Ref | None:
-    """The model CAMPAIGN/ROUND/NAME of a published round; None where the name has another form.
+def asked_in_plan(plan: Sequence[str], count: int, how: Mapping[str, Any]) -> Evaluation:
+    """The plan form's evaluation. Raises ValueError for what `how` may not say."""
+    if how and not plan:
+        raise ValueError("how: it says how the plan form is asked, and no benchmark is asked in it (plan)")
+    fields = Evaluation.model_fields.keys() - GIVEN
+    if unknown := sorted(how.keys() - fields):
+        raise ValueError(f"how.{unknown[0]}: no field that can be given here; these can: {', '.join(sorted(fields))}")
+    return Evaluation(benchmarks=tuple(plan), count=count or EVERY, out_of_domain_count=count or EVERY, **how)
+
+
+def knows_value(store: Store, model: Ref) -> bool:
+    """Whether V was trained into a model, or into one that it was trained from."""
+    made = store.manifest(model)
+    if made.stage != "learn":
+        return False
+    loss = Loss.model_validate(made.config["training"]["loss"])
+    return loss.needs_values or knows_value(store, made.inputs["start"])
+
+
+def _of_round(name: str) -> tuple[Ref, Ref | None] | None:
+    """The model CAMPAIGN/ROUND/NAME of a published round, and the value model that the next round would search with;
+    None where the name has another form.
 
     Raises:
         ModelNotFound: that round has no such model.
@@ -73,11 +106,12 @@ def _of_round(name: str) -> Ref | None:
     match name.split("/"):
         case [campaign, round, of_round] if round.isdecimal():
             store = Store.open(environment())
-            stages = rounds.stages_of(store.manifest(rounds.published(store, campaign, int(round)).manifest))
+            published = store.manifest(rounds.published(store, campaign, int(round)).manifest)
+            stages = rounds.stages_of(published)
             models = [one for one, ref in stages.items() if ref.counts.get("updates") is not None or one == "base"]
             if of_round not in models:
                 raise ModelNotFound(
                     f"round {round} of {campaign} has no model {of_round!r}: it has {', '.join(models)}"
                 )
-            return stages[of_round]
+            return stages[of_round], published.inputs.get("value")
     return None

@@ -5,6 +5,7 @@ published. The model, the questions and the benchmarks that it prepares are the 
 models that it trains on the handful stay in the store, as those of any round do.
 """
 
+from math import ceil
 from typing import Annotated
 
 from prefect import flow
@@ -48,19 +49,22 @@ def cpl_preview(
         campaign: As in a round: one whose published rounds this one would build on. Blank: named after the model.
         round: The round that would be run. 0: the campaign's first that is not published.
         model: The base model: micro, smollm2, the path of a model folder, or a hub id.
-        handful: Questions that go through all stages, and of each benchmark. More of them tell more. 0: 32, and half of
-            the questions of a smaller round. At most 1000.
+        handful: Questions that go through all stages, and of each benchmark. More of them tell more. As many at most,
+            for the round's are divided into equal parts. 0: 32, and half of the questions of a smaller round. From 2 to
+            1000.
         seconds: How long each search and the evaluation are timed with all questions at once. From 1 to 3600.
         recipe: As in a round: a method with its numbers, by name or with some of its fields changed.
     """
     tell_errors_in_a_sentence()
+    if handful == 1:
+        raise ValueError("handful: one question tells nothing of how they differ; give 2 at least")
     title, method, source = asked_for(campaign, round, model, recipe)
     run = RoundRun()
     with room_in(environment().home), tenant(environment()):
         start = prepare(title, method, source, run)
         sizes = sizes_of(method.harness)
         tried = handful or usual_handful(start.questions.rows)
-        shares = start.questions.rows // tried
+        shares = parts(start.questions.rows, tried)
         few = start._replace(questions=take_shard(start.questions, 1, shares)) if shares > 1 else start
         refuse_without_lessons(few.questions)
         trees = gather(method, run, few)
@@ -125,3 +129,9 @@ def cpl_preview(
 def usual_handful(questions: int) -> int:
     """How many of a round's questions are tried: of few at most half, for to try all of them is to run the round."""
     return min(HANDFUL, max(2, questions // 2))
+
+
+def parts(questions: int, tried: int) -> int:
+    """Into how many equal parts the round's questions are divided, the first of which is tried: `tried` at most, and of
+    a round's half no more."""
+    return 1 if tried >= questions else ceil(questions / tried)

@@ -246,7 +246,7 @@ def teach(
         given = (start, lessons[arm.lesson], name, matched(method, name, lessons), chat)
         return learn_apart(*given) if train_apart else learn(*given)
 
-    with side_by_side(len(method.arms) if train_apart else at_once(base)) as begin:
+    with side_by_side(max(1, len(method.arms)) if train_apart else at_once(base)) as begin:
         for name in method.arms:
             if empty := empty_lesson(method, name, lessons):
                 run.notes.append(f"{name} was not trained: {empty} holds nothing to learn from.")

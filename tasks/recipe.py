@@ -20,9 +20,10 @@ from tasks.settings import MOST_TRIALS, Evaluation, Harness, Prompt, Questions, 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=40)]
 
 TAKEN = re.compile(
-    "base|policy|previous|benchmarks|questions|warehouse|second_opinions|(evaluate|harness|rank_values|contamination)_.*"
+    "base|policy|previous|benchmarks|questions|warehouse|second_opinions"
+    "|(evaluate|harness|rank_values|contamination)_.*|.*_value"
 )
-"""Names of stages and models that a round has, whatever its recipe."""
+"""Names of stages and models that a round has, whatever its recipe; a value model's use of an engine ends in _value."""
 
 Samples = TypeVar("Samples", Search, Evaluation)
 

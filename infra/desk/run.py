@@ -58,7 +58,9 @@ def preview(
     recipe: RecipeName = None,
     campaign: Campaign = None,
     round: Number = None,
-    handful: Annotated[int | None, typer.Option(help="Questions that are tried. Default: 32, at most half.")] = None,
+    handful: Annotated[
+        int | None, typer.Option(help="Questions that are tried at most. Default: 32, or half.", min=2)
+    ] = None,
     seconds: Annotated[
         float | None, typer.Option(help="How long a search is timed with all questions at once. Default: 12.")
     ] = None,
@@ -102,6 +104,8 @@ def evaluate(
     """
     if not standard and not plan:
         raise typer.BadParameter("say what to ask: --standard arc_challenge, or --plan gsm8k/test")
+    if changes and not plan:
+        raise typer.BadParameter("--set says how the plan format is asked: say what is asked in it, --plan gsm8k/test")
     how = dict(_setting(one) for one in changes) if changes else None
     given = {"model": model, "standard": standard, "plan": plan, "count": count, "shots": shots, "how": how}
     typer.echo(_page(_followed("cpl-evaluate/evaluate", _given(given)), "result"))

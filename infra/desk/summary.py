@@ -29,10 +29,10 @@ NO_TABLES: Tables = {
 }
 
 SMALL = 30
-"""Of fewer answers, a person wants to know how many were right; of fewer clusters, the interval. A standard error says
-too little."""
+"""Of fewer answers, a person wants to know how many were right; of fewer clusters, or of clusters that are worth as few
+equal ones, the interval. A standard error says too little."""
 COMPARED = "Which model is better, question by question (exact test, Holm over benchmarks, 95 %)"
-CURVES = "Accuracy against tokens: of so many samples or beams ± standard error, tokens"
+CURVES = "Accuracy against tokens: of so many samples or beams ± standard error, or (95 % interval), tokens"
 FEW = 5
 """With fewer right (or wrong) answers, the standard error is too small; at none it is 0."""
 
@@ -205,7 +205,8 @@ def accuracy_cell(row: Row, n: int) -> str:
     right = round(accuracy * answered)
     if answered < SMALL:
         return f"{right} of {answered}"
-    if min(right, answered - right) < FEW or row["clusters"] < SMALL:
+    worth = row["equal_clusters"] or row.get("clusters")  # a round from before this column has the others
+    if row["accuracy_low"] is not None and (min(right, answered - right) < FEW or worth < SMALL):
         text = f"{accuracy:.3f} ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"
     else:
         text = f"{accuracy:.3f} ± {row['stderr']:.3f}"
@@ -242,9 +243,10 @@ def against(comparison: Row) -> str:
 def curve_grid(curves: list[Row]) -> tuple[list[str], list[list[str]]]:
     """Header and rows of accuracy against tokens: a decoding of a model a row, so many samples or beams a column."""
     amounts = sorted({row["samples"] for row in curves})
+    asked = {row["benchmark"]: row["n"] for row in sorted(curves, key=lambda row: row["n"])}  # the most of each
     lines: dict[tuple[str, str, str], dict[int, str]] = {}
     for row in curves:
-        told = f"{row['accuracy']:.3f} ± {row['stderr']:.3f}, {row['generated_tokens']:,.0f}"
+        told = f"{accuracy_cell(row, asked[row['benchmark']])}, {row['generated_tokens']:,.0f}"
         lines.setdefault((row["benchmark"], row["model"], row["decoding"]), {})[row["samples"]] = told
     header = ["benchmark", "model", "decoding", *(str(amount) for amount in amounts)]
     return header, [[*line, *(cells.get(amount, "") for amount in amounts)] for line, cells in lines.items()]

@@ -59,7 +59,8 @@ def document(stages: Mapping[str, tuple[Ref, Manifest]]) -> dict[str, Any]:
         begun = _start(next(iter(made.values()))[1])
         if ended is not None and begun > ended:
             zero += begun - ended
-        ended = max(manifest.created_at for _, manifest in made.values())
+        last = max(manifest.created_at for _, manifest in made.values())
+        ended = max(ended or last, last)
         events.append(_named("process_name", number, 0, f"flow run {run}, from {begun:%Y-%m-%d %H:%M:%S} UTC"))
         events += _of_run(number, made, names, zero, ends)
     events += _arrows(stages, ends)

@@ -1,4 +1,4 @@
--- What did each round cost, by what it was spent on: seconds, GPU hours, tokens?
+-- What did each round cost, by what it was spent on: seconds, GPU hours, tokens? A stage is paid for by the first round that has it.
 select
     campaign,
     round,
@@ -11,5 +11,6 @@ select
     sum(generated_tokens)::bigint as generated_tokens,
     sum(updates)::bigint as updates,
 from costs
+where is_own
 group by all
 order by all

@@ -15,6 +15,7 @@ create table evaluations (
     stderr_draws double,
     n integer not null,
     clusters integer not null,
+    equal_clusters double,
     truncated integer not null,
     unparsable integer not null,
     undecided integer not null,
@@ -43,6 +44,7 @@ comment on column evaluations.stderr is 'Standard error of accuracy over questio
 comment on column evaluations.stderr_draws is 'Of stderr, the part that more draws of the same questions would take away; null where each answer was drawn once.';
 comment on column evaluations.n is 'Questions that were answered: those that are lost are left out.';
 comment on column evaluations.clusters is 'Of n, groups that are independent of each other (evaluation_samples.cluster).';
+comment on column evaluations.equal_clusters is 'Clusters of one size that would tell as much as these: n squared over the sum of their squared sizes. Null where it was made before this column.';
 comment on column evaluations.truncated is 'Answers without an end, for a limit of tokens or steps was reached; they count as not solved, as all answers do that are counted here but the lost.';
 comment on column evaluations.unparsable is 'Answers that ended and have no form that could be read.';
 comment on column evaluations.undecided is 'Answers that the answer check could not decide.';

@@ -26,6 +26,7 @@ select
         when models.parent is not null then 'training'
         else 'other'
     end as purpose,
+    row_number() over (partition by stages.uri order by rounds.created_at, campaign, round) = 1 as is_own,
     stages.seconds,
     asked.seconds as engine_seconds,
     coalesce(stages.gpu_hours, asked.gpu_hours) as gpu_hours,
@@ -35,6 +36,7 @@ select
     generated_tokens,
     updates,
 from stages
+inner join rounds using (campaign, round)
 left join asked using (campaign, round, stage)
 left join (select campaign, round, model as stage, parent, updates from models) as models using (campaign, round, stage);
 
@@ -43,7 +45,8 @@ comment on column costs.campaign is 'Campaign of the round.';
 comment on column costs.round is 'Number of the round in its campaign, from 1.';
 comment on column costs.stage is 'Name of the stage (stages).';
 comment on column costs.purpose is 'search, training, scores (evaluation, harness, rankings of V) or other (questions, base model, lessons, tables).';
-comment on column costs.seconds is 'Wall-clock seconds of the stage, also where it was reused. Trainings side by side overlap.';
+comment on column costs.is_own is 'Whether it was made for this round: no round of this warehouse that was published before has it.';
+comment on column costs.seconds is 'Wall-clock seconds of the stage, also where it was reused, from the start of the run that finished it: what a killed run had spent before is in none. Trainings side by side overlap.';
 comment on column costs.engine_seconds is 'Of those, seconds with an engine, its start excluded; null where it asked none, or does not keep it (rankings of V).';
 comment on column costs.gpu_hours is 'GPU hours of the stage (stages.gpu_hours); where that is not known those of its engine alone, null without one.';
 comment on column costs.requests is 'Requests sent to engines, retries included.';

@@ -261,7 +261,9 @@ async def serve(
         async with serving(folder, here, progress=workplace.log.info, without=without) as engine:
             each = 1 if here.engine_urls else here.engine_gpus if device() == "cuda" else 0
             gpus = each * len(engine.addresses)
-            workplace.gpus = max(workplace.gpus, gpus)  # a value model's engine shares them with the policy's
+            # The factory's own engines share its GPUs; what others run for a value model stands beside the policy's.
+            is_shared = not (here.engine_urls or environment().engine_urls)
+            workplace.gpus = max(workplace.gpus, gpus) if is_shared else workplace.gpus + gpus
             async with recorded(engine, workplace.timeline, called):
                 yield ServedPolicy(engine, Prompts.read(folder, format), gpus)
     except ModelChanged:

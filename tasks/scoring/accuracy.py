@@ -89,22 +89,30 @@ def _accuracy(samples: pl.DataFrame) -> Iterator[dict[str, Any]]:
         share=right.mean(),
         of_draws=right.var() / pl.len(),  # null for one draw
     )
-    n, clusters = questions.height, questions["cluster"].n_unique()
-    mean = float(questions["share"].to_numpy().mean())
-    stderr = clustered_error(questions)
     of_draws = questions["of_draws"].drop_nulls().to_numpy()
-    independent = min(mean * (1 - mean) / stderr**2, answered.height) if stderr > 0 else clusters
-    low, high = wilson(mean, independent, reach(questions["cluster"]))
     yield {
+        **mean_of(questions, answered.height),
+        "stderr_draws": float(of_draws.sum() ** 0.5 / questions.height) if len(of_draws) else None,
+        "clusters": questions["cluster"].n_unique(),
+        **{name: samples.filter(outcome=outcome).height for name, outcome in COUNTED.items()},
+        "generated_tokens": answered["generated_tokens"].mean(),
+    }
+
+
+def mean_of(questions: pl.DataFrame, answers: int) -> dict[str, Any]:
+    """The accuracy of questions and its errors, from the `share` of right answers and the `cluster` of each. `answers`:
+    of all draws."""
+    mean, stderr = float(questions["share"].to_numpy().mean()), clustered_error(questions)
+    clusters = equal_clusters(questions["cluster"])
+    independent = min(mean * (1 - mean) / stderr**2, answers) if stderr > 0 else questions["cluster"].n_unique()
+    low, high = wilson(mean, independent, reach(clusters, questions.height))
+    return {
         "accuracy": mean,
         "accuracy_low": low,
         "accuracy_high": high,
         "stderr": stderr,
-        "stderr_draws": float(of_draws.sum() ** 0.5 / n) if len(of_draws) else None,
-        "n": n,
-        "clusters": clusters,
-        **{name: samples.filter(outcome=outcome).height for name, outcome in COUNTED.items()},
-        "generated_tokens": answered["generated_tokens"].mean(),
+        "n": questions.height,
+        "equal_clusters": clusters,
     }
 
 
@@ -119,15 +127,18 @@ def clustered_error(questions: pl.DataFrame) -> float:
     return float(max(few * (of_clusters**2).sum(), (alone**2).sum()) ** 0.5 / questions.height)
 
 
-def reach(cluster: pl.Series) -> float:
-    """Standard errors from a mean to the ends of its 95 % interval, from the cluster of each question: 1.96 where each
-    stands alone, else Student's t of as many equal clusters as these are worth, less one (as `model_comparisons`)."""
+def equal_clusters(cluster: pl.Series) -> float:
+    """Of how many equal clusters these are worth, from the cluster of each question: n^2 / sum of size^2."""
+    sizes = cluster.value_counts()["count"].to_numpy()
+    return float(cluster.len() ** 2 / (sizes**2).sum())
+
+
+def reach(clusters: float, n: int) -> float:
+    """Standard errors from a mean of `n` questions to the ends of its 95 % interval: 1.96 where each stands alone, else
+    Student's t of as many equal clusters as these are worth, less one (as `model_comparisons`)."""
     from scipy.stats import norm, t  # a second that every process of a flow would wait
 
-    sizes = cluster.value_counts()["count"].to_numpy()
-    if len(sizes) == cluster.len():
-        return float(norm.ppf(0.975))
-    return float(t.ppf(0.975, max(cluster.len() ** 2 / (sizes**2).sum() - 1, 1)))
+    return float(norm.ppf(0.975) if clusters == n else t.ppf(0.975, max(clusters - 1, 1)))
 
 
 def wilson(share: float, n: float, z: float = 1.959963984540054) -> tuple[float, float]:

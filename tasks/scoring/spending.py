@@ -17,7 +17,7 @@ import numpy as np
 import polars as pl
 
 from tasks.records import frame
-from tasks.scoring.accuracy import clustered_error
+from tasks.scoring.accuracy import mean_of
 
 Array = np.ndarray[tuple[int, ...], np.dtype[Any]]
 ORDERS = 32
@@ -96,12 +96,7 @@ def _point(decoding: str, samples: int, right: Array, tokens: Array, last: Array
 
 def _figures(questions: pl.DataFrame, generated_tokens: float) -> dict[str, Any]:
     """Of a point, from the share of right answers and the cluster of each question."""
-    return {
-        "accuracy": float(questions["share"].to_numpy().mean()),
-        "stderr": clustered_error(questions),
-        "n": questions.height,
-        "generated_tokens": generated_tokens,
-    }
+    return mean_of(questions, questions.height) | {"generated_tokens": generated_tokens}
 
 
 def _walks(questions: Sequence[pl.DataFrame], rng: np.random.Generator) -> Walks:

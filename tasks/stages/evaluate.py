@@ -39,7 +39,7 @@ CHOOSES = {"benchmarks", "columns", "count", "out_of_domain_count", "seed", "rep
 """Settings that choose what is asked. `evaluations.settings` is of the others: how what is scored is asked."""
 
 
-@stage("evaluate", version=15, task_run_name="evaluate-{name}")
+@stage("evaluate", version=16, task_run_name="evaluate-{name}")
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:
@@ -213,15 +213,18 @@ async def narrower(
 ) -> list[Row]:
     """What fewer beams answer to the question, each a search of its own, and last the answer that was given.
 
-    The searches of one question run one after the other: other questions keep the engine busy.
+    The searches of one question run one after the other: other questions keep the engine busy. One that fails for good
+    has no row; the answer that is scored does not depend on it.
     """
     rows = []
     for beams in settings.widths:
+        told = given
         if beams < settings.beams:
             fewer = settings.model_copy(update={"beams": beams})
-            told = await searched(question, place, policy, checker, fewer, value)
-        else:
-            told = given
+            try:
+                told = await searched(question, place, policy, checker, fewer, value)
+            except PolicyError:
+                continue
         rows.append(
             {
                 "beams": beams,

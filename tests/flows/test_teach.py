@@ -76,6 +76,12 @@ def test_trainings_apart_are_given_the_same_and_wait_for_their_start_alone(facto
     assert (sorted(factory.apart), factory.at_once) == (sorted(METHOD.arms), len(METHOD.arms))
 
 
+def test_a_round_without_arms_has_room_for_a_training_all_the_same(factory: Factory) -> None:
+    without = METHOD.model_copy(update={"arms": {}, "next": METHOD.next.model_copy(update={"policy": (), "value": ()})})
+    assert factory.teach(without, train_apart=True) == Models({"base": BASE}, BEFORE, None)
+    assert factory.at_once == 1, "a pool of no workers is none"
+
+
 def test_every_arm_learns_its_lesson_from_where_the_recipe_says(factory: Factory) -> None:
     models = factory.teach()
     assert list(models.made) == ["base", "value", "sft", "step_apo", "sft_more", "step_dpo"]

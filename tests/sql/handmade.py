@@ -216,7 +216,8 @@ def evaluation(name: str, kind: str, accuracy: float, n: int) -> Row:
     stderr = (accuracy * (1 - accuracy) / n) ** 0.5
     about = {"model": name, **ASKED, "kind": kind}
     interval = {"accuracy_low": accuracy * 0.5, "accuracy_high": accuracy * 0.5 + 0.5}
-    counts = {"n": n, "clusters": n, "truncated": 0, "unparsable": 0, "undecided": 0, "lost": 0}
+    counts = {"n": n, "clusters": n, "equal_clusters": float(n)}
+    counts |= dict.fromkeys(("truncated", "unparsable", "undecided", "lost"), 0)
     figures = {"accuracy": accuracy, "stderr": stderr, "stderr_draws": None, "generated_tokens": 12.0}
     setup = {"settings": "0" * 64, "engine": "0.32.0", "harness": None, "task_version": None}
     return about | interval | counts | figures | setup

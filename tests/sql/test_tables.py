@@ -351,6 +351,17 @@ def test_a_round_costs_what_its_stages_took_trainings_and_the_start_of_engines_i
     assert (cost["generated_tokens"], cost["gpu_hours"]) == (300, 8.75)
 
 
+def test_a_stage_is_paid_for_by_the_first_round_that_has_it(tmp_path: Path) -> None:
+    stage = ROUND["stages"][0] | {"gpu_hours": 0.5}
+    own = stage | {"stage": "sft", "uri": "s3://cpl/stages/sft/2/manifest.json", "seconds": 60.0}
+    rounds = (ROUND | {"stages": [stage]}, ROUND | {"stages": [stage, own]})
+    sources = [parquet(tmp_path, tables, number) for number, tables in enumerate(rounds, 1)]
+    path = tmp_path / "factory.duckdb"
+    build(path, {table: sources[0][table] + sources[1][table] for table in ROUND})
+    told = answer_of(path, "25_what_a_round_cost")
+    assert [(row["round"], row["stages"], row["seconds"]) for row in told] == [(1, 1, stage["seconds"]), (2, 1, 60.0)]
+
+
 def test_a_warehouse_tells_how_far_it_is_before_each_of_its_steps(tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     sources = parquet(tmp_path, {name: ROUND[name] for name in ("rounds", "questions")})

@@ -100,6 +100,7 @@ WRONG = [
     ("[arms.control]", "[arms.trees]", 5, "trees: the name is taken"),
     ("[arms.control]", "[arms.evaluate_sft]", 30, "evaluate_sft: the name is taken"),
     ("[arms.control]", "[arms.harness_sft]", 30, "harness_sft: the name is taken"),
+    ("[arms.control]", "[arms.sft_value]", 30, "sft_value: the name is taken"),
     ('like = "apo"', 'like = "apo"\nepochs = 2', 35, "arms.control.epochs: it learns from as many sequences as apo"),
 ]
 

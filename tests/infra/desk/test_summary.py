@@ -52,7 +52,7 @@ def evaluation(
     about = {"model": model, "benchmark": benchmark, "split": "in_domain", "kind": kind}
     form = {"form": "plan", "metric": "answer", "shots": 0}
     figures = {"accuracy": accuracy, "accuracy_low": accuracy - 0.04, "accuracy_high": accuracy + 0.04, "stderr": 0.02}
-    counts: dict[str, Any] = {"n": 600, "clusters": 600} | dict.fromkeys(
+    counts: dict[str, Any] = {"n": 600, "clusters": 600, "equal_clusters": 600.0} | dict.fromkeys(
         ("truncated", "unparsable", "undecided", "lost"), 0
     )
     counts |= {"generated_tokens": 81.25}
@@ -79,6 +79,7 @@ TABLES: Tables = {
             "high": 0.289,
             "n": 600,
             "clusters": 600,
+            "equal_clusters": 600.0,
             "only_model": 171,
             "only_other": 21,
             "p_value": 0.0001,
@@ -95,8 +96,11 @@ TABLES: Tables = {
             "decoding": decoding,
             "samples": samples,
             "accuracy": 0.5 + samples / 100,
+            "accuracy_low": 0.47 + samples / 100,
+            "accuracy_high": 0.55 + samples / 100,
             "stderr": 0.02,
             "n": 600,
+            "equal_clusters": 600.0,
             "generated_tokens": 800.4 * samples,
         }
         for decoding, samples in (("majority", 1), ("majority", 4), ("adaptive", 4))
@@ -245,6 +249,15 @@ def test_accuracy_stands_beside_the_tokens_that_it_took() -> None:
     ]
 
 
+def test_a_point_of_a_curve_is_told_as_an_accuracy_is() -> None:
+    point = TABLES["curves"][0]
+    few = point | {"equal_clusters": 12.7}
+    fewer = point | {"samples": 2, "n": 598}
+    before = point | {"samples": 4, "accuracy_low": None, "accuracy_high": None, "equal_clusters": None}
+    _, [row] = curve_grid([few, fewer, before])
+    assert row[3:] == ["0.510 (0.480 to 0.560), 800", "0.510 ± 0.020, n = 598, 800", "0.510 ± 0.020, 800"]
+
+
 def test_a_model_that_changed_nothing_is_told_by_the_name_of_the_one_it_is() -> None:
     models = [trained("base"), trained("sft", same_as="base"), trained("step_apo")]
     header, grid = accuracy_grid([evaluation("base"), evaluation("step_apo")], models)
@@ -271,9 +284,18 @@ def test_an_accuracy_near_0_or_1_or_of_few_questions_has_no_standard_error(accur
     assert accuracy_cell(row, 600) == cell
 
 
-@pytest.mark.parametrize(("clusters", "cell"), [(30, "0.500 ± 0.020"), (29, "0.500 (0.460 to 0.540)")])
-def test_an_accuracy_of_few_templates_is_told_by_its_interval(clusters: int, cell: str) -> None:
-    assert accuracy_cell(evaluation("base", clusters=clusters), 600) == cell
+@pytest.mark.parametrize(
+    ("clusters", "worth", "cell"),
+    [
+        (30, 30.0, "0.500 ± 0.020"),
+        (29, 29.0, "0.500 (0.460 to 0.540)"),
+        (31, 1.24, "0.500 (0.460 to 0.540)"),  # one template of 270 questions, and 30 questions alone
+        (30, None, "0.500 ± 0.020"),  # from before the column
+        (29, None, "0.500 (0.460 to 0.540)"),
+    ],
+)
+def test_an_accuracy_of_few_templates_is_told_by_its_interval(clusters: int, worth: float | None, cell: str) -> None:
+    assert accuracy_cell(evaluation("base", clusters=clusters, equal_clusters=worth), 600) == cell
 
 
 def test_lost_and_undecided_answers_are_told() -> None:

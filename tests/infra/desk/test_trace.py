@@ -113,6 +113,18 @@ def test_stages_lie_where_their_manifests_say_and_pauses_between_them(
     assert len([one for one in told["traceEvents"] if one["ph"] == "s"]) == 4
 
 
+def test_trainings_in_runs_of_their_own_lie_when_they_ran() -> None:
+    """A run of its own that begins after another has ended waits for nobody: the round's own is still at work."""
+    trees = stage("trees", 0, 50)
+    sft = stage("sft", 50, 10, run="first training")
+    scored = stage("evaluate_base", 60, 29)
+    apo = stage("step_apo", 90, 10, run="second training")
+    last = stage("evaluate_step_apo", 100, 5)
+    told = document({"trees": trees, "sft": sft, "evaluate_base": scored, "step_apo": apo, "evaluate_step_apo": last})
+    begun = {one["name"]: one["ts"] / 1e6 for one in slices(told, "stage")}
+    assert begun == {"trees": 0, "sft": 50, "evaluate_base": 60, "step_apo": 90, "evaluate_step_apo": 100}
+
+
 def test_engine_trees_and_updates_go_on_over_time(stages: dict[str, tuple[Ref, Manifest]]) -> None:
     told = document(stages)
     assert counted(told, "trees: engine, tokens a second") == pytest.approx({8: 200, 10: 150, 14: 0})

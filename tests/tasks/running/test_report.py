@@ -11,7 +11,7 @@ from tasks.running.report import report, scores_svg
 def score(model: str, benchmark: str, accuracy: float, low: float, high: float) -> dict[str, Any]:
     bounds = {"accuracy": accuracy, "accuracy_low": low, "accuracy_high": high, "stderr": 0.05}
     asked = {"benchmark": benchmark, "split": "in_domain", "form": "plan", "metric": "answer", "shots": 0}
-    counts: dict[str, Any] = {"n": 100, "clusters": 100} | dict.fromkeys(
+    counts: dict[str, Any] = {"n": 100, "clusters": 100, "equal_clusters": 100.0} | dict.fromkeys(
         ("truncated", "unparsable", "undecided", "lost"), 0
     )
     counts |= {"generated_tokens": 80.0}

@@ -120,6 +120,7 @@ def test_clusters_that_are_all_right_count_once_each() -> None:
     assert (row["stderr"], row["clusters"]) == (0.0, 3)
     assert (row["accuracy_low"], row["accuracy_high"]) == pytest.approx(wilson(1.0, 3, t.ppf(0.975, 81 / 33 - 1)))
     assert row["accuracy_high"] == 1.0
+    assert row["equal_clusters"] == pytest.approx(81 / 33), "9 questions in clusters of 4, 4 and 1"
 
 
 def test_one_template_tells_nothing() -> None:

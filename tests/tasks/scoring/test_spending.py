@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binom
 
 from tasks.records import frame
+from tasks.scoring.accuracy import wilson
 from tasks.scoring.spending import curves, curves_of_beams
 
 
@@ -158,6 +159,9 @@ def test_each_number_of_beams_is_a_point_and_draws_of_a_question_are_one() -> No
         ("beam", 1, 0.25, 2, 10.0, pytest.approx((2 * 0.25**2) ** 0.5 / 2)),
         ("beam", 2, 0.5, 2, 20.0, pytest.approx((2 * 0.5**2) ** 0.5 / 2)),
     ]
+    two = found.row(1, named=True)
+    assert (two["accuracy_low"], two["accuracy_high"]) == pytest.approx(wilson(0.5, 2))
+    assert two["equal_clusters"] == 2
 
 
 def test_nothing_was_sampled() -> None:

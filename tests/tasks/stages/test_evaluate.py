@@ -542,7 +542,7 @@ def test_narrower_beams_are_searches_of_their_own_and_stand_beside_the_answer() 
     assert [row["generated_tokens"] for row in part.rows["evaluation_samples"]] == [12, 12], "of the widest alone"
 
 
-def test_a_question_that_fails_with_fewer_beams_has_no_point_on_the_curve() -> None:
+def test_a_question_that_fails_with_fewer_beams_is_scored_and_has_no_point_of_these() -> None:
     class Gone(Sampling):
         async def complete(self, prompt_ids: list[int], *, n: int, **about: Any) -> Reply:
             if (n, prompt_ids) == (2, []):
@@ -550,8 +550,8 @@ def test_a_question_that_fails_with_fewer_beams_has_no_point_on_the_curve() -> N
             return await super().complete(prompt_ids, n=n, **about)
 
     part = beams_of(Gone(MISLED), beams=2)
-    assert (part.error, part.rows["evaluation_beams"]) == ("the engine is gone", [])
-    assert part.rows["evaluation_samples"][0]["outcome"] == "failed"
+    assert [(row["beams"], row["answer"]) for row in part.rows["evaluation_beams"]] == [(2, "5")]
+    assert (part.error, part.rows["evaluation_samples"][0]["outcome"]) == (None, "right")
 
 
 @pytest.mark.parametrize(("beams", "widths"), [(1, (1,)), (2, (1, 2)), (3, (1, 2, 3)), (8, (1, 2, 4, 8))])
