@@ -205,7 +205,7 @@ def accuracy_cell(row: Row, n: int) -> str:
     right = round(accuracy * answered)
     if answered < SMALL:
         return f"{right} of {answered}"
-    worth = row["equal_clusters"] or row.get("clusters")  # a round from before this column has the others
+    worth = row["equal_clusters"] or row.get("clusters", 0)  # a round from before this column has the others
     if row["accuracy_low"] is not None and (min(right, answered - right) < FEW or worth < SMALL):
         text = f"{accuracy:.3f} ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"
     else:

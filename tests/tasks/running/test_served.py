@@ -1,7 +1,10 @@
 """What a served policy asks of the engine, and what of it is stored."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -9,15 +12,17 @@ import pytest
 from infra.contract.model_folder import Turn
 from infra.engine import Completion, Engine, EngineError, PromptTooLong, Reply, Usage
 from infra.engine.load import Load
+from infra.environment import Environment
 from tasks.check import Checker, Verdict
 from tasks.language.format import (
     PLAN_CLOSE,
     PLAN_OPEN,
+    PLANS,
     REFLECTION_CLOSE,
     SOLUTION_CLOSE,
     STEP_CLOSE,
 )
-from tasks.running.served import SearchPolicy, ServedPolicy, judge, recorded, verdict_on
+from tasks.running.served import SearchPolicy, ServedPolicy, judge, recorded, serve_both, verdict_on
 from tasks.running.timeline import Timeline
 from tasks.search.method import Draw, Hint
 from tasks.search.policy import ContextFull, PolicyError, Undecided
@@ -210,6 +215,7 @@ class Used(Asked):
     def __init__(self) -> None:
         super().__init__()
         self.usage = Usage()
+        self.addresses: list[str] = []
 
     @property
     def load(self) -> Load:
@@ -234,3 +240,43 @@ def test_what_an_engine_was_used_is_kept_from_the_first_moment_to_the_last(monke
     assert points["generated_tokens"][-1] == 100
     assert len(points["at"]) > 3
     assert (points["waiting"][-1], points["sequence_seconds"][-1]) == (3, 2.0)
+
+
+THEIRS, BESIDE = ["http://127.0.0.1:1"], ["http://127.0.0.1:2", "http://127.0.0.1:3"]
+
+
+@pytest.mark.parametrize(
+    ("policy", "value", "held"), [([], [], 1), (THEIRS, BESIDE, 3), ([], BESIDE, 3), (THEIRS, [], 2)]
+)
+def test_a_stage_holds_its_own_gpus_once_and_all_those_of_others(
+    policy: list[str], value: list[str], held: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two engines of the factory's own share its one GPU."""
+    ours = Environment(home=tmp_path, engine_urls=policy, value_engine_urls=value)
+
+    @asynccontextmanager
+    async def serving(folder: Path, here: Environment, **_: Any) -> AsyncIterator[Any]:
+        engine = Used()
+        engine.addresses = here.engine_urls or ["http://127.0.0.1:9"]
+        yield engine
+
+    stand_ins = {
+        "serving": serving,
+        "environment": lambda: ours,
+        "policy_and_value": lambda here: (here, here.model_copy(update={"engine_urls": value})),
+        "device": lambda: "cuda",
+        "Prompts": SimpleNamespace(read=lambda folder, format: prompts()),
+    }
+    for name, stand_in in stand_ins.items():
+        monkeypatch.setattr(f"tasks.running.served.{name}", stand_in)
+    workplace = SimpleNamespace(
+        store=SimpleNamespace(folder=lambda ref, name: tmp_path), log=SimpleNamespace(info=print), timeline=Timeline()
+    )
+    workplace.gpus = 0
+
+    async def stage() -> None:
+        async with serve_both(cast(Any, workplace), cast(Any, "policy"), cast(Any, "value"), PLANS):
+            pass
+
+    asyncio.run(stage())
+    assert workplace.gpus == held
