@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from tasks.questions.rows import Question, Specification
-from tasks.questions.values import QuestionError
+from tasks.questions.values import LONGEST_TEXT, QuestionError
 
 ASKED = "Complete this Python function. The solution ends with the whole function in one ```python block."
 _CHECK = "check"
@@ -58,10 +58,14 @@ def text_of_code(value: Any, where: str, what: str) -> str:
     """A text with its indents; lists, such as MBPP's of tests, line by line; "" for nothing.
 
     Raises:
-        QuestionError: it is neither.
+        QuestionError: it is neither, too long, or holds a character that no file can hold.
     """
-    if value is None or isinstance(value, str):
-        return value or ""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        if len(value) > LONGEST_TEXT or re.search("[\ud800-\udfff\0]", value):
+            raise QuestionError(f"{where}: the {what} holds a broken character, or more than {LONGEST_TEXT} of them")
+        return value
     if isinstance(value, list | tuple):
         return "\n".join(text_of_code(one, where, what) for one in value)
     raise QuestionError(f"{where}: the {what} is a {type(value).__name__}, expected Python as text, or a list of lines")
@@ -114,8 +118,7 @@ def _begun(described: str, reference: ast.Module, entry_point: str) -> str:
         if isinstance(one, ast.arg):
             one.annotation = None
     docstring: list[ast.stmt] = [ast.Expr(ast.Constant(described.strip()))]
-    begun = ast.FunctionDef(entry_point, function.args, docstring, decorator_list=[])
-    return ast.unparse(ast.fix_missing_locations(ast.Module([begun], [])))
+    return _written([ast.FunctionDef(entry_point, function.args, docstring, decorator_list=[])])
 
 
 def _checking(tests: str, asserting: ast.Module) -> str:
@@ -125,5 +128,11 @@ def _checking(tests: str, asserting: ast.Module) -> str:
     imports: list[ast.stmt] = [one for one in asserting.body if isinstance(one, ast.Import | ast.ImportFrom)]
     body = [one for one in asserting.body if one not in imports]
     candidate = ast.arguments([], [ast.arg("candidate")], None, [], [], None, [])
-    check = ast.FunctionDef(_CHECK, candidate, body, decorator_list=[])
-    return ast.unparse(ast.fix_missing_locations(ast.Module([*imports, check], [])))
+    return _written([*imports, ast.FunctionDef(_CHECK, candidate, body, decorator_list=[])])
+
+
+def _written(statements: list[ast.stmt]) -> str:
+    try:
+        return ast.unparse(ast.fix_missing_locations(ast.Module(statements, [])))
+    except RecursionError as problem:
+        raise NotJudgeable("its tests are nested too deep") from problem

@@ -92,6 +92,7 @@ def test_two_programs_for_one_question_are_no_contradiction_and_other_tests_are(
         ({"solved": "return 2 * n"}, r"which function is tested is not to be seen \(none\)"),
         ({"solved": "def one(): 1\ndef two(): 2", "checks": "assert one() < two()"}, r"\(one, two\): map entry_point"),
         ({"solved": "def twice(n) return 2"}, "its reference program cannot be read as Python"),
+        ({"checks": "assert twice(4) == " + " + ".join(["1"] * 900)}, "its tests are nested too deep"),
     ],
 )
 def test_what_nobody_could_judge_is_left_out_with_the_reason(tmp_path: Path, changed: dict[str, str], why: str) -> None:
@@ -99,6 +100,12 @@ def test_what_nobody_could_judge_is_left_out_with_the_reason(tmp_path: Path, cha
     assert loaded.frame.height == 1
     with pytest.raises(QuestionError, match=why):
         load(tmp_path, OWN | changed, columns=COLUMNS)
+
+
+def test_a_program_with_a_broken_character_is_refused_by_its_place(tmp_path: Path) -> None:
+    for key in ("asked", "solved", "checks"):
+        with pytest.raises(QuestionError, match=r"line 1: the \w+ holds a broken character"):
+            load(tmp_path, OWN | {key: f"{OWN[key]}\ud800"}, columns=COLUMNS)
 
 
 @pytest.mark.parametrize(("key", "value"), [("checks", 5), ("solved", {"a": 1}), ("asked", [5])])
