@@ -65,8 +65,8 @@ class Questions(StageSettings):
         "micro",
         title="Source",
         description="micro (embedded word problems), gsm8k, math, hellaswag, boolq, piqa, arc_challenge, arc_easy, "
-        "aqua, the path of a JSONL/JSON/CSV/Parquet file, or hub:OWNER/NAME. Or a mixture of several, each with its "
-        'share of the count: [{"source": "gsm8k", "weight": 1}, {"source": "math", "weight": 4, "levels": [4, 5]}].',
+        "aqua, mbpp, humaneval, the path of a JSONL/JSON/CSV/Parquet file, or hub:OWNER/NAME. Or a mixture of several, "
+        'each with its share of the count: [{"source": "gsm8k", "weight": 1}, {"source": "math", "levels": [4, 5]}].',
     )
     count: Positive = Field(300, title="Count", description="Questions in the round. CPL: 5,000, then 15,000.")
     seed: int = Field(1, title="Seed", description="The same seed gives the same questions.")
@@ -74,7 +74,8 @@ class Questions(StageSettings):
         {},
         title="Columns",
         description="Where a file or hub set has names that are not known: {question, answer, kind, level, solution, "
-        'choices} -> its column, e.g. {"question": "Body + Question", "kind": "meta.subject"}.',
+        'choices, tests, entry_point} -> its column, e.g. {"question": "Body + Question", "kind": "meta.subject"}. '
+        "With tests a program is asked for.",
     )
     held_out: Share = Field(
         0.1,

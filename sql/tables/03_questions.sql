@@ -12,6 +12,9 @@ create table questions (
     option varchar,
     is_exact boolean not null,
     is_held_out boolean not null,
+    prompt varchar,
+    test varchar,
+    entry_point varchar,
 );
 
 comment on table questions is 'One row per question that a round sampled from its source (never a benchmark question).';
@@ -23,8 +26,11 @@ comment on column questions.split is 'Split of the source that it was drawn from
 comment on column questions.kinds is 'Kinds of operation (micro) or subjects that the question needs.';
 comment on column questions.level is 'Difficulty as the source states it: operations (micro, gsm8k) or level 1 to 5 (math); null where it states none.';
 comment on column questions.question is 'Text of the question.';
-comment on column questions.answer is 'Gold final answer, as a solution should box it.';
+comment on column questions.answer is 'Gold final answer, as a solution should box it. Where a program is asked for: one that passes its tests.';
 comment on column questions.option is 'Text of the right option, which is right word for word, too, as its letter is; null where there are none, one of them is a letter itself, or another one says the same.';
 comment on column questions.solution is 'Worked solution of the source; null where it has none. Never trained on.';
 comment on column questions.is_exact is 'A right answer is the same text (micro, a letter of an option); else of the same value.';
 comment on column questions.is_held_out is 'Its tree is searched but not trained on: the value V is ranked on it.';
+comment on column questions.prompt is 'Where a program is asked for: its start, which the question shows, up to the docstring of its function; else null.';
+comment on column questions.test is 'Where a program is asked for: its tests, which define check(candidate) and judge it. No prompt shows them. Else null.';
+comment on column questions.entry_point is 'Where a program is asked for: the name of its function; else null.';

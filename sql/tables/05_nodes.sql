@@ -44,7 +44,7 @@ comment on column nodes.visits is 'Visit count: values backed up through it, its
 comment on column nodes.q is 'Running mean of the values backed up through it, in [-1, 1]; null while visits is 0.';
 comment on column nodes.reward is '+1 for a correct solution, -1 for any other terminal; null for steps, the root and what is undecided or leaked.';
 comment on column nodes.score is 'stepwise: zero-sum score of a child of the root, visits x advantage over the visit-weighted mean of its siblings (2501.01478, eq. 1, alpha = 1, rewards 1 and 0); null otherwise.';
-comment on column nodes.answer is 'Content of the last \boxed{} of a solution; null otherwise.';
+comment on column nodes.answer is 'Content of the last \boxed{} of a solution; where a program is asked for, of its last block of code; null otherwise.';
 comment on column nodes.is_expanded is 'Its children were sampled.';
 comment on column nodes.is_closed is 'Nothing below it is left to search: terminal, all children closed, or its state fills the policy''s context.';
 comment on column nodes.tree is 'Number of the tree in its round, in the order of the rows, from 1: joins that have it read the rows of those trees alone (made here).';

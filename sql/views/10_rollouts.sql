@@ -75,8 +75,8 @@ comment on column rollouts.trial is '0: a first attempt; from 1: one under a hin
 comment on column rollouts.times is 'How often these very words were sampled; 1 where that is not known, for nothing was decided.';
 comment on column rollouts.plan is 'Its steps as text, those of the plan or, without one, of the solution.';
 comment on column rollouts.solution is 'What follows the steps, as text: the plan''s end and the solution, or the end with the answer; null where the trajectory broke off, or its plan was too long or leaked.';
-comment on column rollouts.answer is 'Content of the last \boxed{} of the solution; null where there is none.';
-comment on column rollouts.is_correct is 'The answer equals the gold answer; null where the check could not decide, and where the plan leaked.';
+comment on column rollouts.answer is 'Content of the last \boxed{} of the solution; where a program is asked for, of its last block of code; null where there is none.';
+comment on column rollouts.is_correct is 'The answer equals the gold answer, or the program passes its tests; null where the check could not decide, and where the plan leaked.';
 comment on column rollouts.is_leaked is 'The plan states the gold answer that its hint told, in whatever notation, which LEPA forbids: no solution is asked for.';
 comment on column rollouts.reflection is 'Why the attempt before failed, as the model wrote it, or the verdict, where no reflection was asked for; null in trial 0 and, rarely, where the same plan was written without.';
 comment on column rollouts.tokens is 'Tokens of plan and solution, those of the reflection not counted.';

@@ -4,6 +4,7 @@ The model's code and the tests run in sandboxes of their own (`infra/sandbox`), 
 standard library is there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -44,6 +45,14 @@ class Program:
     """Defines `check(candidate)`, which asserts."""
     entry_point: str
     """The name of the function."""
+
+
+def written(program: str, asked: Mapping[str, str]) -> Program:
+    """A program for a question that asks for one, by the columns `prompt`, `test` and `entry_point` of the question.
+
+    It stands below the function that was begun: it may hold all of it anew, or its body alone.
+    """
+    return Program(asked["prompt"].rstrip() + "\n", program, asked["test"], asked["entry_point"])
 
 
 @dataclass(frozen=True, slots=True)

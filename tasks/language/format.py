@@ -30,7 +30,7 @@ Search, training and evaluation of a round all speak one of the two.
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from tasks.check import extract_answer
@@ -86,7 +86,8 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One parsed action: `answer` is the content of the solution's last \\boxed{}, None for a step."""
+    """One parsed action: `answer` is the content of the solution's last \\boxed{} or, where a program is asked for, of
+    its last block of code; None for a step."""
 
     kind: Kind
     answer: str | None = None
@@ -175,6 +176,17 @@ def last_program(text: str) -> str | None:
     """What the last whole block of code (```) of a text holds, with its indents; None where it has none."""
     blocks = _BLOCK.findall(text)
     return blocks[-1] if blocks else None
+
+
+def in_block(program: str) -> str:
+    """A program as a verdict tells it."""
+    return f"\n```python\n{program.strip()}\n```\n"
+
+
+FORMATS_OF_PROGRAMS: Mapping[str, Format] = {
+    name: replace(format, read=last_program) for name, format in FORMATS.items()
+}
+"""The same where a program is asked for: it stands in the solution's last block of code."""
 
 
 def asked(question: str) -> str:

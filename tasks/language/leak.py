@@ -1,7 +1,7 @@
 r"""Does a plan state the answer? LEPA forbids it ("information bypassing", methods.md 4.2).
 
 A plan that follows a reflection was written by who had been told the answer. Every number and formula in it is read as
-the answer check reads answers, so that 1,000 states 1000, and 0.75 states \frac{3}{4}.
+the answer check reads answers, so that 1,000 states 1000, and 0.75 states \frac{3}{4}. Of a program its lines are read.
 """
 
 import re
@@ -34,6 +34,7 @@ _DELIMITED = re.compile(r"\$+([^$]+)\$+|\\\((.+?)\\\)|\\\[(.+?)\\\]", re.DOTALL)
 _LETTERS = re.compile(r"^\s*\(?[A-Z][).:]\s+", re.MULTILINE)
 """Before the options that a question shows."""
 _NOT_IN_PROSE = dict.fromkeys("AI", r"(?! [a-z])")
+_IS_CODE = re.compile(r"\w.*[^\w\s]|[^\w\s].*\w")
 _IS_FORMULA = re.compile(r"[\d\\√π^]")
 
 
@@ -45,6 +46,15 @@ async def leaks_answer(plan: str, question: str, gold: str, checker: Checker) ->
     """
     steps = re.sub(r"\b(?:Plan|Step)s? \d+", "", plan)
     return await _states(steps, gold, checker) and not await _states(_LETTERS.sub("", question), gold, checker)
+
+
+async def leaks_program(plan: str, question: str, program: str) -> bool:
+    """Whether a plan holds a line of the program that was shown, word for word, which the question does not show.
+
+    Lines of words alone ("return True") are what a plan may well say.
+    """
+    lines = {line.strip().rstrip(":") for line in program.splitlines()}
+    return any(_IS_CODE.search(line) and line in plan and line not in question for line in lines)
 
 
 async def _states(text: str, gold: str, checker: Checker) -> bool:

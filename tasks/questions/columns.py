@@ -1,7 +1,8 @@
 """Questions from rows with any columns: finds question and answer among them, and reads their values.
 
-Columns are named question, answer, kind, level, solution, choices and cluster, or as a published set names them
-(published.py), or mapped: {"question": "Body + Question"} joins two columns, "meta.passage" is a member of one.
+Columns are named question, answer, kind, level, solution, choices, cluster, tests and entry_point, or as a published
+set names them (published.py), or mapped: {"question": "Body + Question"} joins two columns, "meta.passage" is a member
+of one. A question with tests asks for a program (programs.py).
 """
 
 import re
@@ -24,6 +25,7 @@ from tasks.questions.options import (
     unjudgeable,
     with_options,
 )
+from tasks.questions.programs import NotJudgeable, program_asked, text_of_code
 from tasks.questions.published import recognised
 from tasks.questions.rows import LeftOut, Mapped, Question
 from tasks.questions.values import (
@@ -40,8 +42,9 @@ from tasks.questions.values import (
 )
 
 REQUIRED = ("question", "answer")
-OPTIONAL = ("kind", "level", "solution", "choices", "cluster")
+OPTIONAL = ("kind", "level", "solution", "choices", "cluster", "tests", "entry_point")
 KNOWN = (*REQUIRED, *OPTIONAL)
+SEVERAL = ("question", "choices", "tests")
 _PLUS = " + "
 _OPTIONS = {"options", "candidates", "alternatives", "endings", "choice"}
 _GIVEN = {
@@ -73,7 +76,7 @@ class _Draft(NamedTuple):
 
 
 def map_rows(rows: Iterable[tuple[str, Row]], columns: Mapping[str, str]) -> Mapped:
-    """Questions from rows; `columns` maps question, answer, kind, level, solution, choices, cluster to theirs.
+    """Questions from rows; `columns` maps question, answer and the OPTIONAL ones to theirs.
 
     Raises:
         QuestionError: a mapped or required column is missing (those that exist are listed), or a value is not what it
@@ -172,8 +175,10 @@ def _system_turns(values: list[Any]) -> list[dict[str, Any]]:
 def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) -> _Draft:
     values = {key: _values(row, mapping.get(key, key)) for key in KNOWN}
     for key, several in values.items():
-        if len(several) > 1 and key not in ("question", "choices"):
-            raise QuestionError(f"columns: the {key} is one column, only question and choices can be several")
+        if len(several) > 1 and key not in SEVERAL:
+            raise QuestionError(f"columns: the {key} is one column, only {', '.join(SEVERAL)} can be several")
+    if "tests" in mapping or values["tests"][0] not in _NOTHING:
+        return _program(where, values)
     asked, answer = values["question"], values["answer"][0]
     if isinstance(answer, list) and asked[0] is answer:
         asked, answer = _turns(answer, where)
@@ -210,6 +215,28 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
         options,
         unasked,
     )
+
+
+def _program(where: str, values: Mapping[str, list[Any]]) -> _Draft:
+    described, tests = (
+        "\n".join(text_of_code(one, where, key) for one in values[key]) for key in ("question", "tests")
+    )
+    reference = text_of_code(values["answer"][0], where, "answer")
+    about = Question(
+        where=where,
+        question=described,
+        answer=reference,
+        kinds=kinds_of(values["kind"][0], where),
+        level=level_of(values["level"][0], where),
+        cluster=text_of(values["cluster"][0], where, "cluster") or None,
+    )
+    entry_point = text_of(values["entry_point"][0], where, "entry point")
+    try:
+        asked = program_asked(where, described, reference, tests, entry_point)
+    except NotJudgeable as problem:
+        return _Draft(about, None, str(problem))
+    shown = replace(about, question=asked.question, answer=asked.answer, specification=asked.specification)
+    return _Draft(shown, None)
 
 
 def _is_image(name: str) -> bool:
@@ -263,6 +290,8 @@ def _with_golds(drafts: list[_Draft], notes: tuple[str, ...], first: int | None)
             questions.append(one)
         elif unasked:
             questions.append(LeftOut(one.where, unasked))
+        elif one.specification:
+            questions.append(one)
         elif options:
             if why := unjudgeable(options, letter_of[number]):
                 questions.append(LeftOut(one.where, why))

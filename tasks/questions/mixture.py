@@ -5,11 +5,10 @@ from collections.abc import Mapping, Set
 import polars as pl
 
 from tasks.questions.folding import fold
-from tasks.questions.rows import Loaded
+from tasks.questions.rows import OF_ALL, Loaded
 from tasks.questions.sampling import hold_out, sample, shares
 from tasks.questions.sources import load_questions
 from tasks.questions.values import QuestionError, short
-from tasks.records import TABLES
 from tasks.settings import Part, Questions
 
 ENDLESS = (1, 4, 16)
@@ -18,7 +17,7 @@ ENDLESS = (1, 4, 16)
 
 def draw(settings: Questions, *, seed: int, contents: Mapping[str, str] | None = None) -> Loaded:
     """`count` questions, each source with its share (a note says where one has fewer or none), part of them held out.
-    In an order that mixes the sources.
+    In an order that mixes the sources. Rows of `questions`, the columns of programs in one, the `specification`.
 
     A question that is in two sources is the first one's, whether it is drawn there or not: its id says whether it is
     held out. One that two parts of one source hold is drawn once.
@@ -60,9 +59,7 @@ def _filtered(part: Part, count: int, seed: int, content: str | None, taken: Set
     not taken."""
     for times in ENDLESS:
         loaded = load_questions(part.source, count=count * times, seed=seed, columns=part.columns, content=content)
-        if loaded.frame["specification"].is_not_null().any():
-            raise QuestionError(f"{part.source}: it asks for programs, which score a model; no search judges them")
-        rows = loaded.frame.select(TABLES["questions"].names()).filter(*_filters(part))
+        rows = loaded.frame.select(*OF_ALL, "specification").filter(*_filters(part))
         if part.source != "micro":
             break
         rows = rows.filter(~pl.col("question_id").is_in(taken)).head(count)

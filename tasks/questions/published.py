@@ -25,6 +25,10 @@ def _questions(question: str, answer: str, choices: str = "", solution: str = ""
     return {key: column for key, column in given.items() if column}
 
 
+def _program(question: str, answer: str, tests: str, entry_point: str = "") -> dict[str, str]:
+    return _questions(question, answer) | {"tests": tests} | ({"entry_point": entry_point} if entry_point else {})
+
+
 SETS = (
     Published("DROP", _questions("passage + question", "answers_spans.spans")),
     Published("SQuAD", _questions("context + question", "answers.text")),
@@ -87,6 +91,10 @@ SETS = (
     Published("BBH", _questions("input", "target")),
     Published("AIME", _questions("Problem", "Answer")),
     Published("TheoremQA", _questions("Question", "Answer")),
+    Published("HumanEval", _program("prompt", "canonical_solution", "test", "entry_point")),
+    Published("HumanEval", _program("question", "answer", "meta.test", "meta.entry_point")),
+    Published("MBPP", _program("text", "code", "test_setup_code + test_list")),
+    Published("MBPP, sanitized", _program("prompt", "code", "test_imports + test_list")),
     Published("prompt and completion", _questions("prompt", "completion"), is_any=True),
     Published("a chat", _questions("messages", "messages"), is_any=True),
     Published("ShareGPT", _questions("conversations", "conversations")),

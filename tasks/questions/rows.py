@@ -14,18 +14,18 @@ from tasks.questions.folding import fold
 from tasks.questions.values import QuestionError, short
 from tasks.records import TABLES
 
-OF_BENCHMARKS = pl.Schema(
-    {
-        "cluster": pl.String(),
-        "specification": pl.Struct({"prompt": pl.String(), "test": pl.String(), "entry_point": pl.String()}),
-    }
-)
+OF_PROGRAMS = pl.Schema({"prompt": pl.String(), "test": pl.String(), "entry_point": pl.String()})
+"""Columns of the table `questions` that say by what a program is judged: here one, the `specification`."""
+OF_BENCHMARKS = pl.Schema({"cluster": pl.String(), "specification": pl.Struct(OF_PROGRAMS)})
 """Columns that a question has where it scores a model, beside those of the table `questions`."""
+OF_ALL = pl.Schema({name: of for name, of in TABLES["questions"].items() if name not in OF_PROGRAMS})
+"""Columns of the table `questions` that each question has."""
 
 
 @dataclass(frozen=True)
 class Specification:
-    """Of a program that is asked for: its start, up to the docstring of the function `entry_point`, and its tests."""
+    """Of a program that is asked for: its start, up to the docstring of the function `entry_point`, and its tests,
+    which define `check(candidate)`."""
 
     prompt: str
     test: str
@@ -70,8 +70,8 @@ class Mapped(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """Rows of `questions`, with the columns OF_BENCHMARKS, and what a user should know of how they came about (left
-    out, duplicates, ...)."""
+    """Rows of `questions` (the columns OF_ALL and OF_BENCHMARKS), and what a user should know of how they came about
+    (left out, duplicates, ...)."""
 
     frame: pl.DataFrame
     notes: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ def as_rows(questions: Iterable[Question | LeftOut], source: str, split: str, no
             raise QuestionError(f"{source}: {has} {what}: {_first(places)}")
     kept, repeated = list[Question](), list[str]()
     for first, *others in alike.values():
-        if all(is_equal_at_sight(first.answer, other.answer) for other in others):
+        if all(_agree(first, other) for other in others):
             kept.append(first)
             repeated.extend(other.where for other in others)
         else:
@@ -118,8 +118,15 @@ def as_rows(questions: Iterable[Question | LeftOut], source: str, split: str, no
     if repeated:
         count = f"{len(repeated)} of {len(questions)} questions"
         told.append(f"{source}: {count} were duplicates and are left out ({_first(repeated)})")
-    schema = {**TABLES["questions"], **OF_BENCHMARKS}
+    schema = {**OF_ALL, **OF_BENCHMARKS}
     return Loaded(pl.DataFrame([_row(one, source, split) for one in kept], schema=schema), (*notes, *told))
+
+
+def _agree(one: Question, other: Question) -> bool:
+    """Whether two questions of one text are judged alike. Programs that pass the same tests may differ."""
+    if one.specification or other.specification:
+        return one.specification == other.specification
+    return bool(is_equal_at_sight(one.answer, other.answer))
 
 
 def question_id(source: str, split: str, question: str) -> str:

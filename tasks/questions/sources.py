@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.micro import words, world
-from tasks.questions import bbh, gsm8k, humaneval, math_problems, mmlu
+from tasks.questions import bbh, gsm8k, math_problems, mmlu
 from tasks.questions.columns import map_rows
 from tasks.questions.places import File, HubSet, Place, PublishedSet, Read
 from tasks.questions.rows import Loaded, Mapped, Question, as_rows, slug
 from tasks.questions.tables import FORMATS
 from tasks.questions.values import QuestionError
+
+LEARNT = "train"
+"""The split that is learnt from, unless a set has another."""
 
 
 def _by_columns(read: Read) -> Mapped:
@@ -21,19 +24,22 @@ def _by_columns(read: Read) -> Mapped:
 
 class Published(NamedTuple):
     """A set that has a name here. `hub`, `config`: where the hub has it ("*": in all configs). `questions`: how its
-    rows are read. `scored`: the split that models are scored on. `folder`: of CPL_DATA, where that has another name."""
+    rows are read. `scored`, `learnt`: the split that models are scored on, that they learn from. `folder`: of CPL_DATA,
+    where that has another name."""
 
     hub: str
     config: str | None = None
     questions: Callable[[Read], Mapped] = _by_columns
     scored: str = "test"
+    learnt: str = LEARNT
     folder: str | None = None
 
 
 PUBLISHED: Mapping[str, Published] = {
     "gsm8k": Published("openai/gsm8k", "main", gsm8k.questions),
     "math500": Published("HuggingFaceH4/MATH-500", None, math_problems.questions),
-    "humaneval": Published("openai/openai_humaneval", None, humaneval.questions),
+    "humaneval": Published("openai/openai_humaneval", learnt="test"),
+    "mbpp": Published("google-research-datasets/mbpp", "full"),
     "gpqa_diamond": Published("Idavidrein/gpqa", "gpqa_diamond", scored="train"),
     "arc_challenge": Published("allenai/ai2_arc", "ARC-Challenge"),
     "arc_easy": Published("allenai/ai2_arc", "ARC-Easy"),
@@ -82,8 +88,8 @@ def name_of(source: str) -> str:
     return next(iter(configs), source)
 
 
-def find(source: str, split: str, columns: Mapping[str, str] | None = None) -> Source | None:
-    """The source of this name (see WAYS); None for micro, which lies nowhere.
+def find(source: str, split: str | None, columns: Mapping[str, str] | None = None) -> Source | None:
+    """The source of this name (see WAYS); None for micro, which lies nowhere. `split` None: what is learnt from.
 
     Raises:
         QuestionError: there is no such source, or it takes no columns.
@@ -93,6 +99,7 @@ def find(source: str, split: str, columns: Mapping[str, str] | None = None) -> S
         raise QuestionError(f"columns are for files and hub data sets; {kind} knows its own")
     if source == "micro":
         return None
+    split = split or (PUBLISHED[source].learnt if source in PUBLISHED else LEARNT)
     mapped = partial(_mapped, columns=columns or {})
     if source in PUBLISHED:
         one = PUBLISHED[source]
@@ -111,7 +118,7 @@ def find(source: str, split: str, columns: Mapping[str, str] | None = None) -> S
 def load_questions(
     source: str,
     *,
-    split: str = "train",
+    split: str | None = None,
     count: int,
     seed: int,
     columns: Mapping[str, str] | None = None,
@@ -122,7 +129,7 @@ def load_questions(
 
     Args:
         source: see WAYS.
-        split: of micro, gsm8k, math, or of a hub data set whose name gives none.
+        split: of micro, gsm8k, math, or of a hub data set whose name gives none. None: what is learnt from.
         columns: names of a file's or hub set's columns (columns.py), where they are not known.
         content: the `content_of` the source; other content is refused.
 
@@ -132,7 +139,7 @@ def load_questions(
     """
     found = find(source, split, columns)
     if found is None:
-        return as_rows(_micro(split, count, seed), "micro", split)
+        return as_rows(_micro(split or LEARNT, count, seed), "micro", split or LEARNT)
     read = found.place.read()
     if content is not None and content != read.content:
         raise QuestionError(f"{source} was changed while it was read: start again, and what it holds now is taken")
@@ -140,7 +147,7 @@ def load_questions(
     return as_rows(mapped.questions, slug(found.name), found.split, mapped.notes)
 
 
-def content_of(source: str, split: str = "train") -> str:
+def content_of(source: str, split: str | None = None) -> str:
     """What stands for the rows of a source in a cache key, so that edited data is another source.
 
     The digest of the file or folder that `load_questions` reads, or the commit of the hub's data set; for micro, whose

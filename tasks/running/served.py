@@ -5,7 +5,7 @@ Adapts the engine's replies to what search and evaluation ask for. A state is pu
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -24,8 +24,11 @@ from infra.engine import (
     serving,
 )
 from infra.environment import Environment, device, environment
+from infra.sandbox import Sandbox
 from infra.store import Ref
 from tasks.check import Checker, Verdict
+from tasks.check.programs import ProgramVerdict, written
+from tasks.check.programs import judge as run_tests
 from tasks.language.format import PLAN_OPEN, Format
 from tasks.records import frame
 from tasks.running.prompts import Prompts
@@ -194,8 +197,15 @@ async def verdict_on(answer: str, question: dict[str, Any], checker: Checker) ->
     return verdict
 
 
-def judge(checker: Checker, question: dict[str, Any]) -> Judge:
-    """Judges answers to a row of `questions`. An undecided check (hung, crashed) is `Undecided`: never a reward."""
+def judge(checker: Checker, question: dict[str, Any], sandbox: Sandbox | None = None) -> Judge:
+    """Judges answers to a row of `questions`. An undecided check (hung, crashed) is `Undecided`: never a reward.
+
+    A question with tests asks for a program, which runs in the `sandbox`. It is right where it passes, and undecided
+    where it wants what the sandbox does not give, or breaks the tests.
+    """
+    if question.get("test"):
+        assert sandbox is not None, "the stage has one where a program is asked for"
+        return tests_of(question, sandbox)
 
     async def is_right(answer: str) -> bool:
         verdict = await verdict_on(answer, question, checker)
@@ -204,6 +214,28 @@ def judge(checker: Checker, question: dict[str, Any]) -> Judge:
         return verdict is Verdict.RIGHT
 
     return is_right
+
+
+def sandbox_for(tests: Iterable[Any]) -> Sandbox | None:
+    """Where the programs run that questions ask for which have tests; None where none has.
+
+    Raises:
+        NoSandbox: this machine allows none.
+    """
+    return Sandbox() if any(tests) else None
+
+
+def tests_of(question: dict[str, Any], sandbox: Sandbox) -> Judge:
+    async def passes(program: str) -> bool:
+        try:
+            judgement = await run_tests(written(program, question), sandbox)
+        except ValueError as problem:
+            raise Undecided(str(problem)) from problem
+        if judgement.verdict is ProgramVerdict.REFUSED:
+            raise Undecided(f"the program is refused: {judgement.why}")
+        return judgement.verdict is ProgramVerdict.PASSED
+
+    return passes
 
 
 @asynccontextmanager

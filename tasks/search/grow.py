@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.together import together
-from tasks.language.format import FORMATS, PLAN_CLOSE, STEPS, Action, Kind, Origin
+from tasks.language.format import FORMATS, FORMATS_OF_PROGRAMS, PLAN_CLOSE, STEPS, Action, Kind, Origin
 from tasks.search.actions import Offers, draws, no_offers
 from tasks.search.beam import Beam
 from tasks.search.method import Ask, Backup, Draw, Method
@@ -34,6 +34,7 @@ class Task:
     `simulations`: its budget; `priority`: its place in the queue, the first is 0. `gold`: the right answer, for methods
     whose hints tell it; `told_ids`: token ids of the verdict that tells it, up to where a new plan begins. `copy`: of a
     question that is searched several times, which one, from 0.
+    `asks_program`: what is judged is a solution's last block of code.
     """
 
     question_id: str
@@ -50,6 +51,7 @@ class Task:
     leaks: Leaks = no_leaks
     evidence: str = "search"
     copy: int = 0
+    asks_program: bool = False
 
     @property
     def tree_id(self) -> str:
@@ -162,7 +164,9 @@ async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tup
             ask.tree.cost.add(problem.spent)
             raise
         ask.tree.cost.add(reply.cost)
-        children = [await judged(sample, draw, position, task.judge, settings) for sample in reply.samples]
+        children = [
+            await judged(sample, draw, position, task.judge, settings, task.asks_program) for sample in reply.samples
+        ]
         if draw.hint is not None and children[0].text == PLAN_CLOSE:
             if not await task.leaks(ask.tree.plan(ask.node)):
                 return await one(Draw(1, draw.origin, start=PLAN_CLOSE))
@@ -187,13 +191,15 @@ def too_deep(samples: int, origin: Origin = Origin.POLICY) -> Child:
     return Child(Kind.TOO_DEEP, "", (), logprob=0.0, prior=1.0, reward=-1.0, origin=origin, times=samples)
 
 
-async def judged(sample: Sample, draw: Draw, position: int, judge: Judge, settings: Search) -> Child:
+async def judged(
+    sample: Sample, draw: Draw, position: int, judge: Judge, settings: Search, asks_program: bool = False
+) -> Child:
     """The child that a sampled action becomes after `position` steps: parsed, and rewarded if it ends there.
 
     `position` is below `max_depth`: a right solution at depth `max_depth + 1` would get -1, so the deepest rewarded
     trajectory has `max_depth - 1` steps and the solution, as in the released code (methods.md 1.3).
     """
-    format = FORMATS[settings.steps]
+    format = (FORMATS_OF_PROGRAMS if asks_program else FORMATS)[settings.steps]
     if draw.reflects:
         action = Action(Kind.REFLECTION)
     elif draw.to_the_end:

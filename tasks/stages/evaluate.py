@@ -7,7 +7,7 @@ question. Where a program is asked for, it is the solution's last block of code,
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -17,14 +17,14 @@ from infra.sandbox import Sandbox
 from infra.store import Ref
 from infra.together import together
 from tasks.check import Checker, Verdict
-from tasks.check.programs import Program, ProgramVerdict
+from tasks.check.programs import ProgramVerdict, written
 from tasks.check.programs import judge as run_tests
-from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE, STEPS, Kind, last_program
+from tasks.language.format import FORMATS, FORMATS_OF_PROGRAMS, QUESTION_OPEN, SOLUTION_CLOSE, STEPS, Kind
 from tasks.language.leak import leaks_answer
 from tasks.lessons.searched import Row
 from tasks.running.allowance import Allowance
 from tasks.running.parts import Part, each_part, rows_kept
-from tasks.running.served import SearchPolicy, ServedPolicy, judge, serve_both, verdict_on
+from tasks.running.served import SearchPolicy, ServedPolicy, judge, sandbox_for, serve_both, verdict_on
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tasks.scoring.accuracy import PASS, Outcome, Setup, accuracies
@@ -50,7 +50,7 @@ def evaluate(
     `value`: a separate value model that guides the decodings by V, in the place of the model's own.
     """
     asked = {question["question_id"]: question for question in workplace.read(benchmarks, "benchmarks").to_dicts()}
-    sandbox = sandbox_for(asked.values())
+    sandbox = sandbox_for(question["specification"] for question in asked.values())
 
     async def run() -> Setup:
         allowance = allowance_for(settings, len(asked), rows_kept(workplace, asked.keys(), "evaluation_trajectories"))
@@ -75,15 +75,6 @@ def evaluate(
         workplace.write("evaluation_curves", curves_of_beams(workplace.written("evaluation_beams")))
     workplace.facts["undecided"] = samples.filter(outcome=Outcome.UNDECIDED).height
     return samples.height
-
-
-def sandbox_for(questions: Iterable[Row]) -> Sandbox | None:
-    """Where the programs run that some of these questions ask for; None where none does.
-
-    Raises:
-        NoSandbox: this machine allows none.
-    """
-    return Sandbox() if any(question["specification"] for question in questions) else None
 
 
 def allowance_for(
@@ -249,22 +240,17 @@ async def outcome_of(given: Answer, question: Row, checker: Checker) -> Outcome:
 
 
 async def tested(given: Answer, specification: Mapping[str, str], sandbox: Sandbox) -> tuple[Answer, Outcome]:
-    """A program's verdict in the place of the answer, as the standard form has it, and what becomes of it.
-
-    The program stands below the function that was begun: it may hold all of it anew, or its body alone.
-    """
+    """A program's verdict in the place of the answer, as the standard form has it, and what becomes of it."""
     if given.answer is None:
         return given, Outcome.TRUNCATED if given.is_cut else Outcome.UNPARSABLE
-    start = specification["prompt"].rstrip() + "\n"
-    program = Program(start, given.answer, specification["test"], specification["entry_point"])
-    verdict = (await run_tests(program, sandbox)).verdict
+    verdict = (await run_tests(written(given.answer, specification), sandbox)).verdict
     is_right = verdict is ProgramVerdict.PASSED
     return replace(given, answer=str(verdict)), Outcome.RIGHT if is_right else Outcome.WRONG
 
 
 async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
     """Steps and solution in one greedy completion, which ends where it would invent the next question."""
-    written = await policy.write(
+    completed = await policy.write(
         policy.prompts.question(question["question"]),
         stop=(SOLUTION_CLOSE, QUESTION_OPEN),
         max_tokens=settings.max_tokens,
@@ -272,12 +258,10 @@ async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Eval
         session=question["question_id"],
         priority=place,
     )
-    format = FORMATS[settings.steps]
-    if question["specification"]:
-        format = replace(format, read=last_program)
-    end = format.parse_ending(written.text, 0, settings.max_depth)
-    is_cut = end.answer is None and (written.is_cut or end.kind is Kind.TOO_DEEP)
-    return Answer(written.text, end.answer, len(written.token_ids), is_cut)
+    format = (FORMATS_OF_PROGRAMS if question["specification"] else FORMATS)[settings.steps]
+    end = format.parse_ending(completed.text, 0, settings.max_depth)
+    is_cut = end.answer is None and (completed.is_cut or end.kind is Kind.TOO_DEEP)
+    return Answer(completed.text, end.answer, len(completed.token_ids), is_cut)
 
 
 async def searched(

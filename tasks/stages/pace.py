@@ -15,11 +15,11 @@ from infra.engine import Engine
 from infra.store import Ref
 from tasks.check import Checker
 from tasks.language.format import FORMATS
-from tasks.running.served import serve_both
+from tasks.running.served import sandbox_for, serve_both
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tasks.settings import Evaluation, Search
-from tasks.stages.evaluate import allowance_for, sample, sandbox_for
+from tasks.stages.evaluate import allowance_for, sample
 from tasks.stages.search import searching, to_search
 
 RAMP = 0.25
@@ -46,9 +46,10 @@ def pace_of_search(
 ) -> int:
     """Of an evidence over all of its questions, in tokens a second. `when`: it is measured anew for another word."""
     asked = to_search(workplace.read(questions, "questions"), settings)
+    sandbox = sandbox_for(question.get("test") for question in asked.values())
 
     async def run() -> Pace:
-        async with searching(workplace, policy, name, settings, value=value) as (work, served, _):
+        async with searching(workplace, policy, name, settings, value=value, sandbox=sandbox) as (work, served, _):
             return await pace(served.engine, work, asked.values(), seconds)
 
     workplace.facts |= asyncio.run(run())._asdict()
@@ -67,7 +68,7 @@ def pace_of_evaluation(
 ) -> int:
     """Of the round's decoding over all benchmark questions, in tokens a second."""
     asked = workplace.read(benchmarks, "benchmarks").to_dicts()
-    sandbox = sandbox_for(asked)
+    sandbox = sandbox_for(question["specification"] for question in asked)
 
     async def run() -> Pace:
         format, allowance = FORMATS[settings.steps], allowance_for(settings, len(asked))

@@ -4,19 +4,25 @@ Both are read before anything costs a GPU minute, so bad input ends a round here
 cache key (`tasks.questions.content_of`): an edited file is another source, also when it is edited meanwhile.
 """
 
+import asyncio
 from collections.abc import Iterable
 
 import polars as pl
 
 from infra.sandbox import Sandbox
 from infra.store import Ref
-from tasks.questions import draw, load_all, refuse_overlap
+from infra.together import together
+from tasks.check.programs import Judgement, ProgramVerdict, judge, written
+from tasks.questions import Loaded, QuestionError, draw, load_all, refuse_overlap
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tasks.settings import Evaluation, Questions
 
+MOST_TOLD = 5
+"""Programs that a note names."""
 
-@stage("benchmarks", version=9)
+
+@stage("benchmarks", version=10)
 def load_benchmarks(
     workplace: Workplace, sources: tuple[str, ...], contents: dict[str, str], settings: Evaluation
 ) -> int:
@@ -33,10 +39,47 @@ def load_benchmarks(
 @stage("questions", version=7)
 def sample_questions(workplace: Workplace, round: int, contents: dict[str, str], settings: Questions) -> int:
     """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
-    drawn = draw(settings, seed=settings.seed + round - 1, contents=contents)
+    drawn = proven(draw(settings, seed=settings.seed + round - 1, contents=contents))
     _tell(workplace, drawn.notes)
     workplace.write("questions", drawn.frame)
     return drawn.frame.height
+
+
+def proven(drawn: Loaded, sandbox: Sandbox | None = None) -> Loaded:
+    """Rows of `questions` with the columns of programs, if any is asked for, less those whose own program does not pass
+    its tests: no search could solve them. Without programs these columns lack, as in the rounds before there were any,
+    so that such a round's searches are found.
+
+    Raises:
+        NoSandbox: programs are asked for, and this machine allows no sandbox.
+        QuestionError: most of the programs do not pass.
+    """
+    asked = drawn.frame.drop_nulls("specification")
+    if asked.is_empty():
+        return drawn._replace(frame=drawn.frame.drop("specification"))
+    sandbox = sandbox or Sandbox()
+
+    async def judged(reference: str, specification: dict[str, str]) -> Judgement:
+        try:
+            return await judge(written(reference, specification), sandbox)
+        except ValueError as problem:
+            return Judgement(ProgramVerdict.REFUSED, str(problem))
+
+    async def all_judged() -> list[Judgement]:
+        return await together(judged(*row) for row in asked.select("answer", "specification").iter_rows())
+
+    why = {
+        name: f"{name} ({one.verdict}: {one.why})"
+        for name, one in zip(asked["question_id"], asyncio.run(all_judged()), strict=True)
+        if one.verdict is not ProgramVerdict.PASSED
+    }
+    told = f"{len(why)} of {asked.height} reference programs do not pass their own tests: " + "; ".join(
+        [*why.values()][:MOST_TOLD] + ["…"] * (len(why) > MOST_TOLD)
+    )
+    if 2 * len(why) > asked.height:
+        raise QuestionError(told)
+    kept = drawn.frame.filter(~pl.col("question_id").is_in([*why])).unnest("specification")
+    return Loaded(kept, (*drawn.notes, *([f"{told}; these questions are left out"] if why else [])))
 
 
 class NothingToLearn(ValueError):

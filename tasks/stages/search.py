@@ -10,14 +10,15 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
+from infra.sandbox import Sandbox
 from infra.store import Ref
 from infra.together import together
 from tasks.check import Checker
-from tasks.language.format import FORMATS, PLAN_OPEN, Kind, Origin, verdict
-from tasks.language.leak import leaks_answer
+from tasks.language.format import FORMATS, PLAN_OPEN, Kind, Origin, in_block, verdict
+from tasks.language.leak import leaks_answer, leaks_program
 from tasks.records import frame
 from tasks.running.parts import Part, each_part
-from tasks.running.served import SearchPolicy, ServedPolicy, judge, serve_both
+from tasks.running.served import SearchPolicy, ServedPolicy, judge, sandbox_for, serve_both
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tasks.search.actions import no_offers
@@ -53,9 +54,11 @@ def search(
     `value`: a separate value model, whose V counts in the place of the policy's.
     """
     asked = to_search(workplace.read(questions, "questions"), settings)
+    sandbox = sandbox_for(question.get("test") for question in asked.values())
 
     async def run() -> None:
-        async with searching(workplace, policy, name, settings, rates, library, value) as (work, served, judging):
+        given = (workplace, policy, name, settings, rates, library, value, sandbox)
+        async with searching(*given) as (work, served, judging):
             await each_part(workplace, asked, work, what=f"Search of {name}", note=served.account)
             used = {name: served} | ({f"{name}_value": judging} if judging else {})
             workplace.write("engine_use", pl.concat([one.use(asking, len(asked)) for asking, one in used.items()]))
@@ -88,8 +91,10 @@ async def searching(
     rates: Ref | None = None,
     library: dict[str, Ref] | None = None,
     value: Ref | None = None,
+    sandbox: Sandbox | None = None,
 ) -> AsyncIterator[Searching]:
-    """An evidence that can be asked for its questions' trees, one by one (the arguments are those of the stage)."""
+    """An evidence that can be asked for its questions' trees, one by one (the arguments are those of the stage).
+    `sandbox`: where a question asks for a program."""
     known: dict[str, float] = {}
     if rates is not None:
         known = pass_rates(workplace.read(rates, "trees"), _ends(workplace.store.fetch(rates, "nodes.parquet")))
@@ -99,22 +104,26 @@ async def searching(
         searcher = SearchPolicy(served, settings, judging)
 
         async def work(question: Row, place: int) -> Part:
-            text, gold = question["question"], question["answer"]
+            text, gold, test = question["question"], question["answer"], question.get("test")
             pass_rate = known.get(question["question_id"])
+            shown = in_block(gold) if test else gold
             task = Task(
                 question_id=question["question_id"],
                 question=text,
                 prompt_ids=tuple(served.prompts.question(text)),
-                judge=judge(checker, question),
+                judge=judge(checker, question, sandbox),
                 simulations=budget(question, pass_rate, settings),
                 evidence=name,
                 is_held_out=question["is_held_out"],
                 pass_rate=pass_rate,
                 priority=place,
                 offers=worked.offers(text, settings.library) if worked else no_offers,
-                gold=gold,
-                told_ids=tuple(served.prompts.encode(verdict(gold, then=PLAN_OPEN))),
-                leaks=partial(leaks_answer, question=text, gold=gold, checker=checker),
+                gold=shown,
+                told_ids=tuple(served.prompts.encode(verdict(shown, then=PLAN_OPEN))),
+                leaks=partial(leaks_program, question=text, program=gold)
+                if test
+                else partial(leaks_answer, question=text, gold=gold, checker=checker),
+                asks_program=bool(test),
             )
             return await trees_of(task, searcher, settings)
 

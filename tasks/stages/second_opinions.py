@@ -63,7 +63,10 @@ def notes(rows: pl.DataFrame) -> Iterator[str]:
 
 def _of_search(workplace: Workplace, name: str, search: Ref, questions: Ref) -> pl.DataFrame:
     nodes = _columns(workplace, search, "nodes", ["tree_id", "answer", "reward"]).drop_nulls("answer")
-    golds = _columns(workplace, questions, "questions", ["question_id", "answer"]).rename({"answer": "gold"})
+    asked = workplace.read(questions, "questions")
+    if "test" in asked.columns:
+        asked = asked.filter(pl.col("test").is_null())
+    golds = asked.select("question_id", gold="answer")
     trees = _columns(workplace, search, "trees", ["tree_id", "question_id"]).join(golds, on="question_id")
     ours = pl.when(pl.col("reward") > 0).then(pl.lit("right")).when(pl.col("reward") < 0).then(pl.lit("wrong"))
     return nodes.join(trees, on="tree_id", maintain_order="left").select(

@@ -58,6 +58,9 @@ def question(question_id: str, kinds: list[str], is_held_out: bool = False) -> R
         "option": None,
         "is_exact": True,
         "is_held_out": is_held_out,
+        "prompt": None,
+        "test": None,
+        "entry_point": None,
     }
 
 

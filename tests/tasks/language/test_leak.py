@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tasks.check import Checker
-from tasks.language.leak import leaks_answer, stated_values
+from tasks.language.leak import leaks_answer, leaks_program, stated_values
 
 QUESTION = "Tom has 3 apples and buys 5."
 
@@ -122,3 +122,21 @@ def test_the_letter_of_an_option_is_told_by_a_plan_that_names_it(
 
 def test_a_long_plan_is_read_in_no_time() -> None:
     assert list(stated_values("((" * 2_000 + "1 " * 4_000 + "$" * 2_000))
+
+
+@pytest.mark.parametrize(
+    ("plan", "is_leaked"),
+    [
+        ("Plan 1: for each, total += n * n", True),
+        ("Plan 1: go through them: for n in numbers", False),
+        ("Plan 1: total+=n*n", False),
+        ("Plan 1: return total", False),
+        ("Plan 1: write def squares(numbers) and add up, else nothing.", False),
+        ("Plan 1: (a sum)", False),
+    ],
+)
+def test_a_plan_must_not_hold_a_line_of_the_shown_program(plan: str, is_leaked: bool) -> None:
+    """What the question shows it may say, and words alone."""
+    program = "def squares(numbers):\n    total = (\n        0\n    )\n    for n in numbers:\n        total += n * n\n"
+    program += "    else:\n        return total\n"
+    assert asyncio.run(leaks_program(plan, "Complete:\ndef squares(numbers):", program)) is is_leaked

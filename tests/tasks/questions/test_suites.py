@@ -10,7 +10,17 @@ import pytest
 
 from tasks.check import extract_answer, is_equal
 from tasks.harness import BENCHMARKS
-from tasks.questions import QuestionError, content_of, domain_of, draw, load_all, load_questions, source_of
+from tasks.questions import (
+    ContaminatedQuestions,
+    QuestionError,
+    content_of,
+    domain_of,
+    draw,
+    load_all,
+    load_questions,
+    refuse_overlap,
+    source_of,
+)
 from tasks.questions.mmlu import STEM
 from tasks.questions.places import BESIDE
 from tasks.questions.sources import PUBLISHED
@@ -133,15 +143,26 @@ def test_the_stem_group_is_part_of_mmlu_and_the_harnesss_own(folder: Path) -> No
     assert sorted(path.stem.removeprefix("mmlu_") for path in tagged) == sorted(STEM)
 
 
-def test_a_program_is_asked_for_with_its_tests_and_never_learnt(folder: Path) -> None:
+def test_a_program_is_asked_for_with_its_tests_and_learnt_from_the_only_split_that_there_is(folder: Path) -> None:
     put(folder, "humaneval", HUMANEVAL["hub"])
     (one,) = questions("humaneval")
     assert one["specification"] == {"prompt": BEGUN, "test": TEST, "entry_point": "twice"}
     assert one["question"].startswith("Complete this Python function.")
     assert f"```python\n{BEGUN.strip()}\n```" in one["question"]
-    (folder / "humaneval" / "test.jsonl.gz").rename(folder / "humaneval" / "train.jsonl.gz")
-    with pytest.raises(QuestionError, match="humaneval: it asks for programs"):
-        draw(Questions(source="humaneval", count=1), seed=1)
+    assert one["answer"] == f"{BEGUN}    return 2 * n"
+    drawn = draw(Questions(source="humaneval", count=1), seed=1, contents={"humaneval": content_of("humaneval")})
+    assert drawn.frame["question_id"].to_list() == [one["question_id"]]
+    assert drawn.frame["specification"].to_list() == [one["specification"]]
+    assert content_of("humaneval") == content_of("humaneval", "test") != ""
+
+
+def test_who_learns_from_a_benchmark_of_programs_is_refused(folder: Path) -> None:
+    put(folder, "humaneval", HUMANEVAL["hub"])
+    drawn = draw(Questions(source="humaneval", count=1), seed=1).frame
+    contents = {"humaneval/test": content_of("humaneval", "test")}
+    asked = load_all(["humaneval"], contents, Evaluation(benchmarks=("humaneval/test",))).asked
+    with pytest.raises(ContaminatedQuestions, match="humaneval/test"):
+        refuse_overlap(drawn, {"humaneval/test": asked})
 
 
 def test_programs_are_not_put_to_a_vote(folder: Path) -> None:
@@ -154,7 +175,7 @@ def test_programs_are_not_put_to_a_vote(folder: Path) -> None:
 
 def test_a_row_of_humaneval_without_tests_is_refused(folder: Path) -> None:
     put(folder, "humaneval", [{"prompt": BEGUN, "canonical_solution": "    return 2 * n\n"}])
-    with pytest.raises(QuestionError, match=r"line 1: expected prompt, .*test, entry_point"):
+    with pytest.raises(QuestionError, match=r"line 1: there is no column 'question'"):
         questions("humaneval")
 
 

@@ -15,9 +15,9 @@ from tasks.stages.second_opinions import ask_second_opinions, notes
 from tests.tasks.running.local_stage import LocalStage
 
 TABLES: dict[str, dict[str, list[Any]]] = {
-    "questions": {"questions": [("q1", "5"), ("q2", "7")]},
+    "questions": {"questions": [("q1", "5", None), ("q2", "7", None), ("q3", "return 5", "assert f() == 5")]},
     "trees": {
-        "trees": [("t1", "q1"), ("t2", "q2")],
+        "trees": [("t1", "q1"), ("t2", "q2"), ("t3", "q3")],
         "nodes": [
             ("t1", None, None),
             ("t1", "5", 1.0),
@@ -26,6 +26,7 @@ TABLES: dict[str, dict[str, list[Any]]] = {
             ("t1", "9^9", None),
             ("t2", "5", -1.0),
             ("t2", None, -1.0),
+            ("t3", "return 5", 1.0),
         ],
     },
     "benchmarks": {"benchmarks": [("b", "b1", "5"), ("c", "b1", "8"), ("programs", "b1", "return 5")]},
@@ -50,7 +51,7 @@ TABLES: dict[str, dict[str, list[Any]]] = {
     },
 }
 COLUMNS = {
-    "questions": ["question_id", "answer"],
+    "questions": ["question_id", "answer", "test"],
     "trees": ["tree_id", "question_id"],
     "nodes": ["tree_id", "answer", "reward"],
     "benchmarks": ["benchmark", "question_id", "answer"],
@@ -62,13 +63,20 @@ def a_ref(name: str) -> Ref:
     return Ref(uri=f"s3://cpl/{name}/manifest.json", sha256="0" * 64, rows=1)
 
 
-def test_every_terminal_and_sample_with_an_answer_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asks_programs", [True, False])
+def test_every_terminal_and_sample_with_an_answer_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asks_programs: bool
+) -> None:
+    """Programs are none, and a round without them has no columns of theirs."""
     place = LocalStage(tmp_path)
     for name, tables in TABLES.items():
         for table, rows in tables.items():
             types = records.TABLES["questions" if table == "benchmarks" else table] | {"benchmark": pl.String()}
             schema = {column: types[column] for column in COLUMNS[table]}
             pl.DataFrame(rows, schema=schema, orient="row").write_parquet(tmp_path / f"{name}-{table}.parquet")
+    if not asks_programs:
+        questions = pl.read_parquet(tmp_path / "questions-questions.parquet").filter(pl.col("test").is_null())
+        questions.drop("test").write_parquet(tmp_path / "questions-questions.parquet")
     where: Any = SimpleNamespace(fetch=lambda ref, file: tmp_path / f"{ref.uri.split('/')[-2]}-{file}")
     place.store = where
     asked: list[tuple[str, str]] = []

@@ -1,0 +1,134 @@
+"""Questions that ask for a program: HumanEval's and MBPP's rows, users' files, and those that nobody could judge."""
+
+import ast
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks.questions import Loaded, QuestionError, draw, load_questions
+from tasks.questions.programs import ASKED, NotJudgeable, program_asked
+from tasks.settings import Questions
+
+BEGUN = 'def twice(n):\n    """Two times n."""'
+MBPP = {
+    "task_id": 601,
+    "text": "Write a function to give a number twice.",
+    "code": "import math\ndef helper(n: math.inf): return n\ndef twice(n: int, by=2) -> int:\n  return helper(by) * n",
+    "test_setup_code": "from math import floor",
+    "test_list": ["assert twice(4) == 8", "assert floor(twice(1)) == 2"],
+    "challenge_test_list": [],
+}
+SANITIZED = {"source_file": "x", "task_id": 2, "prompt": "Double it.", "code": "def twice(n):\n    return 2 * n"}
+SANITIZED |= {"test_imports": ["import math"], "test_list": ["assert twice(math.floor(4)) == 8"]}
+OWN = {"asked": "Double it.", "solved": "def twice(n):\n    return 2 * n\n", "checks": "assert twice(4) == 8"}
+OWN |= {"topic": "a"}
+COLUMNS = {"question": "asked", "answer": "solved", "tests": "checks", "kind": "topic"}
+
+
+def load(folder: Path, *rows: dict[str, Any], columns: dict[str, str] | None = None) -> Loaded:
+    path = folder / "set.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return load_questions(str(path), count=0, seed=1, columns=columns)
+
+
+@pytest.mark.parametrize("row", [MBPP, SANITIZED])
+def test_a_described_function_is_begun_with_its_name_and_parameters(tmp_path: Path, row: dict[str, Any]) -> None:
+    """What types and defaults are made of may be imported in the reference program alone."""
+    (one,) = load(tmp_path, row).frame.to_dicts()
+    start = one["specification"]["prompt"]
+    assert one["question"] == f"{ASKED}\n```python\n{start}\n```"
+    parameters = "n, by=2" if row is MBPP else "n"
+    assert start == f'def twice({parameters}):\n    """{row.get("text", row.get("prompt"))}"""'
+    assert one["specification"]["entry_point"] == "twice"
+    assert (one["answer"], one["option"], one["is_exact"]) == (row["code"], None, False)
+
+
+def test_statements_become_a_check_and_imports_stand_before_it(tmp_path: Path) -> None:
+    (one,) = load(tmp_path, MBPP).frame["specification"]
+    assert one["test"] == (
+        "from math import floor\n\ndef check(candidate):\n    assert twice(4) == 8\n    assert floor(twice(1)) == 2"
+    )
+
+
+def test_tests_are_in_no_question(tmp_path: Path) -> None:
+    for row in (MBPP, SANITIZED):
+        (one,) = load(tmp_path, row).frame.to_dicts()
+        assert "assert" not in one["question"]
+        assert "== 8" in one["specification"]["test"]
+
+
+def test_columns_of_a_users_file_are_mapped_and_a_mixture_knows_its_programs(tmp_path: Path) -> None:
+    (one,) = load(tmp_path, OWN, columns=COLUMNS).frame.to_dicts()
+    assert (one["kinds"], one["specification"]["entry_point"]) == (["a"], "twice")
+    parts = [{"source": str(tmp_path / "set.jsonl"), "columns": COLUMNS}, {"source": "micro"}]
+    drawn = draw(Questions.model_validate({"source": parts, "count": 2, "held_out": 0}), seed=1).frame
+    assert {row["source"]: row["specification"] is None for row in drawn.to_dicts()} == {"set": False, "micro": True}
+
+
+def test_columns_named_tests_and_entry_point_need_no_mapping(tmp_path: Path) -> None:
+    named = {"question": BEGUN, "answer": "    return 2 * n\n", "tests": ["x = 4", "assert double(x) == 8"]}
+    (one,) = load(tmp_path, named | {"entry_point": "twice"}).frame.to_dicts()
+    assert one["answer"] == f"{BEGUN}\n    return 2 * n"
+    assert one["specification"]["test"].endswith("def check(candidate):\n    x = 4\n    assert double(x) == 8")
+
+
+def test_two_programs_for_one_question_are_no_contradiction_and_other_tests_are(tmp_path: Path) -> None:
+    other = OWN | {"solved": "def twice(n):\n    return n + n\n"}
+    loaded = load(tmp_path, OWN, other, columns=COLUMNS)
+    assert loaded.frame.height == 1
+    assert "duplicates" in loaded.notes[0]
+    with pytest.raises(QuestionError, match="several answers"):
+        load(tmp_path, OWN, OWN | {"checks": "assert twice(4) == 9"}, columns=COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"checks": "twice(4)"}, "its tests assert nothing"),
+        ({"checks": ""}, "its tests assert nothing"),
+        ({"checks": "assert twice(4"}, "its tests cannot be read as Python"),
+        ({"solved": "return 2 * n"}, r"which function is tested is not to be seen \(none\)"),
+        ({"solved": "def one(): 1\ndef two(): 2", "checks": "assert one() < two()"}, r"\(one, two\): map entry_point"),
+        ({"solved": "def twice(n) return 2"}, "its reference program cannot be read as Python"),
+        ({"checks": "assert twice(4) == " + " + ".join(["1"] * 900)}, "its tests are nested too deep"),
+    ],
+)
+def test_what_nobody_could_judge_is_left_out_with_the_reason(tmp_path: Path, changed: dict[str, str], why: str) -> None:
+    loaded = load(tmp_path, OWN, OWN | {"asked": "Again."} | changed, columns=COLUMNS)
+    assert loaded.frame.height == 1
+    with pytest.raises(QuestionError, match=why):
+        load(tmp_path, OWN | changed, columns=COLUMNS)
+
+
+def test_a_program_with_a_broken_character_is_refused_by_its_place(tmp_path: Path) -> None:
+    for key in ("asked", "solved", "checks"):
+        with pytest.raises(QuestionError, match=r"line 1: the \w+ holds a broken character"):
+            load(tmp_path, OWN | {key: f"{OWN[key]}\ud800"}, columns=COLUMNS)
+
+
+@pytest.mark.parametrize(("key", "value"), [("checks", 5), ("solved", {"a": 1}), ("asked", [5])])
+def test_what_is_no_text_is_refused_by_its_place(tmp_path: Path, key: str, value: Any) -> None:
+    with pytest.raises(QuestionError, match=r"line 1: the \w+ is a (int|dict), expected Python"):
+        load(tmp_path, OWN | {key: value}, columns=COLUMNS)
+
+
+def test_a_start_without_a_docstring_gets_a_body_below_which_programs_stand() -> None:
+    one = program_asked("here", "def twice(n):\n", "    return 2 * n\n", "assert twice(4) == 8", "twice")
+    assert one.question.endswith("```python\ndef twice(n):\n```")
+    assert one.answer == "def twice(n):\n    return 2 * n\n"
+    assert one.specification is not None
+    assert ast.parse(f"{one.specification.prompt}{one.answer}"), "the whole of it anew"
+    assert ast.parse(f"{one.specification.prompt}    return 2 * n\n"), "or its body"
+    with pytest.raises(NotJudgeable, match="its start cannot be read"):
+        program_asked("here", "x = (\ndef twice(n):", "    return 2 * n\n", "assert twice(4) == 8", "twice")
+
+
+def test_a_description_may_hold_quotes() -> None:
+    described = 'Say """twice\\n""" of it.'
+    one = program_asked("here", described, "def twice(n):\n    return 2 * n\n", "assert twice(4) == 8")
+    assert one.specification is not None
+    (function,) = ast.parse(one.specification.prompt).body
+    assert isinstance(function, ast.FunctionDef)
+    assert ast.get_docstring(function) == described
