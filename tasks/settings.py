@@ -66,7 +66,8 @@ class Questions(StageSettings):
         title="Source",
         description="micro (embedded word problems), gsm8k, math, hellaswag, boolq, piqa, arc_challenge, arc_easy, "
         "aqua, mbpp, humaneval, the path of a JSONL/JSON/CSV/Parquet file, or hub:OWNER/NAME. Or a mixture of several, "
-        'each with its share of the count: [{"source": "gsm8k", "weight": 1}, {"source": "math", "levels": [4, 5]}].',
+        'each with its share of the count: [{"source": "gsm8k", "weight": 1}, '
+        '{"source": "math", "weight": 4, "levels": [4, 5]}].',
     )
     count: Positive = Field(300, title="Count", description="Questions in the round. CPL: 5,000, then 15,000.")
     seed: int = Field(1, title="Seed", description="The same seed gives the same questions.")
