@@ -67,7 +67,8 @@ TOPOLOGIES := infra/topologies
 SECRET = head -c 24 /dev/urandom | od -An -v -tx1 | tr -d ' \n'
 
 .PHONY: image compose cluster
-image: ## The image of every part, for containers and clusters (DEVICE=cpu without GPUs): docs/topologies.md
+image: DEVICE := cuda
+image: ## The image of every part, for containers and clusters with GPUs (without: DEVICE=cpu): docs/topologies.md
 	docker build --file $(TOPOLOGIES)/Dockerfile --build-arg DEVICE=$(DEVICE) --tag cpl-factory .
 
 compose: $(TOPOLOGIES)/runs.secrets.env ## One server with GPUs, as containers
@@ -76,12 +77,14 @@ compose: $(TOPOLOGIES)/runs.secrets.env ## One server with GPUs, as containers
 cluster: $(TOPOLOGIES)/runs.secrets.env ## All that a Kubernetes cluster needs, applied to it
 	kubectl apply --kustomize $(TOPOLOGIES)
 
-$(TOPOLOGIES)/runs.secrets.env: # made once: login and keys, and beside it what the server alone reads
+$(TOPOLOGIES)/runs.secrets.env: # made once: the login, and beside it a file for each other reader
 	@umask 077; login="cpl:$$($(SECRET))"; password="$$($(SECRET))"; \
+	printf '%s\n' "POSTGRES_PASSWORD=$$password" > $(TOPOLOGIES)/postgres.secrets.env; \
 	printf '%s\n' "PREFECT_SERVER_API_AUTH_STRING=$$login" "PREFECT_SERVER_DATABASE_PASSWORD=$$password" \
-	  "POSTGRES_PASSWORD=$$password" > $(TOPOLOGIES)/server.secrets.env; \
-	printf '%s\n' "PREFECT_API_AUTH_STRING=$$login" "AWS_ACCESS_KEY_ID=$$($(SECRET))" \
-	  "AWS_SECRET_ACCESS_KEY=$$($(SECRET))" > $@
+	  > $(TOPOLOGIES)/server.secrets.env; \
+	printf '%s\n' "AWS_ACCESS_KEY_ID=$$($(SECRET))" "AWS_SECRET_ACCESS_KEY=$$($(SECRET))" \
+	  > $(TOPOLOGIES)/store.secrets.env; \
+	printf '%s\n' "PREFECT_API_AUTH_STRING=$$login" > $@
 
 .PHONY: test test-methods unit lint format
 test: lint ## Lint, types, all tests, whole rounds included: three files of tests at a time

@@ -7,6 +7,7 @@ started anew, on any worker with room. Prefect shows the runs under the run that
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,8 +21,9 @@ from prefect.client.schemas.filters import (
     FlowRunFilterState,
     FlowRunFilterStateType,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, StateType, WorkQueueStatus
 from prefect.deployments import run_deployment
+from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Crashed
 
@@ -30,6 +32,11 @@ MOST_STARTS = 3
 """Starts of one run in all: more machines than this are not lost by chance."""
 CLAIMED = timedelta(minutes=15)
 """A run that its worker has not begun by then is lost: it has no heartbeat to miss."""
+WAITS = {
+    WorkQueueStatus.READY: "its workers have no room yet",
+    WorkQueueStatus.PAUSED: "it is paused",
+    WorkQueueStatus.NOT_READY: "no worker serves it. Start one, or cancel this run",
+}
 UNDER_WAY = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING, StateType.PAUSED]
 
 Log = logging.Logger | logging.LoggerAdapter[Any]
@@ -112,8 +119,17 @@ def _look_after(client: SyncPrefectClient, child: _Child, deployment: str, log: 
         client.set_flow_run_state(child.run.id, Crashed(message="no worker began it"), force=True)
     elif state.name == "Late" and not child.is_late:
         child.is_late = True
-        where = f"work pool {child.run.work_pool_name!r}, queue {child.run.work_queue_name!r}"
-        log.info("%s waits for a worker with room (%s)", child.name, where)
+        log.info("%s waits: %s", child.name, why_it_waits(client, child.run))
+
+
+def why_it_waits(client: SyncPrefectClient, run: FlowRun) -> str:
+    """Which queue a late run is in, and whether anybody takes runs from there. Workers ask every few seconds; of one
+    that is gone it is known after a minute or two."""
+    where = f"work pool {run.work_pool_name!r}, queue {run.work_queue_name!r}"
+    with suppress(httpx.HTTPError, ObjectNotFound):
+        queue = client.read_work_queue_by_name(str(run.work_queue_name), work_pool_name=run.work_pool_name)
+        return f"{where}: {WAITS[queue.status]}" if queue.status else where
+    return where
 
 
 def _start(deployment: str, name: str, parameters: dict[str, Any], start: int) -> FlowRun:

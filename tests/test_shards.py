@@ -20,12 +20,12 @@ import pytest
 from infra.engine import stop_local_engines
 from infra.environment import Environment, stack_variables
 from infra.stack import api
-from infra.stack.local import Stack
+from infra.stack.local import WORKER, Stack
 from infra.stack.process import Daemon
 from infra.store import Store
 from infra.store.s3 import StoreError
 from tasks.stages.search_in_shards import share
-from tests.servers import start_postgres
+from tests.servers import SECRET, start_postgres
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(600)]
 
@@ -134,12 +134,23 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         before = dict(os.environ)
         site = Site(folder)
         assert bool(database) != (folder / "home/prefect/prefect.db").exists()
+        for name in database:
+            patch.delenv(name)
         try:
             yield site
         finally:
             site.close()
             os.environ.clear()
             os.environ.update(before)
+
+
+def test_a_shell_that_says_nothing_of_the_database_changes_nothing_and_workers_do_not_know_it(site: Site) -> None:
+    said: list[str] = []
+    Stack(site.stack.home, ROOT).up(said.append)
+    assert said == []
+    worker = site.stack.parts[WORKER].process()
+    assert worker is not None
+    assert not [name for name, text in worker.environ().items() if SECRET in text]
 
 
 def test_a_lost_machines_shard_is_finished_by_another(site: Site, tmp_path: Path) -> None:

@@ -7,16 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-DATABASE = "PREFECT_SERVER_DATABASE_"
-"""How variables begin that say where the Prefect server keeps what it knows; without any it is a file of the home."""
 Deploy = Callable[[float], str]
 """Waits so many seconds at most for the end, and returns the digest of what was deployed. Raises RuntimeError."""
 
 
 @contextmanager
-def deploying(root: Path, environment: Mapping[str, str], logs: Path, deployed: str | None) -> Iterator[Deploy | None]:
-    """Begins to deploy prefect.yaml of `root`, unless `deployed` is its digest: then there is nothing to wait for."""
-    digest, log = _digest(root, environment), logs / "deploy.log"
+def deploying(
+    root: Path, environment: Mapping[str, str], database: str, logs: Path, deployed: str | None
+) -> Iterator[Deploy | None]:
+    """Begins to deploy prefect.yaml of `root`, unless `deployed` is its digest: then there is nothing to wait for.
+
+    `database`: the place of the server's; one that is new to it has no deployments yet.
+    """
+    digest, log = _digest(root, database), logs / "deploy.log"
     if deployed == digest:
         yield None
         return
@@ -44,13 +47,12 @@ def deploying(root: Path, environment: Mapping[str, str], logs: Path, deployed: 
         process.wait()
 
 
-def _digest(root: Path, environment: Mapping[str, str]) -> str:
+def _digest(root: Path, database: str) -> str:
     """Of everything that is put on the server (prefect.yaml, the code that the forms come from, the automations), and
     of the database that it is put into."""
     files = [root / "prefect.yaml", *map(Path(__file__).with_name, ("deploy.py", "automations.yaml"))]
     files += [*(file for folder in ("flows", "tasks", "infra/contract") for file in (root / folder).rglob("*.*"))]
-    databases = sorted(one for one in environment.items() if one[0].startswith(DATABASE))
-    digest = hashlib.sha256(repr(databases).encode())
+    digest = hashlib.sha256(database.encode())
     for file in sorted(file for file in files if file.suffix in {".yaml", ".toml", ".py"}):
         digest.update(f"{file}\n".encode() + file.read_bytes())
     return digest.hexdigest()

@@ -4,6 +4,7 @@ Everything it keeps is below one folder (CPL_HOME, `.cpl`):
 
     stack.json   ports, chosen once; what was deployed; a digest of what each part started with
     stack.env    addresses, keys and the login (mode 600; infra.stack.variables)
+    database.json   what the Prefect server is told of its database (mode 600; infra.stack.database)
     pids/ logs/  one file a part                             prefect/ s3/   data of the servers
 
 Long, for what `up` starts is what `status` tells and `down` ends.
@@ -27,9 +28,9 @@ from pydantic import BaseModel, Field
 
 from infra.contract import disk
 from infra.environment import add_stack, stack_variables
-from infra.stack import api, variables, weed
-from infra.stack.deploying import DATABASE, Deploy, deploying
-from infra.stack.process import Daemon, belonging_to, end_belonging, trim
+from infra.stack import api, database, variables, weed
+from infra.stack.deploying import Deploy, deploying
+from infra.stack.process import Daemon, belonging_to, end_belonging, trim, variables_of
 
 Say = Callable[[str], None]
 
@@ -83,19 +84,22 @@ class Stack:
         Parts whose variables or command changed start anew, unless that would end a flow run.
 
         Raises:
-            StackError: when a part does not come up; what did come up stays.
+            StackError: when a part does not come up; what did come up stays. Before anything is touched, when the
+                variables name another database than the one that is kept.
             DiskFull: when that is for want of room.
         """
         if not (self.root / "prefect.yaml").exists():
             raise StackError(f"There is no prefect.yaml in {self.root}: run `cpl up` in the root of the repository.")
         with disk.room_in(self.home), self._locked():
+            self._settle_database()
             if "ports" not in self.state:
                 roles = ("prefect", *weed.ROLES)
                 self._keep(ports=dict(zip(roles, weed.free_ports(len(roles)), strict=True)))
             variables.settle(self.home, self.root, self.state["ports"])
             self._end_outdated(say)
             new = [name for name in SERVERS if self._start(name, say)]
-            with deploying(self.root, self.environment(), self.home / "logs", self.state.get("deployed")) as deploy:
+            place, logs = database.place(database.kept(self.home)), self.home / "logs"
+            with deploying(self.root, self.environment(), place, logs, self.state.get("deployed")) as deploy:
                 for name in SERVERS:
                     self._wait_for(name, say if name in new else _silent)
                 new = [name for name in CLIENTS if self._start(name, say)]
@@ -141,14 +145,23 @@ class Stack:
         return f"http://127.0.0.1:{self.state['ports']['s3']}"
 
     def environment(self) -> dict[str, str]:
-        """What the parts find in their environment, and with them the flows that the worker starts."""
-        environment, stack = dict(os.environ), stack_variables(self.home)
+        """What the parts find in their environment, and with them the flows that the worker starts. The server's
+        database is nothing to any but the server."""
+        environment = {name: text for name, text in os.environ.items() if not name.startswith(database.PREFIXES)}
+        stack = stack_variables(self.home)
         environment |= {name: value for name, value in stack.items() if name.startswith("PREFECT_")}
         add_stack(environment, stack)
         environment["CPL_HOME"] = str(self.home)
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # every flow run is a fresh interpreter
         environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment.get('PATH', os.defpath)}"
         return environment
+
+    def _settle_database(self) -> None:
+        server = self.parts[SERVER].process()
+        try:
+            database.settle(self.home, os.environ, variables_of(server.pid) if server else None)
+        except ValueError as problem:
+            raise StackError(str(problem)) from problem
 
     def _keep(self, **facts: Any) -> None:
         self.state |= facts
@@ -214,9 +227,9 @@ class Stack:
         return found | self._read_by(name)
 
     def _read_by(self, name: str) -> dict[str, str]:
-        """Of the factory's variables. The server's database is nothing to those who run flows."""
+        """Of the factory's variables."""
         found = {key: text for key, text in self.environment().items() if key.startswith(READS[name])}
-        return {key: text for key, text in found.items() if name not in WORKERS or not key.startswith(DATABASE)}
+        return found | (database.kept(self.home) if name == SERVER else {})
 
     def _makeup(self, name: str) -> str:
         """A digest of the command and the variables that a part would start with."""

@@ -4,6 +4,8 @@ import json
 import logging
 from datetime import UTC, datetime
 
+from prefect.logging.handlers import PrefectConsoleHandler
+
 CONTEXT = {
     "flow_run_name": "run",
     "flow_run_id": "flow_run_id",
@@ -27,4 +29,11 @@ class JsonLines(logging.Formatter):
         line = {"at": at, "level": record.levelname, "logger": record.name, **known, "message": record.getMessage()}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        # In ASCII: readers take U+0085 and U+2028 for the end of a line, and terminals obey U+009B.
+        return json.dumps(line, default=str)
+
+
+class Console(PrefectConsoleHandler):
+    """For `PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS`: Prefect's own writes by rich, to which `:100:` is a picture."""
+
+    emit = logging.StreamHandler.emit

@@ -27,6 +27,8 @@ PAGE = 200
 LATE = timedelta(minutes=2)
 SECONDS = 2.0
 """That an engine gets to answer."""
+ID_TAIL = 8
+"""Last characters of a flow run's id, which tell it from another of its name."""
 
 OF_ENGINE = (
     "vllm:num_requests_running",
@@ -74,8 +76,7 @@ class Metrics:
         yield free
         yield from self._of_parts()
         yield from self._of_runs()
-        for folder, engine in engines_of(self.home):
-            yield from of_engine(folder, engine)
+        yield from self._of_engines()
 
     def describe(self) -> list[Metric]:
         return []  # registering asks nobody yet
@@ -107,10 +108,22 @@ class Metrics:
         counted = GaugeMetricFamily("cpl_flow_runs", "Flow runs that are not over.", labels=["state"])
         for state in sorted({*states, "Running", "Late"}):
             counted.add_metric([state], states.count(state))
-        progress = GaugeMetricFamily("cpl_progress_ratio", "Share of a stage that is done.", labels=["run", "work"])
+        labels = ["run", "flow_run", "work"]
+        progress = GaugeMetricFamily("cpl_progress_ratio", "Share of a stage that is done.", labels=labels)
         for bar in bars:
-            progress.add_metric([running[bar["flow_run_id"]], bar["key"].removesuffix("-progress")], bar["data"] / 100)
+            run, work = bar["flow_run_id"], bar["key"].removesuffix("-progress")
+            progress.add_metric([running[run], run[-ID_TAIL:], work], bar["data"] / 100)
         yield from (counted, progress)
+
+    def _of_engines(self) -> Iterator[Metric]:
+        """One family of each name, whatever many engines tell of it: a reader refuses a file that has two."""
+        families: dict[str, Metric] = {}
+        for folder, engine in engines_of(self.home):
+            for family in of_engine(folder, engine):
+                first = families.setdefault(family.name, family)
+                if first is not family:
+                    first.samples += family.samples
+        yield from families.values()
 
     def _count(self) -> None:
         """Counts what ended since it was last asked. The server writes down the end of a task some seconds late."""

@@ -31,6 +31,7 @@ many."""
 LEAN_WORKER = {
     "PREFECT_LOGGING_FORMATTERS_JSON_CLASS": "infra.stack.log_lines.JsonLines",
     "PREFECT_LOGGING_HANDLERS_CONSOLE_FORMATTER": "json",
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_CLASS": "infra.stack.log_lines.Console",
 }
 """What workers, and with them flows, are told, where the user sets nothing else: their logs are for programs; people
 read the UI."""

@@ -1,10 +1,12 @@
 """The files of containers and of a cluster: as their schemas want them, of one mind, and without a secret."""
 
 import json
+import os
 import re
 import stat
 import subprocess
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,10 +18,12 @@ import yaml
 from check_jsonschema.builtin_schemas import get_builtin_schema
 from prefect.settings import Settings
 from prefect.settings.legacy import _get_settings_fields
+from prefect.utilities.schema_tools import validate
 from prefect.utilities.templating import apply_values
 
 from infra.environment import Environment
 from infra.stack import weed
+from infra.stack.local import WORKERS
 
 ROOT = Path(__file__).parents[2]
 TOPOLOGIES = ROOT / "infra/topologies"
@@ -53,6 +57,19 @@ def secrets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = ["make", f"TOPOLOGIES={folder}", f"{folder}/runs.secrets.env"]
     subprocess.run(made, cwd=ROOT, check=True, capture_output=True)
     return folder
+
+
+LOGIN, KEYS = {"PREFECT_API_AUTH_STRING"}, {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+READERS = {
+    "postgres": {"POSTGRES_PASSWORD"},
+    "server": {"PREFECT_SERVER_API_AUTH_STRING", "PREFECT_SERVER_DATABASE_PASSWORD"},
+    "store": KEYS,
+    "deploy": LOGIN,
+    "watch": LOGIN,
+    "worker": LOGIN,  # of a cluster: it makes jobs of runs
+    "job": LOGIN | KEYS,
+}
+"""The secrets that each part reads."""
 
 
 def test_compose_takes_the_file() -> None:
@@ -97,6 +114,25 @@ def test_a_run_becomes_a_job_that_kubernetes_takes(given: dict[str, Any]) -> Non
     assert pod["volumes"][0] == given.get("home", {"name": "home", "persistentVolumeClaim": {"claimName": "home"}})
 
 
+@pytest.mark.parametrize(
+    ("home", "is_taken"),
+    [
+        ({"persistentVolumeClaim": {"claimName": "other"}}, True),
+        ({"emptyDir": {"sizeLimit": "2Ti"}}, True),
+        ({"secret": {"secretName": "server"}}, False),
+        ({"projected": {"sources": [{"secret": {"name": "server"}}]}}, False),
+        ({"hostPath": {"path": "/"}}, False),
+        ({"name": "shared", "emptyDir": {}}, False),
+    ],
+    ids=str,
+)
+def test_the_home_of_a_job_is_a_volume_for_data(home: dict[str, Any], is_taken: bool) -> None:
+    """By Prefect's own check of job variables: the volume of a Secret would show it to whoever starts a run."""
+    variables = {"home": {"name": "home"} | home}
+    errors = validate(variables, TEMPLATE["variables"], preprocess=False, ignore_required=True)
+    assert (not errors) == is_taken
+
+
 def test_what_a_job_mounts_and_reads_is_there() -> None:
     pod = TEMPLATE["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]
     read = {name for one in pod["containers"][0]["envFrom"] for name in (next(iter(one.values()))["name"],)}
@@ -112,6 +148,27 @@ def test_every_variable_of_a_job_says_what_it_is_and_is_used() -> None:
     variables = TEMPLATE["variables"]["properties"]
     assert [name for name, one in variables.items() if not one["description"]] == []
     assert set(re.findall(r"\{\{ (\w+) \}\}", json.dumps(TEMPLATE["job_configuration"]))) == set(variables)
+
+
+def test_every_queue_that_runs_wait_in_is_served() -> None:
+    """Else a round waits for ever for what it started. The cluster's worker takes from all queues of its pool."""
+    queues = {one["work_pool"].get("work_queue_name", "default") for one in DEPLOYMENTS.values()}
+    here = [word for words in WORKERS.values() for word in words]
+    in_compose = re.findall(r"--work-queue (\S+)", " ".join(COMPOSE["services"]["worker"]["command"]))
+    assert {name for option, name in pairwise(here) if option == "--work-queue"} == queues
+    assert sorted(in_compose) == sorted(queues)
+    assert "--work-queue" not in dict(containers())["worker"]["args"]
+
+
+@pytest.mark.parametrize(("given", "device"), [([], "cuda"), (["DEVICE=cpu"], "cpu")], ids=str)
+def test_an_image_is_for_gpus_whether_its_builder_has_one_or_not(
+    given: list[str], device: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\nexit 9\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    told = subprocess.run(["make", "--dry-run", "image", *given], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert f"--build-arg DEVICE={device} " in told.stdout
 
 
 def test_one_image_is_meant_everywhere() -> None:
@@ -162,11 +219,10 @@ def test_what_reads_the_variables_knows_them(secrets: Path, monkeypatch: pytest.
 
 def test_secrets_are_made_for_their_owner_and_stand_in_no_file_of_ours(secrets: Path) -> None:
     made = {path.name: told(path) for path in secrets.iterdir()}
-    assert set(made) == {"runs.secrets.env", "server.secrets.env"}
+    assert set(made) == {f"{name}.secrets.env" for name in ("postgres", "runs", "server", "store")}
     assert {stat.S_IMODE(path.stat().st_mode) for path in secrets.iterdir()} == {0o600}
     assert all(len(value) >= 48 for one in made.values() for value in one.values())
     assert len({value for one in made.values() for value in one.values()}) == 4, "login, password and two keys"
-    assert "PREFECT_SERVER_DATABASE_PASSWORD" not in made["runs.secrets.env"], "runs need it not"
 
     ours = [*told(TOPOLOGIES / "runs.env"), *told(TOPOLOGIES / "server.env")]
     ours += [name for one in COMPOSE["services"].values() for name in one.get("environment", ())]
@@ -182,7 +238,31 @@ def test_secrets_are_made_for_their_owner_and_stand_in_no_file_of_ours(secrets: 
     assert "**/*.secrets.env" in (TOPOLOGIES / "Dockerfile.dockerignore").read_text().splitlines()
 
 
+def test_each_part_is_told_the_secrets_that_it_reads_and_no_other(secrets: Path) -> None:
+    made = {path.name: set(told(path)) for path in secrets.iterdir()}
+    for name, one in COMPOSE["services"].items():
+        files = [one["env_file"]] if isinstance(one["env_file"], str) else one["env_file"]
+        in_compose = set().union(*(made.get(file, ()) for file in files))
+        assert in_compose == READERS["job" if name == "worker" else name], name  # there the worker's runs are its own
+
+    generated = {one["name"]: one["envs"] for one in KUSTOMIZATION["secretGenerator"]}
+    (job,) = TEMPLATE["job_configuration"]["job_manifest"]["spec"]["template"]["spec"]["containers"]
+    for name, container in (*containers(), ("job", job)):
+        whole = [one["secretRef"]["name"] for one in container.get("envFrom", ()) if "secretRef" in one]
+        keys = [one["valueFrom"]["secretKeyRef"] for one in container.get("env", ()) if "valueFrom" in one]
+        in_cluster = {variable for secret in whole for file in generated[secret] for variable in made[file]}
+        assert all(made[file] >= {one["key"]} for one in keys for file in generated[one["name"]])
+        assert in_cluster | {one["key"] for one in keys} == READERS[name], name
+
+
 def test_no_container_has_a_privilege() -> None:
+    """Compose's of our image are of the user that the Dockerfile ends with, those of others say whose."""
+    assert re.findall(r"(?m)^USER (.+)$", (TOPOLOGIES / "Dockerfile").read_text()) == ["factory"]
+    for name, service in COMPOSE["services"].items():
+        assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), name
+        user = service.get("user", "factory" if service["image"] == "cpl-factory" else "root")
+        assert user.partition(":")[0] not in ("", "0", "root"), name
+        assert not {"privileged", "cap_add", "pid", "ipc", "network_mode", "devices"} & set(service), name
     for name, container in containers():
         assert container["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}, (
             name

@@ -94,6 +94,33 @@ def test_a_gpu_belongs_to_one_engine(
     assert words[words.index("--tensor-parallel-size") + 1] == str(each)
 
 
+@pytest.mark.parametrize("on", ["cpu", "cuda"])
+@pytest.mark.parametrize(
+    "changed",
+    [{"engine_servers": 2}, {"engines": 2}, {"engine_python": Path("another")}, {"engine_memory": 0.5}],
+    ids=str,
+)
+def test_an_engine_that_runs_is_taken_over_by_who_would_start_it_alike(
+    changed: dict[str, Any], on: Any, folder: ModelFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever a setting changes in what it is started with would else have no effect while it runs."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setattr("infra.engine.launch.cores", lambda: 5)
+    before = Environment(home=tmp_path, device=on, engine_servers=1, engines=1)
+    after = before.model_copy(update=changed)
+
+    def started(here: Environment) -> Any:
+        return (
+            here.engine_python,
+            arguments(folder, here, httpx.URL("http://127.0.0.1:1")),
+            environment(folder, here, ""),
+        )
+
+    monkeypatch.setattr("infra.engine.launch.cores_for", lambda weights: 5)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert (launch_signature(folder, before) == launch_signature(folder, after)) == (started(before) == started(after))
+
+
 @pytest.mark.parametrize(
     ("script", "said"),
     [

@@ -25,8 +25,12 @@ OF_VLLM = "".join(
 )
 
 
+RUNNING = ("069281b5-6f0e-7a31-8000-4f2a90c1d7e3", "069281b5-6f0e-7a31-8000-b81c33a05f94")
+LATE = ("069281b5-6f0e-7a31-8000-000000000001", "069281b5-6f0e-7a31-8000-000000000002")
+
+
 class Server:
-    """A Prefect server that knows a running round with two bars, and what ended."""
+    """A Prefect server that knows two running rounds of one name, each with two bars, and what ended."""
 
     def __init__(self) -> None:
         self.ended: dict[str, list[dict[str, Any]]] = {"/flow_runs/filter": [], "/task_runs/filter": []}
@@ -37,13 +41,15 @@ class Server:
             raise httpx.ConnectError("away")
         if path == "/artifacts/filter":
             return [
-                {"flow_run_id": "one", "key": f"{what}-progress", "data": 25.0} for what in ("search-of-trees", "sft")
+                {"flow_run_id": run, "key": f"{what}-progress", "data": share}
+                for run, share in zip(RUNNING, (25.0, 75.0), strict=True)
+                for what in ("search-of-trees", "sft")
             ]
         if "sort" not in document:
-            names = ["Running", "Late", "Late"]
-            types = {"Running": "RUNNING", "Late": "SCHEDULED"}
+            states = dict.fromkeys(RUNNING, ("Running", "RUNNING")) | dict.fromkeys(LATE, ("Late", "SCHEDULED"))
             return [
-                {"id": "one", "name": "micro-round-1", "state_name": one, "state_type": types[one]} for one in names
+                {"id": run, "name": "micro-round-1", "state_name": name, "state_type": kind}
+                for run, (name, kind) in states.items()
             ]
         return self.ended[path][document["offset"] :][: document["limit"]]
 
@@ -76,10 +82,14 @@ def metrics(tmp_path: Path, server: Server) -> Metrics:
 
 
 def told(metrics: Metrics, folder: Path) -> dict[tuple[str, ...], float]:
-    """What the file says: values by name and labels."""
+    """What the file says: values by name and labels. A reader refuses a file with two of a kind."""
     metrics.write(folder)
     text = (folder / FILE).read_text()
     assert KEY not in text
+    types = re.findall(r"(?m)^# TYPE (\S+)", text)
+    assert len(types) == len(set(types))
+    series = [line.rpartition(" ")[0] for line in text.splitlines() if not line.startswith("#")]
+    assert len(series) == len(set(series))
     return {
         (one.name, *one.labels.values()): one.value
         for family in text_string_to_metric_families(text)
@@ -89,8 +99,9 @@ def told(metrics: Metrics, folder: Path) -> dict[tuple[str, ...], float]:
 
 def test_what_is_so_now_is_told_by_state_part_and_engine(metrics: Metrics, tmp_path: Path) -> None:
     found = told(metrics, tmp_path / "out")
-    assert (found["cpl_flow_runs", "Running"], found["cpl_flow_runs", "Late"]) == (1, 2)
-    assert found["cpl_progress_ratio", "micro-round-1", "search-of-trees"] == 0.25
+    assert (found["cpl_flow_runs", "Running"], found["cpl_flow_runs", "Late"]) == (2, 2)
+    shares = [found["cpl_progress_ratio", run[-8:], "micro-round-1", "search-of-trees"] for run in RUNNING]
+    assert shares == [0.25, 0.75]
     assert found["cpl_part_up", "worker"] == 0
     assert found["cpl_free_bytes",] > 0
     assert [found["vllm:generation_tokens_total", "0", one] for one in ("engine", "value/engine")] == [7.0, 7.0]

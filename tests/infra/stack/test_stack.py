@@ -5,14 +5,19 @@ import socket
 import stat
 import subprocess
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 import psutil
 import pytest
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import FlowRun
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL, temporary_settings
 from typer.testing import CliRunner
 
 from infra.desk.cli import app
 from infra.environment import add_stack, stack_variables
+from infra.fan_out import why_it_waits
 from infra.stack import api, variables, weed
 from infra.stack.local import POOL, SEARCHER, SERVER, STORE, WATCH, WORKER, Stack, StackError
 from infra.stack.metrics import FILE, Metrics
@@ -28,7 +33,7 @@ def pids(stack: Stack) -> dict[str, int | None]:
 @pytest.mark.integration
 def test_up_brings_every_part_up_and_keeps_its_keys_to_itself(stack: Stack) -> None:
     assert {part.name: part.state for part in stack.status()} == dict.fromkeys(ALL, "running")
-    for kept in ("stack.env", "s3/identities.json", "s3/security.toml", "s3/key.pem"):
+    for kept in ("stack.env", "database.json", "s3/identities.json", "s3/security.toml", "s3/key.pem"):
         assert stat.S_IMODE((stack.home / kept).stat().st_mode) == 0o600
     assert stat.S_IMODE((stack.root / "prefect.toml").stat().st_mode) == 0o600
     assert stat.S_IMODE((stack.home / "s3").stat().st_mode) == 0o700
@@ -66,11 +71,28 @@ def test_a_flow_runs_from_the_root_with_the_environment_of_the_stack(stack: Stac
     done = in_repository(stack, "prefect", "deployment", "run", "cpl/round", "--watch")
     assert done.returncode == 0, done.stdout + done.stderr + stack.parts[WORKER].log_tail(60)
     assert (stack.root / "seen.txt").read_text() == f"sibling {stack.store} {stack.root}"
+    lines = [line for line in stack.parts[WORKER].log.read_text().splitlines() if line.startswith("{")]
+    assert "Finished in state Completed()" in {json.loads(line)["message"] for line in lines}
     metrics.write(stack.root / "metrics")
     told = (stack.root / "metrics" / FILE).read_text()
     assert 'cpl_flow_runs_ended_total{state="Completed"} 1.0\n' in told
     assert all(f'cpl_part_up{{part="{name}"}} 1.0\n' in told for name in stack.parts)
     assert 'cpl_flow_runs{state="Running"}' in told
+
+
+@pytest.mark.integration
+def test_of_a_run_that_waits_it_is_told_whether_its_queue_is_served(stack: Stack) -> None:
+    known = stack_variables(stack.home)
+    server = {PREFECT_API_URL: known["PREFECT_API_URL"], PREFECT_API_AUTH_STRING: known["PREFECT_API_AUTH_STRING"]}
+    with temporary_settings(server), get_client(sync_client=True) as client:
+        client.create_work_queue("of-nobody", work_pool_name=POOL)
+
+        def told(queue: str) -> str:
+            return why_it_waits(client, FlowRun(flow_id=uuid4(), work_pool_name=POOL, work_queue_name=queue))
+
+        assert told("of-nobody").startswith(f"work pool '{POOL}', queue 'of-nobody': no worker serves it")
+        wait_for(lambda: told("trainings").endswith("queue 'trainings': its workers have no room yet"), stack)
+        assert told("that is not there") == f"work pool '{POOL}', queue 'that is not there'"
 
 
 @pytest.mark.integration
