@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from infra.engine import Completion, Reply, Usage
-from infra.sandbox import Sandbox
+from infra.sandbox import NoSandbox, Sandbox
 from tasks.check import Checker, Verdict
 from tasks.language.format import SOLUTIONS
 from tasks.records import frame
@@ -18,7 +18,7 @@ from tasks.running.served import ServedPolicy, Written
 from tasks.scoring.accuracy import Setup, accuracies
 from tasks.search.policy import ContextFull, PolicyError
 from tasks.settings import Evaluation
-from tasks.stages.evaluate import allowance_for
+from tasks.stages.evaluate import allowance_for, sandbox_for
 from tasks.stages.evaluate import sample as evaluated
 from tests.infra.sandboxed import Unconfined, sandbox
 from tests.sql.handmade import sample as answered
@@ -154,6 +154,16 @@ def test_a_program_is_the_last_block_of_a_whole_solution_and_judged_by_its_tests
 def test_a_program_runs_in_the_sandbox(program: str, answer: str, outcome: str) -> None:
     row = judged_by_tests(solved_by(program), sandbox())
     assert (row["answer"], row["outcome"]) == (answer, outcome)
+
+
+def test_where_no_program_is_asked_for_a_machine_without_sandboxes_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise NoSandbox("no namespaces")
+
+    monkeypatch.setattr("tasks.stages.evaluate.Sandbox", refuse)
+    assert sandbox_for([QUESTION, QUESTION]) is None
+    with pytest.raises(NoSandbox):
+        sandbox_for([QUESTION, TWICE])
 
 
 def test_a_solution_without_a_block_of_code_holds_no_program() -> None:
@@ -368,6 +378,7 @@ def test_a_question_whose_request_failed_is_neither_right_nor_wrong(decoding: An
     row, error = asked(Gone({}), Evaluation(decoding=decoding))
     assert (row["is_correct"], row["outcome"], row["error"]) == (None, "failed", "the engine is gone")
     assert (row["output"], row["answer"], row["generated_tokens"]) == ("", None, 0)
+    assert 0 <= row["seconds"] < 60
     assert error == "the engine is gone"
     counted = accuracies(frame("evaluation_samples", [answered("base", "q0", ["add"], True), row]), Setup("digest"))
     assert counted.filter(kind="all").select("accuracy", "n", "lost").row(0) == (1.0, 1, 1)
