@@ -40,7 +40,9 @@ def second_opinions(pairs: Iterable[Pair]) -> list[Opinion]:
     memory = resource.RLIMIT_AS, (MEMORY, MEMORY)  # a power tower fails in its worker and not on the machine
     opinions: list[Opinion] = []
     rest = iter(pairs)
-    with ProcessPool(multiprocessing.cpu_count(), initializer=resource.setrlimit, initargs=memory, context=context) as pool:
+    with ProcessPool(
+        multiprocessing.cpu_count(), initializer=resource.setrlimit, initargs=memory, context=context
+    ) as pool:
         while some := list(islice(rest, AT_ONCE)):
             asked = [pool.schedule(opinion, pair, timeout=TIMEOUT) for pair in some]
             opinions += [_told(one) for one in asked]
