@@ -56,7 +56,7 @@ class Unconfined:
         thread = threading.Thread(target=main, args=(*called, back))
         thread.start()
         flushed = io.BytesIO()  # the rest is lost when a process ends
-        with redirect_stdout(io.TextIOWrapper(flushed)) as _printed:
+        with redirect_stdout(io.TextIOWrapper(flushed)):
             main(*tests, front)
             thread.join(10)
             return Ended(0, flushed.getvalue()), Ended(0, b"")
