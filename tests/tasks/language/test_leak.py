@@ -121,7 +121,7 @@ def test_the_letter_of_an_option_is_told_by_a_plan_that_names_it(
 
 
 def test_what_the_options_of_a_question_say_it_names(checker: Checker) -> None:
-    assert not leaks("Plan 1: it is 5", "5", checker, "How many?\nA. 4\nB. 5")
+    assert not leaks("Plan 1: it is Wednesday", "Wednesday", checker, "When?\nA. Monday\nB. Wednesday")
 
 
 def test_a_long_plan_is_read_in_no_time() -> None:
