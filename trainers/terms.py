@@ -31,8 +31,8 @@ def kl(logprobs: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
 
 def divergence(logits: torch.Tensor, reference: torch.Tensor) -> torch.Tensor:
     """KL(pi || pi_ref), exact: sum over the vocabulary of pi (log pi - log pi_ref). [N, vocabulary], twice -> [N]."""
-    logprobs = logits.log_softmax(-1)
-    return (logprobs.exp() * (logprobs - reference.log_softmax(-1))).sum(-1)
+    logprobs = logits.log_softmax(1)
+    return (logprobs.exp() * (logprobs - reference.log_softmax(1))).sum(1)
 
 
 def pair_margins(logprobs: torch.Tensor, reference: torch.Tensor, beta: float) -> torch.Tensor:

@@ -4,7 +4,6 @@ For reports only. A reward rests on `Checker` alone: one that mixed two would be
 """
 
 import multiprocessing
-import os
 import resource
 from collections.abc import Iterable
 from concurrent.futures import Future
@@ -31,16 +30,19 @@ class Opinion(StrEnum):
     """It failed, or took too long."""
 
 
-def second_opinions(pairs: Iterable[Pair], workers: int | None = None) -> list[Opinion]:
-    """Of (gold, answer) pairs, in their order, each in a process that can be killed. `workers`: by default one a core.
+def second_opinions(pairs: Iterable[Pair]) -> list[Opinion]:
+    """Of (gold, answer) pairs, in their order, each in a process that can be killed: one a core.
 
     The gold answer is put as math-verify documents it, in dollars; the other one in the box that it stood in.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["math_verify"])
+    memory = resource.RLIMIT_AS, (MEMORY, MEMORY)  # a power tower fails in its worker and not on the machine
     opinions: list[Opinion] = []
     rest = iter(pairs)
-    with ProcessPool(max_workers=workers or os.cpu_count() or 1, initializer=_prepare, context=context) as pool:
+    with ProcessPool(
+        multiprocessing.cpu_count(), initializer=resource.setrlimit, initargs=memory, context=context
+    ) as pool:
         while some := list(islice(rest, AT_ONCE)):
             asked = [pool.schedule(opinion, pair, timeout=TIMEOUT) for pair in some]
             opinions += [_told(one) for one in asked]
@@ -64,8 +66,3 @@ def opinion(gold: str, answer: str) -> Opinion:
 
 def _told(asked: "Future[Opinion]") -> Opinion:
     return Opinion.UNDECIDED if asked.exception() else asked.result()
-
-
-def _prepare() -> None:
-    """In a new worker: a power tower fails there and not on the machine."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

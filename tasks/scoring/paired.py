@@ -95,7 +95,7 @@ def estimate(scores: Scores, clusters: Clusters) -> Estimate:
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p-values of several differences that are judged at once: where those below 0.05 are told apart, the chance
     that any of them is not there is 5 % at most, however they depend on each other (Holm 1979)."""
-    adjusted = [0.0] * len(p_values)
+    adjusted = list(p_values)
     highest = 0.0
     for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
         highest = max(highest, min(1.0, (len(p_values) - rank) * p_values[place]))

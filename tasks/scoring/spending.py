@@ -52,15 +52,12 @@ def curves(trajectories: pl.DataFrame, *, by_value: bool) -> pl.DataFrame:
 
 def curves_of_beams(answers: pl.DataFrame) -> pl.DataFrame:
     """Rows of `evaluation_curves`, from rows of `evaluation_beams`."""
-    rows = []
-    for key, own in answers.group_by(*QUESTION, "beams", maintain_order=True):
-        questions = own.group_by("question_id", maintain_order=True).agg(
-            share=pl.col("is_correct").mean(), cluster=pl.coalesce("cluster", "question_id").first()
-        )
-        tokens = float(own["generated_tokens"].to_numpy().mean())
-        rows.append(
-            dict(zip((*QUESTION, "samples"), key, strict=True)) | {"decoding": "beam"} | _figures(questions, tokens)
-        )
+    rows = (
+        own.select(*QUESTION, samples="beams").row(0, named=True)
+        | {"decoding": "beam"}
+        | _figures(own.with_columns(share="is_correct"), float(own["generated_tokens"].to_numpy().mean()))
+        for own in answers.partition_by(*QUESTION, "beams")
+    )
     return frame("evaluation_curves", rows)
 
 
@@ -89,13 +86,15 @@ def adaptive(walks: Walks, samples: int) -> Array:
 def _point(decoding: str, samples: int, right: Array, tokens: Array, last: Array, seen: pl.DataFrame) -> dict[str, Any]:
     """A row: the mean over orders, draws and questions."""
     reached, spent = (np.take_along_axis(one, last[:, :, None], axis=2).mean(axis=(1, 2)) for one in (right, tokens))
-    questions = seen.with_columns(share=pl.Series(reached)).group_by("question_id", maintain_order=True)
-    shares = questions.agg(pl.col("share").mean(), cluster=pl.coalesce("cluster", "question_id").first())
+    shares = seen.with_columns(share=pl.Series(reached))
     return {"decoding": decoding, "samples": samples} | _figures(shares, float(spent.mean()))
 
 
-def _figures(questions: pl.DataFrame, generated_tokens: float) -> dict[str, Any]:
-    """Of a point, from the share of right answers and the cluster of each question."""
+def _figures(drawn: pl.DataFrame, generated_tokens: float) -> dict[str, Any]:
+    """Of a point, from each draw's question, its cluster and its `share` of right answers."""
+    questions = drawn.group_by("question_id", maintain_order=True).agg(
+        pl.col("share").mean(), cluster=pl.coalesce("cluster", "question_id").first()
+    )
     return mean_of(questions, questions.height) | {"generated_tokens": generated_tokens}
 
 

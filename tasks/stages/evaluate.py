@@ -7,7 +7,7 @@ question. Where a program is asked for, it is the solution's last block of code,
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -126,13 +126,14 @@ async def sample(
         metric = PASS if question["specification"] else "answer"
         asked = {name: question[name] for name in ("benchmark", "split", "question_id", "cluster")}
         asked |= {"model": model, "draw": draw}
+        search = partial(searched, question, place, policy, checker, value)
         sampled: list[Row] = []
         started = time.monotonic()
         try:
             if settings.decoding == "greedy":
                 given = await greedy(question, place, policy, settings)
             else:
-                given = await searched(question, place, policy, checker, settings, value, allowance)
+                given = await search(settings, allowance)
             seconds = time.monotonic() - started
             if question["specification"]:
                 assert sandbox is not None, "the stage has one where a program is asked for"
@@ -143,8 +144,7 @@ async def sample(
                 assert given.tree is not None, "only a search samples"
                 sampled = [asked | row async for row in trajectories(given.tree, question, checker, given.trajectories)]
             if settings.narrower_beams:
-                found = await narrower(given, question, place, policy, checker, settings, value)
-                sampled = [asked | row for row in found]
+                sampled = [asked | row for row in await narrower(given, question, checker, settings, search)]
         except PolicyError as problem:
             outcome, error, seconds = Outcome.FAILED, str(problem), time.monotonic() - started
         return asked | {
@@ -163,11 +163,12 @@ async def sample(
             "error": error,
         }, sampled
 
-    rows, sampled = zip(*await together(one(draw) for draw in range(settings.draws)), strict=True)
-    tables = {"evaluation_samples": list(rows)}
+    drawn = await together(one(draw) for draw in range(settings.draws))
+    rows = [row for row, _ in drawn]
+    tables = {"evaluation_samples": rows}
     if settings.samples_trajectories or settings.narrower_beams:
         kept = "evaluation_beams" if settings.narrower_beams else "evaluation_trajectories"
-        tables[kept] = [row for of_draw in sampled for row in of_draw]
+        tables[kept] = [row for _, sampled in drawn for row in sampled]
     return Part(tables, next((row["error"] for row in rows if row["error"]), None))
 
 
@@ -196,11 +197,9 @@ async def trajectories(tree: Tree, question: Row, checker: Checker, samples: int
 async def narrower(
     given: Answer,
     question: Row,
-    place: int,
-    policy: ServedPolicy,
     checker: Checker,
     settings: Evaluation,
-    value: ServedPolicy | None,
+    search: Callable[[Evaluation], Awaitable[Answer]],
 ) -> list[Row]:
     """What fewer beams answer to the question, each a search of its own, and last the answer that was given.
 
@@ -211,9 +210,8 @@ async def narrower(
     for beams in settings.widths:
         told = given
         if beams < settings.beams:
-            fewer = settings.model_copy(update={"beams": beams})
             try:
-                told = await searched(question, place, policy, checker, fewer, value)
+                told = await search(settings.model_copy(update={"beams": beams}))
             except PolicyError:
                 continue
         rows.append(
@@ -269,8 +267,8 @@ async def searched(
     place: int,
     policy: ServedPolicy,
     checker: Checker,
+    value: ServedPolicy | None,
     settings: Evaluation,
-    value: ServedPolicy | None = None,
     allowance: Allowance | None = None,
 ) -> Answer:
     """The solution that a search without rewards settles on: by V, or by a vote (AlphaMath and SVPO at inference).

@@ -168,7 +168,9 @@ def test_the_reference_is_the_model_it_starts_from_kept_beside_the_rows(config: 
     """Every token's log-prob, of the chosen and of the rejected step: an artifact of the round."""
     apo = trainer(config)
     model = load_model(config.model)
+    assert 0 < apo.reference_seconds < 60
     written = pl.read_parquet(config.output / "references.parquet")
+    assert written.schema["reference"] == pl.List(pl.List(pl.Float32))
     for row, at in zip(apo.train_dataset, written["row"], strict=True):
         for side, found in zip(("chosen_ids", "rejected_ids"), written["reference"][at].to_list(), strict=True):
             ids = torch.tensor([row["prompt_ids"] + row[side]])

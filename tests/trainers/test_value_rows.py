@@ -10,7 +10,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.tensor import DTensor, Shard
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
-from trainers.value_rows import hasten, read_values
+from trainers.value_rows import hasten, read_values, spare_others
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -41,6 +41,17 @@ def test_hastened_rows_go_the_optimizers_way_so_many_times_as_far(rows: tuple[in
         expected = way.detach().clone()
         expected[list(rows)] *= 7.0
         torch.testing.assert_close(fast.get_parameter(name) - before, expected, atol=1e-6, rtol=1e-4)
+
+
+def test_other_rows_are_spared_in_weight_and_bias_and_what_has_no_gradient_is_left_alone() -> None:
+    head = torch.nn.Linear(2, 4)
+    head.weight.grad, head.bias.grad = torch.ones(4, 2), torch.ones(4)
+    spare_others(head, (0, 2))
+    assert head.weight.grad.tolist() == [[1.0, 1.0], [0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
+    assert head.bias.grad.tolist() == [1.0, 0.0, 1.0, 0.0]
+    head.bias.grad = None
+    spare_others(head, (2,))
+    assert head.weight.grad.tolist() == [[0.0, 0.0], [0.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
 
 
 @pytest.fixture

@@ -34,6 +34,40 @@ def test_it_is_the_sum_of_its_definition_and_so_is_its_gradient() -> None:
     assert logits.grad.flatten().tolist() == pytest.approx([*expected, 0.0, 0.0, 0.0], abs=1e-12)
 
 
+@pytest.mark.parametrize(("logits", "at_once"), [(2, [1, 1, 1]), (6, [2, 1]), (11, [3])])
+def test_off_hidden_states_it_is_it_with_a_bias_and_a_few_positions_at_once(
+    logits: int, at_once: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gradients, too, also where nobody keeps them: every position is made again for them."""
+    generator = torch.Generator().manual_seed(4)
+    (hidden, old), heads = torch.randn(2, 3, 2, generator=generator), torch.randn(2, 3, 3, generator=generator)
+    (head, before), learnt = ((one[:, :2], one[:, 2]) for one in heads.requires_grad_()), hidden.requires_grad_()
+    expected = terms.divergence(learnt @ head[0].T + head[1], old @ before[0].T + before[1])
+    wanted = torch.autograd.grad(expected.sum(), (learnt, heads))
+    made = []
+
+    def divergence(now: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
+        made.append(len(now))
+        return by_definition(now, then)
+
+    by_definition = terms.divergence
+    monkeypatch.setattr(terms, "divergence", divergence)
+    monkeypatch.setattr(vocabulary, "LOGITS", logits)
+    found = vocabulary.divergence(learnt, head, old, before)
+    assert made == at_once
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(torch.autograd.grad(found.sum(), (learnt, heads)), wanted)
+    assert made == [*at_once, *reversed(at_once)]
+
+
+def test_a_position_that_one_of_both_models_lacks_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(vocabulary, "LOGITS", 1)
+    hidden, head = torch.ones(3, 2), (torch.ones(4, 2), None)
+    assert vocabulary.divergence(hidden, head, hidden, head).tolist() == [0.0, 0.0, 0.0]
+    with pytest.raises(ValueError, match="argument 2 is shorter"):
+        vocabulary.divergence(hidden, head, hidden[:2], head)
+
+
 def test_the_sampled_form_is_it_where_tokens_come_as_often_as_the_reference_samples_them() -> None:
     p, q = torch.tensor(P, dtype=torch.float64), torch.tensor(Q, dtype=torch.float64)
     sampled = sum(q[v] * terms.kl(p[v : v + 1].log(), q[v : v + 1].log()) for v in range(3))

@@ -120,6 +120,10 @@ def test_the_letter_of_an_option_is_told_by_a_plan_that_names_it(
     assert leaks(plan, gold, checker, f"When?\n{options}") is is_told
 
 
+def test_what_the_options_of_a_question_say_it_names(checker: Checker) -> None:
+    assert not leaks("Plan 1: it is Wednesday", "Wednesday", checker, "When?\nA. Monday\nB. Wednesday")
+
+
 def test_a_long_plan_is_read_in_no_time() -> None:
     assert list(stated_values("((" * 2_000 + "1 " * 4_000 + "$" * 2_000))
 

@@ -254,6 +254,13 @@ def test_the_work_is_shown_as_it_goes_on(tmp_path: Path, monkeypatch: pytest.Mon
     assert shown[-1] == (3, "busy")
 
 
+def test_how_many_parts_are_done_is_known_over_time(tmp_path: Path) -> None:
+    for done in ([0, 1, 2, 3], [3]):  # the second time all are kept
+        workplace = LocalStage(tmp_path)
+        do(workplace, Worker(), "abc")
+        assert workplace.timeline.series["parts"]["done"] == done
+
+
 def test_no_part_waits_for_a_bar_that_cannot_be_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As while Prefect's server is away: what draws waits for it, half a minute each time."""
     is_back = threading.Event()

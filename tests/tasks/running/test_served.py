@@ -13,6 +13,7 @@ from infra.contract.model_folder import Turn
 from infra.engine import Completion, Engine, EngineError, PromptTooLong, Reply, Usage
 from infra.engine.load import Load
 from infra.environment import Environment
+from infra.sandbox import NoSandbox
 from tasks.check import Checker, Verdict
 from tasks.language.format import (
     PLAN_CLOSE,
@@ -22,7 +23,7 @@ from tasks.language.format import (
     SOLUTION_CLOSE,
     STEP_CLOSE,
 )
-from tasks.running.served import SearchPolicy, ServedPolicy, judge, recorded, serve_both, verdict_on
+from tasks.running.served import SearchPolicy, ServedPolicy, judge, recorded, sandbox_for, serve_both, verdict_on
 from tasks.running.timeline import Timeline
 from tasks.search.method import Draw, Hint
 from tasks.search.policy import ContextFull, PolicyError, Undecided
@@ -280,3 +281,13 @@ def test_a_stage_holds_its_own_gpus_once_and_all_those_of_others(
 
     asyncio.run(stage())
     assert workplace.gpus == held
+
+
+def test_where_no_program_is_asked_for_a_machine_without_sandboxes_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise NoSandbox("no namespaces")
+
+    monkeypatch.setattr("tasks.running.served.Sandbox", refuse)
+    assert sandbox_for([None, None]) is None
+    with pytest.raises(NoSandbox):
+        sandbox_for([None, "assert twice(1) == 2"])

@@ -59,6 +59,23 @@ def test_its_errors_are_those_of_the_means() -> None:
     assert found.high - found.mean == pytest.approx(found.mean - found.low)
 
 
+@pytest.mark.parametrize(
+    ("scores", "clusters", "t", "stderr"),
+    [
+        ([[1, 0]], [0, 1], 12.7062, 1 / 2),  # of 1 degree of freedom
+        ([[1, 0, 1, 0]], [0, 1, 2, 3], 3.18245, 12**-0.5),  # of 3
+        ([[1, 1, 0, 0]], [0, 0, 1, 1], 12.7062, 1 / 2),  # two clusters: of 1
+        ([[1, 1], [0, 0], [1, 1]], [0, 1], 4.30265, 1 / 3),  # seeds alone: of 2
+        ([[1, 1, 0, 0], [1, 0, 1, 0]], [0, 1, 2, 3], 6.01666, 24**-0.5),  # 0 + 1/24 - 1/24, at least 1/24: of 3/2
+        ([[1, 1, 1, 0], [0, 0, 0, 1]], [0, 1, 2, 3], 28.7464, 1 / 4),  # 1/16 + 0 - 1/16, at least 1/16: of 3/4
+    ],
+)
+def test_how_far_it_reaches_by_hand(scores: list[list[int]], clusters: list[int], t: float, stderr: float) -> None:
+    """Quantiles of Student's t for the degrees of freedom by Satterthwaite, and the error that they multiply."""
+    found = clustered_estimate(np.array(scores, dtype=float), np.array(clusters))
+    assert found.high - found.mean == pytest.approx(t * stderr, rel=1e-5)
+
+
 def test_one_seed_tells_nothing_of_seeds() -> None:
     rng = np.random.default_rng(1)
     found = estimate(rng.normal(0, 1, (1, 400)))

@@ -259,6 +259,11 @@ def test_what_a_text_is_worth(text: str, to_the_end: bool, kind: Kind, reward: f
     assert (child.kind, child.reward, child.value) == (kind, reward, value)
 
 
+def test_a_reflection_ends_nothing_and_has_no_reward() -> None:
+    child = child_of("Too much.", Draw(1, reflects=True))
+    assert (child.kind, child.reward) == (Kind.REFLECTION, None)
+
+
 def test_the_settings_reach_the_search() -> None:
     puct = method(a_task(9), Search(c_puct=0.5, seed=3, enough_right=4, hopeless_after=5, root_children=2, children=1))
     assert isinstance(puct, Puct)

@@ -368,6 +368,7 @@ def test_a_question_whose_request_failed_is_neither_right_nor_wrong(decoding: An
     row, error = asked(Gone({}), Evaluation(decoding=decoding))
     assert (row["is_correct"], row["outcome"], row["error"]) == (None, "failed", "the engine is gone")
     assert (row["output"], row["answer"], row["generated_tokens"]) == ("", None, 0)
+    assert 0 <= row["seconds"] < 60
     assert error == "the engine is gone"
     counted = accuracies(frame("evaluation_samples", [answered("base", "q0", ["add"], True), row]), Setup("digest"))
     assert counted.filter(kind="all").select("accuracy", "n", "lost").row(0) == (1.0, 1, 1)
