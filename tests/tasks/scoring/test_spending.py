@@ -158,6 +158,8 @@ def test_each_number_of_beams_is_a_point_and_draws_of_a_question_are_one() -> No
         ("beam", 1, 0.25, 2, 10.0, pytest.approx((2 * 0.25**2) ** 0.5 / 2)),
         ("beam", 2, 0.5, 2, 20.0, pytest.approx((2 * 0.5**2) ** 0.5 / 2)),
     ]
+    both = curves_of_beams(frame("evaluation_beams", [*rows, rows[0] | {"model": "base"}]))
+    assert both.select("model", "samples", "accuracy").rows() == [("sft", 1, 0.25), ("sft", 2, 0.5), ("base", 1, 1.0)]
 
 
 def test_nothing_was_sampled() -> None:
