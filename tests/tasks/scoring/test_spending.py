@@ -162,6 +162,8 @@ def test_each_number_of_beams_is_a_point_and_draws_of_a_question_are_one() -> No
     two = found.row(1, named=True)
     assert (two["accuracy_low"], two["accuracy_high"]) == pytest.approx(wilson(0.5, 2))
     assert two["equal_clusters"] == 2
+    both = curves_of_beams(frame("evaluation_beams", [*rows, rows[0] | {"model": "base"}]))
+    assert both.select("model", "samples", "accuracy").rows() == [("sft", 1, 0.25), ("sft", 2, 0.5), ("base", 1, 1.0)]
 
 
 def test_nothing_was_sampled() -> None:
