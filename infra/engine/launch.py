@@ -20,7 +20,7 @@ defaults are 128 on a CPU, 256 or 1024 by a GPU's memory."""
 
 SERVERS = 4
 """At most, that answer the requests of a GPU's engine. One takes 140 us of a core for each token with its log-probs; a
-small model on a GPU writes more than 7,000 a second (docs/models-and-gpus.md)."""
+small model's search on an H100 came to 6,451 a second with one (docs/models-and-gpus.md)."""
 
 ON_CPU = "--enforce-eager --block-size 32 --gpu-memory-utilization 0.1"
 """32 tokens is the smallest block the CPU's attention takes: the shorter, the more of a prefix is reused."""

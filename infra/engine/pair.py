@@ -1,5 +1,6 @@
 """The two engines that a home may have: the policy's, and beside it one for a separate value model (design D2)."""
 
+from infra.engine.launch import servers
 from infra.environment import Environment, device
 
 
@@ -30,7 +31,12 @@ def value_engine(here: Environment) -> Environment:
 
 def policy_and_value(here: Environment) -> tuple[Environment, Environment]:
     """Environment of the policy's and of the value model's engine while both run, on one GPU if both are local."""
-    shared = {"engine_memory": here.engine_memory / 2} if _share_a_gpu(here) else {}
+    shared: dict[str, float] = {}
+    if _share_a_gpu(here):
+        shared = {
+            "engine_memory": here.engine_memory / 2,
+            "engine_servers": here.engine_servers or max(1, servers(here) // 2),
+        }
     policy = here.model_copy(update=shared)
     return policy, value_engine(policy)
 
