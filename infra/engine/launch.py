@@ -82,10 +82,10 @@ def berths(here: Environment) -> list[list[str]]:
 
 
 def launch_signature(folder: ModelFolder, here: Environment, berth: int = 0) -> str:
-    """What must be equal for a running engine to take this model's weights: whatever it was told that settings say."""
-    places = berths(here)
-    on_gpus = ",".join(places[berth])
-    place = f"cuda {on_gpus} {here.engine_memory:g}" if device(here) == "cuda" else f"cpu 1/{len(places)}"
+    """What must be equal for a running engine to take this model's weights: whatever it was told that settings say, but
+    for its threads on a CPU, which are not worth another start."""
+    on_gpus = ",".join(berths(here)[berth])
+    place = f"cuda {on_gpus} {here.engine_memory:g}" if device(here) == "cuda" else "cpu"
     return f"{GUARD}/{place}/{servers(here)}/{dtype(here)}/{here.engine_python}/{folder.signature}"
 
 
