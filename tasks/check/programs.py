@@ -4,6 +4,7 @@ The model's code and the tests run in sandboxes of their own (`infra/sandbox`), 
 standard library is there.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -16,6 +17,10 @@ from tasks.check.programs_inside import parts
 if TYPE_CHECKING:
     from infra.sandbox import Ended, Sandbox
 
+_FROM_THE_FUTURE = re.compile(
+    r'(?:from __future__ import (?:\([^)]*\))?[^\n]*\n|[ \t]*(?:#[^\n]*)?\n|"""[^"]*"""[ \t]*\n)*+'
+)
+"""The head of a program, with what may stand between its imports from the future: comments, a docstring."""
 INSIDE = compile(Path(programs_inside.__file__).read_text(), "programs_inside.py", "exec")
 
 
@@ -74,14 +79,26 @@ async def judge(program: Program, sandbox: "Sandbox") -> Judgement:
         ValueError: the tests are broken: they do not run, define no `check`, or call with what is no plain value.
         NoSandbox: the machine does not start a sandbox any more. No verdict is made of it.
     """
-    called = ["program", program.prompt + program.completion, program.entry_point]
+    called = ["program", _whole(program), program.entry_point]
     tests = ["tests", program.prompt, program.test, program.entry_point]
     return judgement(*await sandbox.run_pair(INSIDE, tests, called))
 
 
+def _whole(program: Program) -> str:
+    """The program, below the start. Its imports from the future stand before this: nowhere else they may."""
+    head = _FROM_THE_FUTURE.match(program.completion)
+    if head is None or "from __future__" not in head[0]:
+        return program.prompt + program.completion
+    return head[0] + program.prompt + program.completion[head.end() :]
+
+
 def judgement(tests: "Ended", called: "Ended") -> Judgement:
     """What the ends of both processes say. That it passed, the tests' process alone can say; of the other counts only
-    why it was stopped."""
+    why it was stopped.
+
+    Raises:
+        ValueError: the tests are broken.
+    """
     if called.is_flooding:
         return Judgement(ProgramVerdict.REFUSED, f"it prints more than {len(called.output)} bytes")
     if called.is_out_of_time or tests.is_out_of_time:
@@ -89,7 +106,10 @@ def judgement(tests: "Ended", called: "Ended") -> Judgement:
     if tests.status:
         why = tests.output.decode(errors="replace").strip()[-300:]
         return Judgement(ProgramVerdict.REFUSED, f"the tests cannot read its answers: {why}")
-    (told,) = parts(bytes.fromhex(tests.output.split()[-1].decode()))
+    try:
+        (told,) = parts(bytes.fromhex(tests.output.split()[-1].decode()))
+    except (IndexError, ValueError) as problem:
+        raise ValueError("the tests are broken: they end their process before there is a verdict") from problem
     if "broken" in told:
         raise ValueError(f"the tests are broken: {told['broken']}")
     return Judgement(ProgramVerdict(told["verdict"]), told["why"])

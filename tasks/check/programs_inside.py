@@ -325,12 +325,15 @@ class Called:
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self.is_asked = False
+        """Whether a test has called it."""
         self.end: dict[str, str] | None = None
         """The verdict, once the model's code gives no answer any more."""
         self.raised: tuple[Exception | None, dict[str, str]] = None, {}
         """What the function raised last, and the verdict where no test catches it."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.is_asked = True
         known: list[Any] = []
         self._line.say(packed(arguments, known) + packed(named, known))
         return self.heard(known)
@@ -370,19 +373,20 @@ def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str,
     """In the tests' process: the verdict on the model's function and why, or what is `broken` about the tests.
 
     The tests find what the prompt defines beside the function (HumanEval/32, /38 and /50 call such helpers), as the
-    benchmark wrote it and not as the model may have changed it.
+    benchmark wrote it and not as the model may have changed it. They may call `check` themselves (HumanEvalPack): what
+    they raise once they have called the function is of its answers, as what `check` raises.
     """
     called = Called(line)
+    check = None
     try:
         namespace: dict[str, Any] = {}
         exec(compiled(prompt, "prompt"), namespace)
         namespace[entry_point] = called
-        exec(compiled(test, "test"), namespace)
-        check = namespace["check"]
-    except Exception as problem:
-        return {"broken": repr(problem)[:300]}
-    try:
         called.heard()
+        exec(compiled(test, "test"), namespace)
+        if "check" not in namespace:
+            return {"broken": "they define no check"}
+        check = namespace["check"]
         check(called)
     except NotPlain as problem:
         return {"broken": str(problem)}
@@ -390,6 +394,8 @@ def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str,
         raised, verdict = called.raised
         if called.end is None and problem is raised:
             return verdict
+        if called.end is None and check is None and not (called.is_asked and isinstance(problem, Exception)):
+            return {"broken": repr(problem)[:300]}
         return called.end or {"verdict": "wrong", "why": f"{type(problem).__name__}: {problem}"[:300]}
     return called.end or {"verdict": "passed", "why": ""}
 

@@ -9,12 +9,13 @@ for it are ours.
 """
 
 import ast
+import math
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from tasks.questions.rows import Question, Specification
-from tasks.questions.values import LONGEST_TEXT, QuestionError
+from tasks.questions.values import LONGEST_TEXT, QuestionError, parsed_list
 
 ASKED = "Complete this Python function. The solution ends with the whole function in one ```python block."
 _CHECK = "check"
@@ -55,17 +56,21 @@ def program_asked(where: str, described: str, reference: str, tests: str, entry_
 
 
 def text_of_code(value: Any, where: str, what: str) -> str:
-    """A text with its indents; lists, such as MBPP's of tests, line by line; "" for nothing.
+    """A text with its indents, lines ended by \\n alone; lists, such as MBPP's of tests, line by line, also where a CSV
+    file holds one as text; "" for nothing (None, NaN).
 
     Raises:
         QuestionError: it is neither, too long, or holds a character that no file can hold.
     """
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, str):
         if len(value) > LONGEST_TEXT or re.search("[\ud800-\udfff\0]", value):
             raise QuestionError(f"{where}: the {what} holds a broken character, or more than {LONGEST_TEXT} of them")
-        return value
+        members = parsed_list(value)
+        if members is value:
+            return re.sub("\r\n?", "\n", value)
+        value = members
     if isinstance(value, list | tuple):
         return "\n".join(text_of_code(one, where, what) for one in value)
     raise QuestionError(f"{where}: the {what} is a {type(value).__name__}, expected Python as text, or a list of lines")
@@ -122,11 +127,17 @@ def _begun(described: str, reference: ast.Module, entry_point: str) -> str:
 
 
 def _checking(tests: str, asserting: ast.Module) -> str:
-    """Tests that define `check`. Statements become its body, less their imports, which stand before it."""
+    """Tests that define `check`. Statements become its body, less their imports, which stand before it. It ends with
+    calls of the functions that pytest would call."""
     if _CHECK in _functions(asserting.body):
         return tests
     imports: list[ast.stmt] = [one for one in asserting.body if isinstance(one, ast.Import | ast.ImportFrom)]
     body = [one for one in asserting.body if one not in imports]
+    body += [
+        ast.Expr(ast.Call(ast.Name(name), [], []))
+        for name, one in _functions(asserting.body).items()
+        if name.startswith("test_") and not any(isinstance(part, ast.arg) for part in ast.walk(one.args))
+    ]
     candidate = ast.arguments([], [ast.arg("candidate")], None, [], [], None, [])
     return _written([*imports, ast.FunctionDef(_CHECK, candidate, body, decorator_list=[])])
 

@@ -238,10 +238,14 @@ async def outcome_of(given: Answer, question: Row, checker: Checker) -> Outcome:
 
 
 async def tested(given: Answer, specification: Mapping[str, str], sandbox: Sandbox) -> tuple[Answer, Outcome]:
-    """A program's verdict in the place of the answer, as the standard form has it, and what becomes of it."""
+    """A program's verdict in the place of the answer, as the standard form has it, and what becomes of it. Where the
+    tests are broken, how: nothing is decided."""
     if given.answer is None:
         return given, Outcome.TRUNCATED if given.is_cut else Outcome.UNPARSABLE
-    verdict = (await run_tests(written(given.answer, specification), sandbox)).verdict
+    try:
+        verdict = (await run_tests(written(given.answer, specification), sandbox)).verdict
+    except ValueError as problem:  # the tests are broken
+        return replace(given, answer=str(problem)), Outcome.UNDECIDED
     is_right = verdict is ProgramVerdict.PASSED
     return replace(given, answer=str(verdict)), Outcome.RIGHT if is_right else Outcome.WRONG
 

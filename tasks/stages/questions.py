@@ -12,7 +12,7 @@ import polars as pl
 from infra.sandbox import Sandbox
 from infra.store import Ref
 from infra.together import together
-from tasks.check.programs import Judgement, ProgramVerdict, judge, written
+from tasks.check.programs import ProgramVerdict, judge, written
 from tasks.questions import Loaded, QuestionError, draw, load_all, refuse_overlap
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
@@ -22,7 +22,7 @@ MOST_TOLD = 5
 """Programs that a note names."""
 
 
-@stage("benchmarks", version=10)
+@stage("benchmarks", version=11)
 def load_benchmarks(
     workplace: Workplace, sources: tuple[str, ...], contents: dict[str, str], settings: Evaluation
 ) -> int:
@@ -36,7 +36,7 @@ def load_benchmarks(
     return loaded.sampled.height
 
 
-@stage("questions", version=7)
+@stage("questions", version=8)
 def sample_questions(workplace: Workplace, round: int, contents: dict[str, str], settings: Questions) -> int:
     """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
     drawn = proven(draw(settings, seed=settings.seed + round - 1, contents=contents))
@@ -47,33 +47,40 @@ def sample_questions(workplace: Workplace, round: int, contents: dict[str, str],
 
 def proven(drawn: Loaded, sandbox: Sandbox | None = None) -> Loaded:
     """Rows of `questions` with the columns of programs, if any is asked for, less those whose own program does not pass
-    its tests: no search could solve them. Without programs these columns lack, as in the rounds before there were any,
-    so that such a round's searches are found.
+    its tests: no search could solve them. Nor are those kept whose tests pass the function as it was begun, which does
+    nothing: such tests, as those that never call it, would pass every program.
+
+    Without programs these columns lack, as in the rounds before there were any, so that such a round's searches are
+    found.
 
     Raises:
         NoSandbox: programs are asked for, and this machine allows no sandbox.
-        QuestionError: most of the programs do not pass.
+        QuestionError: most of the programs are not proven so.
     """
     asked = drawn.frame.drop_nulls("specification")
     if asked.is_empty():
         return drawn._replace(frame=drawn.frame.drop("specification"))
     sandbox = sandbox or Sandbox()
 
-    async def judged(reference: str, specification: dict[str, str]) -> Judgement:
+    async def unproven(reference: str, specification: dict[str, str]) -> str | None:
         try:
-            return await judge(written(reference, specification), sandbox)
+            own = await judge(written(reference, specification), sandbox)
+            if own.verdict is not ProgramVerdict.PASSED:
+                return f"{own.verdict}: {own.why}"
+            begun = await judge(written("", specification), sandbox)
         except ValueError as problem:
-            return Judgement(ProgramVerdict.REFUSED, str(problem))
+            return f"{ProgramVerdict.REFUSED}: {problem}"
+        return "a function that does nothing passes them, too" if begun.verdict is ProgramVerdict.PASSED else None
 
-    async def all_judged() -> list[Judgement]:
-        return await together(judged(*row) for row in asked.select("answer", "specification").iter_rows())
+    async def all_judged() -> list[str | None]:
+        return await together(unproven(*row) for row in asked.select("answer", "specification").iter_rows())
 
     why = {
-        name: f"{name} ({one.verdict}: {one.why})"
+        name: f"{name} ({one})"
         for name, one in zip(asked["question_id"], asyncio.run(all_judged()), strict=True)
-        if one.verdict is not ProgramVerdict.PASSED
+        if one is not None
     }
-    told = f"{len(why)} of {asked.height} reference programs do not pass their own tests: " + "; ".join(
+    told = f"{len(why)} of {asked.height} reference programs are not proven by their own tests: " + "; ".join(
         [*why.values()][:MOST_TOLD] + ["…"] * (len(why) > MOST_TOLD)
     )
     if 2 * len(why) > asked.height:

@@ -7,14 +7,14 @@ import threading
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from infra.sandbox import Ended, Limits
+from infra.sandbox import Ended, Limits, Sandbox
 from tasks.check.programs import Judgement, Program, ProgramVerdict, judge, judgement
 from tasks.check.programs_inside import LONGEST, Line, NotPlain, made_anew, packed, parts, run_tests, told
-from tests.infra.sandboxed import answering, bare, sandbox
+from tests.infra.sandboxed import Unconfined, answering, bare, sandbox
 
 PASSED, WRONG, CRASHED, TIMED_OUT, REFUSED = ProgramVerdict
 PROMPT = '''
@@ -200,6 +200,9 @@ def test_the_ends_of_both_processes_make_the_judgement() -> None:
     lost = judgement(Ended(1, b"\xff" + b"x" * 299), killed)
     assert lost.why == f"the tests cannot read its answers: \N{REPLACEMENT CHARACTER}{'x' * 299}"
     assert judgement(Ended(1, b"ab" + b"x" * 299), killed).why.endswith(f": b{'x' * 299}"), "the last 300 characters"
+    for early in (b"", b"printed by a test\n"):
+        with pytest.raises(ValueError, match="the tests are broken: they end their process"):
+            judgement(Ended(0, early), killed)
     with pytest.raises(ValueError, match=r"^the tests are broken: no check$"):
         judgement(Ended(0, packed({"broken": "no check"}).hex().encode()), killed)
 
@@ -378,6 +381,45 @@ def test_what_a_test_may_do(body: str, test: str, verdict: ProgramVerdict) -> No
 
 
 BEGUN = "def doubled(n):\n    'Any.'\n"
+CALLING_CHECK = "def check(candidate):\n    assert abs(candidate(2)) == 4\n\ncheck(doubled)"
+
+
+@pytest.mark.parametrize(
+    ("body", "verdict", "why"),
+    [
+        ("return 2 * n", PASSED, ""),
+        ("return n", WRONG, "AssertionError: "),
+        ("return None", WRONG, "TypeError: "),
+        ("return 1 / 0", CRASHED, "ZeroDivisionError: "),
+        ("return [", CRASHED, "SyntaxError: "),
+        ("raise SystemExit", CRASHED, "SystemExit: "),
+    ],
+)
+def test_tests_may_call_check_themselves(body: str, verdict: ProgramVerdict, why: str) -> None:
+    with answering(f"{BEGUN}    {body}\n", "doubled") as line:
+        found = run_tests(line, BEGUN, CALLING_CHECK, "doubled")
+    assert (found["verdict"], found["why"][: len(why)]) == (verdict, why)
+
+
+FUTURE = "from __future__ import annotations\n"
+DOUBLED = "def doubled(n: Unknown):\n    return 2 * n\n"
+
+
+@pytest.mark.parametrize(
+    ("completion", "verdict"),
+    [
+        (FUTURE + DOUBLED, PASSED),
+        (f'\n# Ours.\n"""What\nit is."""\n{FUTURE}from __future__ import (\n  division,\n)\n{DOUBLED}', PASSED),
+        (DOUBLED, CRASHED),
+        (f"import math\n{FUTURE}{DOUBLED}", CRASHED),
+        ("\n    # Twice.\n    return 2 * n\n", PASSED),
+    ],
+)
+def test_what_a_program_imports_from_the_future_stands_before_its_start(
+    completion: str, verdict: ProgramVerdict
+) -> None:
+    program = Program(BEGUN, completion, "def check(candidate): assert candidate(2) == 4", "doubled")
+    assert asyncio.run(judge(program, cast(Sandbox, Unconfined()))).verdict == verdict
 
 
 @pytest.mark.parametrize(
@@ -385,7 +427,10 @@ BEGUN = "def doubled(n):\n    'Any.'\n"
     [
         (BEGUN, "def check(", "SyntaxError(\"'(' was never closed\", ('test', 1, 10, "),
         ("def doubled(", "def check(candidate): pass", "SyntaxError(\"'(' was never closed\", ('prompt', 1, 12, "),
-        (BEGUN, "checked = True", "KeyError('check')"),
+        (BEGUN, "checked = True", "they define no check"),
+        (BEGUN, "raise SystemExit(0)", "SystemExit(0)"),
+        (BEGUN, "doubled(2)\nraise SystemExit(0)", "SystemExit(0)"),
+        (BEGUN, f"import nowhere\n{CALLING_CHECK}", "ModuleNotFoundError("),
         (BEGUN, "raise ValueError('x' * 400)", "ValueError('" + "x" * 288),
         (BEGUN, "def check(candidate): candidate(print)", "builtin_function_or_method is no type of plain values"),
     ],

@@ -1,7 +1,9 @@
 """Questions that ask for a program: HumanEval's and MBPP's rows, users' files, and those that nobody could judge."""
 
 import ast
+import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,29 @@ def test_statements_become_a_check_and_imports_stand_before_it(tmp_path: Path) -
     assert one["test"] == (
         "from math import floor\n\ndef check(candidate):\n    assert twice(4) == 8\n    assert floor(twice(1)) == 2"
     )
+
+
+def test_a_list_that_a_csv_file_holds_as_text_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "set.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.DictWriter(file, [*OWN])
+        rows.writeheader()
+        rows.writerow(OWN | {"checks": str(["assert twice(4) == 8", "assert twice(0) == 0"])})
+    (one,) = load_questions(str(path), count=0, seed=1, columns=COLUMNS).frame["specification"]
+    assert one["test"] == "def check(candidate):\n    assert twice(4) == 8\n    assert twice(0) == 0"
+
+
+def test_a_missing_part_of_the_tests_is_empty(tmp_path: Path) -> None:
+    row = MBPP | {"test_setup_code": math.nan, "test_list": ["assert twice(4) == 8"]}
+    (one,) = load(tmp_path, row).frame["specification"]
+    assert one["test"] == "def check(candidate):\n    assert twice(4) == 8"
+
+
+def test_lines_that_end_as_on_windows_are_shown_as_lines(tmp_path: Path) -> None:
+    row = OWN | {"asked": "Double it.\r\nThat is all.\rIndeed."}
+    (one,) = load(tmp_path, row, columns=COLUMNS).frame["question"]
+    assert "Double it.\n" in one
+    assert "\\r" not in one
 
 
 def test_tests_are_in_no_question(tmp_path: Path) -> None:

@@ -73,11 +73,12 @@ def asked(
     return dict(row), part.error
 
 
-def judged_by_tests(policy: "Greedy", where: Any) -> dict[str, Any]:
+def judged_by_tests(policy: "Greedy", where: Any, question: Any = None) -> dict[str, Any]:
     """The same for a question that asks for a program, which runs there."""
     where = cast(Sandbox, where)
+    checker = cast(Checker, Exact())
     part = asyncio.run(
-        evaluated(*(TWICE, 3, "base", cast(ServedPolicy, policy), cast(Checker, Exact()), Evaluation()), sandbox=where)
+        evaluated(question or TWICE, 3, "base", cast(ServedPolicy, policy), checker, Evaluation(), sandbox=where)
     )
     [row] = part.rows["evaluation_samples"]
     return dict(row)
@@ -154,6 +155,13 @@ def test_a_program_is_the_last_block_of_a_whole_solution_and_judged_by_its_tests
 def test_a_program_runs_in_the_sandbox(program: str, answer: str, outcome: str) -> None:
     row = judged_by_tests(solved_by(program), sandbox())
     assert (row["answer"], row["outcome"]) == (answer, outcome)
+
+
+def test_what_broken_tests_judge_is_undecided_and_says_why() -> None:
+    broken = TWICE | {"specification": {"prompt": "", "test": "import nowhere", "entry_point": "twice"}}
+    row = judged_by_tests(solved_by(WRITTEN[0][0]), Unconfined(), broken)
+    assert (row["outcome"], row["is_correct"], row["error"]) == ("undecided", False, None)
+    assert row["answer"].startswith("the tests are broken: ModuleNotFoundError(")
 
 
 def test_a_solution_without_a_block_of_code_holds_no_program() -> None:

@@ -197,11 +197,35 @@ def test_what_does_not_pass_its_own_tests_is_left_out_and_told() -> None:
     assert found.frame.schema == frame("questions", []).schema
     note, told = found.notes
     assert note == "a note"
-    assert told.startswith("2 of 5 reference programs do not pass their own tests: ")
+    assert told.startswith("2 of 5 reference programs are not proven by their own tests: ")
     assert f"{wrong['question_id']} (wrong: AssertionError: )" in told
     assert "the tests are broken: ModuleNotFoundError" in told
     with pytest.raises(QuestionError, match="1 of 1 reference programs"):
         proven(drawn(plain("q1", []), wrong), cast(Sandbox, Unconfined()))
+
+
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "assert True",
+        "def check(candidate):\n    assert max(1, 2) == 2",
+        "class TestTwice:\n    def test_it(self):\n        assert twice(2) == 4",
+        "if __name__ == '__main__':\n    assert twice(2) == 4",
+        "try:\n    assert twice(2) == 4\nexcept Exception:\n    pass",
+        "def test_it(given):\n    assert twice(given) == 4",
+    ],
+)
+def test_tests_that_a_function_without_a_body_passes_are_left_out_and_told(tests: str) -> None:
+    nothing = asked("nothing", tests=tests)
+    found = proven(drawn(asked(), nothing), cast(Sandbox, Unconfined()))
+    assert found.frame["question_id"].to_list() == [asked()["question_id"]]
+    assert f"{nothing['question_id']} (a function that does nothing passes them, too)" in found.notes[1]
+
+
+def test_what_pytest_would_call_is_called() -> None:
+    tests = "def given(): return 2\ndef test_it():\n    assert twice(given()) == 4"
+    assert judged(RIGHT, tests)
+    assert not judged("    return n\n", tests)
 
 
 def test_without_programs_the_table_is_what_it_was_and_no_sandbox_is_needed() -> None:
