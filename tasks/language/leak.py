@@ -35,6 +35,8 @@ _LETTERS = re.compile(r"^\s*\(?[A-Z][).:]\s+", re.MULTILINE)
 """Before the options that a question shows."""
 _NOT_IN_PROSE = dict.fromkeys("AI", r"(?! [a-z])")
 _IS_CODE = re.compile(r"\w.*[^\w\s]|[^\w\s].*\w")
+_IS_TOLD = re.compile(r"(?!(?:async )?def |class |import |from |@)(?:return\b.*|.{12,})")
+"""Of a program's lines those that tell how it answers: no heading or import, and none as short as "count = 0"."""
 _IS_FORMULA = re.compile(r"[\d\\√π^]")
 
 
@@ -51,10 +53,11 @@ async def leaks_answer(plan: str, question: str, gold: str, checker: Checker) ->
 async def leaks_program(plan: str, question: str, program: str) -> bool:
     """Whether a plan holds a line of the program that was shown, word for word, which the question does not show.
 
-    Lines of words alone ("return True") are what a plan may well say.
+    Lines of words alone ("return True") are what a plan may well say, as are headings, imports and very short lines.
     """
     lines = {line.strip().rstrip(":") for line in program.splitlines()}
-    return any(_IS_CODE.search(line) and line in plan and line not in question for line in lines)
+    telling = (line for line in lines if _IS_TOLD.fullmatch(line) and _IS_CODE.search(line))
+    return any(line in plan and line not in question for line in telling)
 
 
 async def _states(text: str, gold: str, checker: Checker) -> bool:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
+from tasks.language.format import last_program
 from tasks.questions.golds import NoFinalAnswer, final_answer
 from tasks.questions.gsm8k import as_written
 from tasks.questions.options import (
@@ -177,7 +178,8 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
     for key, several in values.items():
         if len(several) > 1 and key not in SEVERAL:
             raise QuestionError(f"columns: the {key} is one column, only {', '.join(SEVERAL)} can be several")
-    if "tests" in mapping or values["tests"][0] not in _NOTHING:
+    tests = values["tests"][0]
+    if "tests" in mapping or (tests not in _NOTHING and text_of_code(tests, where, "tests")):
         return _program(where, values)
     asked, answer = values["question"], values["answer"][0]
     if isinstance(answer, list) and asked[0] is answer:
@@ -222,6 +224,8 @@ def _program(where: str, values: Mapping[str, list[Any]]) -> _Draft:
         "\n".join(text_of_code(one, where, key) for one in values[key]) for key in ("question", "tests")
     )
     reference = text_of_code(values["answer"][0], where, "answer")
+    if reference.lstrip().startswith("```"):
+        reference = last_program(reference) or reference
     about = Question(
         where=where,
         question=described,

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from tasks.questions.folding import fold
+from tasks.questions.programs import ASKED
 from tasks.questions.values import QuestionError
 
 
@@ -49,8 +50,9 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 
 def comparable(text: str, is_masked: bool) -> str:
     """A text as its tokens are compared: words apart by one space, which the first has before it, too, for a word's
-    token depends on it. Masked: every number is 0, before it is taken into tokens, of which longer ones have more."""
-    words = "".join(f" {word}" for word in text.split())
+    token depends on it; without the words that ask for a program, which are ours and in all that do. Masked: every
+    number is 0, before it is taken into tokens, of which longer ones have more."""
+    words = "".join(f" {word}" for word in text.replace(ASKED, "").split())
     return _NUMBER.sub("0", words) if is_masked else words
 
 

@@ -95,6 +95,7 @@ SETS = (
     Published("HumanEval", _program("question", "answer", "meta.test", "meta.entry_point")),
     Published("MBPP", _program("text", "code", "test_setup_code + test_list")),
     Published("MBPP, sanitized", _program("prompt", "code", "test_imports + test_list")),
+    Published("MBPP, question and answer", _program("question", "answer", "test_list")),
     Published("prompt and completion", _questions("prompt", "completion"), is_any=True),
     Published("a chat", _questions("messages", "messages"), is_any=True),
     Published("ShareGPT", _questions("conversations", "conversations")),

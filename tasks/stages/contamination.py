@@ -29,7 +29,7 @@ WORTH_TELLING = 0.5
 """Of a question's runs: from this share on a note tells of it."""
 
 
-@stage("contamination", version=2, task_run_name="contamination-{name}")
+@stage("contamination", version=3, task_run_name="contamination-{name}")
 def find_contamination(
     workplace: Workplace, name: str, learnt: dict[str, Ref], benchmarks: dict[str, Ref], base: Ref
 ) -> int:

@@ -137,10 +137,15 @@ def test_a_long_plan_is_read_in_no_time() -> None:
         ("Plan 1: return total", False),
         ("Plan 1: write def squares(numbers) and add up, else nothing.", False),
         ("Plan 1: (a sum)", False),
+        ("Plan 1: import helpers.sums", False),
+        ("Plan 1: begin with largest = 0, ", False),
+        ("Plan 1: smallest = 100", True),
+        ("Plan 1: largest = 0, return 2*n", True),
     ],
 )
 def test_a_plan_must_not_hold_a_line_of_the_shown_program(plan: str, is_leaked: bool) -> None:
-    """What the question shows it may say, and words alone."""
-    program = "def squares(numbers):\n    total = (\n        0\n    )\n    for n in numbers:\n        total += n * n\n"
+    """What the question shows it may say, and words alone, headings, imports and lines below 12 characters."""
+    program = "import helpers.sums\nlargest = 0\nsmallest = 100\ndef twice(n):\n    return 2*n\n"
+    program += "def squares(numbers):\n    total = (\n        0\n    )\n    for n in numbers:\n        total += n * n\n"
     program += "    else:\n        return total\n"
     assert asyncio.run(leaks_program(plan, "Complete:\ndef squares(numbers):", program)) is is_leaked

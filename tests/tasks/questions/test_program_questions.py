@@ -54,6 +54,28 @@ def test_statements_become_a_check_and_imports_stand_before_it(tmp_path: Path) -
     )
 
 
+def test_a_set_of_questions_and_answers_with_a_list_of_tests_asks_for_programs(tmp_path: Path) -> None:
+    named = {"question": MBPP["text"], "answer": MBPP["code"], "test_list": MBPP["test_list"][:1]}
+    loaded = load(tmp_path, named)
+    assert loaded.frame["specification"][0]["entry_point"] == "twice"
+    assert "the columns are those of MBPP, question and answer" in loaded.notes[0]
+
+
+@pytest.mark.parametrize("nothing", ["", None, math.nan, []])
+def test_a_question_without_tests_beside_others_asks_for_no_program(tmp_path: Path, nothing: Any) -> None:
+    row = {"question": "Double it.", "answer": OWN["solved"], "tests": OWN["checks"]}
+    loaded = load(tmp_path, row, {"question": "What is 1 + 1?", "answer": "2", "tests": nothing})
+    assert [one is not None for one in loaded.frame["specification"]] == [True, False]
+
+
+def test_a_reference_program_may_stand_in_a_block_of_code_and_hold_one(tmp_path: Path) -> None:
+    (one,) = load(tmp_path, OWN | {"solved": f"```python\n{OWN['solved']}```\n"}, columns=COLUMNS).frame.to_dicts()
+    assert one["answer"] == OWN["solved"].rstrip()
+    shown = 'def twice(n):\n    """\n```python\n1\n```\n    """\n    return 2 * n\n'
+    (one,) = load(tmp_path, OWN | {"solved": shown}, columns=COLUMNS).frame.to_dicts()
+    assert one["answer"] == shown.rstrip()
+
+
 def test_a_list_that_a_csv_file_holds_as_text_is_one(tmp_path: Path) -> None:
     path = tmp_path / "set.csv"
     with path.open("w", newline="") as file:

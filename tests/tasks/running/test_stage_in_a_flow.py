@@ -66,7 +66,7 @@ def test_a_stage_that_is_done_is_told_as_cached_and_prefect_keeps_no_result(
     assert first == ["squares Completed 0", "add_up Completed 2", "19"]
     assert again == ["squares Cached 0", "add_up Cached 2", "19"]
     few, many, total = (store.manifest(ref) for ref in _made(store))
-    told = assets(prefect)
+    told = assets(prefect, count=5)
     assert {one["prefect.resource.id"]: one["prefect.resource.name"] for one in told["materialization.succeeded"]} == {
         f"{store.uri}{one.prefix}/manifest.json": one.stage for one in (few, many, total)
     }, "once each: what was found was not made"
@@ -83,12 +83,12 @@ def _made(store: Store) -> list[Ref]:
     return sorted(found, key=lambda ref: store.manifest(ref).created_at)
 
 
-def assets(prefect: dict[str, str]) -> dict[str, list[dict[str, str]]]:
-    """What Prefect's server was told of assets, by kind; it learns of it some moments after the run."""
+def assets(prefect: dict[str, str], count: int) -> dict[str, list[dict[str, str]]]:
+    """What Prefect's server was told of assets, by kind: it writes it down every 5 s, later where its database is busy."""
     asked = {"filter": {"event": {"prefix": ["prefect.asset."]}}, "limit": 50}
-    for _ in range(100):
+    for _ in range(600):
         events = httpx.post(f"{prefect['PREFECT_API_URL']}/events/filter", json=asked).json().get("events", [])
-        if len(events) >= 5:
+        if len(events) >= count:
             break
         time.sleep(0.1)
     told: dict[str, list[dict[str, str]]] = {}
