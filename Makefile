@@ -91,7 +91,7 @@ test: lint ## Lint, types, all tests, whole rounds included: three files of test
 	.venv/bin/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 test-methods: install ## A tiny round of every method by its name (ten minutes); `make test` has one of them
-	METHODS=all .venv/bin/python -m pytest tests/test_methods.py
+	METHODS=all .venv/bin/python -m pytest tests/rounds/test_methods.py
 
 unit: install ## The tests that need no server and train nothing: under a minute
 	.venv/bin/python -m pytest -n 2 -m "not integration and not round" --ignore tests/trainers

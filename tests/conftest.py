@@ -36,12 +36,12 @@ def store(weed: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
 
 class Rooms(LoadFileScheduling):
-    """A process takes one file of tests after another; of the folder that shares a stack, all of them."""
+    """A process takes one file of tests after another; of a folder that shares a stack, all of them."""
 
-    SHARED = "tests/infra/stack/"
+    SHARED = ("tests/rounds/", "tests/infra/stack/")
 
     def _split_scope(self, nodeid: str) -> str:
-        return self.SHARED if nodeid.startswith(self.SHARED) else super()._split_scope(nodeid)
+        return next(filter(nodeid.startswith, self.SHARED), None) or super()._split_scope(nodeid)
 
 
 @pytest.hookimpl(optionalhook=True)  # `make mutants` runs without xdist

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from infra.certificates import certificates
 from infra.stack import weed
 from infra.stack.process import Daemon
 
@@ -133,7 +134,7 @@ def run_python(code: str, environment: dict[str, str], timeout: float = 120) -> 
 
 def _answers(address: str) -> bool:
     try:
-        return httpx.get(address, timeout=5).status_code < 500
+        return httpx.get(address, timeout=5, verify=certificates()).status_code < 500
     except httpx.HTTPError:
         return False
 

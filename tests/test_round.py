@@ -14,7 +14,7 @@ from infra.environment import Environment
 from infra.stack.metrics import FILE, Metrics
 from tests.infra.desk.test_trace import refuse_malformed, slices
 from tests.infra.stack.browser import browser
-from tests.rounds import ONE_ARM, SMALL, Shell, cached, held_out, running_shell, secrets_of, words_of
+from tests.shell import ONE_ARM, SMALL, Shell, cached, held_out, running_shell, secrets_of, words_of
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
 
@@ -155,14 +155,9 @@ def test_a_preview_foretells_a_round_of_as_many_questions(shell: Shell, first: d
 
 
 def test_a_campaign_goes_on_and_redoes_only_what_another_setting_changes(shell: Shell, first: dict[str, Any]) -> None:
-    """Two rounds in one flow run, on two shards, which one machine searches in turn while the round waits for both."""
+    """Two rounds in one flow run."""
     changed = {"arms.step_apo.alpha": 2.0}
-    fields = {
-        "campaign": "chained",
-        "rounds": 2,
-        "shards": 2,
-        "recipe": {"by model": nested(SMALL | ONE_ARM | changed)},
-    }
+    fields = {"campaign": "chained", "rounds": 2, "recipe": {"by model": nested(SMALL | ONE_ARM | changed)}}
     words = [word for name, value in fields.items() for word in ("-p", f"{name}={json.dumps(value)}")]
     shell.run("prefect", "deployment", "run", "cpl-campaign/campaign", "--watch", *words)
     done_before = cached(shell.show("chained"))

@@ -25,6 +25,7 @@ import httpx
 import psutil
 from pydantic import ValidationError
 
+from infra.certificates import certificates
 from infra.contract import disk
 from infra.contract.engine_file import NAME, EngineFile
 from infra.engine.connections import bearer
@@ -172,7 +173,9 @@ async def _sign_of_life(engine: LocalEngine) -> float | None:
 
 async def _get(engine: LocalEngine, path: str) -> httpx.Response | None:
     """None: it did not answer in time."""
-    async with httpx.AsyncClient(trust_env=False, timeout=ANSWER_SECONDS, headers=bearer(engine.key)) as http:
+    async with httpx.AsyncClient(
+        headers=bearer(engine.key), timeout=ANSWER_SECONDS, trust_env=False, verify=certificates()
+    ) as http:
         with suppress(httpx.RequestError):
             return await http.get(f"{engine.url}/{path}")
     return None

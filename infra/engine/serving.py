@@ -15,6 +15,7 @@ from typing import Any, cast
 
 import httpx
 
+from infra.certificates import certificates
 from infra.engine.client import Engine
 from infra.engine.connections import bearer
 from infra.engine.launch import berths, dtype, launch_signature, seats
@@ -185,7 +186,9 @@ async def _load(address: str, folder: ModelFolder, key: str | None) -> bool:
 
 async def _asked(address: str, endpoint: str, body: dict[str, Any], key: str | None) -> bool:
     """Asks one of vLLM's development endpoints for something. False: it has no such endpoint, or could not."""
-    async with httpx.AsyncClient(trust_env=False, timeout=SWAP_SECONDS, headers=bearer(key)) as http:
+    async with httpx.AsyncClient(
+        headers=bearer(key), timeout=SWAP_SECONDS, trust_env=False, verify=certificates()
+    ) as http:
         try:
             return (await http.post(f"{address}/{endpoint}", json=body)).status_code == 200
         except httpx.RequestError:

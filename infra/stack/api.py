@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import httpx
 
+from infra.certificates import certificates
 from infra.environment import stack_variables
 
 SECONDS = 5.0
@@ -24,7 +25,8 @@ def ask(home: Path, method: Literal["GET", "POST"], path: str, document: Any = N
     name, _, password = known["PREFECT_API_AUTH_STRING"].partition(":")
     url = f"{known['PREFECT_API_URL']}{path}"
     # Not through a proxy of the environment: it would see the login.
-    reply = httpx.request(method, url, json=document, auth=(name, password), timeout=SECONDS, trust_env=False)
+    how: dict[str, Any] = {"timeout": SECONDS, "trust_env": False, "verify": certificates()}
+    reply = httpx.request(method, url, json=document, auth=(name, password), **how)
     return reply.raise_for_status().json()
 
 

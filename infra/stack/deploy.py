@@ -21,6 +21,8 @@ from prefect.settings import PREFECT_API_URL
 from prefect.utilities.importtools import import_object
 from prefect.workers.process import ProcessWorker
 
+from infra.certificates import certificates
+
 POOL = "cpl"
 AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 SERVER_SECONDS = 120.0
@@ -46,7 +48,7 @@ def wait_for_server() -> None:
     health, deadline = f"{PREFECT_API_URL.value()}/health", time.monotonic() + SERVER_SECONDS
     while True:
         try:
-            httpx.get(health, timeout=5, trust_env=False).raise_for_status()
+            httpx.get(health, timeout=5, trust_env=False, verify=certificates()).raise_for_status()
             return
         except httpx.HTTPError as problem:
             if time.monotonic() > deadline:

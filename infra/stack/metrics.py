@@ -16,6 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import write_to_textfile
 from prometheus_client.parser import text_string_to_metric_families
 
+from infra.certificates import certificates
 from infra.contract.engine_file import EngineFile, engines_of
 from infra.stack import api
 from infra.stack.process import Daemon
@@ -160,8 +161,9 @@ class Metrics:
 def of_engine(folder: str, engine: EngineFile) -> Iterator[Metric]:
     """What vLLM says of an engine; nothing where it does not answer."""
     try:
+        authorized = {"Authorization": f"Bearer {engine.key}"}
         reply = httpx.get(
-            f"{engine.url}/metrics", headers={"Authorization": f"Bearer {engine.key}"}, timeout=SECONDS, trust_env=False
+            f"{engine.url}/metrics", headers=authorized, timeout=SECONDS, trust_env=False, verify=certificates()
         )
         found = text_string_to_metric_families(reply.raise_for_status().text)
     except httpx.HTTPError:

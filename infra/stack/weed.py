@@ -73,7 +73,7 @@ def is_ready(folder: Path, ports: dict[str, int]) -> bool:
         master = f"https://127.0.0.1:{ports['master']}/dir/status"
         if not httpx.get(master, verify=ours, trust_env=False, timeout=5).json()["Topology"]["DataCenters"]:
             return False
-        return httpx.get(f"http://127.0.0.1:{ports['s3']}", trust_env=False, timeout=5).status_code < 500
+        return httpx.get(f"http://127.0.0.1:{ports['s3']}", verify=ours, trust_env=False, timeout=5).status_code < 500
     except (httpx.HTTPError, OSError, ValueError, KeyError):
         return False
 

@@ -368,6 +368,39 @@ def test_a_folder_whose_probe_is_of_another_model_is_refused(
     assert local_engine(settings) == fresh
 
 
+def test_an_engine_that_hangs_is_started_again(
+    policy: Path, settings: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It lives, and its port is open: only that it does nothing tells."""
+    monkeypatch.setattr("infra.engine.server.HANG_SECONDS", 6.0)
+    monkeypatch.setattr("infra.engine.server.PULSE_SECONDS", 1.0)
+    monkeypatch.setattr("infra.engine.server.ANSWER_SECONDS", 2.0)
+    monkeypatch.setattr("infra.engine.server.STOP_SECONDS", 2.0)
+    prompt_ids = load(policy)[1].encode(PROMPT)
+    messages: list[str] = []
+
+    async def stop_in_mid_request() -> list[Reply]:
+        async with serving(policy, settings, messages.append) as engine:
+            before = local_engine(settings)
+            assert before is not None
+            await asyncio.sleep(8.0)  # one that idles does not hang
+            requests = [engine.complete(prompt_ids, n=8, temperature=2.0, max_tokens=200) for _ in range(8)]
+            working = asyncio.gather(*requests)
+            await asyncio.sleep(0.3)
+            os.kill(before.pid, signal.SIGSTOP)
+            replies = await working
+            after = local_engine(settings)
+            assert after is not None
+            assert after.pid != before.pid
+            assert not psutil.pid_exists(before.pid)
+            return replies
+
+    assert all(len(reply.completions) == 8 for reply in asyncio.run(stop_in_mid_request()))
+    assert [message for message in messages if "died" in message] == [
+        "the engine died (it hung: 6 s without a sign of life); starting it again, 1 of 3"
+    ]
+
+
 def test_a_killed_engine_is_started_again_while_its_requests_wait(policy: Path, settings: Environment) -> None:
     _, tokenizer = load(policy)
     prompt_ids = tokenizer.encode(PROMPT)
@@ -406,39 +439,6 @@ def test_a_killed_engine_is_started_again_while_its_requests_wait(policy: Path, 
     assert stop_local_engines(settings)
     assert len(processes) >= 2  # a core each
     assert not any(process.is_running() for process in processes)
-
-
-def test_an_engine_that_hangs_is_started_again(
-    policy: Path, settings: Environment, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It lives, and its port is open: only that it does nothing tells."""
-    monkeypatch.setattr("infra.engine.server.HANG_SECONDS", 6.0)
-    monkeypatch.setattr("infra.engine.server.PULSE_SECONDS", 1.0)
-    monkeypatch.setattr("infra.engine.server.ANSWER_SECONDS", 2.0)
-    monkeypatch.setattr("infra.engine.server.STOP_SECONDS", 2.0)
-    prompt_ids = load(policy)[1].encode(PROMPT)
-    messages: list[str] = []
-
-    async def stop_in_mid_request() -> list[Reply]:
-        async with serving(policy, settings, messages.append) as engine:
-            before = local_engine(settings)
-            assert before is not None
-            await asyncio.sleep(8.0)  # one that idles does not hang
-            requests = [engine.complete(prompt_ids, n=8, temperature=2.0, max_tokens=200) for _ in range(8)]
-            working = asyncio.gather(*requests)
-            await asyncio.sleep(0.3)
-            os.kill(before.pid, signal.SIGSTOP)
-            replies = await working
-            after = local_engine(settings)
-            assert after is not None
-            assert after.pid != before.pid
-            assert not psutil.pid_exists(before.pid)
-            return replies
-
-    assert all(len(reply.completions) == 8 for reply in asyncio.run(stop_in_mid_request()))
-    assert [message for message in messages if "died" in message] == [
-        "the engine died (it hung: 6 s without a sign of life); starting it again, 1 of 3"
-    ]
 
 
 def test_an_engine_that_can_not_start_says_why(policy: Path, settings: Environment, tmp_path: Path) -> None:

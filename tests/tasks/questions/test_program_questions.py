@@ -55,7 +55,7 @@ def test_statements_become_a_check_and_imports_stand_before_it(tmp_path: Path) -
 
 
 def test_a_set_of_questions_and_answers_with_a_list_of_tests_asks_for_programs(tmp_path: Path) -> None:
-    named = {"question": MBPP["text"], "answer": MBPP["code"], "test_list": MBPP["test_list"][:1]}
+    named = {"question": MBPP["text"], "answer": MBPP["code"], "test_list": ["assert twice(4) == 8"]}
     loaded = load(tmp_path, named)
     assert loaded.frame["specification"][0]["entry_point"] == "twice"
     assert "the columns are those of MBPP, question and answer" in loaded.notes[0]

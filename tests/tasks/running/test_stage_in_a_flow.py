@@ -84,7 +84,7 @@ def _made(store: Store) -> list[Ref]:
 
 
 def assets(prefect: dict[str, str], count: int) -> dict[str, list[dict[str, str]]]:
-    """What Prefect's server was told of assets, by kind: it writes it down every 5 s, later where its database is busy."""
+    """What Prefect's server was told of assets, by kind: it writes that down every 5 s, later on a busy machine."""
     asked = {"filter": {"event": {"prefix": ["prefect.asset."]}}, "limit": 50}
     for _ in range(600):
         events = httpx.post(f"{prefect['PREFECT_API_URL']}/events/filter", json=asked).json().get("events", [])

@@ -15,19 +15,13 @@ from infra.desk.run import nested
 from tasks.micro.world import generate
 from tests.infra.stack.browser import Browser, browser
 from tests.infra.stack.stacks import open_ui
-from tests.rounds import NO_ARM, SMALL, Shell, held_out, running_shell
+from tests.shell import NO_ARM, SMALL, Shell, held_out
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(900)]
 
 T = TypeVar("T")
 KILLED_OF = 24
 """Questions of the round that is killed."""
-
-
-@pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    with running_shell(tmp_path_factory.mktemp("round")) as shell:
-        yield shell
 
 
 @pytest.fixture

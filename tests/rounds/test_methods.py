@@ -5,7 +5,6 @@ Of all of them with METHODS=all (`make test-methods`, some ten minutes); else of
 
 import json
 import os
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +13,7 @@ from flows.parameters import NAMES, RECIPES
 from infra.desk.published import published, warehouse_of
 from infra.warehouse import opened
 from tasks.recipe import Recipe
-from tests.rounds import Shell, running_shell
+from tests.shell import Shell
 
 pytestmark = [pytest.mark.round, pytest.mark.timeout(1800)]
 
@@ -49,12 +48,6 @@ def study_of_all() -> str:
         lines += [f"{json.dumps(field)} = {json.dumps(value)}" for field, value in tiny(name, recipe).items()]
     lines += ["[[claims]]", 'says = "it learns"', 'better = "mcts-ps-micro.mcts_ps"', 'worse = "mcts-ps-micro.base"']
     return "\n".join(lines)
-
-
-@pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
-    with running_shell(tmp_path_factory.mktemp("methods")) as shell:
-        yield shell
 
 
 @pytest.fixture(scope="module")
