@@ -1,6 +1,6 @@
 """Two local engines of one home, on the CPU as on GPUs: one client, one key, each watched and started again alone.
 
-Each has two API servers, as a GPU's has.
+And one that has two API servers, as a GPU's has.
 """
 
 import asyncio
@@ -9,6 +9,7 @@ import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from infra.engine import serving, stop_local_engines
@@ -21,9 +22,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
-    settings = Environment(
-        home=tmp_path_factory.mktemp("fleet"), engine_urls=[], device="cpu", engines=2, engine_servers=2
-    )
+    settings = Environment(home=tmp_path_factory.mktemp("fleet"), engine_urls=[], device="cpu", engines=2)
     yield settings
     assert stop_local_engines(settings)
     assert [local_engine(settings, berth) for berth in range(2)] == [None, None]
@@ -105,3 +104,30 @@ def test_a_home_that_wants_fewer_engines_ends_the_others(micro: Path, home: Envi
 
     assert asyncio.run(story()) == [first.url]
     assert both(home) == [first]
+
+
+def test_two_servers_of_an_engine_answer_take_weights_and_end_with_it(
+    micro: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Connections are shared out to both, so one that kept the old model's words would be heard."""
+    here = Environment(
+        home=tmp_path_factory.mktemp("servers"), engine_urls=[], device="cpu", engines=1, engine_servers=2
+    )
+    processes: list[psutil.Process] = []
+
+    async def values(folder: Path) -> set[float]:
+        found = set[float]()
+        async with serving(folder, here) as engine:
+            (running,) = both(here)
+            processes.extend(psutil.Process(running.pid).children(recursive=True))
+            for prompt in range(8):
+                asked = engine.logprobs(engine.addresses[0], [5, 6, 7], [engine.words.good], cache_salt=str(prompt))
+                found.add(round((await asked)[0], 3))
+        return found
+
+    old, new = (asyncio.run(values(one)) for one in (micro, make_micro(tmp_path_factory.mktemp("other"), seed=6)))
+    assert (len(old), len(new), old & new) == (1, 1, set())
+    names = [" ".join(one.cmdline()) for one in processes]
+    assert all(any(f"APIServer_{n}" in name for name in names) for n in range(2)), names
+    assert stop_local_engines(here)
+    assert not any(process.is_running() for process in processes)

@@ -3,7 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -103,14 +103,15 @@ def runs(stack: Stack) -> list[dict[str, Any]]:
     return [one["parameters"] for one in api.ask(stack.home, "POST", "/flow_runs/filter", of_form)]
 
 
-def submit_until_told(form: Browser, stack: Stack, *words: str) -> None:
-    """What the server refuses is told for some seconds: on a busy machine they may have passed unseen, so once more."""
-    for patience in (6, 6, 60):
+def submit_until(is_true: Callable[[], bool], form: Browser, stack: Stack, patience: float) -> None:
+    """Once more where it did not help: on a busy machine the form sends what a field held before, and what the server
+    refuses is told for some seconds only, which may have passed unseen."""
+    for seconds in (patience, patience, 60):
         click(form, "Submit")
         with suppress(AssertionError):
-            wait_for(lambda: all(one in seen(form) for one in words), stack, patience)
+            wait_for(is_true, stack, seconds)
             return
-    raise AssertionError(f"{words} were not told")
+    raise AssertionError(f"in vain: {seen(form)}")
 
 
 def test_choosing_settings_shows_their_words_bounds_and_values_and_a_wrong_one_is_told_by_name(
@@ -124,10 +125,10 @@ def test_choosing_settings_shows_their_words_bounds_and_values_and_a_wrong_one_i
     wait_for(lambda: form.run(f"{field('evidence.trees.depth')}.value") == "31", stack)
 
     type_into(form, "evidence.trees.depth", "0")
-    submit_until_told(form, stack, "field 'recipe.deep.evidence.trees.depth'", "0 is less than the minimum of 1")
+    refused = ("field 'recipe.deep.evidence.trees.depth'", "0 is less than the minimum of 1")
+    submit_until(lambda: all(one in seen(form) for one in refused), form, stack, patience=6)
     assert runs(stack) == []
 
     type_into(form, "evidence.trees.depth", "7")
-    click(form, "Submit")
-    wait_for(lambda: bool(runs(stack)), stack)
+    submit_until(lambda: bool(runs(stack)), form, stack, patience=20)
     assert runs(stack) == [{"recipe": {"deep": {"evidence": {"trees": {"depth": 7, "names": []}}}}}]
