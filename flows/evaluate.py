@@ -1,6 +1,7 @@
 """The flow `cpl-evaluate`: any model on any benchmarks, without a round."""
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import polars as pl
@@ -98,13 +99,13 @@ def knows_value(store: Store, model: Ref) -> bool:
 
 def _of_round(name: str) -> tuple[Ref, Ref | None] | None:
     """The model CAMPAIGN/ROUND/NAME of a published round, and the value model that the next round would search with;
-    None where the name has another form.
+    None where the name has another form, or is a folder's.
 
     Raises:
         ModelNotFound: that round has no such model.
     """
     match name.split("/"):
-        case [campaign, round, of_round] if round.isdecimal():
+        case [campaign, round, of_round] if round.isdecimal() and not Path(name).is_dir():
             store = Store.open(environment())
             published = store.manifest(rounds.published(store, campaign, int(round)).manifest)
             stages = rounds.stages_of(published)

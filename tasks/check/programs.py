@@ -5,6 +5,7 @@ standard library is there.
 """
 
 import re
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -55,8 +56,11 @@ class Program:
 def written(program: str, asked: Mapping[str, str]) -> Program:
     """A program for a question that asks for one, by the columns `prompt`, `test` and `entry_point` of the question.
 
-    It stands below the function that was begun: it may hold all of it anew, or its body alone.
+    It stands below the function that was begun: it may hold all of it anew, or its body alone, whatever its indent.
     """
+    program = textwrap.dedent(program)
+    if not re.search(rf"^(?:async )?def {re.escape(asked['entry_point'])}\b", program, re.MULTILINE):
+        program = textwrap.indent(program, " " * 4)
     return Program(asked["prompt"].rstrip() + "\n", program, asked["test"], asked["entry_point"])
 
 

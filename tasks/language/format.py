@@ -46,7 +46,8 @@ ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
 
 _STEP = re.compile(r"<step>\n(Plan|Step) (\d{1,6}): *(\S.*?)\n?</step>\n", re.DOTALL)
 _NUMBERED = re.compile(r"\s*(Plan|Step) \d{1,6}:")
-_FENCE = re.compile(r"( *)```+ *([^`\n]*?)\s*")
+_FENCE = re.compile(r"( *(?:(?:[-*+]|\d+[.)]) +)?)```+ *([^`\n]*?)\s*")
+_FUNCTION = re.compile(r"^(?:async )?def ", re.MULTILINE)
 PYTHON = ("", "python", "python3", "py")
 """What a block of code may say of itself that holds a program."""
 _TAG = re.compile(r"</?(?:question|plan|step|solution|verdict|reflection)>")
@@ -175,26 +176,27 @@ FORMATS: Mapping[str, Format] = {"plan": PLANS, "solution": SOLUTIONS}
 
 
 def last_program(text: str) -> str | None:
-    """What the last whole block of Python (```) of a text holds, with its indents; None where it has none.
+    """What the last whole block of Python (```) of a text holds, with its indents; None where it has none. Of several
+    the last that defines a function, where one does: what comes behind it shows its use, or what it prints.
 
     A fence that says something of itself opens a block, also where another was never closed; a bare one closes the
     block that is open, of whatever language. Of a fence that is indented its block is, too.
     """
-    program: str | None = None
+    programs: list[str] = []
     language: str | None = None  # of the block that is open
     block: list[str] = []
     for line in text.splitlines():
         if fence := _FENCE.fullmatch(line):
-            indent, said = fence.groups()
+            indent, said = " " * len(fence[1]), fence[2]
             if language is None or said:
                 block, language = [], said.lower()
                 continue
             if language in PYTHON and any(map(str.strip, block)):
-                program = "".join(f"{one.removeprefix(indent)}\n" for one in block)
+                programs.append("".join(f"{one.removeprefix(indent)}\n" for one in block))
             language = None
         else:
             block.append(line)
-    return program
+    return next(filter(_FUNCTION.search, reversed(programs)), programs[-1] if programs else None)
 
 
 def in_block(program: str) -> str:

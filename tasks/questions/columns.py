@@ -60,6 +60,12 @@ _LEADS = re.compile(
 """In the names of columns that may be longer than the question and are none of its parts."""
 _IMAGE = re.compile(r"(?:\A|[^a-z])(?:image|img|picture|figure|diagram)s?(?![a-z])")
 _IMAGE_SHOWN = re.compile(r"!\[[^\]]*\]\(|<image(?:[ _]?\d+)?>|<img\b|\\includegraphics\b", re.IGNORECASE)
+_PROGRAM = re.compile(r"^(?:async )?def \w+\(", re.MULTILINE)
+_WRAPPED = re.compile(  # DAPO's questions; an answer of its form has no box
+    r"Solve the following math problem step by step\. The last line of your response should be of the form Answer: "
+    r"[^\n]*\n\s*(.*?)\s*Remember to put your answer on its own line after \"Answer:\"\.\s*",
+    re.DOTALL,
+)
 _VALID = re.compile("(?:problem|question|solution|answer)_is_valid")
 _NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
 _SYSTEM = ("system", "developer")
@@ -179,12 +185,15 @@ def _draft(where: str, row: Row, mapping: Mapping[str, str], *, says_yes: bool) 
         if len(several) > 1 and key not in SEVERAL:
             raise QuestionError(f"columns: the {key} is one column, only {', '.join(SEVERAL)} can be several")
     tests = values["tests"][0]
-    if "tests" in mapping or (tests not in _NOTHING and text_of_code(tests, where, "tests")):
+    is_tested = tests not in _NOTHING and text_of_code(tests, where, "tests")
+    if "tests" in mapping or is_tested or ("tests" in row and _PROGRAM.search(str(values["answer"][0]))):
         return _program(where, values)
     asked, answer = values["question"], values["answer"][0]
     if isinstance(answer, list) and asked[0] is answer:
         asked, answer = _turns(answer, where)
     question = "\n".join(text for one in asked if (text := text_of(one, where, "question")))
+    if wrapped := _WRAPPED.fullmatch(question):
+        question = wrapped[1]
     if "Numbers" in row and re.search(r"\b(?:N_\d\d|number\d)\b", question):  # MAWPS
         raise QuestionError(f"{where}: the question has placeholders for its numbers, fill them in: {short(question)}")
     options = _options(where, values["choices"], question, mapping)

@@ -11,7 +11,7 @@ for it are ours.
 import ast
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from tasks.questions.rows import Question, Specification
@@ -39,6 +39,7 @@ def program_asked(where: str, described: str, reference: str, tests: str, entry_
         NotJudgeable: tests or program are no Python, assert nothing, or leave open which function is meant.
     """
     asserting = _parsed(tests, "tests")
+    list(_tests(asserting.body))  # says what cannot be called, before it is missed that something asserts
     if not any(isinstance(one, ast.Assert | ast.Raise) for one in ast.walk(asserting)):
         raise NotJudgeable("its tests assert nothing")
     entry_point = entry_point or _called(_parsed(reference, "reference program"), asserting)
@@ -51,7 +52,7 @@ def program_asked(where: str, described: str, reference: str, tests: str, entry_
         where=where,
         question=f"{ASKED}\n```python\n{shown.strip()}\n```",
         answer=whole,
-        specification=Specification(_with_body(shown), _checking(tests, asserting), entry_point),
+        specification=Specification(_with_body(shown), _checking(tests, asserting, entry_point), entry_point),
     )
 
 
@@ -126,20 +127,62 @@ def _begun(described: str, reference: ast.Module, entry_point: str) -> str:
     return _written([ast.FunctionDef(entry_point, function.args, docstring, decorator_list=[])])
 
 
-def _checking(tests: str, asserting: ast.Module) -> str:
+def _checking(tests: str, asserting: ast.Module, entry_point: str) -> str:
     """Tests that define `check`. Statements become its body, less their imports, which stand before it. It ends with
-    calls of the functions that pytest would call."""
-    if _CHECK in _functions(asserting.body):
+    calls of what pytest would call. The function itself they need not import.
+
+    Raises:
+        NotJudgeable: pytest would call what needs more than a call.
+    """
+    if _is_entry(_functions(asserting.body).get(_CHECK), asserting, entry_point):
         return tests
     imports: list[ast.stmt] = [one for one in asserting.body if isinstance(one, ast.Import | ast.ImportFrom)]
     body = [one for one in asserting.body if one not in imports]
-    body += [
-        ast.Expr(ast.Call(ast.Name(name), [], []))
-        for name, one in _functions(asserting.body).items()
-        if name.startswith("test_") and not any(isinstance(part, ast.arg) for part in ast.walk(one.args))
+    imports = [
+        one
+        for one in imports
+        if not (isinstance(one, ast.ImportFrom) and entry_point in [alias.name for alias in one.names])
     ]
+    body += map(_call, _tests(asserting.body))
     candidate = ast.arguments([], [ast.arg("candidate")], None, [], [], None, [])
     return _written([*imports, ast.FunctionDef(_CHECK, candidate, body, decorator_list=[])])
+
+
+def _is_entry(check: ast.FunctionDef | None, tests: ast.Module, entry_point: str) -> bool:
+    """Whether it is HumanEval's: of one parameter, and called, if at all, with the function. Else it is a helper."""
+    calls = [
+        one
+        for one in ast.walk(tests)
+        if isinstance(one, ast.Call) and isinstance(one.func, ast.Name) and one.func.id == _CHECK
+    ]
+    return (
+        check is not None
+        and len(check.args.args) == 1
+        and all([ast.unparse(given) for given in one.args] == [entry_point] for one in calls)
+    )
+
+
+def _tests(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.FunctionDef]]:
+    """What pytest would call: the expression that it calls, and what is called."""
+    for one in statements:
+        if isinstance(one, ast.FunctionDef) and one.name.startswith("test_"):
+            yield one.name, one
+        elif isinstance(one, ast.ClassDef) and one.name.startswith("Test"):
+            for name, method in _functions(one.body).items():
+                if name.startswith("test_"):
+                    if one.bases:
+                        raise NotJudgeable(f"its tests are methods of a {ast.unparse(one.bases[0])}")
+                    yield f"{one.name}().{name}", method
+
+
+def _call(test: tuple[str, ast.FunctionDef]) -> ast.stmt:
+    named, function = test
+    taken = function.args
+    required = [one.arg for one in taken.args[: len(taken.args) - len(taken.defaults)] if one.arg != "self"]
+    required += [one.arg for one, default in zip(taken.kwonlyargs, taken.kw_defaults, strict=True) if default is None]
+    if required:
+        raise NotJudgeable(f"its test {function.name} is to be given {required[0]}, by a fixture perhaps")
+    return ast.parse(f"{named}()").body[0]
 
 
 def _written(statements: list[ast.stmt]) -> str:

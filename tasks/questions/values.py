@@ -9,7 +9,11 @@ import json
 import re
 import reprlib
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
+from io import StringIO
+from token import STRING
+from tokenize import TokenError, generate_tokens
 from typing import Any
 
 LONGEST_TEXT = 1_000_000
@@ -74,13 +78,20 @@ def answer_of(value: Any, where: str) -> str:
 
 
 def parsed_list(value: Any) -> Any:
-    """The list, where a text is a list of texts as JSON (Skywork-OR1) or Python writes it; anything else unchanged."""
-    if not isinstance(value, str) or not re.fullmatch(r"\[(['\"]).*\1\]", value, re.DOTALL):
+    """The list, where a text is a list of texts as JSON (Skywork-OR1), Python or numpy writes it, which puts no commas
+    between them; anything else unchanged."""
+    if not isinstance(value, str) or not re.fullmatch(r"\s*\[\s*['\"].*['\"]\s*\]\s*", value, re.DOTALL):
         return value
+    with suppress(ValueError):
+        return json.loads(value)
     try:
-        return json.loads(value) if value[1] == '"' else ast.literal_eval(value)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return value
+        tokens = [one for one in generate_tokens(StringIO(value.strip()).readline) if one.string.strip()]
+        if all(one.type == STRING or one.string in ("[", ",", "]") for one in tokens):
+            members = [ast.literal_eval(one.string) for one in tokens if one.type == STRING]
+            return members if all(isinstance(one, str) for one in members) else value
+    except (TokenError, ValueError, SyntaxError, MemoryError):
+        pass
+    return value
 
 
 def level_of(value: Any, where: str) -> int:

@@ -13,6 +13,9 @@ again` tells what chance does.
 `by origin` tells how the steps did that an option began: their number, how many were visited, and their mean Q. The
 early stops are not searched: the plain trees are replayed under every rule, from the very same samples. The library is
 filled by a plain search over other questions.
+
+With `--model`, a model that a round trained searches, and one rule more is tried: questions that micro, which it was
+trained from, solves in a plain search of its own are not searched again, at no cost and for nothing.
 """
 
 import argparse
@@ -73,6 +76,7 @@ RULES: dict[str, dict[str, int]] = {
     "hopeless_after 12": {"hopeless_after": 12},
     "enough_right 4, hopeless_after 12": {"enough_right": 4, "hopeless_after": 12},
 }
+SKIPPING = "solved by micro: skipped"
 FURTHER = 2
 """Times the options' simulations that plain search goes on for."""
 EVERY = 2
@@ -178,11 +182,23 @@ def growth(tree: Tree, task: Task, settings: Search, policy: Metered, truth: Tru
     return (line + line[-1:] * points)[:points]
 
 
-async def run(seed: int, count: int, simulations: int, names: Sequence[str]) -> dict[str, Any]:
+async def solved_by(folder: Path, plain: Search, count: int, seed: int) -> list[bool]:
+    """Whether each question's plain tree has a right path."""
+    async with serving(folder, environment(), print) as engine, Checker() as checker:
+        served = ServedPolicy(engine, Prompts.read(folder, PLANS))
+        grown = await search(served, make_tasks(served, checker, plain, count=count, seed=seed), plain)
+    return [tree.right > 0 for tree in trees_of(grown)]
+
+
+async def run(
+    seed: int, count: int, simulations: int, names: Sequence[str], model: Path | None = None
+) -> dict[str, Any]:
     """Plain search, options and rules on the questions of one seed: yields by question."""
     folder = prepared("micro", BUILD / "models")
     plain = Search(simulations=simulations, max_depth=10, max_step_tokens=160, leaves=1)
     further = plain.model_copy(update={"simulations": FURTHER * simulations})
+    solved_before = await solved_by(folder, plain, count, seed) if model else None
+    folder = model or folder
     async with serving(folder, environment(), print) as engine, Checker() as checker:
         served = ServedPolicy(engine, Prompts.read(folder, PLANS))
         asked = make_tasks(served, checker, plain, count=count, seed=seed)
@@ -220,6 +236,12 @@ async def run(seed: int, count: int, simulations: int, names: Sequence[str]) -> 
         settings = plain.model_copy(update=rule)
         stopped = [[*replayed(*one, settings, metered)][-1] for one in zip(trees, asked, strict=True)]
         rules[name] = [yields(tree, "values", truth) for tree, truth in zip(stopped, truths, strict=True)]
+    if solved_before:
+        whole = [[*replayed(*one, plain, metered)][-1] for one in zip(trees, asked, strict=True)]
+        rules[SKIPPING] = [
+            dict.fromkeys(COLUMNS, 0.0) if is_solved else yields(tree, "values", truth)
+            for is_solved, tree, truth in zip(solved_before, whole, truths, strict=True)
+        ]
     return {"plain": lines, "options": options, "rules": rules}
 
 
@@ -275,13 +297,15 @@ def main() -> None:
     parser.add_argument("--simulations", type=int, default=24, help="expansions a tree; default: %(default)s")
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3], help="of the questions; default: 1 2 3")
     parser.add_argument(
-        "--options", nargs="+", choices=OPTIONS, default=[*OPTIONS], metavar="NAME", help="default: all"
+        "--options", nargs="*", choices=OPTIONS, default=[*OPTIONS], metavar="NAME", help="default: all"
     )
+    parser.add_argument("--model", type=Path, help="the folder that `cpl export model` wrote; default: micro as it is")
     parser.add_argument("--output", type=Path, default=BUILD / "options.json", help="default: %(default)s")
     given = parser.parse_args()
     os.environ.setdefault("CPL_HOME", str(BUILD / "home"))
     try:
-        seeds = [asyncio.run(run(seed, given.questions, given.simulations, given.options)) for seed in given.seeds]
+        how = (given.questions, given.simulations, given.options, given.model)
+        seeds = [asyncio.run(run(seed, *how)) for seed in given.seeds]
     finally:
         stop_local_engines(environment())
     found = comparison(seeds)

@@ -1,11 +1,12 @@
 """How a model is asked without a round, and whose V guides it."""
 
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
-from flows.evaluate import EVERY, asked_in_plan, knows_value
+from flows.evaluate import EVERY, _of_round, asked_in_plan, knows_value
 from infra.store import Manifest, Ref, Store
 from tests.stages import manifest
 
@@ -49,3 +50,12 @@ class Kept:
 def test_v_is_known_to_a_model_that_was_taught_it_and_to_what_was_trained_from_it() -> None:
     kept = Kept({"nll": 1.0}, {"nll": 1.0, "value": 0.1}, {"nll": 1.0})
     assert [kept.knows_value(number) for number in range(4)] == [False, False, True, True]
+
+
+def test_a_folder_is_a_folder_though_its_path_reads_like_a_rounds_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "out/3/model").mkdir(parents=True)
+    assert _of_round("out/3/model") is None
+    assert _of_round("out/x/model") is None

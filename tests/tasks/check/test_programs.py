@@ -1,5 +1,6 @@
 """A program that a model wrote is judged by tests that it cannot reach: verdicts, tricks, and what crosses."""
 
+import ast
 import asyncio
 import socket
 import sys
@@ -12,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from infra.sandbox import Ended, Limits, Sandbox
-from tasks.check.programs import Judgement, Program, ProgramVerdict, judge, judgement
+from tasks.check.programs import Judgement, Program, ProgramVerdict, judge, judgement, written
 from tasks.check.programs_inside import LONGEST, Line, NotPlain, made_anew, packed, parts, run_tests, told
 from tests.infra.sandboxed import Unconfined, answering, bare, sandbox
 
@@ -184,6 +185,29 @@ def test_in_one_process_each_trick_passes(name: str) -> None:
 def test_tests_that_are_broken_are_an_error_and_no_verdict(test: str) -> None:
     with pytest.raises(ValueError, match="the tests are broken"):
         asyncio.run(judge(Program(PROMPT, RIGHT, test, "doubled"), sandbox(LIMITS)))
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "return [2 * n for n in numbers]\n",
+        "  found = [2 * n for n in numbers]\n  return found\n",
+        "    return numbers\n",
+    ],
+)
+def test_a_body_stands_below_the_start_whatever_its_indent(program: str) -> None:
+    asked = {"prompt": PROMPT, "test": TEST, "entry_point": "doubled"}
+    body = written(program, asked).completion
+    assert body.splitlines()[0].startswith("    ")
+    assert not body.startswith("     ")
+    assert ast.parse(PROMPT.rstrip() + "\n" + body)
+
+
+def test_a_program_that_holds_the_function_anew_stands_as_it_is() -> None:
+    asked = {"prompt": PROMPT, "test": TEST, "entry_point": "doubled"}
+    program = "import math\ndef doubled(numbers):\n    return numbers\n"
+    assert written(program, asked).completion == program
+    assert written(f"  {program.replace(chr(10), chr(10) + '  ').rstrip()}\n", asked).completion == program
 
 
 def test_the_ends_of_both_processes_make_the_judgement() -> None:

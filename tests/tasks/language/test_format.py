@@ -171,6 +171,13 @@ def test_the_reflections_demonstration_speaks_as_a_hint_does(demonstration: str,
         ("1. So:\n   ```py\n   def f():\n       return 1\n   ```", "def f():\n    return 1\n"),
         ("```python\nnever closed\n```python\na\n```", "a\n"),
         ("```bash\nls\n```", None),
+        (
+            "```python\ndef f():\n    return 1\n```\nSo:\n```python\nprint(f())\n```\n```\n1\n```",
+            "def f():\n    return 1\n",
+        ),
+        ("```\nasync def f(): 1\n```\n```\ndef f(): 2\n```\n```\nf()\n```", "def f(): 2\n"),
+        ("2. ```python\n   a\n   ```", "a\n"),
+        ("- ```python\na\n```", "a\n"),
     ],
 )
 def test_a_program_is_what_the_last_whole_block_of_code_holds(text: str, program: str | None) -> None:

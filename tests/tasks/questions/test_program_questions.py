@@ -139,6 +139,12 @@ def test_two_programs_for_one_question_are_no_contradiction_and_other_tests_are(
         ({"solved": "return 2 * n"}, r"which function is tested is not to be seen \(none\)"),
         ({"solved": "def one(): 1\ndef two(): 2", "checks": "assert one() < two()"}, r"\(one, two\): map entry_point"),
         ({"solved": "def twice(n) return 2"}, "its reference program cannot be read as Python"),
+        (
+            {"checks": "class TestIt(unittest.TestCase):\n  def test_it(self): self.assertEqual(twice(4), 8)"},
+            "of a unittest",
+        ),
+        ({"checks": "def test_it(made): assert twice(made) == 8"}, "test test_it is to be given made"),
+        ({"checks": "def test_it(*, made): assert twice(made) == 8"}, "test test_it is to be given made"),
         ({"checks": "assert twice(4) == " + " + ".join(["1"] * 900)}, "its tests are nested too deep"),
     ],
 )
@@ -147,6 +153,41 @@ def test_what_nobody_could_judge_is_left_out_with_the_reason(tmp_path: Path, cha
     assert loaded.frame.height == 1
     with pytest.raises(QuestionError, match=why):
         load(tmp_path, OWN | changed, columns=COLUMNS)
+
+
+def test_all_that_pytest_would_call_is_called_and_the_function_need_not_be_imported() -> None:
+    tests = (
+        "from solution import twice\nimport math\n"
+        "def test_one(n=4): assert twice(n) == 8\n"
+        "class TestMore:\n    def test_two(self): assert twice(1) == 2\n    def helper(self): pass"
+    )
+    one = program_asked("here", "Double it.", OWN["solved"], tests)
+    assert one.specification is not None
+    assert one.specification.test.startswith("import math\n\ndef check(candidate):\n\n    def test_one(n=4):")
+    assert one.specification.test.endswith("\n    test_one()\n    TestMore().test_two()")
+
+
+@pytest.mark.parametrize(
+    ("tests", "is_entry"),
+    [
+        ("def check(f):\n    assert f(4) == 8", True),
+        ("def check(f):\n    assert f(4) == 8\ncheck(twice)", True),
+        ("def check(n):\n    assert twice(n) == 2 * n\ncheck(4)", False),
+        ("def check(x, y):\n    assert twice(x) == y\ncheck(1, 2)", False),
+    ],
+)
+def test_a_helper_that_is_called_check_is_no_entry(tests: str, is_entry: bool) -> None:
+    one = program_asked("here", "Double it.", OWN["solved"], tests)
+    assert one.specification is not None
+    assert (one.specification.test == tests) is is_entry
+    assert is_entry or one.specification.test.startswith("def check(candidate):\n\n    def check(")
+
+
+def test_a_program_that_has_no_tests_beside_such_that_do_is_left_out(tmp_path: Path) -> None:
+    row = {"question": "Double it.", "answer": OWN["solved"], "tests": OWN["checks"]}
+    loaded = load(tmp_path, row, {"question": "One more?", "answer": "def inc(a): return a + 1", "tests": []})
+    assert loaded.frame["question"].str.contains("Double").to_list() == [True]
+    assert any("its tests assert nothing" in note for note in loaded.notes)
 
 
 def test_a_program_with_a_broken_character_is_refused_by_its_place(tmp_path: Path) -> None:

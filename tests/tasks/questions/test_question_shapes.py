@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tasks.questions import Loaded, QuestionError, load_questions
+from tasks.questions.values import parsed_list
 
 Row = dict[str, Any]
 
@@ -56,6 +57,11 @@ CHAT = {"messages": [{"role": "user", "content": "How many?"}, {"role": "assista
 REPLY = CHAT["messages"][1:]
 SHARE_GPT = {"conversations": [{"from": "human", "value": "How?"}, {"from": "gpt", "value": r"So \boxed{7}."}]}
 DAPO = {"prompt": [{"role": "user", "content": "How many?"}], "reward_model": {"ground_truth": "34"}}
+WRAPPED = (
+    "Solve the following math problem step by step. The last line of your response should be of the form Answer: "
+    "$Answer (without quotes) where $Answer is the answer to the problem.\n\nHow many\n\nin all?\n\n"
+    'Remember to put your answer on its own line after "Answer:".'
+)
 TABMWP: Row = {"table_title": "Sales", "table": "day | cups\nMon | 5", "question": "How many?", "answer": "5"}
 TABMWP |= {"choices": None, "unit": None, "solution": "It is 5."}
 SCIENCE = {"hint": "It rained.", "question": "Why?", "choices": ["x", "y"], "answer": 1, "solution": "s"}
@@ -104,6 +110,7 @@ OLYMPIAD = {"question": "How many?", "solution": ["First way.", "Second way."], 
         (SHARE_GPT, "How?", "7"),
         ({"messages": [{"role": "system", "content": "Be brief."}, *CHAT["messages"]]}, "How many?", "7"),
         (DAPO, "How many?", "34"),
+        (DAPO | {"prompt": [{"role": "user", "content": WRAPPED}]}, "How many\n\nin all?", "34"),
         (OLYMPIAD, "How many?", "$7$"),
         (TABMWP, "Sales\nday | cups\nMon | 5\nHow many?", "5"),
         (SCIENCE, "It rained.\nWhy?\nA. x\nB. y", "B"),
@@ -116,6 +123,31 @@ OLYMPIAD = {"question": "How many?", "solution": ["First way.", "Second way."], 
 )
 def test_a_published_set_is_read_without_a_mapping(load: Any, row: Row, question: str, answer: str) -> None:
     assert load(row).frame.select("question", "answer").row(0) == (question, answer)
+
+
+@pytest.mark.parametrize(
+    ("written", "members"),
+    [
+        ("['72' '73']", ["72", "73"]),  # numpy's
+        ("['2'\n '-2']", ["2", "-2"]),
+        (str(["Brien", "O'Brien"]), ["Brien", "O'Brien"]),
+        ('[\n "a",\n "b"\n]', ["a", "b"]),
+        ("[ 'a' ]", ["a"]),
+        ("['a'] + ['b']", None),
+        ("[b'a']", None),
+        ("['a", None),
+        ("['a', 5]", None),
+    ],
+)
+def test_a_list_of_texts_may_be_written_as_json_python_and_numpy_do(written: str, members: list[str] | None) -> None:
+    assert parsed_list(written) == (written if members is None else members)
+
+
+def test_several_answers_in_a_text_are_not_one(load: Any) -> None:
+    one = {"question": "How much?", "answer": "5"}
+    loaded = load(one, {"question": "Which?", "answer": "['2' '-2']"})
+    assert loaded.frame["answer"].to_list() == ["5"]
+    assert any("the answer is a list of several" in note for note in loaded.notes)
 
 
 def test_a_note_says_as_what_a_set_is_read(load: Any) -> None:

@@ -209,10 +209,10 @@ def test_what_does_not_pass_its_own_tests_is_left_out_and_told() -> None:
     [
         "assert True",
         "def check(candidate):\n    assert max(1, 2) == 2",
-        "class TestTwice:\n    def test_it(self):\n        assert twice(2) == 4",
+        "class Tried:\n    def test_it(self):\n        assert twice(2) == 4",
         "if __name__ == '__main__':\n    assert twice(2) == 4",
         "try:\n    assert twice(2) == 4\nexcept Exception:\n    pass",
-        "def test_it(given):\n    assert twice(given) == 4",
+        "def tested(given):\n    assert twice(given) == 4",
     ],
 )
 def test_tests_that_a_function_without_a_body_passes_are_left_out_and_told(tests: str) -> None:
