@@ -204,6 +204,9 @@ def in_block(program: str) -> str:
     return f"\n```python\n{program.strip()}\n```\n"
 
 
+PROGRAM_ASKED = "Complete this Python function. The solution ends with the whole function in one ```python block."
+"""What a question begins with that asks for a program. By these words it is known what shows a model the format."""
+
 FORMATS_OF_PROGRAMS: Mapping[str, Format] = {
     name: replace(format, read=last_program) for name, format in FORMATS.items()
 }

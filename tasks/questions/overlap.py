@@ -10,8 +10,8 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from tasks.language.format import PROGRAM_ASKED
 from tasks.questions.folding import fold
-from tasks.questions.programs import ASKED
 from tasks.questions.values import QuestionError
 
 
@@ -52,7 +52,7 @@ def comparable(text: str, is_masked: bool) -> str:
     """A text as its tokens are compared: words apart by one space, which the first has before it, too, for a word's
     token depends on it; without the words that ask for a program, which are ours and in all that do. Masked: every
     number is 0, before it is taken into tokens, of which longer ones have more."""
-    words = "".join(f" {word}" for word in text.replace(ASKED, "").split())
+    words = "".join(f" {word}" for word in text.replace(PROGRAM_ASKED, "").split())
     return _NUMBER.sub("0", words) if is_masked else words
 
 

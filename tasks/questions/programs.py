@@ -14,10 +14,10 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from tasks.language.format import PROGRAM_ASKED
 from tasks.questions.rows import Question, Specification
 from tasks.questions.values import LONGEST_TEXT, QuestionError, parsed_list
 
-ASKED = "Complete this Python function. The solution ends with the whole function in one ```python block."
 _CHECK = "check"
 """What tests define, with the function under test for its argument; else they are statements that call it by name."""
 
@@ -50,7 +50,7 @@ def program_asked(where: str, described: str, reference: str, tests: str, entry_
         shown, whole = _begun(described, _parsed(reference, "reference program"), entry_point), reference
     return Question(
         where=where,
-        question=f"{ASKED}\n```python\n{shown.strip()}\n```",
+        question=f"{PROGRAM_ASKED}\n```python\n{shown.strip()}\n```",
         answer=whole,
         specification=Specification(_with_body(shown), _checking(tests, asserting, entry_point), entry_point),
     )

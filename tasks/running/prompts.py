@@ -15,17 +15,21 @@ from tasks.language.few_shot import (
     INSTRUCTIONS,
     OPTION_DEMONSTRATIONS,
     OPTION_REFLECTION_DEMONSTRATION,
+    PROGRAM_DEMONSTRATIONS,
+    PROGRAM_INSTRUCTIONS,
+    PROGRAM_REFLECTION_DEMONSTRATION,
+    PROGRAM_REFLECTION_INSTRUCTION,
     REFLECTION_DEMONSTRATION,
     REFLECTION_INSTRUCTION,
 )
-from tasks.language.format import QUESTION_OPEN, Format, asked
+from tasks.language.format import PROGRAM_ASKED, QUESTION_OPEN, Format, asked
 
 
 class Prompts:
     """Of one model in one text format.
 
     `start`: what a stored state begins with, the model's BOS, if it has one. `shots`: worked examples before a
-    question.
+    question. A question that asks for a program is known by its first words.
     """
 
     def __init__(self, tokenizer: Tokenizer, format: Format, words: ValueWords) -> None:
@@ -36,19 +40,22 @@ class Prompts:
         self.turn = None if words.knows_format else words.turn
         self.start: list[int] = list(tokenizer.encode("").ids)
         self.opening = self.encode(format.opening)
-        self.prefix, self.reflection_prefix = self.start, self.start
+        self.program = self.encode(f"{QUESTION_OPEN}\n{PROGRAM_ASKED}")[:-2]  # the last ones depend on what follows
         self.shots = 0
+        shown, of_program = ("", ""), ("", "")
         if self.turn:
-            before, blanks = self.turn.before, self.turn.blanks
-            self.prefix = [*before, *self.encode(blanks + INSTRUCTIONS[format])]
-            self.reflection_prefix = [*before, *self.encode(blanks + REFLECTION_INSTRUCTION)]
+            shown = INSTRUCTIONS[format], REFLECTION_INSTRUCTION
+            of_program = PROGRAM_INSTRUCTIONS[format], PROGRAM_REFLECTION_INSTRUCTION
         elif not words.knows_format:
-            shown, failed = DEMONSTRATIONS, REFLECTION_DEMONSTRATION
+            shown = DEMONSTRATIONS[format], REFLECTION_DEMONSTRATION
             if words.sees_options:
-                shown, failed = OPTION_DEMONSTRATIONS, OPTION_REFLECTION_DEMONSTRATION
-            self.prefix = self.start + self.encode(shown[format])
-            self.shots = shown[format].count(QUESTION_OPEN)
-            self.reflection_prefix = self.start + self.encode(failed)
+                shown = OPTION_DEMONSTRATIONS[format], OPTION_REFLECTION_DEMONSTRATION
+            of_program = PROGRAM_DEMONSTRATIONS[format], PROGRAM_REFLECTION_DEMONSTRATION
+            self.shots = shown[0].count(QUESTION_OPEN)
+        before, blanks = (self.turn.before, self.turn.blanks) if self.turn else (self.start, "")
+        self.prefixes, self.program_prefixes = (
+            [[*before, *self.encode(blanks + one)] for one in both] for both in (shown, of_program)
+        )
 
     @classmethod
     def read(cls, folder: Path, format: Format) -> "Prompts":
@@ -63,11 +70,16 @@ class Prompts:
         """Token ids of a question's prompt as it is stored and trained on."""
         return [*self.start, *self.encode(asked(question)), *self.opening]
 
+    def prefix_of(self, state_ids: Sequence[int], *, reflecting: bool = False) -> list[int]:
+        """What stands before the question of a state, the same for all such questions."""
+        begin = len(self.start)
+        of_program = list(state_ids[begin : begin + len(self.program)]) == self.program
+        return (self.program_prefixes if of_program else self.prefixes)[reflecting]
+
     def asked(self, state_ids: Sequence[int], *, reflecting: bool = False) -> list[int]:
         """What the engine is asked for a state. Worked examples stand between the start and the question. In a chat the
         question is what the user says, and the answer begins with the format's opening."""
-        prefix = self.reflection_prefix if reflecting else self.prefix
-        state = state_ids[len(self.start) :]
+        prefix, state = self.prefix_of(state_ids, reflecting=reflecting), state_ids[len(self.start) :]
         if self.turn is None:
             return [*prefix, *state]
         answer = _place_of(self.opening, state)

@@ -90,7 +90,7 @@ class ServedPolicy:
         """One completion of the prompt, up to and including a stop string; a lower `priority` is served first."""
         reply = await self.complete(
             self.prompts.asked(prompt_ids),
-            shared=len(self.prompts.prefix),
+            shared=len(self.prompts.prefix_of(prompt_ids)),
             n=1,
             stop=stop,
             max_tokens=max_tokens,
@@ -107,7 +107,8 @@ class ServedPolicy:
         """V of states given by all of their token ids: read at the position that predicts the last (design D2)."""
         try:
             prompts = [self.prompts.asked(state)[:-1] for state in states]
-            return await self.engine.values(prompts, session=session, shared=len(self.prompts.prefix))
+            shared = min((len(self.prompts.prefix_of(state)) for state in states), default=0)
+            return await self.engine.values(prompts, session=session, shared=shared)
         except EngineError as problem:
             raise PolicyError(str(problem), problem.spent) from problem
 
@@ -154,7 +155,7 @@ class SearchPolicy:
         steps = self.settings.max_depth if draw.to_the_end else 1
         reply = await self.served.complete(
             prompts.asked([*state_ids, *given], reflecting=reflecting),
-            shared=len(prompts.reflection_prefix if reflecting else prompts.prefix),
+            shared=len(prompts.prefix_of(state_ids, reflecting=reflecting)),
             n=draw.n,
             stop=draw.stop,
             max_tokens=steps * self.settings.max_step_tokens,

@@ -219,13 +219,14 @@ def _specimens(
     question = few.filter(question_id=largest[0]["question_id"])["question"].item() if largest else few["question"][0]
     steps = method.evaluation.steps
     prompts = Prompts.read(workplace.store.folder(policy, "model"), FORMATS[steps])
-    ids = prompts.asked(prompts.question(question))
+    state = prompts.question(question)
+    ids = prompts.asked(state)
     decode = prompts.tokenizer.decode
     yield from specimens.prompt(
         decode(ids, skip_special_tokens=False),
         ids,
         [decode([one], skip_special_tokens=False) for one in ids],
-        len(prompts.prefix),
+        len(prompts.prefix_of(state)),
     )
     for tree in largest:
         nodes = workplace.read(trees[tree["evidence"]], "nodes").filter(tree_id=tree["tree_id"]).sort("node_id")

@@ -96,6 +96,9 @@ class Prompts:
     def __init__(self, prefix: list[int]) -> None:
         self.prefix = prefix
 
+    def prefix_of(self, state_ids: Sequence[int], *, reflecting: bool = False) -> list[int]:
+        return self.prefix
+
     def asked(self, state_ids: Sequence[int], *, reflecting: bool = False) -> list[int]:
         return [*self.prefix, *state_ids]
 

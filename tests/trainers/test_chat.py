@@ -51,7 +51,7 @@ def test_the_engine_is_asked_what_the_template_says(family: str, tmp_path: Path)
     assert marks == [number for number in tokenizer(text, add_special_tokens=False)["input_ids"] if number in marks]
     assert marks
     start = tokenizer(text.partition("SAID")[0] + INSTRUCTIONS[PLANS], add_special_tokens=False)["input_ids"]
-    assert prompts.prefix == start
+    assert prompts.prefixes[0] == start
     assert prompts.turn is not None
     assert prompts.turn.blanks == (" " if TEMPLATES[family] == INST else "")
 

@@ -1,6 +1,8 @@
 """The text formats, read back."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -8,17 +10,22 @@ from tasks.language.few_shot import (
     DEMONSTRATIONS,
     OPTION_DEMONSTRATIONS,
     OPTION_REFLECTION_DEMONSTRATION,
+    PROGRAM_DEMONSTRATIONS,
+    PROGRAM_REFLECTION_DEMONSTRATION,
     REFLECTION_DEMONSTRATION,
 )
 from tasks.language.format import (
     PLAN_CLOSE,
     PLAN_OPEN,
     PLANS,
+    PROGRAM_ASKED,
     REFLECTION_CLOSE,
+    SOLUTION_OPEN,
     SOLUTIONS,
     Action,
     Format,
     Kind,
+    in_block,
     last_program,
     verdict,
 )
@@ -141,6 +148,32 @@ def test_the_demonstrations_are_in_the_format_they_teach(
             answers.append((question[:9], format.parse_ending(f"{rest}</solution>", 0, 6).answer))
         assert answers == told
         assert ("plan" in text.lower()) == (format is PLANS)
+
+
+def test_the_demonstrations_of_programs_end_in_blocks_that_run() -> None:
+    for name, format in (("PLANS", PLANS), ("SOLUTIONS", SOLUTIONS)):
+        first, second = PROGRAM_DEMONSTRATIONS[format].removesuffix("</solution>\n").split("</solution>\n")
+        shown = ((first, "taken([2, 3, 4], [1])", 6), (second, "signed(3), signed(-3), signed(0)", ("+3", "-3", "0")))
+        for one, call, answer in shown:
+            question, _, rest = one.partition("\n</question>\n" + format.opening)
+            assert question.startswith(f"<question>\n{PROGRAM_ASKED}\n")
+            found = replace(format, read=last_program).parse_ending(f"{rest}</solution>", 0, 6)
+            assert found.kind is Kind.SOLUTION, name
+            space: dict[str, Any] = {}
+            exec(found.answer or "", space)
+            assert eval(call, space) == answer
+
+
+def test_the_reflection_on_a_program_speaks_as_a_hint_does() -> None:
+    of_programs = replace(PLANS, read=last_program)
+    failed, rest = PROGRAM_REFLECTION_DEMONSTRATION.split("\n<verdict>\n")
+    wrong = of_programs.parse_ending(failed.split(PLAN_OPEN)[1], 0, 6)
+    assert "len(free)" in (wrong.answer or "")
+    gold = last_program(rest)
+    assert verdict(in_block(gold or "")) == f"\n<verdict>\n{rest.split('<reflection>')[0]}<reflection>\n"
+    plan = rest.split(REFLECTION_CLOSE + PLAN_OPEN)[1].removesuffix(PLAN_CLOSE)
+    whole = plan + PLAN_CLOSE + SOLUTION_OPEN + in_block("a") + "</solution>"
+    assert of_programs.parse_ending(whole, 0, 6).answer == "a\n"
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from tasks.language.format import PROGRAM_ASKED
 from tasks.questions.overlap import ContaminatedQuestions, comparable, refuse_contamination
-from tasks.questions.programs import ASKED
 from tasks.records import frame
 from tests.sql.handmade import overlap
 
@@ -14,7 +14,7 @@ from tests.sql.handmade import overlap
 def test_words_are_apart_by_one_space_and_the_first_has_one_too() -> None:
     assert comparable("\tAnn  has\n7 pears. ", is_masked=False) == " Ann has 7 pears."
     assert comparable("", is_masked=False) == ""
-    assert comparable(f"{ASKED}\n```python\ndef f():", is_masked=False) == " ```python def f():", "said by all"
+    assert comparable(f"{PROGRAM_ASKED}\n```python\ndef f():", is_masked=False) == " ```python def f():", "said by all"
 
 
 @pytest.mark.parametrize("number", ["7", "1234", "1,234", "0.5", "1,234.50"])

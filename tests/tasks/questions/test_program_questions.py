@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from tasks.language.format import PROGRAM_ASKED
 from tasks.questions import Loaded, QuestionError, draw, load_questions
-from tasks.questions.programs import ASKED, NotJudgeable, program_asked
+from tasks.questions.programs import NotJudgeable, program_asked
 from tasks.settings import Questions
 
 BEGUN = 'def twice(n):\n    """Two times n."""'
@@ -40,7 +41,7 @@ def test_a_described_function_is_begun_with_its_name_and_parameters(tmp_path: Pa
     """What types and defaults are made of may be imported in the reference program alone."""
     (one,) = load(tmp_path, row).frame.to_dicts()
     start = one["specification"]["prompt"]
-    assert one["question"] == f"{ASKED}\n```python\n{start}\n```"
+    assert one["question"] == f"{PROGRAM_ASKED}\n```python\n{start}\n```"
     parameters = "n, by=2" if row is MBPP else "n"
     assert start == f'def twice({parameters}):\n    """{row.get("text", row.get("prompt"))}"""'
     assert one["specification"]["entry_point"] == "twice"

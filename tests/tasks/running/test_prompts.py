@@ -13,9 +13,13 @@ from tasks.language.few_shot import (
     INSTRUCTIONS,
     OPTION_DEMONSTRATIONS,
     OPTION_REFLECTION_DEMONSTRATION,
+    PROGRAM_DEMONSTRATIONS,
+    PROGRAM_INSTRUCTIONS,
+    PROGRAM_REFLECTION_DEMONSTRATION,
+    PROGRAM_REFLECTION_INSTRUCTION,
     REFLECTION_INSTRUCTION,
 )
-from tasks.language.format import PLANS, SOLUTIONS, STEP_OPEN, Format
+from tasks.language.format import PLANS, PROGRAM_ASKED, SOLUTIONS, STEP_OPEN, Format
 from tasks.running.prompts import Prompts
 
 LETTERS = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -102,15 +106,36 @@ def test_the_blank_before_a_users_words_is_a_part_of_their_first_token() -> None
     turn = Turn(before=[names.index("[INST]")], blanks=" ", after=[names.index("[/INST]")])
     own = Prompts(tokenizer, PLANS, ValueWords(good=1, bad=2, eos=3, knows_format=False, turn=turn))
     assert INSTRUCTIONS[PLANS].startswith("Solve")
-    for prefix in (own.prefix, own.reflection_prefix):
+    for prefix in (*own.prefixes, *own.program_prefixes):
         assert [names[number] for number in prefix[:3]] == ["[INST]", "ĠS", "o"]
 
 
 @pytest.mark.parametrize("turn", [None, TURN])
 def test_what_all_prompts_of_a_policy_share_is_their_prefix(turn: Turn | None) -> None:
     own = prompts(turn=turn)
-    for reflecting, prefix in ((False, own.prefix), (True, own.reflection_prefix)):
+    for reflecting in (False, True):
         one, other = (own.asked(own.question(question), reflecting=reflecting) for question in ("A", "B"))
-        shared = len(prefix) + len(own.encode("<question>\n"))
+        prefixes = [own.prefix_of(own.question(question), reflecting=reflecting) for question in ("A", "B")]
+        assert prefixes == [own.prefixes[reflecting]] * 2
+        shared = len(prefixes[0]) + len(own.encode("<question>\n"))
         assert one[:shared] == other[:shared]
         assert one[shared] != other[shared]
+
+
+@pytest.mark.parametrize("turn", [None, TURN])
+@pytest.mark.parametrize("format", [PLANS, SOLUTIONS])
+def test_who_is_asked_for_a_program_is_shown_how_one_is_given(turn: Turn | None, format: Format) -> None:
+    own = prompts(turn=turn, format=format)
+    of_program = own.question(f"{PROGRAM_ASKED}\n```python\ndef f(n):\n```")
+    told = (
+        (PROGRAM_INSTRUCTIONS[format], PROGRAM_REFLECTION_INSTRUCTION)
+        if turn
+        else (PROGRAM_DEMONSTRATIONS[format], PROGRAM_REFLECTION_DEMONSTRATION)
+    )
+    for reflecting in (False, True):
+        prefix = own.prefix_of(of_program, reflecting=reflecting)
+        assert prefix[-len(own.encode(told[reflecting])) :] == own.encode(told[reflecting])
+        assert own.asked(of_program, reflecting=reflecting)[: len(prefix)] == prefix
+        assert "boxed" not in told[reflecting]
+    assert own.prefix_of(own.question(f"Why? {PROGRAM_ASKED}")) == own.prefixes[0]
+    assert prompts(knows_format=True).prefix_of(of_program) == [0]

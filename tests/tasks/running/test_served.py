@@ -141,7 +141,7 @@ def test_a_reflection_and_the_plan_under_it_follow_a_worked_example_of_their_own
     (reflection,) = asyncio.run(searcher.sample([0, 7], reflect, session="q", priority=0)).samples
     (hinted,) = asyncio.run(searcher.sample([0, 7], step, session="q", priority=0)).samples
     wrong = served.prompts.encode("Wrong.")
-    prefix, usual = served.prompts.reflection_prefix, served.prompts.prefix
+    usual, prefix = served.prompts.prefixes
     assert engine.prompts == [[*prefix, 7, *wrong], [*prefix, 7]]
     assert [one["stop"] for one in engine.options] == [(REFLECTION_CLOSE,), (STEP_CLOSE, PLAN_CLOSE)]
     assert {one["shared"] for one in engine.options} == {len(prefix)} != {len(usual)}

@@ -385,7 +385,6 @@ def test_a_question_whose_request_failed_is_neither_right_nor_wrong(decoding: An
 class Sampling:
     """Samples by turns what is `said` at a state, named by the letters of its steps: text and V."""
 
-    prefix = ()
     shots = 0
     engine = SimpleNamespace(has_room=False)
 
@@ -401,6 +400,9 @@ class Sampling:
 
     def encode(self, text: str) -> list[int]:
         return [ord(letter) for letter in text]
+
+    def prefix_of(self, state_ids: list[int], *, reflecting: bool = False) -> list[int]:
+        return []
 
     def asked(self, state_ids: list[int], *, reflecting: bool = False) -> list[int]:
         assert not reflecting
@@ -595,8 +597,6 @@ def test_a_value_model_judges_in_the_place_of_the_policys_own_v() -> None:
 
 class Reflecting(Sampling):
     """Says one thing after the other, and notes where it reflects."""
-
-    reflection_prefix = ()
 
     def __init__(self, *texts: str) -> None:
         super().__init__({})
