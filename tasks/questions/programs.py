@@ -123,6 +123,13 @@ def _begun(described: str, reference: ast.Module, entry_point: str) -> str:
     for one in ast.walk(function.args):
         if isinstance(one, ast.arg):
             one.annotation = None
+    for default in filter(None, [*function.args.defaults, *function.args.kw_defaults]):
+        try:
+            ast.literal_eval(default)
+        except ValueError as problem:  # what it names stands in the reference program alone
+            raise NotJudgeable(
+                f"{entry_point} has the default {ast.unparse(default)}, which is no plain value"
+            ) from problem
     docstring: list[ast.stmt] = [ast.Expr(ast.Constant(described.strip()))]
     return _written([ast.FunctionDef(entry_point, function.args, docstring, decorator_list=[])])
 
