@@ -82,15 +82,13 @@ def parsed_list(value: Any) -> Any:
     between them; anything else unchanged."""
     if not isinstance(value, str) or not re.fullmatch(r"\s*\[\s*['\"].*['\"]\s*\]\s*", value, re.DOTALL):
         return value
-    with suppress(ValueError):
+    with suppress(ValueError, RecursionError):
         return json.loads(value)
-    try:
-        tokens = [one for one in generate_tokens(StringIO(value.strip()).readline) if one.string.strip()]
-        if all(one.type == STRING or one.string in ("[", ",", "]") for one in tokens):
-            members = [ast.literal_eval(one.string) for one in tokens if one.type == STRING]
+    with suppress(TokenError, ValueError, SyntaxError, MemoryError):
+        _, *inner, _ = [one for one in generate_tokens(StringIO(value.strip()).readline) if one.string.strip()]
+        if all(one.type == STRING or one.string == "," for one in inner):
+            members = [ast.literal_eval(one.string) for one in inner if one.type == STRING]
             return members if all(isinstance(one, str) for one in members) else value
-    except (TokenError, ValueError, SyntaxError, MemoryError):
-        pass
     return value
 
 

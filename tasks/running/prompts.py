@@ -29,7 +29,8 @@ class Prompts:
     """Of one model in one text format.
 
     `start`: what a stored state begins with, the model's BOS, if it has one. `shots`: worked examples before a
-    question. A question that asks for a program is known by its first words.
+    question. `prefixes`: what stands before a question, and before one whose answer is reflected on; one that asks for
+    a program is known by its first words and has its own.
     """
 
     def __init__(self, tokenizer: Tokenizer, format: Format, words: ValueWords) -> None:

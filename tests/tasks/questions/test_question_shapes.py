@@ -137,6 +137,8 @@ def test_a_published_set_is_read_without_a_mapping(load: Any, row: Row, question
         ("[b'a']", None),
         ("['a", None),
         ("['a', 5]", None),
+        ("['a', ['b']]", None),
+        ('["a", ' + "[" * 9999 + '"]', None),
     ],
 )
 def test_a_list_of_texts_may_be_written_as_json_python_and_numpy_do(written: str, members: list[str] | None) -> None:
