@@ -39,6 +39,8 @@ def program_asked(where: str, described: str, reference: str, tests: str, entry_
         NotJudgeable: tests or program are no Python, assert nothing, or leave open which function is meant.
     """
     asserting = _parsed(tests, "tests")
+    if any(isinstance(one, ast.AsyncFunctionDef) and one.name.startswith("test_") for one in ast.walk(asserting)):
+        raise NotJudgeable("its tests are asynchronous")
     list(_tests(asserting.body))  # says what cannot be called, before it is missed that something asserts
     if not any(isinstance(one, ast.Assert | ast.Raise) for one in ast.walk(asserting)):
         raise NotJudgeable("its tests assert nothing")

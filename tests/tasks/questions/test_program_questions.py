@@ -146,6 +146,7 @@ def test_two_programs_for_one_question_are_no_contradiction_and_other_tests_are(
         ),
         ({"solved": "INF = 9\ndef twice(n, most=INF): return 2 * n"}, "twice has the default INF, which is no plain"),
         ({"solved": "def twice(n, *, m=[].copy()): return 2 * n"}, r"twice has the default \[\].copy\(\), which"),
+        ({"checks": "async def test_it(): assert twice(4) == 8\nassert twice(1) == 2"}, "its tests are asynchronous"),
         ({"checks": "def test_it(made): assert twice(made) == 8"}, "test test_it is to be given made"),
         ({"checks": "def test_it(*, made): assert twice(made) == 8"}, "test test_it is to be given made"),
         ({"checks": "assert twice(4) == " + " + ".join(["1"] * 900)}, "its tests are nested too deep"),
