@@ -58,8 +58,8 @@ class Stage(Generic[P]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Ref:
         given = self._given(*args, **kwargs)
-        made = Asset(key=self._uri(given), properties=AssetProperties(name=self.name))
-        made_of: list[Asset | str] = [ref.uri for ref in references(given).values()]
+        made = _asset(self._uri(given))
+        made_of: list[Asset | str] = [_asset(ref.uri) for ref in references(given).values()]
         run = _run.with_options(name=self.name, assets=[made], asset_deps=made_of)
         if self.task_run_name is not None:
             title = self.task_run_name.format(**given)
@@ -140,6 +140,12 @@ def _run(stage: Stage[Any], given: dict[str, Any]) -> Ref | State[Ref]:
         return Completed(name="Cached", message=f"done before: {ref.uri}", data=ref)
     add_asset_metadata(stage._uri(given), {"sha256": ref.sha256, "rows": ref.rows, **ref.counts})
     return ref
+
+
+def _asset(manifest: str) -> Asset:
+    """A stage as Prefect knows it, by its manifest's address: the same whether it is made or given."""
+    *_, name, _, _ = manifest.split("/")
+    return Asset(key=manifest, properties=AssetProperties(name=name))
 
 
 def cache_key(name: str, version: int, given: dict[str, Any]) -> str:
