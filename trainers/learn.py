@@ -55,6 +55,15 @@ class Learn(Training, Config):
             )
         return self
 
+    @model_validator(mode="after")
+    def _trains_without_deepspeed(self) -> Self:
+        if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
+            raise ValueError(
+                "DeepSpeed would train the value rows at the rate of the rest (its optimiser steps copies of the "
+                "weights) and reads its checkpoints by unpickling: launch with infra/accelerate/fsdp2.yaml"
+            )
+        return self
+
     @property
     def rows_at_once(self) -> int:
         """Rows of one forward pass: of a device's share of the batch the largest divisor up to micro_batch_size."""

@@ -22,7 +22,7 @@ from infra.sandbox import inside as within
 from infra.sandbox.machine import START, machine, outermost, way_out
 from tests.infra.sandboxed import bare, sandbox
 
-LIMITS = Limits(work=1, clock=3, memory=256 << 20, threads=4, output=1 << 16)
+LIMITS = Limits(work=1, clock=8, memory=256 << 20, threads=4, output=1 << 16)
 SECRET = "not-for-models"
 HARMLESS = {
     "reads the environment": f"""

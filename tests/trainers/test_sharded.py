@@ -68,3 +68,11 @@ def test_log_probs_are_summed_in_float32(settings: dict[str, Any], preferences: 
     config = Learn(**settings | {"micro_batch_size": 4}, lesson=preferences, loss=Loss(prefer=1.0))
     said = on_two("bf16", config)
     assert set(re.findall(r"torch\.\w+", said)) == {"torch.float32"}
+
+
+def test_a_training_that_deepspeed_would_change_is_refused(
+    settings: dict[str, Any], imitations: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")  # as `accelerate launch --use_deepspeed` does
+    with pytest.raises(ValueError, match=r"value rows at the rate of the rest.*fsdp2\.yaml"):
+        Learn(**settings, lesson=imitations, loss=Loss(nll=1.0))
