@@ -1,13 +1,12 @@
 """What a run leaves behind in the UI and in the store, told in sentences."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from infra.store import Store, rounds
-from tests.servers import run_python, start_prefect
+from tests.servers import run_python
 
 pytestmark = pytest.mark.integration
 
@@ -63,12 +62,6 @@ with get_client(sync_client=True) as client:
     artifacts = [artifact.data for artifact in client.read_artifacts(artifact_filter=ArtifactFilter(**of_it))]
 print(json.dumps([run.name, run.state.type, logs, artifacts]))
 """
-
-
-@pytest.fixture(scope="module")
-def prefect(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    with start_prefect(tmp_path_factory.mktemp("prefect")) as environment:
-        yield environment
 
 
 def told(prefect: dict[str, str], body: str = "pass", after: str = "pass") -> Any:
