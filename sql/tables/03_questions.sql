@@ -32,5 +32,5 @@ comment on column questions.solution is 'Worked solution of the source; null whe
 comment on column questions.is_exact is 'A right answer is the same text (micro, a letter of an option); else of the same value.';
 comment on column questions.is_held_out is 'Its tree is searched but not trained on: the value V is ranked on it.';
 comment on column questions.prompt is 'Where a program is asked for: its start, which the question shows, up to the docstring of its function; else null.';
-comment on column questions.test is 'Where a program is asked for: its tests, which define check(candidate) and judge it. No prompt shows them. Else null.';
+comment on column questions.test is 'Where a program is asked for: its tests, which call it and raise where it is wrong. No prompt shows them. Else null.';
 comment on column questions.entry_point is 'Where a program is asked for: the name of its function; else null.';

@@ -9,6 +9,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,9 +49,12 @@ class Program:
     completion: str
     """What the model wrote: the program is `prompt + completion`."""
     test: str
-    """Defines `check(candidate)`, which asserts."""
+    """What calls the function by its name, and raises where an answer is wrong."""
     entry_point: str
     """The name of the function."""
+
+    readings: tuple[str, ...] = ()
+    """Other ways to read what the model wrote, for where the program is no Python."""
 
 
 def written(program: str, asked: Mapping[str, str]) -> Program:
@@ -58,10 +62,25 @@ def written(program: str, asked: Mapping[str, str]) -> Program:
 
     It stands below the function that was begun: it may hold all of it anew, or its body alone, whatever its indent.
     """
-    program = textwrap.dedent(program)
-    if not re.search(rf"^(?:async )?def {re.escape(asked['entry_point'])}\b", program, re.MULTILINE):
-        program = textwrap.indent(program, " " * 4)
-    return Program(asked["prompt"].rstrip() + "\n", program, asked["test"], asked["entry_point"])
+    start, name = asked["prompt"].rstrip() + "\n", re.escape(asked["entry_point"])
+    indent = re.findall(r"^[ \t]+(?=\S)", start, re.MULTILINE)[-1:] or [" " * 4]
+    whole, body = [textwrap.dedent(program), program], _as_body(program, indent[0])
+    if re.match(r"\s*^\S", program, re.MULTILINE):
+        whole.reverse()
+    is_whole = re.search(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{name}\b|^{name}[ \t]*=(?!=)", program, re.MULTILINE)
+    first, *others = dict.fromkeys(whole + body if is_whole else body + whole)
+    return Program(start, first, asked["test"], asked["entry_point"], tuple(others))
+
+
+def _as_body(program: str, indent: str) -> list[str]:
+    """The ways to read a program as the body of a function whose lines begin so."""
+    lines = program.split("\n")
+    margin = next((line[: len(line) - len(line.lstrip())] for line in lines if line.strip()), "")
+    if not margin:  # the first line may have lost its own alone
+        return [textwrap.indent(program, indent), indent + program.lstrip("\n")]
+    body = takewhile(lambda line: line.startswith((margin, "#")) or not line.strip(), lines)
+    moved = [indent + line.removeprefix(margin) if line.startswith(margin) else line for line in body]
+    return ["\n".join(moved + lines[len(moved) :])]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +99,24 @@ async def judge(program: Program, sandbox: "Sandbox") -> Judgement:
     The same program gets the same verdict unless it draws at random or the clock decides (`Limits.clock`).
 
     Raises:
-        ValueError: the tests are broken: they do not run, define no `check`, or call with what is no plain value.
+        ValueError: the tests are broken: they do not run, never call the function, or with what is no plain value.
         NoSandbox: the machine does not start a sandbox any more. No verdict is made of it.
     """
-    called = ["program", _whole(program), program.entry_point]
+    called = [
+        "program",
+        program.entry_point,
+        *(_whole(program.prompt, one) for one in (program.completion, *program.readings)),
+    ]
     tests = ["tests", program.prompt, program.test, program.entry_point]
     return judgement(*await sandbox.run_pair(INSIDE, tests, called))
 
 
-def _whole(program: Program) -> str:
+def _whole(start: str, completion: str) -> str:
     """The program, below the start. Its imports from the future stand before this: nowhere else they may."""
-    head = _FROM_THE_FUTURE.match(program.completion)
+    head = _FROM_THE_FUTURE.match(completion)
     if head is None or "from __future__" not in head[0]:
-        return program.prompt + program.completion
-    return head[0] + program.prompt + program.completion[head.end() :]
+        return start + completion
+    return head[0] + start + completion[head.end() :]
 
 
 def judgement(tests: "Ended", called: "Ended") -> Judgement:

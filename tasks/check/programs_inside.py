@@ -37,7 +37,7 @@ class Gone(BaseException):
 def packed(value: Any, known: list[Any] | None = None) -> bytes:
     """A value as `kind length:content`, where the content of a container is its parts in the same way.
 
-    What derives from a type of Python's is taken for one: an OrderedDict crosses as a dict.
+    What derives from a type of Python's is taken for one: a namedtuple crosses as a tuple.
 
     Args:
         value: what crosses.
@@ -106,8 +106,9 @@ def _taken_apart(value: Any) -> tuple[str, bytes | Iterable[Any]]:
 
 def _dict_taken_apart(value: dict[Any, Any]) -> tuple[str, Iterable[Any]]:
     """A default that only the model's code knows does not cross: what it has made of the dict does."""
-    if isinstance(value, _loaded("Counter")):
-        return "Counter", contents(value)
+    for name in ("Counter", "OrderedDict"):
+        if isinstance(value, _loaded(name)):
+            return name, contents(value)
     if isinstance(value, _loaded("defaultdict")) and value.default_factory in DEFAULTS:
         return "defaultdict", (DEFAULTS.index(value.default_factory), *contents(value))
     return "dict", contents(value)
@@ -156,6 +157,7 @@ CHANGING: dict[str, Callable[[Iterator[Any]], Any]] = {
     "bytearray": lambda _: bytearray(),
     "deque": lambda its: _of("collections", "deque")((), next(its)),
     "Counter": lambda _: _of("collections", "Counter")(),
+    "OrderedDict": lambda _: _of("collections", "OrderedDict")(),
     "defaultdict": lambda its: _of("collections", "defaultdict")(DEFAULTS[next(its)]),
 }
 """Made empty, from what stands before their contents, and then filled: they may hold themselves."""
@@ -295,11 +297,26 @@ def compiled(source: str, name: str) -> CodeType:
     return compile(source, name, "exec", dont_inherit=True)
 
 
-def answer_calls(line: Line, program: str, entry_point: str) -> None:
+def first_that_compiles(readings: Iterable[str]) -> CodeType:
+    """Of the ways to read what a model wrote, the first that is Python.
+
+    Raises:
+        SyntaxError, ValueError, MemoryError, RecursionError: none is; that of the first.
+    """
+    first: Exception | None = None
+    for source in readings:
+        try:
+            return compiled(source, "program")
+        except (SyntaxError, ValueError, MemoryError, RecursionError) as problem:
+            first = first or problem
+    raise first or SyntaxError("there is no program")
+
+
+def answer_calls(line: Line, entry_point: str, *readings: str) -> None:
     """In the process of the model's code: runs the program, then its function with what comes, until nothing comes."""
     try:
         namespace: dict[str, Any] = {}
-        exec(compiled(program, "program"), namespace)
+        exec(first_that_compiles(readings), namespace)
         function = namespace[entry_point]
         line.say(packed({"value": None}))
     except BaseException as problem:
@@ -370,33 +387,33 @@ class Called:
 
 
 def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str, str]:
-    """In the tests' process: the verdict on the model's function and why, or what is `broken` about the tests.
+    """In the tests' process: the verdict on the model's function and why, or what is `broken` about the tests: what
+    they raise before they call the function, that they end the process, or never call it.
 
     The tests find what the prompt defines beside the function (HumanEval/32, /38 and /50 call such helpers), as the
-    benchmark wrote it and not as the model may have changed it. They may call `check` themselves (HumanEvalPack): what
-    they raise once they have called the function is of its answers, as what `check` raises.
+    benchmark wrote it and not as the model may have changed it.
     """
     called = Called(line)
-    check = None
     try:
         namespace: dict[str, Any] = {}
         exec(compiled(prompt, "prompt"), namespace)
-        namespace[entry_point] = called
+        namespace |= {entry_point: called, "__name__": "__main__"}
         called.heard()
         exec(compiled(test, "test"), namespace)
-        if "check" not in namespace:
-            return {"broken": "they define no check"}
-        check = namespace["check"]
-        check(called)
     except NotPlain as problem:
         return {"broken": str(problem)}
     except BaseException as problem:
         raised, verdict = called.raised
-        if called.end is None and problem is raised:
+        why = f"{type(problem).__name__}: {problem}"[:300]
+        if called.end is not None:
+            return called.end
+        if problem is raised:
             return verdict
-        if called.end is None and check is None and not (called.is_asked and isinstance(problem, Exception)):
-            return {"broken": repr(problem)[:300]}
-        return called.end or {"verdict": "wrong", "why": f"{type(problem).__name__}: {problem}"[:300]}
+        return (
+            {"verdict": "wrong", "why": why} if called.is_asked and isinstance(problem, Exception) else {"broken": why}
+        )
+    if called.end is None and not called.is_asked:
+        return {"broken": f"they never call {entry_point}"}
     return called.end or {"verdict": "passed", "why": ""}
 
 

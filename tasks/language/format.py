@@ -32,6 +32,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import partial
 
 from tasks.check import extract_answer
 
@@ -46,10 +47,9 @@ ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
 
 _STEP = re.compile(r"<step>\n(Plan|Step) (\d{1,6}): *(\S.*?)\n?</step>\n", re.DOTALL)
 _NUMBERED = re.compile(r"\s*(Plan|Step) \d{1,6}:")
-_FENCE = re.compile(r"( *(?:(?:[-*+]|\d+[.)]) +)?)```+ *([^`\n]*?)\s*")
-_FUNCTION = re.compile(r"^(?:async )?def ", re.MULTILINE)
-PYTHON = ("", "python", "python3", "py")
-"""What a block of code may say of itself that holds a program."""
+_FENCE = re.compile(r"( *(?:(?:[-*+]|\d+[.)]) +)?)(`{3,}+(?!.*`)|~{3,}+)(.*)")
+_PYTHON = re.compile(r"(?:i?python|py)?[\d.]*")
+"""What a block of code may say of itself that holds a program, by its first word."""
 _TAG = re.compile(r"</?(?:question|plan|step|solution|verdict|reflection)>")
 
 
@@ -175,28 +175,41 @@ FORMATS: Mapping[str, Format] = {"plan": PLANS, "solution": SOLUTIONS}
 """By what the settings call them (`steps` of Search and Evaluation)."""
 
 
-def last_program(text: str) -> str | None:
-    """What the last whole block of Python (```) of a text holds, with its indents; None where it has none. Of several
-    the last that defines a function, where one does: what comes behind it shows its use, or what it prints.
+def last_program(text: str, entry_point: str = "") -> str | None:
+    """What a whole block of Python (``` or ~~~) of a text holds, with its indents; None where it has none. Of several
+    the last that defines the function `entry_point`, else any function, where one does: what comes behind it tests it,
+    shows its use, or what it prints.
 
     A fence that says something of itself opens a block, also where another was never closed; a bare one closes the
-    block that is open, of whatever language. Of a fence that is indented its block is, too.
+    block that is open, of whatever language. One that is set in by four more than the block began is a line of it, of a
+    docstring for instance. Of a fence that is indented its block is, too.
     """
     programs: list[str] = []
     language: str | None = None  # of the block that is open
+    indent = 0
     block: list[str] = []
-    for line in text.splitlines():
-        if fence := _FENCE.fullmatch(line):
-            indent, said = " " * len(fence[1]), fence[2]
-            if language is None or said:
-                block, language = [], said.lower()
+    for line in re.split("\r\n?|\n", text):
+        fence = _FENCE.fullmatch(line)
+        if fence and (language is None or len(fence[1]) < indent + 4):
+            said = fence[3].strip().lower()
+            if language is None or (said and not _is_prose(said)):
+                block, indent, language = [], len(fence[1]), re.split(r"[\s:{},=]+", said.strip("{. "))[0]
                 continue
-            if language in PYTHON and any(map(str.strip, block)):
-                programs.append("".join(f"{one.removeprefix(indent)}\n" for one in block))
+            if _PYTHON.fullmatch(language) and any(map(str.strip, block)):
+                programs.append("".join(f"{one.removeprefix(' ' * indent)}\n" for one in block))
             language = None
         else:
             block.append(line)
-    return next(filter(_FUNCTION.search, reversed(programs)), programs[-1] if programs else None)
+    for defined in filter(None, (re.escape(entry_point), r"\w+")):
+        function = re.compile(rf"^[ \t]*(?:async )?(?:def +{defined}\b|{defined} *=(?!=).*\blambda\b)", re.MULTILINE)
+        if found := next(filter(function.search, reversed(programs)), None):
+            return found
+    return programs[-1] if programs else None
+
+
+def _is_prose(said: str) -> bool:
+    """Whether what stands behind a fence is no language and its attributes, but the sentence that goes on."""
+    return not re.match(r"[\w{]", said) or (said.endswith((".", "!", ":")) and " " in said)
 
 
 def in_block(program: str) -> str:
@@ -207,10 +220,12 @@ def in_block(program: str) -> str:
 PROGRAM_ASKED = "Complete this Python function. The solution ends with the whole function in one ```python block."
 """What a question begins with that asks for a program. By these words it is known what shows a model the format."""
 
-FORMATS_OF_PROGRAMS: Mapping[str, Format] = {
-    name: replace(format, read=last_program) for name, format in FORMATS.items()
-}
-"""The same where a program is asked for: it stands in the solution's last block of code."""
+
+def format_of(steps: str, entry_point: str = "") -> Format:
+    """How actions are read. With `entry_point`, a program is asked for that defines this function: it stands in a block
+    of code of the solution."""
+    format = FORMATS[steps]
+    return replace(format, read=partial(last_program, entry_point=entry_point)) if entry_point else format
 
 
 def asked(question: str) -> str:

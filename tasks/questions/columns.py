@@ -69,6 +69,7 @@ _WRAPPED = re.compile(  # DAPO's questions; an answer of its form has no box
 _VALID = re.compile("(?:problem|question|solution|answer)_is_valid")
 _NOTHING: tuple[Any, ...] = (None, "", [], {}, False)
 _SYSTEM = ("system", "developer")
+_TESTS = {"test", "tests", "test_list", "challenge_test_list"}
 _ABSENT = object()
 _WAY_OUT = 'with `columns`, e.g. {"question": "Body + Question"} (of a benchmark: in evaluation.columns, by its name)'
 
@@ -94,6 +95,7 @@ def map_rows(rows: Iterable[tuple[str, Row]], columns: Mapping[str, str]) -> Map
     drafts: list[_Draft] = []
     known, mapping = None, dict(columns)
     unused = _Unused()
+    spare_tests: set[str] = set()
     rows = iter(rows)
     for where, row in rows:
         if not drafts and not columns.keys() & set(REQUIRED):
@@ -110,9 +112,15 @@ def map_rows(rows: Iterable[tuple[str, Row]], columns: Mapping[str, str]) -> Map
             )
         if "question" not in columns:
             unused.see(where, row, mapping)
+        if tests := mapping.get("tests"):
+            spare_tests |= {name for name in _TESTS - {*tests.split(_PLUS)} if row.get(name) not in _NOTHING}
         drafts.append(_draft(where, row, mapping, says_yes=known is not None and known.says_yes))
     said = "; ".join(f"{key}: {column}" for key, column in (known.columns if known else {}).items())
     notes: tuple[str, ...] = (f"the columns are those of {known.name} ({said})",) if known else ()
+    if spare_tests:
+        notes += (
+            f"tests that judge no program: {listed(sorted(spare_tests))}; map tests to them, too, if they can run",
+        )
     if known is None or known.is_any:
         notes += unused.told(len(drafts), mapping.get("question", "question"))
     return _with_golds(drafts, notes, first=known.first if known else None)

@@ -11,6 +11,7 @@ for it are ours.
 import ast
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -19,7 +20,12 @@ from tasks.questions.rows import Question, Specification
 from tasks.questions.values import LONGEST_TEXT, QuestionError, parsed_list
 
 _CHECK = "check"
-"""What tests define, with the function under test for its argument; else they are statements that call it by name."""
+"""What HumanEval's tests define, with the function under test for its argument; others call it by name."""
+_PARTS = ast.stmt | ast.excepthandler | ast.match_case
+_FIXTURES = {
+    f"{when}{what}" for when in ("setup", "teardown") for what in ("", "_module", "_function", "_class", "_method")
+} | {"setUp", "tearDown"}
+"""What pytest and unittest call around tests."""
 
 
 class NotJudgeable(ValueError):
@@ -39,9 +45,9 @@ def program_asked(where: str, described: str, reference: str, tests: str, entry_
         NotJudgeable: tests or program are no Python, assert nothing, or leave open which function is meant.
     """
     asserting = _parsed(tests, "tests")
-    if any(isinstance(one, ast.AsyncFunctionDef) and one.name.startswith("test_") for one in ast.walk(asserting)):
+    if any(isinstance(one, ast.AsyncFunctionDef) and one.name.startswith("test") for one in ast.walk(asserting)):
         raise NotJudgeable("its tests are asynchronous")
-    list(_tests(asserting.body))  # says what cannot be called, before it is missed that something asserts
+    calls = [*_calls(asserting)]  # says what cannot be called, before it is missed that something asserts
     if not any(isinstance(one, ast.Assert | ast.Raise) for one in ast.walk(asserting)):
         raise NotJudgeable("its tests assert nothing")
     entry_point = entry_point or _called(_parsed(reference, "reference program"), asserting)
@@ -54,7 +60,7 @@ def program_asked(where: str, described: str, reference: str, tests: str, entry_
         where=where,
         question=f"{PROGRAM_ASKED}\n```python\n{shown.strip()}\n```",
         answer=whole,
-        specification=Specification(_with_body(shown), _checking(tests, asserting, entry_point), entry_point),
+        specification=Specification(_with_body(shown), _script(asserting, calls, entry_point), entry_point),
     )
 
 
@@ -94,10 +100,14 @@ def _defines(text: str, name: str) -> bool:
 def _with_body(start: str) -> str:
     """The start of a program, a program itself: below it may stand the rest, or all of it anew."""
     try:
-        _parsed(start, "start")
+        program = _parsed(start, "start")
     except NotJudgeable:
         start = f"{start.rstrip()}\n    pass\n"
-        _parsed(start, "start")
+        program = _parsed(start, "start")
+    last = program.body[-1].body[-1] if program.body and isinstance(program.body[-1], ast.FunctionDef) else None
+    if isinstance(last, ast.Raise) and "NotImplementedError" in ast.unparse(last):  # what stands below would never run
+        lines = start.split("\n")
+        start = "\n".join([*lines[: last.lineno - 1], f"{lines[last.lineno - 1].partition('raise')[0]}pass\n"])
     return start
 
 
@@ -136,66 +146,103 @@ def _begun(described: str, reference: ast.Module, entry_point: str) -> str:
     return _written([ast.FunctionDef(entry_point, function.args, docstring, decorator_list=[])])
 
 
-def _checking(tests: str, asserting: ast.Module, entry_point: str) -> str:
-    """Tests that define `check`. Statements become its body, less their imports, which stand before it. It ends with
-    calls of what pytest would call. The function itself they need not import.
+def _script(tests: ast.Module, calls: list[str], entry_point: str) -> str:
+    """Tests as a script, which ends with the calls that pytest or HumanEval would make. The function under test is
+    there under its name, and need not be imported."""
+    check = _functions(tests.body).get(_CHECK)
+    if check is not None and _required(check) == [check.args.args[0].arg] and _CHECK not in _named(tests):
+        calls = [f"{_CHECK}({entry_point})", *calls]
+    try:
+        script = _WithoutImport(entry_point).visit(tests).body
+    except RecursionError as problem:
+        raise NotJudgeable("its tests are nested too deep") from problem
+    return _written([*script, *(ast.parse(call).body[0] for call in calls)])
+
+
+class _WithoutImport(ast.NodeTransformer):
+    """Leaves out the import of the function under test, from whatever file: under another name it stays that function.
+
+    What else is imported from there is not to be had, and the tests that use it are told as broken.
+    """
+
+    def __init__(self, entry_point: str) -> None:
+        self.entry_point = entry_point
+
+    def visit_ImportFrom(self, found: ast.ImportFrom) -> list[ast.stmt]:
+        names = {one.asname or one.name for one in found.names if one.name == self.entry_point}
+        if not names or (
+            (found.module or "").split(".")[0] in sys.stdlib_module_names and self.entry_point not in names
+        ):
+            return [found]
+        rest = [one for one in found.names if one.name != self.entry_point]
+        left: list[ast.stmt] = [ast.ImportFrom(found.module, rest, found.level)] if rest else [ast.Pass()]
+        renamed = sorted(names - {self.entry_point})
+        return left + [ast.parse(f"{name} = {self.entry_point}").body[0] for name in renamed]
+
+
+def _named(tests: ast.AST) -> set[str]:
+    """The names that tests use, as those of what they call themselves."""
+    return {one.id for one in ast.walk(tests) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load)}
+
+
+def _calls(tests: ast.Module) -> Iterator[str]:
+    """What pytest would call and the tests do not call themselves.
 
     Raises:
         NotJudgeable: pytest would call what needs more than a call.
     """
-    if _is_entry(_functions(asserting.body).get(_CHECK), asserting, entry_point):
-        return tests
-    imports: list[ast.stmt] = [one for one in asserting.body if isinstance(one, ast.Import | ast.ImportFrom)]
-    body = [one for one in asserting.body if one not in imports]
-    imports = [
-        one
-        for one in imports
-        if not (isinstance(one, ast.ImportFrom) and entry_point in [alias.name for alias in one.names])
-    ]
-    body += map(_call, _tests(asserting.body))
-    candidate = ast.arguments([], [ast.arg("candidate")], None, [], [], None, [])
-    return _written([*imports, ast.FunctionDef(_CHECK, candidate, body, decorator_list=[])])
+    used = _named(tests)
+    for one in _statements(tests.body):
+        if isinstance(one, ast.FunctionDef) and one.name in _FIXTURES:
+            raise NotJudgeable(f"its tests need {one.name}, as pytest calls it")
+        if isinstance(one, ast.FunctionDef) and one.name.startswith("test") and one.name not in used:
+            if required := _required(one):
+                raise NotJudgeable(f"its test {one.name} is to be given {required[0]}, by a fixture perhaps")
+            yield f"{one.name}()"
+        elif isinstance(one, ast.ClassDef) and one.name not in used:
+            yield from _methods(one)
 
 
-def _is_entry(check: ast.FunctionDef | None, tests: ast.Module, entry_point: str) -> bool:
-    """Whether it is HumanEval's: of one parameter, and called, if at all, with the function. Else it is a helper."""
-    calls = [
-        one
-        for one in ast.walk(tests)
-        if isinstance(one, ast.Call) and isinstance(one.func, ast.Name) and one.func.id == _CHECK
-    ]
-    return (
-        check is not None
-        and len(check.args.args) == 1
-        and all([ast.unparse(given) for given in one.args] == [entry_point] for one in calls)
-    )
+def _methods(found: ast.ClassDef) -> Iterator[str]:
+    """Calls of the tests of a class, each of an object of its own."""
+    methods = _functions(found.body)
+    if found.bases and found.name.startswith("Test"):
+        raise NotJudgeable(f"its tests are methods of a {ast.unparse(found.bases[0])}")
+    for one in ast.walk(found):
+        if not isinstance(one, ast.FunctionDef) or not (one.name.startswith("test") or one.name in _FIXTURES):
+            continue
+        if (
+            found.bases
+            or one.name in _FIXTURES
+            or one is not methods.get(one.name)
+            or not found.name.startswith("Test")
+        ):
+            raise NotJudgeable(f"its tests are methods of {found.name}, which more than a call runs")
+        if required := _required(one):
+            raise NotJudgeable(f"its test {one.name} is to be given {required[0]}, by a fixture perhaps")
+        yield f"{found.name}().{one.name}()"
 
 
-def _tests(statements: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.FunctionDef]]:
-    """What pytest would call: the expression that it calls, and what is called."""
-    for one in statements:
-        if isinstance(one, ast.FunctionDef) and one.name.startswith("test_"):
-            yield one.name, one
-        elif isinstance(one, ast.ClassDef) and one.name.startswith("Test"):
-            for name, method in _functions(one.body).items():
-                if name.startswith("test_"):
-                    if one.bases:
-                        raise NotJudgeable(f"its tests are methods of a {ast.unparse(one.bases[0])}")
-                    yield f"{one.name}().{name}", method
+def _statements(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Also those that stand under a condition, or are tried."""
+    for one in body:
+        yield one
+        if not isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield from _statements(inner for inner in ast.iter_child_nodes(one) if isinstance(inner, _PARTS))
 
 
-def _call(test: tuple[str, ast.FunctionDef]) -> ast.stmt:
-    named, function = test
+def _required(function: ast.FunctionDef) -> list[str]:
+    """The parameters that a call has to give."""
     taken = function.args
-    required = [one.arg for one in taken.args[: len(taken.args) - len(taken.defaults)] if one.arg != "self"]
-    required += [one.arg for one, default in zip(taken.kwonlyargs, taken.kw_defaults, strict=True) if default is None]
-    if required:
-        raise NotJudgeable(f"its test {function.name} is to be given {required[0]}, by a fixture perhaps")
-    return ast.parse(f"{named}()").body[0]
+    positional = [*taken.posonlyargs, *taken.args]
+    required = [one.arg for one in positional[: len(positional) - len(taken.defaults)] if one.arg != "self"]
+    return required + [
+        one.arg for one, default in zip(taken.kwonlyargs, taken.kw_defaults, strict=True) if default is None
+    ]
 
 
 def _written(statements: list[ast.stmt]) -> str:
     try:
         return ast.unparse(ast.fix_missing_locations(ast.Module(statements, [])))
-    except RecursionError as problem:
-        raise NotJudgeable("its tests are nested too deep") from problem
+    except (RecursionError, ValueError) as problem:
+        raise NotJudgeable("its tests are nested too deep, or hold a number too long to be written") from problem

@@ -25,7 +25,7 @@ OF_ALL = pl.Schema({name: of for name, of in TABLES["questions"].items() if name
 @dataclass(frozen=True)
 class Specification:
     """Of a program that is asked for: its start, up to the docstring of the function `entry_point`, and its tests,
-    which define `check(candidate)`."""
+    which call that."""
 
     prompt: str
     test: str

@@ -83,7 +83,8 @@ def parsed_list(value: Any) -> Any:
     if not isinstance(value, str) or not re.fullmatch(r"\s*\[\s*['\"].*['\"]\s*\]\s*", value, re.DOTALL):
         return value
     with suppress(ValueError, RecursionError):
-        return json.loads(value)
+        members = json.loads(value)
+        return members if all(isinstance(one, str) for one in members) else value
     with suppress(TokenError, ValueError, SyntaxError, MemoryError):
         _, *inner, _ = [one for one in generate_tokens(StringIO(value.strip()).readline) if one.string.strip()]
         if all(one.type == STRING or one.string == "," for one in inner):

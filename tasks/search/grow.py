@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infra.together import together
-from tasks.language.format import FORMATS, FORMATS_OF_PROGRAMS, PLAN_CLOSE, STEPS, Action, Kind, Origin
+from tasks.language.format import FORMATS, PLAN_CLOSE, STEPS, Action, Kind, Origin, format_of
 from tasks.search.actions import Offers, draws, no_offers
 from tasks.search.beam import Beam
 from tasks.search.method import Ask, Backup, Draw, Method
@@ -34,7 +34,7 @@ class Task:
     `simulations`: its budget; `priority`: its place in the queue, the first is 0. `gold`: the right answer, for methods
     whose hints tell it; `told_ids`: token ids of the verdict that tells it, up to where a new plan begins. `copy`: of a
     question that is searched several times, which one, from 0.
-    `asks_program`: what is judged is a solution's last block of code.
+    `entry_point`: of a question that asks for a program, the function that it is to define.
     """
 
     question_id: str
@@ -51,7 +51,7 @@ class Task:
     leaks: Leaks = no_leaks
     evidence: str = "search"
     copy: int = 0
-    asks_program: bool = False
+    entry_point: str = ""
 
     @property
     def tree_id(self) -> str:
@@ -165,7 +165,7 @@ async def _answer(ask: Ask, task: Task, policy: Policy, settings: Search) -> tup
             raise
         ask.tree.cost.add(reply.cost)
         children = [
-            await judged(sample, draw, position, task.judge, settings, task.asks_program) for sample in reply.samples
+            await judged(sample, draw, position, task.judge, settings, task.entry_point) for sample in reply.samples
         ]
         if draw.hint is not None and children[0].text == PLAN_CLOSE:
             if not await task.leaks(ask.tree.plan(ask.node)):
@@ -192,14 +192,14 @@ def too_deep(samples: int, origin: Origin = Origin.POLICY) -> Child:
 
 
 async def judged(
-    sample: Sample, draw: Draw, position: int, judge: Judge, settings: Search, asks_program: bool = False
+    sample: Sample, draw: Draw, position: int, judge: Judge, settings: Search, entry_point: str = ""
 ) -> Child:
     """The child that a sampled action becomes after `position` steps: parsed, and rewarded if it ends there.
 
     `position` is below `max_depth`: a right solution at depth `max_depth + 1` would get -1, so the deepest rewarded
     trajectory has `max_depth - 1` steps and the solution, as in the released code (methods.md 1.3).
     """
-    format = (FORMATS_OF_PROGRAMS if asks_program else FORMATS)[settings.steps]
+    format = format_of(settings.steps, entry_point)
     if draw.reflects:
         action = Action(Kind.REFLECTION)
     elif draw.to_the_end:

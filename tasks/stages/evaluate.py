@@ -19,7 +19,7 @@ from infra.together import together
 from tasks.check import Checker, Verdict
 from tasks.check.programs import ProgramVerdict, written
 from tasks.check.programs import judge as run_tests
-from tasks.language.format import FORMATS, FORMATS_OF_PROGRAMS, QUESTION_OPEN, SOLUTION_CLOSE, STEPS, Kind
+from tasks.language.format import FORMATS, QUESTION_OPEN, SOLUTION_CLOSE, STEPS, Kind, format_of
 from tasks.language.leak import leaks_answer
 from tasks.lessons.searched import Row
 from tasks.running.allowance import Allowance
@@ -39,7 +39,7 @@ CHOOSES = {"benchmarks", "columns", "count", "out_of_domain_count", "seed", "rep
 """Settings that choose what is asked. `evaluations.settings` is of the others: how what is scored is asked."""
 
 
-@stage("evaluate", version=17, task_run_name="evaluate-{name}")
+@stage("evaluate", version=18, task_run_name="evaluate-{name}")
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:
@@ -260,7 +260,7 @@ async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Eval
         session=question["question_id"],
         priority=place,
     )
-    format = (FORMATS_OF_PROGRAMS if question["specification"] else FORMATS)[settings.steps]
+    format = format_of(settings.steps, (question["specification"] or {}).get("entry_point", ""))
     end = format.parse_ending(completed.text, 0, settings.max_depth)
     is_cut = end.answer is None and (completed.is_cut or end.kind is Kind.TOO_DEEP)
     return Answer(completed.text, end.answer, len(completed.token_ids), is_cut)

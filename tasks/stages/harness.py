@@ -97,7 +97,7 @@ def _refuse_changed(benchmark: str, digest: str) -> None:
         raise QuestionError(f"benchmark {benchmark}: its rows changed while the round ran; run it again")
 
 
-@stage("harness", version=4, task_run_name="harness-{name}")
+@stage("harness", version=5, task_run_name="harness-{name}")
 def answer_benchmarks(
     workplace: Workplace, model: Ref, name: str, contents: dict[str, str], sources: tuple[str, ...], settings: Harness
 ) -> int:
@@ -282,7 +282,8 @@ async def scored(question: Question, given: Given, sandbox: Sandbox | None) -> l
     """By each metric: right or wrong, and in which way."""
     if sandbox is not None and BENCHMARKS[question.benchmark].in_sandbox:
         doc = question.doc
-        program = Program(doc["prompt"], given.output, doc["test"], doc["entry_point"])
+        name = doc["entry_point"]
+        program = Program(doc["prompt"], given.output, f"{doc['test']}\ncheck({name})\n", name)
         verdict = (await judge(program, sandbox)).verdict
         passed = verdict is ProgramVerdict.PASSED
         return [(Score(PASS, float(passed), str(verdict)), Outcome.RIGHT if passed else Outcome.WRONG)]

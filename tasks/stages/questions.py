@@ -22,7 +22,7 @@ MOST_TOLD = 5
 """Programs that a note names."""
 
 
-@stage("benchmarks", version=13)
+@stage("benchmarks", version=14)
 def load_benchmarks(
     workplace: Workplace, sources: tuple[str, ...], contents: dict[str, str], settings: Evaluation
 ) -> int:
@@ -36,7 +36,7 @@ def load_benchmarks(
     return loaded.sampled.height
 
 
-@stage("questions", version=10)
+@stage("questions", version=11)
 def sample_questions(workplace: Workplace, round: int, contents: dict[str, str], settings: Questions) -> int:
     """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
     drawn = proven(draw(settings, seed=settings.seed + round - 1, contents=contents))

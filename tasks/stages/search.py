@@ -27,7 +27,7 @@ from tasks.search.library import Library
 from tasks.search.policy import Policy
 from tasks.settings import Search
 
-VERSION = 19
+VERSION = 20
 """Of the stage *search*, in one run or in shards (tasks.stages.search_in_shards)."""
 
 ENDS = ["tree_id", "kind", "origin", "visits", "reward"]
@@ -123,7 +123,7 @@ async def searching(
                 leaks=partial(leaks_program, question=text, program=gold)
                 if test
                 else partial(leaks_answer, question=text, gold=gold, checker=checker),
-                asks_program=bool(test),
+                entry_point=question["entry_point"] if test else "",
             )
             return await trees_of(task, searcher, settings)
 

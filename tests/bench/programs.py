@@ -56,7 +56,8 @@ def programs_of(tasks: list[dict[str, str]]) -> list[tuple[str, Program]]:
         last = ("endless", "    while True: pass\n") if number % 20 == 0 else ("raises", "    raise ValueError\n")
         solution = ("right", task["canonical_solution"])
         for kind, completion in (solution, solution, ("returns None", "    return None\n"), last):
-            found.append((kind, Program(task["prompt"], completion, task["test"], task["entry_point"])))
+            test = f"{task['test']}\ncheck({task['entry_point']})\n"
+            found.append((kind, Program(task["prompt"], completion, test, task["entry_point"])))
     return found
 
 

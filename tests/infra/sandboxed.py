@@ -37,7 +37,7 @@ def answering(program: str, entry_point: str) -> Iterator[Line]:
     """A line to `answer_calls`, which runs in a thread."""
     here, there = socket.socketpair()
     line, its = Line(here.detach()), Line(there.detach())
-    thread = threading.Thread(target=answer_calls, args=(its, program, entry_point))
+    thread = threading.Thread(target=answer_calls, args=(its, entry_point, program))
     thread.start()
     try:
         yield line

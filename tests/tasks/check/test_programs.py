@@ -1,6 +1,5 @@
 """A program that a model wrote is judged by tests that it cannot reach: verdicts, tricks, and what crosses."""
 
-import ast
 import asyncio
 import socket
 import sys
@@ -39,6 +38,8 @@ def check(candidate):
     assert candidate([]) == []
     assert numbers == [1, 2.5, -3], "the argument is changed"
     print("twelve of twelve")
+
+check(doubled)
 """
 RIGHT = "    return [2 * number for number in numbers]\n"
 LIMITS = Limits(work=1, clock=10, output=1 << 16)
@@ -177,37 +178,55 @@ def test_no_trick_passes(name: str, judgements: dict[str, Judgement]) -> None:
 @pytest.mark.parametrize("name", TRICKS)
 def test_in_one_process_each_trick_passes(name: str) -> None:
     """Program and tests after one another, and the exit status for a verdict."""
-    assert bare(f"{PROMPT}{TRICKS[name]}{TEST}\ncheck(doubled)").returncode == 0
+    assert bare(f"{PROMPT}{TRICKS[name]}{TEST}").returncode == 0
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize("test", ["def check(candidate): candidate(print)", "def check(", "checked = True", "1 / 0"])
+@pytest.mark.parametrize("test", ["doubled(print)", "doubled(", "checked = True", "1 / 0"])
 def test_tests_that_are_broken_are_an_error_and_no_verdict(test: str) -> None:
     with pytest.raises(ValueError, match="the tests are broken"):
         asyncio.run(judge(Program(PROMPT, RIGHT, test, "doubled"), sandbox(LIMITS)))
 
 
+TWICE_BEGUN = 'def twice(n):\n    """Two times n."""\n'
+TABBED = 'def twice(n):\n\t"""Two times n."""\n'
+SHOWN = "text = '''a\n   \n  b'''\n"
+
+
 @pytest.mark.parametrize(
-    "program",
+    ("start", "program"),
     [
-        "return [2 * n for n in numbers]\n",
-        "  found = [2 * n for n in numbers]\n  return found\n",
-        "    return numbers\n",
+        (TWICE_BEGUN, "return 2 * n\n"),
+        (TWICE_BEGUN, "  found = 2 * n\n  return found\n"),
+        (TWICE_BEGUN, "if n:\n    n += n\nreturn n\n"),
+        (TWICE_BEGUN, "found = 2 * n\n    return found\n"),
+        (TWICE_BEGUN, "    return 2 * n\n\nprint(twice(3))\n"),
+        (TWICE_BEGUN, "    found = 2 * n\n# Twice.\n    return found\n\nif __name__ == '__main__':\n    input()\n"),
+        (TABBED, "return 2 * n\n"),
+        (TABBED, "    return 2 * n\n"),
+        (TWICE_BEGUN, "import math\ndef twice(n):\n    return 2 * n\n"),
+        (TWICE_BEGUN, "  import math\n  def  twice(n):\n    return 2 * n\n"),
+        (TWICE_BEGUN, "twice = lambda n: 2 * n\n"),
+        (TWICE_BEGUN, "import functools\ntwice = functools.partial(lambda m, n: m * n, 2)\n"),
+        (TWICE_BEGUN, "if True:\n    def twice(n):\n        return 2 * n\n"),
+        (TWICE_BEGUN, f"{SHOWN}def twice(n):\n    return n + n * (text == 'a\\n   \\n  b')\n"),
+        (TWICE_BEGUN, "    text = '\u2028'\n    return n + n * len(text)\n"),
     ],
 )
-def test_a_body_stands_below_the_start_whatever_its_indent(program: str) -> None:
-    asked = {"prompt": PROMPT, "test": TEST, "entry_point": "doubled"}
-    body = written(program, asked).completion
-    assert body.splitlines()[0].startswith("    ")
-    assert not body.startswith("     ")
-    assert ast.parse(PROMPT.rstrip() + "\n" + body)
+def test_a_function_is_there_anew_or_its_body_alone_whatever_its_indent(start: str, program: str) -> None:
+    asked = {"prompt": start, "test": "assert twice(2) == 4\nassert twice(1) == 2", "entry_point": "twice"}
+    found = asyncio.run(judge(written(program, asked), cast(Sandbox, Unconfined())))
+    assert found == Judgement(PASSED, "")
+    wrong = asyncio.run(
+        judge(written(program.replace("2", "3").replace("n + n", "n"), asked), cast(Sandbox, Unconfined()))
+    )
+    assert wrong.verdict == WRONG or program.startswith("if n")
 
 
-def test_a_program_that_holds_the_function_anew_stands_as_it_is() -> None:
-    asked = {"prompt": PROMPT, "test": TEST, "entry_point": "doubled"}
-    program = "import math\ndef doubled(numbers):\n    return numbers\n"
-    assert written(program, asked).completion == program
-    assert written(f"  {program.replace(chr(10), chr(10) + '  ').rstrip()}\n", asked).completion == program
+def test_of_what_is_no_python_in_any_way_the_first_reading_says_why() -> None:
+    asked = {"prompt": TWICE_BEGUN, "test": "assert twice(2) == 4", "entry_point": "twice"}
+    found = asyncio.run(judge(written("    return [\n", asked), cast(Sandbox, Unconfined())))
+    assert found == Judgement(CRASHED, "SyntaxError: '[' was never closed (program, line 3)")
 
 
 def test_the_ends_of_both_processes_make_the_judgement() -> None:
@@ -249,6 +268,7 @@ class Sly(int):
         *([], [1, [2, ()]], (1,), {1, 2}, frozenset({"a"}), {}, {1: [2], (3, "x"): {4}}, range(2, 9, 3)),
         *(Fraction(1, 3), Decimal("0.10"), [True, 1, 1.0], bytearray(b"a"), Counter("aab"), {2: 1, 1: 1}.keys()),
         *({2: [1], 1: 1}.items(), deque([1, [2]], 2), deque("ab"), defaultdict(int, a=1), defaultdict(list)),
+        OrderedDict(b=1, a=2),
     ],
 )
 def test_a_plain_value_crosses_as_it_is(value: Any) -> None:
@@ -260,7 +280,7 @@ def test_a_plain_value_crosses_as_it_is(value: Any) -> None:
 @pytest.mark.parametrize(
     ("value", "plain"),
     [
-        *((OrderedDict(a=1), {"a": 1}), (Point(1, 2), (1, 2)), (Sly(3), 3), ([Sly(3)], [3])),
+        *((type("Own", (dict,), {})(a=1), {"a": 1}), (Point(1, 2), (1, 2)), (Sly(3), 3), ([Sly(3)], [3])),
         (defaultdict(lambda: 0, a=1), {"a": 1}),
     ],
 )
@@ -351,6 +371,12 @@ OWN_TEXT = "Own = type('Own', (UnicodeDecodeError,), {'__init__': lambda _: None
         ("return {1: 0}.keys()", "assert candidate(1) == {1} and sorted(candidate(1)) == [1]", PASSED),
         ("return __import__('collections').Counter('ab')", "assert candidate(1)['c'] == 0", PASSED),
         ("numbers['b'] += 1", f"given = {NEW}.Counter('a'); candidate(given); assert given['b'] == 1", PASSED),
+        ("return dict(numbers)", f"given = {NEW}.OrderedDict(b=1); assert candidate(given) == given", PASSED),
+        (
+            f"return {NEW}.OrderedDict(b=1, a=2)",
+            f"assert candidate(1) == {NEW}.OrderedDict(a=2, b=1), 'the order'",
+            WRONG,
+        ),
         ("numbers['a'] = 0", f"given = {NEW}.OrderedDict(); candidate(given); assert [*given] == ['a']", PASSED),
         ("return numbers.pop()", f"given = {NEW}.deque([1]); assert candidate(given) == 1 and not given", PASSED),
         ("raise StopIteration", "for one, other in zip(map(candidate, [1]), [1]): assert one == other", CRASHED),
@@ -399,7 +425,7 @@ def test_what_a_test_may_do(body: str, test: str, verdict: ProgramVerdict) -> No
     """Catch what the function raises, see what it did to its arguments, call it by its name."""
     prompt = "def doubled(numbers):\n    'Any.'\n"
     with answering(f"{prompt}    {body}\n", "doubled") as line:
-        found = run_tests(line, prompt, f"def check(candidate):\n    {test}\n", "doubled")
+        found = run_tests(line, prompt, f"def check(candidate):\n    {test}\ncheck(doubled)\n", "doubled")
     assert found["verdict"] == verdict, found
     assert len(found["why"]) <= 300
 
@@ -442,21 +468,23 @@ DOUBLED = "def doubled(n: Unknown):\n    return 2 * n\n"
 def test_what_a_program_imports_from_the_future_stands_before_its_start(
     completion: str, verdict: ProgramVerdict
 ) -> None:
-    program = Program(BEGUN, completion, "def check(candidate): assert candidate(2) == 4", "doubled")
+    program = Program(BEGUN, completion, "assert doubled(2) == 4", "doubled")
     assert asyncio.run(judge(program, cast(Sandbox, Unconfined()))).verdict == verdict
 
 
 @pytest.mark.parametrize(
     ("prompt", "test", "broken"),
     [
-        (BEGUN, "def check(", "SyntaxError(\"'(' was never closed\", ('test', 1, 10, "),
-        ("def doubled(", "def check(candidate): pass", "SyntaxError(\"'(' was never closed\", ('prompt', 1, 12, "),
-        (BEGUN, "checked = True", "they define no check"),
-        (BEGUN, "raise SystemExit(0)", "SystemExit(0)"),
-        (BEGUN, "doubled(2)\nraise SystemExit(0)", "SystemExit(0)"),
-        (BEGUN, f"import nowhere\n{CALLING_CHECK}", "ModuleNotFoundError("),
-        (BEGUN, "raise ValueError('x' * 400)", "ValueError('" + "x" * 288),
-        (BEGUN, "def check(candidate): candidate(print)", "builtin_function_or_method is no type of plain values"),
+        (BEGUN, "assert (", "SyntaxError: '(' was never closed (test, line 1)"),
+        ("def doubled(", "doubled(2)", "SyntaxError: '(' was never closed (prompt, line 1)"),
+        (BEGUN, "checked = True", "they never call doubled"),
+        (BEGUN, "def check(candidate):\n    assert candidate(2) == 5", "they never call doubled"),
+        (BEGUN, "from math import *\ndef doubled(n): return 4\nassert doubled(2) == 4", "they never call doubled"),
+        (BEGUN, "raise SystemExit(0)", "SystemExit: 0"),
+        (BEGUN, "doubled(2)\nraise SystemExit(0)", "SystemExit: 0"),
+        (BEGUN, f"import nowhere\n{CALLING_CHECK}", "ModuleNotFoundError: "),
+        (BEGUN, "raise ValueError('x' * 400)", "ValueError: " + "x" * 288),
+        (BEGUN, "doubled(print)", "builtin_function_or_method is no type of plain values"),
     ],
 )
 def test_what_is_broken_about_the_tests_is_told(prompt: str, test: str, broken: str) -> None:
@@ -532,7 +560,7 @@ def test_whatever_is_answered_makes_a_verdict(forged: bytes, verdict: ProgramVer
 
     writing = threading.Thread(target=write)
     writing.start()
-    test = "def check(candidate):\n    try: assert candidate(1) == 2\n    except KeyError: raise ValueError from None\n"
+    test = "try: assert doubled(1) == 2\nexcept KeyError: raise ValueError from None\n"
     found = run_tests(line, "def doubled(n):\n    'Any.'\n", test, "doubled")
     line.close()
     writing.join(10)

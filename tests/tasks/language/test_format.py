@@ -25,6 +25,7 @@ from tasks.language.format import (
     Action,
     Format,
     Kind,
+    format_of,
     in_block,
     last_program,
     verdict,
@@ -211,7 +212,33 @@ def test_the_reflections_demonstration_speaks_as_a_hint_does(demonstration: str,
         ("```\nasync def f(): 1\n```\n```\ndef f(): 2\n```\n```\nf()\n```", "def f(): 2\n"),
         ("2. ```python\n   a\n   ```", "a\n"),
         ("- ```python\na\n```", "a\n"),
+        ("~~~python\na\n~~~", "a\n"),
+        ('```python title="x.py"\na\n```', "a\n"),
+        ("```{.python}\na\n```\n```python:x.py\nb\n```", "b\n"),
+        ("```python3.11\na\n```\n```ipython\nb\n```\n```pycon\n>>> c\n```", "b\n"),
+        ("```python\na\n```. It is short.\n", "a\n"),
+        ("```python\na\n``` This is all:\n", "a\n"),
+        (
+            '```python\n"""\n    ```\n    >>> f()\n    ```python\n"""\n```',
+            '"""\n    ```\n    >>> f()\n    ```python\n"""\n',
+        ),
+        ("```python\ns = '\u2028'\n```", "s = '\u2028'\n"),
+        ("```python\nf = lambda n: n\n```\n```python\nf(1)\n```", "f = lambda n: n\n"),
+        ("```" + " " * 50_000 + "`", None),
+        ("`" * 50_000 + "a`", None),
     ],
 )
 def test_a_program_is_what_the_last_whole_block_of_code_holds(text: str, program: str | None) -> None:
     assert last_program(text) == program
+
+
+@pytest.mark.parametrize(
+    "behind", ["def test_f():\n    assert f()", "def main():\n    print(f())", "def fg(): 1", "g = f"]
+)
+def test_of_blocks_that_define_functions_the_one_that_is_asked_for_counts(behind: str) -> None:
+    text = f"```python\ndef f():\n    return 1\n```\nThen:\n```python\n{behind}\n```\n"
+    assert last_program(text, "f") == "def f():\n    return 1\n"
+    assert last_program(text, "none") == (f"{behind}\n" if "def" in behind else "def f():\n    return 1\n")
+    read = format_of("plan", "f").read
+    assert read(text) == "def f():\n    return 1\n"
+    assert format_of("plan") is PLANS

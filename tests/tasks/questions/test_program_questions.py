@@ -30,6 +30,9 @@ OWN |= {"topic": "a"}
 COLUMNS = {"question": "asked", "answer": "solved", "tests": "checks", "kind": "topic"}
 
 
+OWN_MBPP = MBPP | {"text": "Again."}
+
+
 def load(folder: Path, *rows: dict[str, Any], columns: dict[str, str] | None = None) -> Loaded:
     path = folder / "set.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -48,11 +51,16 @@ def test_a_described_function_is_begun_with_its_name_and_parameters(tmp_path: Pa
     assert (one["answer"], one["option"], one["is_exact"]) == (row["code"], None, False)
 
 
-def test_statements_become_a_check_and_imports_stand_before_it(tmp_path: Path) -> None:
+def test_statements_are_a_script(tmp_path: Path) -> None:
     (one,) = load(tmp_path, MBPP).frame["specification"]
-    assert one["test"] == (
-        "from math import floor\n\ndef check(candidate):\n    assert twice(4) == 8\n    assert floor(twice(1)) == 2"
-    )
+    assert one["test"] == "from math import floor\nassert twice(4) == 8\nassert floor(twice(1)) == 2"
+
+
+def test_tests_beside_those_that_judge_are_told(tmp_path: Path) -> None:
+    more = load(tmp_path, SANITIZED, SANITIZED | {"prompt": "Again.", "test": "assert twice(100) == 200"})
+    assert more.frame.height == 2
+    assert any("tests that judge no program: 'test'; map tests to them" in note for note in more.notes), more.notes
+    assert not any("judge no program" in note for note in load(tmp_path, MBPP, OWN_MBPP).notes)
 
 
 def test_a_set_of_questions_and_answers_with_a_list_of_tests_asks_for_programs(tmp_path: Path) -> None:
@@ -84,13 +92,13 @@ def test_a_list_that_a_csv_file_holds_as_text_is_one(tmp_path: Path) -> None:
         rows.writeheader()
         rows.writerow(OWN | {"checks": str(["assert twice(4) == 8", "assert twice(0) == 0"])})
     (one,) = load_questions(str(path), count=0, seed=1, columns=COLUMNS).frame["specification"]
-    assert one["test"] == "def check(candidate):\n    assert twice(4) == 8\n    assert twice(0) == 0"
+    assert one["test"] == "assert twice(4) == 8\nassert twice(0) == 0"
 
 
 def test_a_missing_part_of_the_tests_is_empty(tmp_path: Path) -> None:
     row = MBPP | {"test_setup_code": math.nan, "test_list": ["assert twice(4) == 8"]}
     (one,) = load(tmp_path, row).frame["specification"]
-    assert one["test"] == "def check(candidate):\n    assert twice(4) == 8"
+    assert one["test"] == "assert twice(4) == 8"
 
 
 def test_lines_that_end_as_on_windows_are_shown_as_lines(tmp_path: Path) -> None:
@@ -119,7 +127,7 @@ def test_columns_named_tests_and_entry_point_need_no_mapping(tmp_path: Path) -> 
     named = {"question": BEGUN, "answer": "    return 2 * n\n", "tests": ["x = 4", "assert double(x) == 8"]}
     (one,) = load(tmp_path, named | {"entry_point": "twice"}).frame.to_dicts()
     assert one["answer"] == f"{BEGUN}\n    return 2 * n"
-    assert one["specification"]["test"].endswith("def check(candidate):\n    x = 4\n    assert double(x) == 8")
+    assert one["specification"]["test"].endswith("x = 4\nassert double(x) == 8")
 
 
 def test_two_programs_for_one_question_are_no_contradiction_and_other_tests_are(tmp_path: Path) -> None:
@@ -148,6 +156,28 @@ def test_two_programs_for_one_question_are_no_contradiction_and_other_tests_are(
         ({"solved": "def twice(n, *, m=[].copy()): return 2 * n"}, r"twice has the default \[\].copy\(\), which"),
         ({"checks": "async def test_it(): assert twice(4) == 8\nassert twice(1) == 2"}, "its tests are asynchronous"),
         ({"checks": "def test_it(made): assert twice(made) == 8"}, "test test_it is to be given made"),
+        ({"checks": "def check(f): assert f(1) == 2\ndef testLarge(made): assert twice(made) == 8"}, "given made"),
+        (
+            {"checks": "class TwiceTest(TestCase):\n  def testIt(self): assert twice(4) == 8"},
+            "are methods of TwiceTest",
+        ),
+        (
+            {"checks": "class TestIt:\n  class TestIn:\n    def test_it(self): assert twice(4) == 8"},
+            "methods of TestIt",
+        ),
+        (
+            {"checks": "class Base:\n  def test_it(self): assert twice(4) == 8\nclass TestIt(Base): pass"},
+            "are methods of a Base",
+        ),
+        (
+            {"checks": "class TestIt:\n def setup_method(self): self.n = 4\n def test_it(self): assert twice(4) == 8"},
+            "methods of TestIt, which more than a call",
+        ),
+        (
+            {"checks": "def setup_module(): global n; n = 4\ndef test_it(): assert twice(n) == 8"},
+            "tests need setup_module",
+        ),
+        ({"checks": f"assert twice(0x1{'0' * 5000}) > 0"}, "a number too long to be written"),
         ({"checks": "def test_it(*, made): assert twice(made) == 8"}, "test test_it is to be given made"),
         ({"checks": "assert twice(4) == " + " + ".join(["1"] * 900)}, "its tests are nested too deep"),
     ],
@@ -167,8 +197,8 @@ def test_all_that_pytest_would_call_is_called_and_the_function_need_not_be_impor
     )
     one = program_asked("here", "Double it.", OWN["solved"], tests)
     assert one.specification is not None
-    assert one.specification.test.startswith("import math\n\ndef check(candidate):\n\n    def test_one(n=4):")
-    assert one.specification.test.endswith("\n    test_one()\n    TestMore().test_two()")
+    assert one.specification.test.startswith("pass\nimport math\n\ndef test_one(n=4):")
+    assert one.specification.test.endswith("\ntest_one()\nTestMore().test_two()")
 
 
 @pytest.mark.parametrize(
@@ -183,8 +213,8 @@ def test_all_that_pytest_would_call_is_called_and_the_function_need_not_be_impor
 def test_a_helper_that_is_called_check_is_no_entry(tests: str, is_entry: bool) -> None:
     one = program_asked("here", "Double it.", OWN["solved"], tests)
     assert one.specification is not None
-    assert (one.specification.test == tests) is is_entry
-    assert is_entry or one.specification.test.startswith("def check(candidate):\n\n    def check(")
+    assert one.specification.test.endswith("\ncheck(twice)") is is_entry
+    assert one.specification.test.count("check(") == 2
 
 
 def test_a_program_that_has_no_tests_beside_such_that_do_is_left_out(tmp_path: Path) -> None:
@@ -224,3 +254,18 @@ def test_a_description_may_hold_quotes() -> None:
     (function,) = ast.parse(one.specification.prompt).body
     assert isinstance(function, ast.FunctionDef)
     assert ast.get_docstring(function) == described
+
+
+@pytest.mark.parametrize("body", ['    """Two times n."""\n', ""])
+def test_below_a_start_that_raises_what_is_not_there_yet_a_body_runs(body: str) -> None:
+    start = f"def twice(n):\n{body}    raise NotImplementedError('yours')\n"
+    one = program_asked("here", start, "def twice(n):\n    return 2 * n\n", "assert twice(4) == 8", "twice")
+    assert one.specification is not None
+    assert one.specification.prompt == f"def twice(n):\n{body}    pass\n"
+    assert "NotImplementedError" in one.question
+
+
+def test_a_set_with_a_function_that_is_called_check_is_judged_by_its_asserts() -> None:
+    one = program_asked("here", "Any.", "def check(n):\n    return 2 * n\n", "assert check(4) == 8")
+    assert one.specification is not None
+    assert (one.specification.entry_point, one.specification.test) == ("check", "assert check(4) == 8")

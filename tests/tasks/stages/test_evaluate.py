@@ -40,7 +40,7 @@ QUESTION = {
 TWICE = QUESTION | {
     "specification": {
         "prompt": 'def twice(n: int) -> int:\n    """Two times n."""\n',
-        "test": "def check(candidate):\n    assert candidate(4) == 8\n",
+        "test": "assert twice(4) == 8\n",
         "entry_point": "twice",
     }
 }
@@ -161,7 +161,7 @@ def test_what_broken_tests_judge_is_undecided_and_says_why() -> None:
     broken = TWICE | {"specification": {"prompt": "", "test": "import nowhere", "entry_point": "twice"}}
     row = judged_by_tests(solved_by(WRITTEN[0][0]), Unconfined(), broken)
     assert (row["outcome"], row["is_correct"], row["error"]) == ("undecided", False, None)
-    assert row["answer"].startswith("the tests are broken: ModuleNotFoundError(")
+    assert row["answer"].startswith("the tests are broken: ModuleNotFoundError: ")
 
 
 def test_a_solution_without_a_block_of_code_holds_no_program() -> None:

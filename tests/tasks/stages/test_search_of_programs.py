@@ -157,7 +157,7 @@ def test_a_hint_shows_the_reference_program_and_never_the_tests(
 
     monkeypatch.setattr(search_stage, "trees_of", trees_of)
     searched(tmp_path, monkeypatch, Coder(""), Unconfined(), method="reflect")
-    task = next(one for one in seen if one.asks_program)
+    task = next(one for one in seen if one.entry_point == "twice")
     assert task.gold == in_block(RIGHT)
     assert "```python\ndef twice(n):\n    return n + n\n```\n" in verdict(task.gold)
     assert len(task.told_ids) == len(verdict(task.gold, then=PLAN_OPEN))
@@ -165,7 +165,7 @@ def test_a_hint_shows_the_reference_program_and_never_the_tests(
     assert "assert" not in task.question
     assert asyncio.run(task.leaks("Plan 1: return n + n at once"))
     assert not asyncio.run(task.leaks("Plan 1: def twice(n): adds up"))
-    other = next(one for one in seen if not one.asks_program)
+    other = next(one for one in seen if not one.entry_point)
     assert other.gold == "5"
 
 
@@ -205,25 +205,43 @@ def test_what_does_not_pass_its_own_tests_is_left_out_and_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "tests",
+    ("tests", "why"),
     [
-        "assert True",
-        "def check(candidate):\n    assert max(1, 2) == 2",
-        "class Tried:\n    def test_it(self):\n        assert twice(2) == 4",
-        "if __name__ == '__main__':\n    assert twice(2) == 4",
-        "try:\n    assert twice(2) == 4\nexcept Exception:\n    pass",
-        "def tested(given):\n    assert twice(given) == 4",
+        (
+            "try:\n    assert twice(2) == 4\nexcept Exception:\n    pass",
+            "a function that does nothing passes them, too",
+        ),
+        ("assert True", "refused: the tests are broken: they never call twice"),
+        ("def check(candidate):\n    assert max(1, 2) == 2", "refused: the tests are broken: they never call twice"),
+        ("def helper(given):\n    assert twice(given) == 4", "refused: the tests are broken: they never call twice"),
+        ("def check(candidate, by):\n    assert candidate(2) == 4", "refused: the tests are broken: they never call"),
     ],
 )
-def test_tests_that_a_function_without_a_body_passes_are_left_out_and_told(tests: str) -> None:
+def test_tests_that_judge_nothing_are_left_out_and_told(tests: str, why: str) -> None:
     nothing = asked("nothing", tests=tests)
     found = proven(drawn(asked(), nothing), cast(Sandbox, Unconfined()))
     assert found.frame["question_id"].to_list() == [asked()["question_id"]]
-    assert f"{nothing['question_id']} (a function that does nothing passes them, too)" in found.notes[1]
+    assert f"{nothing['question_id']} ({why}" in found.notes[1]
 
 
-def test_what_pytest_would_call_is_called() -> None:
-    tests = "def given(): return 2\ndef test_it():\n    assert twice(given()) == 4"
+@pytest.mark.parametrize(
+    "tests",
+    [
+        "def given(): return 2\ndef test_it():\n    assert twice(given()) == 4",
+        "def test_one(): assert twice(0) == 0\ndef testLarge(): assert twice(100) == 200",
+        "def test(): assert twice(2) == 4",
+        "try:\n    import none\nexcept ImportError:\n    def test_it(): assert twice(2) == 4",
+        "if __name__ == '__main__':\n    assert twice(2) == 4",
+        "assert twice(0) == 0\ndef check(candidate, by=0):\n    assert candidate(2) == 4",
+        "def check(candidate): assert candidate(0) == 0\ndef test_large(): assert twice(100) == 200",
+        "class TestIt:\n    def test_it(self): assert twice(2) == 4",
+        "def test_case(given, due): assert twice(given) == due\ntest_case(2, 4)",
+        "from solution import twice as f\nassert f(2) == 4",
+        "try:\n    from solution import twice\nexcept ImportError:\n    pass\nassert twice(2) == 4",
+        "count = 0\ndef test_it():\n    global count\n    count += 2\n    assert twice(count) == 4",
+    ],
+)
+def test_what_pytest_would_call_is_called(tests: str) -> None:
     assert judged(RIGHT, tests)
     assert not judged("    return n\n", tests)
 
