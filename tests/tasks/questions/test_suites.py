@@ -146,7 +146,7 @@ def test_the_stem_group_is_part_of_mmlu_and_the_harnesss_own(folder: Path) -> No
 def test_a_program_is_asked_for_with_its_tests_and_learnt_from_the_only_split_that_there_is(folder: Path) -> None:
     put(folder, "humaneval", HUMANEVAL["hub"])
     (one,) = questions("humaneval")
-    assert one["specification"] == {"prompt": BEGUN, "test": TEST, "entry_point": "twice"}
+    assert one["specification"] == {"prompt": BEGUN, "test": f"{TEST}check(twice)", "entry_point": "twice"}
     assert one["question"].startswith("Complete this Python function.")
     assert f"```python\n{BEGUN.strip()}\n```" in one["question"]
     assert one["answer"] == f"{BEGUN}    return 2 * n"
