@@ -241,8 +241,9 @@ def _program(where: str, values: Mapping[str, list[Any]]) -> _Draft:
         "\n".join(text_of_code(one, where, key) for one in values[key]) for key in ("question", "tests")
     )
     reference = text_of_code(values["answer"][0], where, "answer")
+    entry_point = text_of(values["entry_point"][0], where, "entry point")
     if reference.lstrip().startswith("```"):
-        reference = last_program(reference) or reference
+        reference = last_program(reference, entry_point) or reference
     about = Question(
         where=where,
         question=described,
@@ -251,7 +252,6 @@ def _program(where: str, values: Mapping[str, list[Any]]) -> _Draft:
         level=level_of(values["level"][0], where),
         cluster=text_of(values["cluster"][0], where, "cluster") or None,
     )
-    entry_point = text_of(values["entry_point"][0], where, "entry point")
     try:
         asked = program_asked(where, described, reference, tests, entry_point)
     except NotJudgeable as problem:
