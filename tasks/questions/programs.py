@@ -150,7 +150,7 @@ def _script(tests: ast.Module, calls: list[str], entry_point: str) -> str:
     """Tests as a script, which ends with the calls that pytest or HumanEval would make. The function under test is
     there under its name, and need not be imported."""
     check = _functions(tests.body).get(_CHECK)
-    if check is not None and _required(check) == [check.args.args[0].arg] and _CHECK not in _named(tests):
+    if check is not None and len(_required(check)) == 1 and _CHECK not in _named(tests):
         calls = [f"{_CHECK}({entry_point})", *calls]
     try:
         script = _WithoutImport(entry_point).visit(tests).body

@@ -214,6 +214,7 @@ def test_what_does_not_pass_its_own_tests_is_left_out_and_told() -> None:
         ("assert True", "refused: the tests are broken: they never call twice"),
         ("def check(candidate):\n    assert max(1, 2) == 2", "refused: the tests are broken: they never call twice"),
         ("def helper(given):\n    assert twice(given) == 4", "refused: the tests are broken: they never call twice"),
+        ("def check():\n    assert twice(2) == 4", "refused: the tests are broken: they never call twice"),
         ("def check(candidate, by):\n    assert candidate(2) == 4", "refused: the tests are broken: they never call"),
     ],
 )
