@@ -11,8 +11,10 @@ from infra.engine.server import stop_local_engines
 from infra.engine.serving import ModelChanged, serving
 from infra.engine.tenancy import engines_stopped, stop_engines, tenant
 from infra.engine.usage import Usage
+from infra.engine.wire import MOST_STOPS
 
 __all__ = [
+    "MOST_STOPS",
     "Completion",
     "Engine",
     "EngineError",

@@ -40,7 +40,7 @@ from infra.engine.reply import (
     parse_usage,
 )
 from infra.engine.usage import Usage
-from infra.engine.wire import FAILURES, completion_request, generated, greet, post, version
+from infra.engine.wire import FAILURES, MOST_STOPS, completion_request, generated, greet, post, version
 from infra.together import together
 
 BUDGET_UNKNOWN = 65_536
@@ -200,7 +200,10 @@ class Engine:
         Raises:
             PromptTooLong: the prompt alone fills the engine's context.
             EngineError: no valid reply.
+            ValueError: more than `MOST_STOPS` strings are to end it.
         """
+        if len(stop) > MOST_STOPS:
+            raise ValueError(f"{len(stop)} strings are to end a completion; the engine takes {MOST_STOPS} at most")
         if len(prompt_ids) >= self.max_tokens:
             raise PromptTooLong(
                 f"a prompt of {len(prompt_ids)} tokens leaves no room in the engine's context of {self.max_tokens}"

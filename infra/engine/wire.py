@@ -59,6 +59,8 @@ def completion_request(
     }
 
 
+MOST_STOPS = 4
+"""Strings that may end a completion: of more, the server refuses the request, as OpenAI's does."""
 FAILURES = (aiohttp.ClientError, TimeoutError)
 """What an exchange raises where no whole response comes."""
 

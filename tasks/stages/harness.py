@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from infra.digest import digest_of
-from infra.engine import Likelihood
+from infra.engine import MOST_STOPS, Likelihood
 from infra.sandbox import Sandbox
 from infra.store import Ref
 from infra.together import together
@@ -255,7 +255,7 @@ async def written(question: Question, place: int, policy: ServedPolicy, encoding
         policy.complete(
             one.prompt_ids,
             n=one.samples,
-            stop=one.until,
+            stop=one.until[:MOST_STOPS],  # the others cost tokens that are cut off here
             max_tokens=one.max_tokens,
             temperature=one.temperature,
             session=question.id,
@@ -264,16 +264,17 @@ async def written(question: Question, place: int, policy: ServedPolicy, encoding
         )
         for one in asked
     )
-    replies: list[list[Reply]] = [
-        [ended(encoding.decode(one.token_ids), request.until) for one in reply.completions]
-        for request, reply in zip(asked, told, strict=True)
+    completions = [
+        (one, request.until) for request, reply in zip(asked, told, strict=True) for one in reply.completions
     ]
-    completions = [one for reply in told for one in reply.completions]
+    whole = [encoding.decode(one.token_ids) for one, _ in completions]
+    texts = [ended(text, until) for text, (_, until) in zip(whole, completions, strict=True)]
+    of_each = iter(texts)
     return Given(
-        replies,
-        str(replies[0][0]),
-        sum(len(one.token_ids) for one in completions),
-        all(one.finish_reason == "length" for one in completions),
+        [list(itertools.islice(of_each, len(reply.completions))) for reply in told],
+        texts[0],
+        sum(len(one.token_ids) for one, _ in completions),
+        all(one.finish_reason == "length" for one, _ in completions) and texts == whole,
         [one.prompt_ids for one in asked],
     )
 

@@ -21,7 +21,16 @@ import torch
 from pydantic import SecretStr
 
 from infra.contract.engine_file import engines_of
-from infra.engine import Completion, EngineError, ModelChanged, Reply, WrongModel, serving, stop_local_engines
+from infra.engine import (
+    MOST_STOPS,
+    Completion,
+    EngineError,
+    ModelChanged,
+    Reply,
+    WrongModel,
+    serving,
+    stop_local_engines,
+)
 from infra.engine.connections import bearer
 from infra.engine.model_folder import ModelFolder
 from infra.engine.server import LocalEngine, answers, local_engine, start_local_engine
@@ -151,9 +160,11 @@ def test_an_action_ends_with_the_last_token_of_its_delimiter(policy: Path, setti
 
     async def sample() -> list[Completion]:
         async with serving(policy, settings) as engine:
-            reply = await engine.complete(
-                tokenizer.encode(PROMPT), n=8, temperature=0.7, max_tokens=100, stop=["</step>\n", "</solution>"]
-            )
+            ends = ["</step>\n", "</solution>", "never", "ever"]
+            assert len(ends) == MOST_STOPS
+            with pytest.raises(ValueError, match="5 strings are to end a completion; the engine takes 4"):
+                await engine.complete([5], n=1, temperature=0.7, max_tokens=1, stop=[*ends, "more"])
+            reply = await engine.complete(tokenizer.encode(PROMPT), n=8, temperature=0.7, max_tokens=100, stop=ends)
             assert reply.usage.prompt_tokens == len(tokenizer.encode(PROMPT))
             assert reply.usage.generated_tokens == sum(len(one.token_ids) for one in reply.completions)
             return reply.completions

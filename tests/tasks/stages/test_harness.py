@@ -12,7 +12,7 @@ import pytest
 from tokenizers import Tokenizer
 
 from infra.digest import digest_of
-from infra.engine import Completion, Likelihood, Reply, Usage
+from infra.engine import MOST_STOPS, Completion, Likelihood, Reply, Usage
 from infra.sandbox import Sandbox
 from tasks.harness import Encoding, Question, content_of, load
 from tasks.questions.values import QuestionError
@@ -20,7 +20,7 @@ from tasks.running.parts import Part
 from tasks.running.served import ServedPolicy
 from tasks.search.policy import PolicyError
 from tasks.settings import Harness
-from tasks.stages.harness import contents_of, list_standard_questions, notes_of, sample, sizes_of
+from tasks.stages.harness import contents_of, list_standard_questions, notes_of, sample, sizes_of, written
 from tests.infra.sandboxed import sandbox
 from tests.tasks.running.local_stage import LocalStage
 
@@ -68,6 +68,7 @@ class Scripted:
 
     async def complete(self, prompt_ids: Sequence[int], **options: Any) -> Reply:
         self.asked.append({"prompt_ids": prompt_ids, **options})
+        assert len(options["stop"]) <= MOST_STOPS
         if self.finish == "gone":
             raise PolicyError("the engine is gone")
         ids = TOKENIZER.encode(self.text, add_special_tokens=False).ids
@@ -92,6 +93,17 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def answered(question: Question, policy: Scripted, sandbox: Sandbox | None = None) -> Part:
     splits = {question.benchmark: "out_of_domain"}
     return asyncio.run(sample(question, 3, "sft", splits, cast(ServedPolicy, policy), ENCODING, sandbox))
+
+
+@pytest.mark.parametrize("finish", ["stop", "length"])
+def test_a_text_that_more_strings_end_than_an_engine_takes_ends_at_the_first_of_all(finish: str) -> None:
+    (question,) = load("humaneval", count=1, seed=1)
+    policy = Scripted("    return 2 * n\nprint(twice(2))", finish)
+    given = asyncio.run(written(question, 0, cast(ServedPolicy, policy), ENCODING))
+    assert (given.output, given.replies, given.is_cut) == ("    return 2 * n", [["    return 2 * n"]], False)
+    assert len(policy.asked[0]["stop"]) == MOST_STOPS
+    unended = asyncio.run(written(question, 0, cast(ServedPolicy, Scripted("    return", finish)), ENCODING))
+    assert unended.is_cut is (finish == "length")
 
 
 def rows(part: Part) -> list[dict[str, Any]]:
