@@ -42,6 +42,15 @@ by_cluster as (
     group by all
 ),
 
+off_by as (
+    select
+        *,
+        gained - n * sum(gained) over pair / sum(n) over pair as off,
+        1 - n / sum(n) over pair as rest,
+    from by_cluster
+    window pair as (partition by campaign, round, benchmark, split, form, metric, kind, model)
+),
+
 paired as (
     select
         campaign,
@@ -54,11 +63,10 @@ paired as (
         model,
         sum(gained) / sum(n) as gain,
         -- of a mean with clusters, and as if each question were its own, as in model_comparisons
-        if(count(*) < sum(n), count(*) / greatest(count(*) - 1, 1), 1)
-        * (sum(gained ** 2) - 2 * gain * sum(gained * n) + gain ** 2 * sum(n ** 2)) as clustered,
+        if(count(*) < sum(n), (count(*) - 1) / count(*) * sum((off / if(rest > 0, rest, 1)) ** 2), 0) as clustered,
         sum(squares) - gain ** 2 * sum(n) as alone,
         sqrt(greatest(clustered, alone, 0)) / sum(n) as gain_stderr,
-    from by_cluster
+    from off_by
     group by all
 )
 
@@ -96,4 +104,4 @@ comment on column accuracy_by_round.accuracy_high is 'Upper end of that interval
 comment on column accuracy_by_round.stderr is 'Standard error of accuracy, clustered; 0 where all or none are right.';
 comment on column accuracy_by_round.n is 'Questions answered.';
 comment on column accuracy_by_round.gain is 'Accuracy minus that of base, on the questions that both answered in the same round, in [-1, 1]; null where base was not evaluated.';
-comment on column accuracy_by_round.gain_stderr is 'Standard error of gain, of the differences question by question, clustered (of C clusters, its square times C / (C - 1)).';
+comment on column accuracy_by_round.gain_stderr is 'Standard error of gain, of the differences question by question, clustered (by the jackknife over clusters).';

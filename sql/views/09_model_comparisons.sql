@@ -37,7 +37,7 @@ answered as (
         shots,
         question_id,
         coalesce(cluster, question_id) as cluster,
-        {'way': way, 'prompt': prompt_digest} as asked,
+        {'way': way, 'shots': shots, 'prompt': prompt_digest} as asked,
         count(*) as draws,
         avg(is_correct::int) as share,
     from weights
@@ -62,6 +62,7 @@ by_cluster as (
         one.model,
         other.round as other_round,
         other.model as other,
+        other.shots as other_shots,
         one.weights = other.weights as is_same,
         one.cluster,
         count(*) as n,
@@ -72,47 +73,55 @@ by_cluster as (
         count(*) filter (where one.share > other.share) as only_model,
         count(*) filter (where one.share < other.share) as only_other,
     from answered as one
-    inner join answered as other using (campaign, benchmark, split, form, metric, shots, question_id)
+    inner join answered as other using (campaign, benchmark, split, form, metric, question_id)
     where
         (one.round = other.round and one.model <> other.model)
         or (one.round = other.round + 1 and (one.model = other.model or (one.is_next and other.is_next)))
     group by all
 ),
 
+-- How far each cluster is off the mean, and by how much of it the mean is its own.
+off_by as (
+    select
+        *,
+        gained - n * sum(gained) over pair / sum(n) over pair as off,
+        1 - n / sum(n) over pair as rest,
+    from by_cluster
+    window pair as (
+        partition by campaign, round, benchmark, split, form, metric, shots, model, other_round, other, other_shots
+    )
+),
+
 -- Unequal clusters are worth fewer equal ones.
 totals as (
     select
-        * exclude (cluster, n, draws, is_otherwise, gained, squares, only_model, only_other),
+        * exclude (cluster, n, draws, is_otherwise, gained, squares, only_model, only_other, off, rest),
         sum(by_cluster.n)::bigint as n,
         count(*) as clusters,
         sum(by_cluster.n) ** 2 / sum(by_cluster.n ** 2) as equal_clusters,
         bool_or(is_otherwise) as is_otherwise,
         sum(gained) / sum(by_cluster.n) as difference,
         sum(squares) as squares,
-        sum(gained ** 2) as gained_squares,
-        sum(gained * by_cluster.n) as gained_times_n,
-        sum(by_cluster.n ** 2) as n_squares,
+        sum((off / if(rest > 0, rest, 1)) ** 2) as off_squares,
         sum(only_model)::bigint as only_model,
         sum(only_other)::bigint as only_other,
         list_transform(
             list(gained) filter (where abs(gained) > 1e-9), lambda one: round(one * max(draws))::bigint
         ) as gains,
-    from by_cluster
+    from off_by as by_cluster
     group by all
 ),
 
 -- The variance of a mean, as if each question were its own cluster, and with clusters ("Adding Error Bars to Evals",
--- 2411.00640, section 2.2; of few clusters C times C / (C - 1)); as many independent questions have it, or, where all
+-- 2411.00640, section 2.2; by the jackknife, as tasks/scoring/accuracy.py); as many independent questions have it, or, where all
 -- differ alike, as there are clusters. reach: standard errors to the ends of an interval, 1.96, or Student's t of as many
 -- equal clusters less one (its series in 1 / degrees: Abramowitz and Stegun 26.7.5).
 paired as (
     select
-        * exclude (squares, gained_squares, gained_times_n, n_squares),
+        * exclude (squares, off_squares),
         squares / n as differing,
         greatest(squares / n - difference ** 2, 0) / n as alone,
-        if(clusters < n, clusters / greatest(clusters - 1, 1), 1)
-        * greatest(gained_squares - 2 * difference * gained_times_n + difference ** 2 * n_squares, 0) / n ** 2
-            as clustered,
+        if(clusters < n, (clusters - 1) / clusters * off_squares, 0) / n ** 2 as clustered,
         sqrt(greatest(alone, clustered)) as stderr,
         if(alone > 0, n / greatest(clustered / alone, 1), clusters) as independent,
         if(clusters < n, 1 / greatest(equal_clusters - 1, 1), 0) as freedom,
@@ -151,11 +160,12 @@ tested as (
     from paired
 ),
 
--- Holm (1979), over all benchmarks of two models: the smallest p-value times their number, the next times one less, …
+-- Holm (1979), over all benchmarks of two models that are judged: the smallest p-value times their number, the next times
+-- one less, …
 ranked as (
     select *, count(*) over pair as family, count(*) over pair + 1 - row_number() over (pair order by p_value) as others
     from tested
-    window pair as (partition by campaign, round, model, other_round, other)
+    window pair as (partition by campaign, round, model, other_round, other, is_otherwise or is_same)
 ),
 
 -- z: standard errors that the strictest test of Holm's asks for, two-sided (Abramowitz and Stegun 26.2.23).
@@ -163,7 +173,7 @@ judged as (
     select
         *,
         max(least(others * p_value, 1)) over (
-            partition by campaign, round, model, other_round, other order by others desc
+            partition by campaign, round, model, other_round, other, is_otherwise or is_same order by others desc
         ) as p_of_all,
         sqrt(-2 * ln(0.025 / family)) as root,
         root
@@ -241,12 +251,12 @@ comment on column model_comparisons.benchmark is 'Name of the benchmark.';
 comment on column model_comparisons.split is 'in_domain or out_of_domain.';
 comment on column model_comparisons.form is 'How both were asked: plan or standard (evaluations).';
 comment on column model_comparisons.metric is 'What counts as right (evaluations).';
-comment on column model_comparisons.shots is 'Worked examples before the question.';
+comment on column model_comparisons.shots is 'Worked examples before the question, as model was asked.';
 comment on column model_comparisons.model is 'Model that is compared (models).';
 comment on column model_comparisons.other_round is 'Round of other: the same, or the one before: there, of the same name, or what the round ended with.';
 comment on column model_comparisons.other is 'Model that it is compared with.';
 comment on column model_comparisons.difference is 'Accuracy of model minus that of other, in [-1, 1]; of several draws of an answer, their mean.';
-comment on column model_comparisons.stderr is 'Standard error of difference, of the differences question by question, clustered (of C clusters, its square times C / (C - 1)), and never below that of questions alone.';
+comment on column model_comparisons.stderr is 'Standard error of difference, of the differences question by question, clustered (by the jackknife over clusters), and never below that of questions alone.';
 comment on column model_comparisons.low is 'Lower end of the 95 % confidence interval of difference: of as many independent questions as have this stderr, and two more, one for each model (Bonett and Price 2012): so it has a width where no answer differs. With clusters by Student''s t, of as many equal ones less one.';
 comment on column model_comparisons.high is 'Upper end of that interval.';
 comment on column model_comparisons.n is 'Questions that both answered.';
@@ -254,6 +264,6 @@ comment on column model_comparisons.clusters is 'Of n, groups that are independe
 comment on column model_comparisons.only_model is 'Of these, questions that model alone has right; of several draws, that it has right more often.';
 comment on column model_comparisons.only_other is 'Of these, questions that other alone has right, or more often.';
 comment on column model_comparisons.p_value is 'Chance of a difference as far from 0, or farther, if what each question''s cluster gains could as well be lost (its sign is a fair coin''s; two-sided, exact, of this pair and benchmark alone). Where questions stand alone and are drawn once: McNemar''s exact test. With draws, of the differences of shares.';
-comment on column model_comparisons.p_of_all is 'The same with all benchmarks of these two models judged at once (Holm): of those below 0.05, the chance that any is not there is 5 %.';
+comment on column model_comparisons.p_of_all is 'The same with all benchmarks by which these two models are judged at once (Holm): of those below 0.05, the chance that any is not there is 5 %.';
 comment on column model_comparisons.detectable is 'Smallest true difference that is told, as the verdict is judged, in four of five tries: by Holm''s strictest step and the interval, if as many questions differ and go together as here, or one way only, where fewer do. Null where so few clusters tell nothing.';
-comment on column model_comparisons.verdict is 'asked otherwise: prompts, settings of the evaluation or task of the harness differ, so nothing is judged. the same weights. better or worse: model against other, where p_of_all is below 0.05 and the interval leaves out 0. Else: cannot be told with n = so many.';
+comment on column model_comparisons.verdict is 'asked otherwise: prompts, worked examples, settings of the evaluation or task of the harness differ, so nothing is judged. the same weights. better or worse: model against other, where p_of_all is below 0.05 and the interval leaves out 0. Else: cannot be told with n = so many.';

@@ -63,7 +63,9 @@ def refuse_contamination(found: pl.DataFrame, most: float) -> None:
     counted = found.filter(~pl.col("is_masked") & (pl.col("n") == REFUSED_BY) & (pl.col("share") >= most))
     if counted.is_empty():
         return
-    shown = counted.sort("share", descending=True, maintain_order=True).head(3)
+    counted = counted.sort("share", descending=True, maintain_order=True)
+    counted = counted.unique(["benchmark", "benchmark_question"], keep="first", maintain_order=True)
+    shown = counted.head(3)
     named = "; ".join(
         f"{row['question_id']} ({row['kind']}) has {row['share']:.0%} of one of {row['benchmark']}: "
         f"{row['span'][:60]!r}"

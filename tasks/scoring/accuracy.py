@@ -3,11 +3,13 @@
 Questions that were made from one template are right or wrong together: the standard error is clustered ("Adding Error
 Bars to Evals", 2411.00640, sections 2.2 and 3.1). s_q is the mean of a question's draws, c runs over C clusters:
 
-    stderr^2       = C / (C - 1) sum_c (sum_{q in c} (s_q - accuracy))^2 / n^2
+    stderr^2       = (C - 1) / C sum_c (sum_{q in c} (s_q - accuracy) / (1 - n_c / n))^2 / n^2
     stderr_draws^2 = sum_q var(draws of q) / draws of q / n^2          what more draws of these questions take away
 
-A mean of few clusters comes out nearer to them than to the truth, and so does their spread: hence C / (C - 1), and
-Student's t in the place of 1.96 standard errors. Both are left out where each question stands alone.
+A mean of few clusters comes out nearer to them than to the truth, most of all to a large one of n_c questions: hence
+the jackknife's 1 - n_c / n (of equal clusters C / (C - 1) times the square; Bell and McCaffrey 2002), and Student's t
+in the place of 1.96 standard errors. Both are left out where each question stands alone. One cluster tells nothing of
+others.
 
 Draws of two questions have nothing in common, so a question's draws are nested in it; seeds of a training, which all
 questions share, are `tasks.scoring.paired`'s.
@@ -18,9 +20,12 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from tasks.records import TABLES, frame
+
+Scores = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 
 
 class Outcome(StrEnum):
@@ -106,6 +111,8 @@ def mean_of(questions: pl.DataFrame, answers: int) -> dict[str, Any]:
     clusters = equal_clusters(questions["cluster"])
     independent = min(mean * (1 - mean) / stderr**2, answers) if stderr > 0 else questions["cluster"].n_unique()
     low, high = wilson(mean, independent, reach(clusters, questions.height))
+    if questions["cluster"].n_unique() == 1 < questions.height:
+        low, high = 0.0, 1.0
     return {
         "accuracy": mean,
         "accuracy_low": low,
@@ -120,11 +127,18 @@ def clustered_error(questions: pl.DataFrame) -> float:
     """Standard error of the mean `share` of questions, of which those of a `cluster` are right or wrong together; never
     below that of questions which are not, for few clusters may cancel out by luck."""
     off = questions.select("cluster", off=pl.col("share") - pl.col("share").mean())
-    of_clusters = off.group_by("cluster", maintain_order=True).agg(pl.col("off").sum())["off"].to_numpy()
     alone = off["off"].to_numpy()
-    clusters = len(of_clusters)
-    few = clusters / max(clusters - 1, 1) if clusters < questions.height else 1
-    return float(max(few * (of_clusters**2).sum(), (alone**2).sum()) ** 0.5 / questions.height)
+    of_clusters = off.group_by("cluster", maintain_order=True).agg(pl.col("off").sum(), pl.len())
+    off_clusters, sizes = of_clusters["off"].to_numpy(), of_clusters["len"].to_numpy()
+    together = jackknife(off_clusters, sizes) if len(sizes) < questions.height else 0.0
+    return float(max(together, (alone**2).sum()) ** 0.5 / questions.height)
+
+
+def jackknife(off: Scores, sizes: np.ndarray[tuple[int, ...], Any]) -> float:
+    """n^2 times the variance of a mean of n questions, by how far those of each cluster are off together, and how many
+    they are. Of one cluster: 0."""
+    clusters, rest = len(sizes), 1 - sizes / sizes.sum()
+    return float((clusters - 1) / clusters * ((off / np.where(rest > 0, rest, 1)) ** 2).sum())
 
 
 def equal_clusters(cluster: pl.Series) -> float:

@@ -278,6 +278,54 @@ def test_models_that_were_asked_otherwise_are_not_judged(about: str, changed: di
     }
 
 
+def test_a_model_that_is_shown_examples_and_one_that_is_not_are_asked_otherwise(tmp_path: Path) -> None:
+    """As a base model and what was trained from it: the row says so, where none would say nothing."""
+    tables = scored(base="w" * 8, step_apo="r" * 8)
+    for name in ("evaluations", "evaluation_samples"):
+        for row in tables[name]:
+            row["shots"] = 3 if row["model"] == "base" else 0
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, tables))
+    rows = ask(path, "select model, other, shots, n, verdict from model_comparisons order by all").rows
+    assert rows == [("base", "step_apo", 3, 8, "asked otherwise"), ("step_apo", "base", 0, 8, "asked otherwise")]
+
+
+def test_a_benchmark_that_is_not_judged_changes_no_verdict_of_another(tmp_path: Path) -> None:
+    """Six to none, .031: better; as one of two benchmarks it could not be told (.063)."""
+    tables = scored(base="w" * 6 + "r" * 10, step_apo="r" * 16)
+    for name in ("evaluations", "evaluation_samples"):
+        tables[name] += [row | {"benchmark": "other"} for row in tables[name]]
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, tables))
+    asked = "select benchmark, verdict, p_of_all from model_comparisons where model = 'step_apo' order by all"
+    assert {verdict for _, verdict, _ in ask(path, asked).rows} == {"cannot be told with n = 16"}
+    for row in tables["evaluation_samples"]:
+        if (row["benchmark"], row["model"]) == ("other", "base"):
+            row["prompt_digest"] = "1" * 64
+    path = tmp_path / "again.duckdb"
+    build(path, parquet(tmp_path, tables))
+    one, other = ask(path, asked).rows
+    assert sorted([one[1], other[1]]) == ["asked otherwise", "better"]
+    assert [p for _, verdict, p in (one, other) if verdict == "better"] == [pytest.approx(1 / 32)]
+
+
+def test_a_large_cluster_pulls_the_mean_to_itself_and_the_errors_know_it(tmp_path: Path) -> None:
+    """Three questions of one template are gained and the one of another is not: each is off by 3/4, which of the rest's
+    mean is (3/4) / (1/4) and (3/4) / (3/4). By hand sqrt(1/2 * (3 ** 2 + 1 ** 2)) / 4."""
+    path = tmp_path / "factory.duckdb"
+    tables = scored(base="wwww", step_apo="rrrw")
+    for row in tables["evaluation_samples"]:
+        row["cluster"] = "small" if row["question_id"] == "b3" else "large"
+    build(path, parquet(tmp_path, tables))
+    expected = pytest.approx(math.sqrt((3**2 + 1**2) / 2) / 4)
+    for asked in ("gain_stderr from accuracy_by_round", "stderr from model_comparisons"):
+        [(stderr,)] = ask(path, f"select {asked} where model = 'step_apo'").rows
+        assert stderr == expected
+    samples = [row for row in tables["evaluation_samples"] if row["model"] == "step_apo"]
+    (row,) = accuracies(frame("evaluation_samples", samples), Setup("0")).rows(named=True)
+    assert row["stderr"] == expected
+
+
 def test_many_questions_are_compared_too(tmp_path: Path) -> None:
     """Against scipy, where factorials would overflow."""
     path = tmp_path / "factory.duckdb"

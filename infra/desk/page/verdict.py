@@ -36,9 +36,19 @@ def _models(models: Sequence[Row], evaluations: Sequence[Row], comparisons: Sequ
         for row in others
         if row["verdict"] in ("better", "worse")
     ]
-    alike = [_other(row) for row in others if row["verdict"] not in ("better", "worse", "asked otherwise")]
-    phrases = differences + ([f"not to be told from {_listed(alike)} at this n"] if alike else [])
-    return f"{told}: {_listed(phrases)}." if phrases else f"{told}; nothing was compared with it."
+    same = [_other(row) for row in others if row["verdict"] == "the same weights"]
+    alike = [_other(row) for row in others if row["verdict"].startswith("cannot be told")]
+    phrases = (
+        differences
+        + ([f"of the same weights as {_listed(same)}"] if same else [])
+        + ([f"not to be told from {_listed(alike)} at this n"] if alike else [])
+    )
+    if phrases:
+        return f"{told}: {_listed(phrases)}."
+    otherwise = (
+        f"no comparison says more: asked otherwise was {_listed([_other(row) for row in others])}" if others else ""
+    )
+    return f"{told}; {otherwise or 'nothing was compared with it'}."
 
 
 def _other(row: Row) -> str:

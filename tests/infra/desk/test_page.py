@@ -174,6 +174,16 @@ def test_the_verdict_says_what_can_be_told_and_what_cannot() -> None:
         "V of `value` puts the better of two sibling steps first in 80.0 ± 5.0 % of 40 held-out pairs (chance: 50 %; "
         "the policy's prior, in 51.0 %).",
     )
+    for verdicts, ending in (
+        (
+            ["the same weights", "cannot be told with n = 300"],
+            ": of the same weights as `m0` and not to be told from `m1` at",
+        ),
+        (["asked otherwise"] * 2, "; no comparison says more: asked otherwise was `m0` and `m1`."),
+        ([], "; nothing was compared with it."),
+    ):
+        rows = [COMPARED | {"other": f"m{n}", "difference": 0.1, "verdict": one} for n, one in enumerate(verdicts)]
+        assert f"right (n = 300){ending}" in verdict(models, [score], rows, [], [], [])[0]
     better = ranking | {"model": "sft", "sibling_auc": 0.99, "prior_auc": 0.5}
     told = verdict(models, [], [], [], [], [better, ranking | {"prior_auc": 0.51}])[2]
     assert told.startswith("V of `value`"), "it judges the next round, whichever did best"

@@ -30,7 +30,8 @@ def found(*rows: dict[str, Any]) -> pl.DataFrame:
 def test_a_round_is_refused_by_the_names_of_what_shares_too_much() -> None:
     rows = found(
         overlap("question", question_id="q1", n=8, share=0.7),
-        overlap("plan", question_id="q2", n=8, share=1.0),
+        overlap("plan", question_id="q2", n=8, share=1.0) | {"benchmark_question": "Another?"},
+        overlap("solution", question_id="q4", n=8, share=0.9) | {"benchmark_question": "Another?"},
         overlap("solution", question_id="q3", n=8, share=0.69),
     )
     with pytest.raises(ContaminatedQuestions) as caught:
@@ -39,6 +40,7 @@ def test_a_round_is_refused_by_the_names_of_what_shares_too_much() -> None:
     assert told.startswith("2 questions of benchmarks stand in what is learnt")
     assert told.index("q2 (plan)") < told.index("q1 (question)")
     assert "q3" not in told
+    assert "q4" not in told, "the same question again"
     assert "micro/test" in told
     assert "apples and buys 3." in told
 

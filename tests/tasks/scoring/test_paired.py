@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks.scoring.paired import Estimate, Scores, holm
+from tasks.scoring.accuracy import Scores
+from tasks.scoring.paired import Estimate, holm
 from tasks.scoring.paired import estimate as clustered_estimate
 
 
@@ -130,3 +131,34 @@ def test_questions_of_one_template_are_not_independent(seeds: int) -> None:
     ]
     assert 0.93 <= held[0] <= 0.98
     assert held[1] < 0.8
+
+
+def test_large_clusters_beside_small_ones_leave_an_interval_that_holds_and_a_p_value_that_is_right() -> None:
+    """With C / (C - 1) in the place of each cluster's own share, 89 of 100 intervals held, and 11 of 100 p-values were
+    below .05."""
+    rng = np.random.default_rng(0)
+    sizes = [100] * 2 + [5] * 30
+    clusters = np.repeat(np.arange(len(sizes)), sizes)
+    found = []
+    for _ in range(400):
+        of_clusters = np.repeat(rng.normal(size=len(sizes)), sizes)
+        found.append(clustered_estimate(of_clusters + rng.normal(size=(3, 350)), clusters))
+    assert 0.93 <= np.mean([one.low <= 0 <= one.high for one in found]) <= 0.99
+    assert np.mean([(one.p_value or 0) < 0.05 for one in found]) <= 0.07
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3])
+def test_one_cluster_tells_nothing(seeds: int) -> None:
+    scores = np.random.default_rng(0).choice([0.0, 1.0], (seeds, 100), p=[0.1, 0.9])
+    found = clustered_estimate(scores, np.zeros(100))
+    assert (found.low, found.high, found.p_value) == (-1.0, 1.0, None if seeds == 1 else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("clusters", "verdict"), [(2, "cannot be told at this n"), (5, "cannot be told at this n"), (6, "holds")]
+)
+def test_clusters_that_all_gain_alike_are_no_certainty(clusters: int, verdict: str) -> None:
+    found = clustered_estimate(np.ones((2, clusters)), np.arange(clusters))
+    assert found.p_value == 2.0 ** (1 - clusters)
+    assert found.low == pytest.approx(2 * 0.025 ** (1 / clusters) - 1)
+    assert found.verdict == verdict

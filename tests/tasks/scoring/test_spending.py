@@ -131,7 +131,9 @@ def test_draws_of_a_question_are_one_question_and_templates_go_together() -> Non
     rows[2]["cluster"] = rows[3]["cluster"] = "other"
     assert points(rows)["majority", 1]["stderr"] == pytest.approx((2 / 1 * (1 + 1)) ** 0.5 / 4)
     rows[0]["cluster"] = rows[1]["cluster"] = None  # these two stand alone
-    assert points(rows)["majority", 1]["stderr"] == pytest.approx((3 / 2 * (0.25 + 0.25 + 1)) ** 0.5 / 4)
+    assert points(rows)["majority", 1]["stderr"] == pytest.approx(
+        (2 / 3 * (2 * (0.5 / 0.75) ** 2 + (1 / 0.5) ** 2)) ** 0.5 / 4
+    )
 
 
 def test_one_sample_of_one_question_is_a_curve() -> None:
