@@ -82,7 +82,7 @@ def test_a_stage_that_is_done_is_told_as_cached_and_prefect_keeps_no_result(
 
 def _parted(said: str) -> tuple[list[str], list[str]]:
     """What the flow says of its run, and what Prefect's server passes on of assets meanwhile: not what it writes down,
-    which it does later, and gives up where its database is busy."""
+    which it does later, and may give up where its database is busy."""
     lines = said.splitlines()
     return lines[:3], lines[3:]
 
