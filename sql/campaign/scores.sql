@@ -5,6 +5,7 @@ select
     form,
     metric,
     shots,
+    coalesce(harness || ' ' || task_version, settings) as way,
     model,
     evaluations.round,
     accuracy,

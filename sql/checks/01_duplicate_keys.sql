@@ -38,7 +38,7 @@ union all
 select 'contamination', concat_ws(' ', campaign, round, benchmark, n, is_masked, kind, benchmark_question), count(*)
 from contamination group by all having count(*) > 1
 union all
-select 'second_opinions', concat_ws(' ', campaign, round, origin, name, ours, gold, answer), count(*)
+select 'second_opinions', concat_ws(' ', campaign, round, origin, name, metric, ours, gold, answer), count(*)
 from second_opinions group by all having count(*) > 1
 union all
 -- a million rows: grouped by the key itself, which costs far less than by its text

@@ -7,6 +7,7 @@ with shares as (
         split,
         form,
         metric,
+        shots,
         kinds,
         question_id,
         coalesce(cluster, question_id) as cluster,
@@ -32,6 +33,8 @@ by_cluster as (
         metric,
         kind,
         answered.model,
+        answered.shots,
+        base.shots as base_shots,
         answered.cluster,
         count(*) as n,
         sum(answered.share - base.share) as gained,
@@ -48,7 +51,7 @@ off_by as (
         gained - n * sum(gained) over pair / sum(n) over pair as off,
         1 - n / sum(n) over pair as rest,
     from by_cluster
-    window pair as (partition by campaign, round, benchmark, split, form, metric, kind, model)
+    window pair as (partition by campaign, round, benchmark, split, form, metric, kind, model, shots, base_shots)
 ),
 
 paired as (
@@ -61,6 +64,8 @@ paired as (
         metric,
         kind,
         model,
+        shots,
+        base_shots,
         sum(gained) / sum(n) as gain,
         -- of a mean with clusters, and as if each question were its own, as in model_comparisons
         if(count(*) < sum(n), (count(*) - 1) / count(*) * sum((off / if(rest > 0, rest, 1)) ** 2), 0) as clustered,
@@ -83,11 +88,13 @@ select
     evaluations.accuracy_low,
     evaluations.accuracy_high,
     evaluations.stderr,
+    evaluations.shots,
     evaluations.n,
+    paired.base_shots,
     paired.gain,
     paired.gain_stderr,
 from evaluations
-left join paired using (campaign, round, benchmark, split, form, metric, kind, model);
+left join paired using (campaign, round, benchmark, split, form, metric, kind, model, shots);
 
 comment on view accuracy_by_round is 'One row per evaluation, compared with the campaign''s base model.';
 comment on column accuracy_by_round.campaign is 'Campaign of the round.';
@@ -103,5 +110,7 @@ comment on column accuracy_by_round.accuracy_low is 'Lower end of the 95 % confi
 comment on column accuracy_by_round.accuracy_high is 'Upper end of that interval.';
 comment on column accuracy_by_round.stderr is 'Standard error of accuracy, clustered; 0 where all or none are right.';
 comment on column accuracy_by_round.n is 'Questions answered.';
+comment on column accuracy_by_round.shots is 'Worked examples before the question.';
+comment on column accuracy_by_round.base_shots is 'Those that base was shown. Where they are others, gain is of models that were asked otherwise: what training and examples did, not training alone.';
 comment on column accuracy_by_round.gain is 'Accuracy minus that of base, on the questions that both answered in the same round, in [-1, 1]; null where base was not evaluated.';
 comment on column accuracy_by_round.gain_stderr is 'Standard error of gain, of the differences question by question, clustered (by the jackknife over clusters).';

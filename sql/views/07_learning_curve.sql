@@ -19,7 +19,8 @@ select
             evaluations.form,
             evaluations.metric,
             evaluations.shots,
-            evaluations.model
+            evaluations.model,
+            coalesce(harness || ' ' || task_version, settings)
         order by evaluations.round
     ) as gain_over_last,
     models.is_next,
@@ -40,5 +41,5 @@ comment on column learning_curve.round is 'Number of the round in its campaign, 
 comment on column learning_curve.n is 'Questions answered.';
 comment on column learning_curve.accuracy is 'Share of questions answered correctly, in [0, 1].';
 comment on column learning_curve.stderr is 'Standard error of accuracy.';
-comment on column learning_curve.gain_over_last is 'Accuracy minus that of the model of this name in the last round that scored one with as many shots, in [-1, 1]; null in the first.';
+comment on column learning_curve.gain_over_last is 'Accuracy minus that of the model of this name in the last round that asked one alike (shots, and settings of the evaluation or task of the harness), in [-1, 1]; null in the first.';
 comment on column learning_curve.is_next is 'The policy that the next round searched with.';

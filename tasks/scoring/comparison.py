@@ -36,8 +36,8 @@ CLAIMS = pl.Schema(
 
 def right(answered: pl.DataFrame, model: str, part: str) -> pl.DataFrame:
     """Of a model the seeds as columns, and a row for each question of the split that every seed answered: the share of
-    its draws that are right."""
-    own = answered.filter(model=model, split=part)
+    its draws that are right. A seed that lost all of them is none."""
+    own = answered.filter(model=model, split=part).drop_nulls("is_correct")
     wide = own.pivot("seed", index=QUESTION, values="is_correct", aggregate_function="mean")
     return wide.drop_nulls()
 

@@ -66,7 +66,7 @@ class Grown:
     trees: list[Tree]
     tree_rows: list[dict[str, Any]]
     node_rows: list[dict[str, Any]]
-    error: str | None
+    error: PolicyError | None
 
 
 async def grow(task: Task, policy: Policy, settings: Search, tree: Tree | None = None) -> Grown:
@@ -77,7 +77,7 @@ async def grow(task: Task, policy: Policy, settings: Search, tree: Tree | None =
     """
     search = method(task, settings, tree)
     out: set[asyncio.Task[tuple[Ask, list[Child] | None]]] = set()
-    error: str | None = None
+    error: PolicyError | None = None
     try:
         while task.simulations:
             while not out or (policy.has_room and len(out) < settings.leaves):
@@ -95,16 +95,17 @@ async def grow(task: Task, policy: Policy, settings: Search, tree: Tree | None =
                     search.take(ask, children)
             out -= done
     except PolicyError as problem:
-        error = str(problem)
+        error = problem
     finally:
         for one in out:
             one.cancel()
         await asyncio.gather(*out, return_exceptions=True)
     state = "failed" if error else search.state if task.simulations else "skipped"
+    told = None if error is None else str(error)
     named = [(_tree_id(task, tree), tree) for tree in search.trees]
     return Grown(
         search.trees,
-        [_row(task, tree, name, state, search.backup, settings, error) for name, tree in named],
+        [_row(task, tree, name, state, search.backup, settings, told) for name, tree in named],
         [row for name, tree in named for row in tree.rows(name)],
         error,
     )

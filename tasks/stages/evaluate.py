@@ -31,7 +31,7 @@ from tasks.scoring.accuracy import PASS, Outcome, Setup, accuracies
 from tasks.scoring.spending import curves, curves_of_beams
 from tasks.search.beam import best_solution, majority_solution, votes
 from tasks.search.grow import Task, grow
-from tasks.search.policy import PolicyError
+from tasks.search.policy import ContextFull, PolicyError
 from tasks.search.tree import Node, Tree
 from tasks.settings import Evaluation, Search
 
@@ -39,7 +39,7 @@ CHOOSES = {"benchmarks", "columns", "count", "out_of_domain_count", "seed", "rep
 """Settings that choose what is asked. `evaluations.settings` is of the others: how what is scored is asked."""
 
 
-@stage("evaluate", version=18, task_run_name="evaluate-{name}")
+@stage("evaluate", version=19, task_run_name="evaluate-{name}")
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:
@@ -117,8 +117,9 @@ async def sample(
     """One question's answers, checked: a row of `evaluation_samples` for each draw. `sandbox`: where a program is asked
     for. `allowance`: of adaptive decoding.
 
-    An answer that can not be decided counts as not solved. A question whose request failed for good is neither right
-    nor wrong: it is no answer of the model's, and is left out of the accuracy.
+    An answer that can not be decided counts as not solved, as does a question that fills the context: others
+    answer it. A question whose request failed for good is neither right nor wrong: it is no answer of the model's, and
+    is left out of the accuracy.
     """
 
     async def one(draw: int) -> tuple[Row, list[Row]]:
@@ -252,14 +253,17 @@ async def tested(given: Answer, specification: Mapping[str, str], sandbox: Sandb
 
 async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
     """Steps and solution in one greedy completion, which ends where it would invent the next question."""
-    completed = await policy.write(
-        policy.prompts.question(question["question"]),
-        stop=(SOLUTION_CLOSE, QUESTION_OPEN),
-        max_tokens=settings.max_tokens,
-        temperature=0.0,
-        session=question["question_id"],
-        priority=place,
-    )
+    try:
+        completed = await policy.write(
+            policy.prompts.question(question["question"]),
+            stop=(SOLUTION_CLOSE, QUESTION_OPEN),
+            max_tokens=settings.max_tokens,
+            temperature=0.0,
+            session=question["question_id"],
+            priority=place,
+        )
+    except ContextFull:
+        return Answer("", None, 0, is_cut=True)
     format = format_of(settings.steps, (question["specification"] or {}).get("entry_point", ""))
     end = format.parse_ending(completed.text, 0, settings.max_depth)
     is_cut = end.answer is None and (completed.is_cut or end.kind is Kind.TOO_DEEP)
@@ -304,18 +308,20 @@ async def searched(
     )
     try:
         grown = await grow(task, SearchPolicy(policy, search, value), search)
-        if grown.error is not None:
-            raise PolicyError(grown.error)
+        (tree,) = grown.trees
+        tree.root.is_closed = isinstance(grown.error, ContextFull)
+        if grown.error is not None and not tree.root.is_closed:
+            raise grown.error
     except Exception:
         if allowance:
             allowance.come(disagree=True)
         raise
-    (tree,) = grown.trees
-    if allowance and (more := await allowance.more(disagree=len(votes(tree)) != 1)):
+    disagree = not tree.root.is_closed and len(votes(tree)) != 1
+    if allowance and (more := await allowance.more(disagree)):
         further = search.model_copy(update={"root_children": more})
         grown = await grow(task, SearchPolicy(policy, further, value), further, tree)
         if grown.error is not None:
-            raise PolicyError(grown.error)
+            raise grown.error
         samples += more
     if reflects:
         chosen = next((node for node in reversed(tree.nodes) if node.action.kind is Kind.SOLUTION), None)
@@ -336,7 +342,7 @@ def is_cut(node: Node, settings: Evaluation) -> bool:
     kind = node.action.kind
     if kind is Kind.MALFORMED:
         return len(node.action.token_ids) >= settings.max_tokens
-    return kind is Kind.TOO_DEEP or (kind in STEPS and node.is_closed and not node.children)
+    return kind is Kind.TOO_DEEP or (kind in (*STEPS, Kind.ROOT) and node.is_closed and not node.children)
 
 
 async def unknown(answer: str) -> bool:

@@ -136,7 +136,7 @@ async def trees_of(task: Task, policy: Policy, settings: Search) -> Part:
     grown = await together(grow(one, policy, settings) for one in tasks)
     trees = [row for one in grown for row in one.tree_rows]
     nodes = [row for one in grown for row in one.node_rows]
-    return Part({"trees": trees, "nodes": nodes}, next((one.error for one in grown if one.error), None))
+    return Part({"trees": trees, "nodes": nodes}, next((str(one.error) for one in grown if one.error), None))
 
 
 def to_search(questions: pl.DataFrame, settings: Search) -> dict[str, Row]:

@@ -14,12 +14,10 @@ from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
 from tasks.scoring.accuracy import PASS
 
-JUDGED = pl.Schema(
-    {"origin": pl.String(), "name": pl.String(), "gold": pl.String(), "answer": pl.String(), "ours": pl.String()}
-)
+JUDGED = pl.Schema({name: pl.String() for name in ("origin", "name", "metric", "gold", "answer", "ours")})
 
 
-@stage("second_opinions", version=2)
+@stage("second_opinions", version=3)
 def ask_second_opinions(
     workplace: Workplace,
     questions: Ref,
@@ -28,8 +26,9 @@ def ask_second_opinions(
     evaluations: dict[str, Ref],
 ) -> int:
     """The table `second_opinions`: terminals of the searches' trees, and samples of the evaluations, which both are
-    given by name, as the benchmarks are by form. Weighed options have no answer to read, and programs no gold. A pair
-    of gold answer and answer is asked once, however often it occurs."""
+    given by name, as the benchmarks are by form. A sample of a harness counts for each of its metrics. Weighed options
+    have no answer to read, and programs no gold. A pair of gold answer and answer is asked once, however often it
+    occurs."""
     key = ["benchmark", "question_id", "answer"]
     golds = pl.concat([_columns(workplace, ref, "benchmarks", key) for ref in benchmarks.values()])
     judged = pl.concat(
@@ -49,9 +48,9 @@ def ask_second_opinions(
 
 
 def notes(rows: pl.DataFrame) -> Iterator[str]:
-    """One sentence on the disagreement, where there is some."""
+    """One sentence on the disagreement, where there is some. What a harness judged is not this checker's."""
     both = ["right", "wrong"]
-    compared = rows.filter(pl.col("ours").is_in(both) & pl.col("theirs").is_in(both))
+    compared = rows.filter(pl.col("origin") != "harness", pl.col("ours").is_in(both), pl.col("theirs").is_in(both))
     apart = compared.filter(pl.col("ours") != pl.col("theirs"))
     if apart.height:
         answers, others, alone = (int(some["times"].sum()) for some in (compared, apart, apart.filter(ours="right")))
@@ -72,6 +71,7 @@ def _of_search(workplace: Workplace, name: str, search: Ref, questions: Ref) -> 
     return nodes.join(trees, on="tree_id", maintain_order="left").select(
         pl.lit("search").alias("origin"),
         pl.lit(name).alias("name"),
+        pl.lit(None, pl.String()).alias("metric"),
         "gold",
         "answer",
         ours.otherwise(pl.lit("undecided")).alias("ours"),
@@ -80,13 +80,14 @@ def _of_search(workplace: Workplace, name: str, search: Ref, questions: Ref) -> 
 
 def _of_evaluation(workplace: Workplace, evaluation: Ref, golds: pl.DataFrame) -> pl.DataFrame:
     key = ["benchmark", "question_id"]
-    samples = _columns(workplace, evaluation, "evaluation_samples", [*key, "metric", "answer", "outcome"])
+    samples = _columns(workplace, evaluation, "evaluation_samples", [*key, "form", "metric", "answer", "outcome"])
     judged = samples.drop_nulls("answer").filter(
         pl.col("outcome").is_in(["right", "wrong", "undecided"]), pl.col("metric") != PASS
     )
     return judged.join(golds.rename({"answer": "gold"}), on=key, maintain_order="left").select(
-        pl.lit("benchmark").alias("origin"),
+        pl.when(form="standard").then(pl.lit("harness")).otherwise(pl.lit("benchmark")).alias("origin"),
         pl.col("benchmark").alias("name"),
+        "metric",
         "gold",
         "answer",
         pl.col("outcome").alias("ours"),

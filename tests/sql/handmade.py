@@ -271,10 +271,8 @@ def overlap(kind: str, is_masked: bool = False, **figures: Any) -> Row:
 
 
 def opinion(name: str, answer: str, ours: str, theirs: str, times: int) -> Row:
-    origin = "benchmark" if "/" in name else "search"
-    return {
-        "origin": origin, "name": name, "gold": "5", "answer": answer, "ours": ours, "theirs": theirs, "times": times
-    }  # fmt: skip
+    about = {"origin": "benchmark", "metric": "answer"} if "/" in name else {"origin": "search", "metric": None}
+    return about | {"name": name, "gold": "5", "answer": answer, "ours": ours, "theirs": theirs, "times": times}
 
 
 TRIES = {"evidence": "tries", "method": "reflect", "backup": "trajectories", "pass_rate": None}

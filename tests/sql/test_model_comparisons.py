@@ -41,6 +41,16 @@ def test_errors_of_a_gain_are_those_of_the_differences_question_by_question(tmp_
     assert base == {"gain": 0.0, "gain_stderr": 0.0}
 
 
+def test_a_gain_over_base_says_what_base_was_shown(tmp_path: Path) -> None:
+    tables = scored(base="rwww", step_apo="rrww")
+    for table in ("evaluations", "evaluation_samples"):
+        tables[table] = [row | {"shots": 4 if row["model"] == "base" else 0} for row in tables[table]]
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, tables))
+    told = ask(path, "select model, shots, base_shots, gain from accuracy_by_round order by model").rows
+    assert told == [("base", 4, 4, 0.0), ("step_apo", 0, 4, 0.25)]
+
+
 def test_the_error_of_a_gain_knows_of_templates(tmp_path: Path) -> None:
     """Two templates of two questions: one is gained, the other is not. By hand sqrt(2 / 1 * (1 ** 2 + 1 ** 2)) / 4."""
     path = tmp_path / "factory.duckdb"

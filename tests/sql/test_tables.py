@@ -211,6 +211,18 @@ def test_a_learning_curve_does_not_mix_shots(tmp_path: Path) -> None:
     assert ask(path, "select shots, gain_over_last from learning_curve").rows == [(0, None), (5, None)]
 
 
+@pytest.mark.parametrize("otherwise", [{"settings": "greedy"}, {"harness": "harness 1", "task_version": "2.0"}])
+def test_a_learning_curve_compares_what_was_asked_alike(tmp_path: Path, otherwise: dict[str, str]) -> None:
+    """A vote gains nothing over a greedy answer, nor a task over another version of it."""
+    voted = [evaluation("base", "all", 0.5, 4)]
+    asked = {1: voted, 2: [evaluation("base", "all", 0.25, 4) | otherwise], 3: [evaluation("base", "all", 0.75, 4)]}
+    rounds = [parquet(tmp_path, {"models": ROUND["models"], "evaluations": asked[number]}, number) for number in asked]
+    path = tmp_path / "factory.duckdb"
+    build(path, {table: [file for of in rounds for file in of[table]] for table in ("models", "evaluations")})
+    gains = ask(path, "select round, gain_over_last from learning_curve order by round").rows
+    assert gains == [(1, None), (2, None), (3, 0.25)]
+
+
 def test_a_pair_costs_what_trees_cost_that_are_learnt_from(warehouse: Path) -> None:
     """Of t1 alone, for t2 is held out; a reflection has no budget of simulations."""
     of_round = {"campaign": "demo", "round": 1}

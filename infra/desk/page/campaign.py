@@ -1,5 +1,6 @@
 """The page of a campaign: how scores, searches, costs and V go from round to round."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +42,7 @@ def campaign_of(warehouse: Path | Sequence[Path], campaign: str) -> CampaignPage
 def campaign_document(page: CampaignPage) -> str:
     """The whole page: it has no script, and asks for nothing."""
     style = (HERE / "page.css").read_text()
-    scores = [row | {"asked": asked_as(row)} for row in page.figures["scores"]]
+    scores = asked_alike(page.figures["scores"])
     searches, cost, values = (page.figures[name] for name in ("yield", "cost", "values"))
     return (
         templates()
@@ -66,6 +67,18 @@ def campaign_document(page: CampaignPage) -> str:
             values=[(model, kind, value_plot(rows), rows) for (kind, model), rows in grouped(values, "kind", "model")],
         )
     )
+
+
+def asked_alike(scores: Sequence[Row]) -> list[Row]:
+    """The scores, each with `asked`: what was asked, and by which settings, where rounds asked it by several. What has
+    the same name can be compared."""
+    ways = {(asked_as(row), row["way"]) for row in scores}
+    several = {asked for asked, count in Counter(asked for asked, _ in ways).items() if count > 1}
+    return [
+        row | {"asked": f"{asked} by {row['way'][:7]}" if asked in several else asked}
+        for row in scores
+        for asked in [asked_as(row)]
+    ]
 
 
 def verdict(scores: Sequence[Row], cost: Sequence[Row]) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.desk.page import figures
-from infra.desk.page.campaign import CampaignPage, campaign_document, campaign_of, verdict
+from infra.desk.page.campaign import CampaignPage, asked_alike, campaign_document, campaign_of, verdict
 from infra.warehouse import ask, build
 from tests.sql.handmade import ROUND, parquet
 
@@ -47,6 +47,17 @@ def test_it_has_every_round_and_draws_what_is_known_of_it(page: CampaignPage) ->
     assert html.count("the policy that searches next, round ") == 2
     assert "V, round 2: 0.7" in html
     assert "0.500 [0.250, 0.750]" in html
+
+
+def test_rounds_that_asked_by_other_settings_have_a_curve_of_their_own(page: CampaignPage) -> None:
+    """A round that votes beside one that answers greedily: two curves; where all ask alike, the name is enough."""
+    voted = [row | {"way": "a" * 64 if row["round"] == 2 else row["way"]} for row in page.figures["scores"]]
+    html = campaign_document(replace(page, figures=page.figures | {"scores": voted}))
+    assert html.count(" by aaaaaaa") >= 1
+    assert html.count("the policy that searches next, round ") == 2
+    assert {row["asked"] for row in asked_alike(page.figures["scores"])} == {"micro/test"}
+    assert "the policy of round 1" not in verdict(asked_alike(voted), page.figures["cost"])
+    assert "the policy of round 1" in verdict(asked_alike(page.figures["scores"]), page.figures["cost"])
 
 
 def test_it_asks_for_nothing_and_nothing_runs_on_it(page: CampaignPage) -> None:

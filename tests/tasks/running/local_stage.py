@@ -71,7 +71,7 @@ def search(folder: Path, trees: int = 40, seconds: float = 0.0) -> None:
         policy = ScriptedPolicy(fails_at=3 if number == trees - 1 else None)
         task = Task(f"q/{number}", "How many?", (5, number), is_even, settings.simulations, priority=place)
         grown = await grow(task, policy, settings)
-        return Part({"trees": grown.tree_rows, "nodes": grown.node_rows}, grown.error)
+        return Part({"trees": grown.tree_rows, "nodes": grown.node_rows}, grown.tree_rows[0]["error"])
 
     questions = {f"q/{number}": number for number in range(trees)}
     asyncio.run(each_part(LocalStage(folder, seconds), questions, work, what="Search"))

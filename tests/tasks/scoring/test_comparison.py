@@ -51,6 +51,17 @@ def test_an_accuracy_is_over_seeds_and_the_questions_that_all_of_them_answered()
     assert right(answered(), "cpl.sft@1", "in_domain")["question_id"].to_list() == ["q0", "q1", "q2"]
 
 
+def test_a_seed_that_lost_all_of_its_answers_is_none() -> None:
+    lost = answered().with_columns(
+        is_correct=pl.when((pl.col("model") == "cpl.sft@2") & (pl.col("seed") == 2)).then(None).otherwise("is_correct")
+    )
+    [inside] = [row for row in accuracies_of(lost, "cpl.sft@2") if row["split"] == "in_domain"]
+    assert inside["seeds"] == 1
+    found = difference(lost, "cpl.sft@2", "rft.rft", "in_domain")
+    assert found is not None
+    assert found.seeds == 1
+
+
 def test_tokens_of_an_answer_are_those_of_the_model_in_the_split() -> None:
     within = pl.col("split") == "in_domain"
     counted = answered().with_columns(

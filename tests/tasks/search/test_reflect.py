@@ -248,7 +248,7 @@ def test_a_plan_that_no_first_attempt_has_room_for_is_closed() -> None:
 def test_a_policy_that_fails_fails_the_tree_and_what_was_found_stays() -> None:
     lost = PolicyError("the engine is gone", Usage(requests=2, failed_requests=2))
     found = tried(Lepa("5", breaks={"reflection": lost}))
-    assert (found.error, found.tree_rows[0]["state"]) == ("the engine is gone", "failed")
+    assert (str(found.error), found.tree_rows[0]["state"]) == ("the engine is gone", "failed")
     assert (found.tree_rows[0]["requests"], found.tree_rows[0]["failed_requests"]) == (4, 2)
     assert ends(found) == [("solution", "policy", "5", -1.0)]
 

@@ -106,5 +106,5 @@ def test_a_draw_that_fails_calls_back_those_beside_it() -> None:
         return await growing, len(asyncio.all_tasks()) - 1
 
     found, open_requests = asyncio.run(failed())
-    assert found.error == "no reply"
+    assert str(found.error) == "no reply"
     assert open_requests == 0

@@ -355,6 +355,32 @@ def test_of_those_that_are_sampled_later_each_is_kept_too_wherever_it_ended() ->
     assert {row["value"] for row in rows} == {0.5}, "of the value model, in both turns"
 
 
+@pytest.mark.parametrize("decoding", ["greedy", "best_of_n", "majority", "beam", "reflection"])
+def test_a_question_that_fills_the_context_is_not_solved(decoding: Any) -> None:
+    class Short(Sampling):
+        async def complete(self, prompt_ids: list[int], **about: Any) -> Reply:
+            raise ContextFull("full")
+
+        async def write(self, prompt_ids: list[int], **about: Any) -> Written:
+            raise ContextFull("full")
+
+    row, error = asked(Short({}), Evaluation(decoding=decoding, samples=4))
+    assert (row["outcome"], row["is_correct"], row["generated_tokens"], error) == ("truncated", False, 0, None)
+
+
+def test_a_question_that_fills_the_context_takes_no_further_samples_and_all_its_trajectories_are_counted() -> None:
+    class Short(Sampling):
+        async def complete(self, prompt_ids: list[int], **about: Any) -> Reply:
+            raise ContextFull("full")
+
+    apart = {"": [(solution_text(answer), 0.0) for answer in "65"]}
+    policies = [Short({}), other := Sampling(apart), Sampling(AGREED)]
+    parts = together(policies, Evaluation(decoding="adaptive", samples=4))
+    assert other.drawn[:2] == [2, 6], "all that the others left"
+    cut = parts[0].rows["evaluation_trajectories"]
+    assert [(row["vote"], row["is_correct"], row["generated_tokens"]) for row in cut] == [(None, False, 0)] * 2
+
+
 def test_what_samples_no_trajectories_keeps_none() -> None:
     for policy, settings in (
         (Greedy(PLAN + solution_text("5")), Evaluation(decoding="greedy")),

@@ -33,20 +33,21 @@ TABLES: dict[str, dict[str, list[Any]]] = {
     "standard": {"benchmarks": [("gsm8k", "b1", "5")]},
     "sft": {
         "evaluation_samples": [
-            ("b", "b1", "answer", "5", "right"),
-            ("c", "b1", "answer", "5", "wrong"),
-            ("c", "b1", "answer", "8x", "undecided"),
-            ("c", "b1", "answer", None, "unparsable"),
-            ("b", "b1", "answer", None, "failed"),
-            ("programs", "b1", "pass@1", "passed", "right"),
+            ("b", "b1", "plan", "answer", "5", "right"),
+            ("c", "b1", "plan", "answer", "5", "wrong"),
+            ("c", "b1", "plan", "answer", "8x", "undecided"),
+            ("c", "b1", "plan", "answer", None, "unparsable"),
+            ("b", "b1", "plan", "answer", None, "failed"),
+            ("programs", "b1", "plan", "pass@1", "passed", "right"),
         ]
     },
-    "base": {"evaluation_samples": [("b", "b1", "answer", "5", "right")]},
+    "base": {"evaluation_samples": [("b", "b1", "plan", "answer", "5", "right")]},
     "harness_base": {
         "evaluation_samples": [
-            ("gsm8k", "b1", "exact_match,strict-match", "[invalid]", "unparsable"),
-            ("gsm8k", "b1", "exact_match,flexible-extract", "4", "wrong"),
-            ("piqa", "b1", "acc", None, "right"),
+            ("gsm8k", "b1", "standard", "exact_match,strict-match", "[invalid]", "unparsable"),
+            ("gsm8k", "b1", "standard", "exact_match,flexible-extract", "4", "wrong"),
+            ("gsm8k", "b1", "standard", "exact_match,strict-match", "4", "wrong"),
+            ("piqa", "b1", "standard", "acc", None, "right"),
         ]
     },
 }
@@ -55,7 +56,7 @@ COLUMNS = {
     "trees": ["tree_id", "question_id"],
     "nodes": ["tree_id", "answer", "reward"],
     "benchmarks": ["benchmark", "question_id", "answer"],
-    "evaluation_samples": ["benchmark", "question_id", "metric", "answer", "outcome"],
+    "evaluation_samples": ["benchmark", "question_id", "form", "metric", "answer", "outcome"],
 }
 
 
@@ -91,14 +92,15 @@ def test_every_terminal_and_sample_with_an_answer_counts(
     benchmarks = {"plan": refs["benchmarks"], "standard": refs["standard"]}
     ask_second_opinions.body(place, refs["questions"], {"trees": refs["trees"]}, benchmarks, evaluations)
     assert sorted(place.written("second_opinions").rows()) == [
-        ("benchmark", "b", "5", "5", "right", "right", 2),
-        ("benchmark", "c", "8", "5", "wrong", "wrong", 1),
-        ("benchmark", "c", "8", "8x", "undecided", "wrong", 1),
-        ("benchmark", "gsm8k", "5", "4", "wrong", "wrong", 1),
-        ("search", "trees", "5", "5", "right", "right", 2),
-        ("search", "trees", "5", "6", "wrong", "wrong", 1),
-        ("search", "trees", "5", "9^9", "undecided", "wrong", 1),
-        ("search", "trees", "7", "5", "wrong", "wrong", 1),
+        ("benchmark", "b", "answer", "5", "5", "right", "right", 2),
+        ("benchmark", "c", "answer", "8", "5", "wrong", "wrong", 1),
+        ("benchmark", "c", "answer", "8", "8x", "undecided", "wrong", 1),
+        ("harness", "gsm8k", "exact_match,flexible-extract", "5", "4", "wrong", "wrong", 1),
+        ("harness", "gsm8k", "exact_match,strict-match", "5", "4", "wrong", "wrong", 1),
+        ("search", "trees", None, "5", "5", "right", "right", 2),
+        ("search", "trees", None, "5", "6", "wrong", "wrong", 1),
+        ("search", "trees", None, "5", "9^9", "undecided", "wrong", 1),
+        ("search", "trees", None, "7", "5", "wrong", "wrong", 1),
     ]
     assert len(asked) == len(set(asked)) == place.facts["pairs"] == 7
     assert place.facts["notes"] == []
@@ -106,7 +108,8 @@ def test_every_terminal_and_sample_with_an_answer_counts(
 
 def test_a_note_tells_of_the_answers_that_both_decided_and_judge_otherwise() -> None:
     rows = [("right", "right", 90), ("right", "wrong", 6), ("wrong", "right", 4), ("wrong", "unread", 50)]
-    assert list(notes(pl.DataFrame(rows, schema=["ours", "theirs", "times"], orient="row"))) == [
+    told = [*(("search", *row) for row in rows), ("harness", "right", "wrong", 7)]
+    assert list(notes(pl.DataFrame(told, schema=["origin", "ours", "theirs", "times"], orient="row"))) == [
         "math-verify judges 10 of 100 answers otherwise (10.0%): 6 that are right here are wrong there, 4 the other "
         "way round (view label_noise)"
     ]
