@@ -75,7 +75,7 @@ def written(program: str, asked: Mapping[str, str]) -> Program:
 def _as_body(program: str, indent: str) -> list[str]:
     """The ways to read a program as the body of a function whose lines begin so."""
     lines = program.split("\n")
-    margin = next((line[: len(line) - len(line.lstrip())] for line in lines if line.strip()), "")
+    margin = re.sub(r"(?s)(?:\s*\n)?([ \t]*).*", r"\1", program, count=1)
     if not margin:  # the first line may have lost its own alone
         return [textwrap.indent(program, indent), indent + program.lstrip("\n")]
     body = takewhile(lambda line: line.startswith((margin, "#")) or not line.strip(), lines)
@@ -114,7 +114,8 @@ async def judge(program: Program, sandbox: "Sandbox") -> Judgement:
 def _whole(start: str, completion: str) -> str:
     """The program, below the start. Its imports from the future stand before this: nowhere else they may."""
     head = _FROM_THE_FUTURE.match(completion)
-    if head is None or "from __future__" not in head[0]:
+    assert head is not None, "it matches nothing, too"
+    if "from __future__" not in head[0]:
         return start + completion
     return head[0] + start + completion[head.end() :]
 

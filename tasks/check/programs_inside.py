@@ -303,13 +303,13 @@ def first_that_compiles(readings: Iterable[str]) -> CodeType:
     Raises:
         SyntaxError, ValueError, MemoryError, RecursionError: none is; that of the first.
     """
-    first: Exception | None = None
+    problems: list[Exception] = []
     for source in readings:
         try:
             return compiled(source, "program")
         except (SyntaxError, ValueError, MemoryError, RecursionError) as problem:
-            first = first or problem
-    raise first or SyntaxError("there is no program")
+            problems.append(problem)
+    raise problems[0]
 
 
 def answer_calls(line: Line, entry_point: str, *readings: str) -> None:
@@ -342,15 +342,15 @@ class Called:
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self.is_asked = False
-        """Whether a test has called it."""
+        self.calls = 0
+        """How often a test has called it."""
         self.end: dict[str, str] | None = None
         """The verdict, once the model's code gives no answer any more."""
         self.raised: tuple[Exception | None, dict[str, str]] = None, {}
         """What the function raised last, and the verdict where no test catches it."""
 
     def __call__(self, *arguments: Any, **named: Any) -> Any:
-        self.is_asked = True
+        self.calls += 1
         known: list[Any] = []
         self._line.say(packed(arguments, known) + packed(named, known))
         return self.heard(known)
@@ -409,10 +409,8 @@ def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str,
             return called.end
         if problem is raised:
             return verdict
-        return (
-            {"verdict": "wrong", "why": why} if called.is_asked and isinstance(problem, Exception) else {"broken": why}
-        )
-    if called.end is None and not called.is_asked:
+        return {"verdict": "wrong", "why": why} if called.calls and isinstance(problem, Exception) else {"broken": why}
+    if called.end is None and not called.calls:
         return {"broken": f"they never call {entry_point}"}
     return called.end or {"verdict": "passed", "why": ""}
 

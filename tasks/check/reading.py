@@ -160,7 +160,7 @@ def _listing(members: list[str], text: str) -> Answer:
         if len(names) == 1 and not re.search(r",(?! or)|;|and|\\land|\\wedge", text):
             formula = r"\cup ".join(one.formula for one in regions)
             return Named(names.pop(), Region(tuple(one.value for one in regions), formula), formula)
-        is_either = re.search(r"(?<![A-Za-z])(?:or|lor|vee)(?![A-Za-z])", text)
+        is_either = re.search(r"(?<![a-z])(?:or|lor|vee)(?![a-z])", text)
         if len(names) == 1 and not is_either and (interval := _between(*(one.value for one in regions))):
             return Named(names.pop(), interval, text)
     return Listing(_flat(answers))

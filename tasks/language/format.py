@@ -175,29 +175,29 @@ FORMATS: Mapping[str, Format] = {"plan": PLANS, "solution": SOLUTIONS}
 """By what the settings call them (`steps` of Search and Evaluation)."""
 
 
-def last_program(text: str, entry_point: str = "") -> str | None:
+def last_program(text: str, entry_point: str) -> str | None:
     """What a whole block of Python (``` or ~~~) of a text holds, with its indents; None where it has none. Of several
-    the last that defines the function `entry_point`, else any function, where one does: what comes behind it tests it,
-    shows its use, or what it prints.
+    the last that defines the function `entry_point`, if it is named, else any function, where one does: what comes
+    behind it tests it, shows its use, or what it prints.
 
     A fence that says something of itself opens a block, also where another was never closed; a bare one closes the
     block that is open, of whatever language. One that is set in by four more than the block began is a line of it, of a
     docstring for instance. Of a fence that is indented its block is, too.
     """
     programs: list[str] = []
-    language: str | None = None  # of the block that is open
-    indent = 0
+    opened: tuple[int, str] | None = None  # the indent and language of the block that is open
     block: list[str] = []
     for line in re.split("\r\n?|\n", text):
         fence = _FENCE.fullmatch(line)
-        if fence and (language is None or len(fence[1]) < indent + 4):
+        if fence and (opened is None or len(fence[1]) < opened[0] + 4):
             said = fence[3].strip().lower()
-            if language is None or (said and not _is_prose(said)):
-                block, indent, language = [], len(fence[1]), re.split(r"[\s:{},=]+", said.strip("{. "))[0]
+            if opened is None or (said and not _is_prose(said)):
+                block, opened = [], (len(fence[1]), re.split(r"[\s:{},=]+", said.strip("{. "))[0])
                 continue
+            indent, language = opened
             if _PYTHON.fullmatch(language) and any(map(str.strip, block)):
                 programs.append("".join(f"{one.removeprefix(' ' * indent)}\n" for one in block))
-            language = None
+            opened = None
         else:
             block.append(line)
     for defined in filter(None, (re.escape(entry_point), r"\w+")):

@@ -264,7 +264,7 @@ async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Eval
         )
     except ContextFull:
         return Answer("", None, 0, is_cut=True)
-    format = format_of(settings.steps, (question["specification"] or {}).get("entry_point", ""))
+    format = format_of(settings.steps, (question["specification"] or {"entry_point": ""})["entry_point"])
     end = format.parse_ending(completed.text, 0, settings.max_depth)
     is_cut = end.answer is None and (completed.is_cut or end.kind is Kind.TOO_DEEP)
     return Answer(completed.text, end.answer, len(completed.token_ids), is_cut)

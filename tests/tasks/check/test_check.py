@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from fractions import Fraction
 from multiprocessing import forkserver
 from pathlib import Path
@@ -464,6 +465,22 @@ def test_hostile_answers_to_a_plain_number_are_told_apart_from_it_cheaply(checke
     assert Verdict.RIGHT not in verdicts.values()
     undecided = [answer[:40] for answer, verdict in verdicts.items() if verdict is Verdict.UNDECIDED]
     assert len(undecided) <= 2, undecided
+
+
+def test_all_workers_are_asked_before_an_answer_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def ask(pair: tuple[str, str]) -> Future[bool]:
+        asked.append(pair)
+        future = Future[bool]()
+        future.set_result(True)
+        return future
+
+    checker = Checker()
+    monkeypatch.setattr(checker, "_ask", ask)
+    pairs = [("(x+1)^2", "x^2+2x+1"), ("5", "5"), ("a(b+1)", "ab+a")]
+    assert checker.check_many(pairs) == [Verdict.RIGHT] * 3
+    assert asked[:2] == [pairs[0], pairs[2]]
 
 
 def test_the_same_pair_is_asked_once(checker: Checker) -> None:

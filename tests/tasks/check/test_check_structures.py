@@ -4,6 +4,7 @@ import pytest
 
 from tasks.check import is_equal
 from tasks.check.equivalence import is_equal_at_sight
+from tasks.check.reading import read
 
 PLACES = [
     ("x=@", "x=@"),
@@ -75,3 +76,14 @@ def test_a_root_is_compared_by_its_value_wherever_it_stands(gold: str, answer: s
 )
 def test_plain_values_need_no_algebra(gold: str, answer: str, equal: bool | None) -> None:
     assert is_equal_at_sight(gold, answer) is equal
+
+
+def test_a_lower_and_an_upper_bound_are_an_interval_unless_one_of_them_is_enough() -> None:
+    assert is_equal_at_sight("1<x<2", "x > 1; x < 2")
+    assert read("x > 1; x < 2").formula == "x > 1; x < 2"  # type: ignore[union-attr]
+    assert is_equal_at_sight("1<x<2", "x > 1; or x < 2") is False
+
+
+def test_a_name_that_is_written_as_text_is_that_name() -> None:
+    assert is_equal_at_sight("time=1, speed=5", r"\text{speed}=5, \text{time}=1")
+    assert is_equal_at_sight("time=5, speed=1", r"\text{speed}=5, \text{time}=1") is False

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+import textwrap
 import threading
 from collections import Counter, OrderedDict, defaultdict, deque, namedtuple
 from decimal import Decimal
@@ -221,6 +222,41 @@ def test_a_function_is_there_anew_or_its_body_alone_whatever_its_indent(start: s
         judge(written(program.replace("2", "3").replace("n + n", "n"), asked), cast(Sandbox, Unconfined()))
     )
     assert wrong.verdict == WRONG or program.startswith("if n")
+
+
+DEEPER = "class A:\n  def one(self):\n    return 1\n\ndef twice(n):\n   pass\n"
+COMMENTED = "\n \n  a = 1\n\n# A.\n  return a\n#B\nb = 2\n  c = 3"
+ANEW = "\ndef twice(n):\n    '''\n  \n'''"
+
+
+@pytest.mark.parametrize(
+    ("start", "program", "readings"),
+    [
+        ("def twice(n):", "return 1\n", ["    return 1\n", "return 1\n"]),
+        (DEEPER, "return 1\n", ["   return 1\n", "return 1\n"]),
+        (
+            DEEPER,
+            "\na = 1\n    return a",
+            ["\n   a = 1\n       return a", "   a = 1\n    return a", "\na = 1\n    return a"],
+        ),
+        (
+            DEEPER,
+            COMMENTED,
+            [COMMENTED.replace("  a", "   a").replace("  r", "   r"), COMMENTED.replace(" \n", "\n"), COMMENTED],
+        ),
+        (DEEPER, "\t# B\n\treturn 1", ["   # B\n   return 1", "# B\nreturn 1", "\t# B\n\treturn 1"]),
+        (
+            DEEPER,
+            ANEW,
+            [ANEW, ANEW.replace("  \n", "\n"), textwrap.indent(ANEW, "   "), "   " + ANEW.removeprefix("\n")],
+        ),
+    ],
+)
+def test_the_ways_to_read_what_was_written(start: str, program: str, readings: list[str]) -> None:
+    """As the body below the last indent of the start, four blanks where it has none, whatever its own; and as it is."""
+    found = written(program, {"prompt": start, "test": "", "entry_point": "twice"})
+    assert [found.completion, *found.readings] == readings
+    assert found.prompt == start.rstrip() + "\n"
 
 
 def test_of_what_is_no_python_in_any_way_the_first_reading_says_why() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -158,7 +159,7 @@ def test_the_demonstrations_of_programs_end_in_blocks_that_run() -> None:
         for one, call, answer in shown:
             question, _, rest = one.partition("\n</question>\n" + format.opening)
             assert question.startswith(f"<question>\n{PROGRAM_ASKED}\n")
-            found = replace(format, read=last_program).parse_ending(f"{rest}</solution>", 0, 6)
+            found = replace(format, read=partial(last_program, entry_point="")).parse_ending(f"{rest}</solution>", 0, 6)
             assert found.kind is Kind.SOLUTION, name
             space: dict[str, Any] = {}
             exec(found.answer or "", space)
@@ -166,11 +167,11 @@ def test_the_demonstrations_of_programs_end_in_blocks_that_run() -> None:
 
 
 def test_the_reflection_on_a_program_speaks_as_a_hint_does() -> None:
-    of_programs = replace(PLANS, read=last_program)
+    of_programs = replace(PLANS, read=partial(last_program, entry_point=""))
     failed, rest = PROGRAM_REFLECTION_DEMONSTRATION.split("\n<verdict>\n")
     wrong = of_programs.parse_ending(failed.split(PLAN_OPEN)[1], 0, 6)
     assert "len(free)" in (wrong.answer or "")
-    gold = last_program(rest)
+    gold = last_program(rest, "")
     assert verdict(in_block(gold or "")) == f"\n<verdict>\n{rest.split('<reflection>')[0]}<reflection>\n"
     plan = rest.split(REFLECTION_CLOSE + PLAN_OPEN)[1].removesuffix(PLAN_CLOSE)
     whole = plan + PLAN_CLOSE + SOLUTION_OPEN + in_block("a") + "</solution>"
@@ -222,6 +223,16 @@ def test_the_reflections_demonstration_speaks_as_a_hint_does(demonstration: str,
             '```python\n"""\n    ```\n    >>> f()\n    ```python\n"""\n```',
             '"""\n    ```\n    >>> f()\n    ```python\n"""\n',
         ),
+        ("```python\na\n```!\n", "a\n"),
+        ("```python\na\n``` So it is!\n", "a\n"),
+        ("```python\na\n``` This is all.\n", "a\n"),
+        ("```python\na\n```python title=b\nc\n```", "c\n"),
+        ("```python\na\n```py.\nc\n```", "c\n"),
+        ("``` {.python .numbered}\na\n```", "a\n"),
+        (
+            "```python\nimport math\n\ndef f():\n    return 1\n```\n```python\nf()\n```",
+            "import math\n\ndef f():\n    return 1\n",
+        ),
         ("```python\ns = '\u2028'\n```", "s = '\u2028'\n"),
         ("```python\nf = lambda n: n\n```\n```python\nf(1)\n```", "f = lambda n: n\n"),
         ("```" + " " * 50_000 + "`", None),
@@ -229,7 +240,7 @@ def test_the_reflections_demonstration_speaks_as_a_hint_does(demonstration: str,
     ],
 )
 def test_a_program_is_what_the_last_whole_block_of_code_holds(text: str, program: str | None) -> None:
-    assert last_program(text) == program
+    assert last_program(text, "") == program
 
 
 @pytest.mark.parametrize(

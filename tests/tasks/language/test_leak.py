@@ -109,6 +109,7 @@ def test_what_the_question_names_in_another_notation_is_no_leak(checker: Checker
         ("B", "Plan 1: the answer is (B).", True),
         ("A", "Plan 1: take option A.", True),
         ("B", "Plan 1: think of when it snows", False),
+        ("B", "Plan 1: take b from it", False),
         ("A", "Plan 1: A year has four seasons", False),
     ],
 )
@@ -141,11 +142,12 @@ def test_a_long_plan_is_read_in_no_time() -> None:
         ("Plan 1: begin with largest = 0, ", False),
         ("Plan 1: smallest = 100", True),
         ("Plan 1: largest = 0, return 2*n", True),
+        ("Plan 1: while abs(total) > 9, take some off", True),
     ],
 )
 def test_a_plan_must_not_hold_a_line_of_the_shown_program(plan: str, is_leaked: bool) -> None:
     """What the question shows it may say, and words alone, headings, imports and lines below 12 characters."""
     program = "import helpers.sums\nlargest = 0\nsmallest = 100\ndef twice(n):\n    return 2*n\n"
     program += "def squares(numbers):\n    total = (\n        0\n    )\n    for n in numbers:\n        total += n * n\n"
-    program += "    else:\n        return total\n"
+    program += "    else:\n        while abs(total) > 9:\n            total -= 1\n        return total\n"
     assert asyncio.run(leaks_program(plan, "Complete:\ndef squares(numbers):", program)) is is_leaked

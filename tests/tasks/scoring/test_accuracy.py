@@ -126,8 +126,9 @@ def test_clusters_that_are_all_right_count_once_each() -> None:
 def test_one_template_tells_nothing() -> None:
     row = of(answers("rrrrrrwwwwww", "one"))
     assert row["stderr"] == pytest.approx((0.25 / 12) ** 0.5), "of nothing but these questions"
-    assert row["accuracy_low"] < 0.02
-    assert row["accuracy_high"] > 0.98
+    assert (row["accuracy_low"], row["accuracy_high"]) == (0.0, 1.0)
+    alone = of(answers("r", "one"))
+    assert (alone["accuracy_low"], alone["accuracy_high"]) == pytest.approx(wilson(1.0, 1)), "a question of its own"
 
 
 def test_errors_of_draws_and_of_questions_are_told_apart() -> None:

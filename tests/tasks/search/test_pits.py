@@ -176,6 +176,34 @@ def test_a_wrong_answer_without_steps_takes_no_others_place() -> None:
     assert (asked.node.action.text, asked.draws) == ("a", (Draw(3),))
 
 
+def test_a_step_that_has_its_trajectories_needs_no_more() -> None:
+    pits = Pits(Tree("q", (7,)), n=3, k=1, wrong=1, seed="")
+    first = pits.ask()
+    assert first is not None
+    pits.take(first, [child(Kind.SOLUTION, "5", 1.0), child(Kind.PLAN, "a"), child(Kind.PLAN, "a")])
+    a = pits.ask()
+    assert a is not None
+    pits.take(a, [child(Kind.SOLUTION, "7", -1.0), child(Kind.SOLUTION, "6", 1.0)])
+    assert pits.ask() is None
+
+
+def test_behind_a_wrong_answer_whose_step_is_found_the_others_are_looked_into() -> None:
+    pits = Pits(Tree("q", (7,)), n=3, k=2, wrong=2, seed="")
+    ends = {"a": -1.0, "b": -1.0, "c": 1.0}
+    first = pits.ask()
+    assert first is not None
+    pits.take(first, [child(Kind.PLAN, text) for text in ends])
+    for _ in ends:
+        asked = pits.ask()
+        assert asked is not None
+        pits.take(asked, [child(Kind.SOLUTION, "5", ends[asked.node.action.text])])
+    looked_into = []
+    while (asked := pits.ask()) is not None:
+        looked_into.append((asked.node.action.text, asked.draws))
+        pits.take(asked, [child(Kind.SOLUTION, "7", -1.0)] * 2)
+    assert sorted(looked_into) == [("a", (Draw(2),)), ("b", (Draw(2),))]
+
+
 def test_the_wrong_answers_that_are_looked_into_are_not_the_shortest_ones() -> None:
     def looked_into(seed: str) -> str:
         pits = Pits(Tree("q", (7,)), n=3, k=4, wrong=1, seed=seed)
