@@ -204,7 +204,7 @@ def accuracy_cell(row: Row, n: int) -> str:
     accuracy, answered = row["accuracy"], row["n"]
     right = round(accuracy * answered)
     if answered < SMALL:
-        return f"{right} of {answered}"
+        return f"{accuracy * answered:.3g} of {answered}"  # of several draws, a half may be right
     worth = row["equal_clusters"] or row.get("clusters", 0)  # a round from before this column has the others
     if row["accuracy_low"] is not None and (min(right, answered - right) < FEW or worth < SMALL):
         text = f"{accuracy:.3f} ({row['accuracy_low']:.3f} to {row['accuracy_high']:.3f})"

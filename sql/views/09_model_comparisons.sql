@@ -115,7 +115,8 @@ totals as (
 -- The variance of a mean, as if each question were its own cluster, and with clusters ("Adding Error Bars to Evals",
 -- 2411.00640, section 2.2; by the jackknife, as tasks/scoring/accuracy.py); as many independent questions have it, or, where all
 -- differ alike, as there are clusters. reach: standard errors to the ends of an interval, 1.96, or Student's t of as many
--- equal clusters less one (its series in 1 / degrees: Abramowitz and Stegun 26.7.5).
+-- equal clusters less one (its series in 1 / degrees: Abramowitz and Stegun 26.7.5, and what it lacks at one: within
+-- half a percent).
 paired as (
     select
         * exclude (squares, off_squares),
@@ -126,7 +127,7 @@ paired as (
         if(alone > 0, n / greatest(clustered / alone, 1), clusters) as independent,
         if(clusters < n, 1 / greatest(equal_clusters - 1, 1), 0) as freedom,
         1.959964 + 2.372271 * freedom + 2.822499 * freedom ** 2 + 2.555850 * freedom ** 3 + 1.589534 * freedom ** 4
-            as reach,
+            + 1.406087 * freedom ** 6 as reach,
         difference * independent / (independent + 2) as middle,
         sqrt(((squares / n * independent + 2) / (independent + 2) - middle ** 2) / (independent + 2)) as middle_stderr,
         list_sum(list_transform(gains, lambda one: abs(one)))::bigint as most,

@@ -1,10 +1,10 @@
 """Accuracy against tokens: what fewer samples, or another vote over them, would have answered.
 
 Trajectories of a question are independent, so any of them are as good a sample as the first. A curve chooses orders of
-them at random and looks at the first 1, 2, 4, … of each: no question is asked again. *adaptive* spends as many samples
-in all as a vote of k: half of them on all questions, the rest, in equal shares, on those whose first samples disagree,
-and fewer where the stored samples are used up (in the spirit of Adaptive-Consistency, 2305.11860, which stops one
-question after the other).
+them at random and looks at the first 1, 2, 4, … and all of each: no question is asked again. *adaptive* spends as many
+samples in all as a vote of k: half of them on all questions, the rest, in equal shares, on those whose first samples
+disagree, and fewer where the stored samples are used up (in the spirit of Adaptive-Consistency, 2305.11860, which stops
+one question after the other).
 
 A beam search is not made of independent paths: each number of beams is a search of its own, and asked.
 """
@@ -66,7 +66,7 @@ def _curves(trajectories: pl.DataFrame, decodings: Sequence[str]) -> Iterator[di
     most = asked[0].height
     seen = pl.concat(one.select("question_id", "cluster").head(1) for one in asked)
     walks = _walks(asked, np.random.default_rng(most))
-    for samples in (2**power for power in range(most.bit_length())):
+    for samples in sorted({2**power for power in range(most.bit_length())} | {most}):
         last = np.full(walks.tokens.shape[:2], samples - 1)
         for decoding in decodings:
             yield _point(decoding, samples, walks.right[decoding], walks.tokens, last, seen)

@@ -41,6 +41,22 @@ def test_errors_of_a_gain_are_those_of_the_differences_question_by_question(tmp_
     assert base == {"gain": 0.0, "gain_stderr": 0.0}
 
 
+def test_of_two_clusters_the_interval_is_students_of_one_degree(tmp_path: Path) -> None:
+    """Fifty questions each, of which one is gained. By hand: off the mean by .5 each, and half of it their own."""
+    tables = scored(base="w" * 100, step_apo="r" + "w" * 99)
+    for row in tables["evaluation_samples"]:
+        row["cluster"] = "one" if int(row["question_id"][1:]) < 50 else "other"
+    path = tmp_path / "factory.duckdb"
+    build(path, parquet(tmp_path, tables))
+    asked = "select low, high, stderr from model_comparisons where model = 'step_apo' and other = 'base'"
+    [(low, high, stderr)] = ask(path, asked).rows
+    assert stderr == pytest.approx(0.01)
+    independent = (0.01 - 0.01**2) / 0.01**2
+    middle = 0.01 * independent / (independent + 2)
+    error = math.sqrt(((0.01 * independent + 2) / (independent + 2) - middle**2) / (independent + 2))
+    assert (low, high) == pytest.approx((middle - t.ppf(0.975, 1) * error, middle + t.ppf(0.975, 1) * error), rel=1e-4)
+
+
 def test_a_gain_over_base_says_what_base_was_shown(tmp_path: Path) -> None:
     tables = scored(base="rwww", step_apo="rrww")
     for table in ("evaluations", "evaluation_samples"):

@@ -270,6 +270,7 @@ def test_a_model_that_changed_nothing_is_told_by_the_name_of_the_one_it_is() -> 
     [
         (0.0, 16, "0 of 16"),
         (0.25, 16, "4 of 16"),
+        (0.5, 5, "2.5 of 5"),
         (1.0, 29, "29 of 29"),
         (0.0, 600, "0.000 (0.000 to 0.040)"),
         (4 / 600, 600, "0.007 (0.000 to 0.047)"),

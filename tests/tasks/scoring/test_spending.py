@@ -140,6 +140,12 @@ def test_one_sample_of_one_question_is_a_curve() -> None:
     assert points(sampled(0, ["5"]))["majority", 1]["accuracy"] == 1.0
 
 
+def test_all_samples_are_a_point_too() -> None:
+    found = curves(frame("evaluation_trajectories", sampled(0, ["5"] * 6)), by_value=False)
+    assert found.filter(decoding="majority")["samples"].to_list() == [1, 2, 4, 6]
+    assert curves(frame("evaluation_trajectories", sampled(0, ["5"] * 4)), by_value=False).height == 4
+
+
 def test_without_a_value_nothing_is_chosen_by_it() -> None:
     """V would be 0 everywhere, and best-of-n the first of its samples."""
     found = curves(frame("evaluation_trajectories", sampled(0, ["5"] * 4)), by_value=False)
