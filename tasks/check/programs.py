@@ -4,6 +4,7 @@ The model's code and the tests run in sandboxes of their own (`infra/sandbox`), 
 standard library is there.
 """
 
+import ast
 import re
 import textwrap
 from collections.abc import Mapping
@@ -19,8 +20,10 @@ from tasks.check.programs_inside import parts
 if TYPE_CHECKING:
     from infra.sandbox import Ended, Sandbox
 
-_FROM_THE_FUTURE = re.compile(
-    r'(?:from __future__ import (?:\([^)]*\))?[^\n]*\n|[ \t]*(?:#[^\n]*)?\n|"""[^"]*"""[ \t]*\n)*+'
+_FROM_THE_FUTURE = r"from __future__ import (?:\([^)]*\))?[^\n]*\n"
+_HEAD = re.compile(
+    rf"(?:{_FROM_THE_FUTURE}|[ \t]*(?:#[^\n]*)?\n"
+    r"|[rRuU]?(?:\"{3}(?:[^\"\\]|\\[\s\S]|\"(?!\"\"))*+\"{3}|'{3}(?:[^'\\]|\\[\s\S]|'(?!''))*+'{3})[ \t]*\n)*+"
 )
 """The head of a program, with what may stand between its imports from the future: comments, a docstring."""
 INSIDE = compile(Path(programs_inside.__file__).read_text(), "programs_inside.py", "exec")
@@ -63,13 +66,21 @@ def written(program: str, asked: Mapping[str, str]) -> Program:
     It stands below the function that was begun: it may hold all of it anew, or its body alone, whatever its indent.
     """
     start, name = asked["prompt"].rstrip() + "\n", re.escape(asked["entry_point"])
-    indent = re.findall(r"^[ \t]+(?=\S)", start, re.MULTILINE)[-1:] or [" " * 4]
-    whole, body = [textwrap.dedent(program), program], _as_body(program, indent[0])
+    whole, body = [textwrap.dedent(program), program], _as_body(program, _indent_of(start))
     if re.match(r"\s*^\S", program, re.MULTILINE):
         whole.reverse()
     is_whole = re.search(rf"^[ \t]*(?:async[ \t]+)?def[ \t]+{name}\b|^{name}[ \t]*=(?!=)", program, re.MULTILINE)
     first, *others = dict.fromkeys(whole + body if is_whole else body + whole)
     return Program(start, first, asked["test"], asked["entry_point"], tuple(others))
+
+
+def _indent_of(start: str) -> str:
+    """That of the body of the function that stands last; four blanks where it has none yet."""
+    try:
+        first: ast.stmt = ast.parse(start).body[-1].body[0]  # type: ignore[attr-defined]
+    except (SyntaxError, ValueError, MemoryError, RecursionError, LookupError, AttributeError):
+        return " " * 4
+    return re.sub(r"\S.*", "", start.split("\n")[first.lineno - 1]) or " " * 4
 
 
 def _as_body(program: str, indent: str) -> list[str]:
@@ -113,11 +124,13 @@ async def judge(program: Program, sandbox: "Sandbox") -> Judgement:
 
 def _whole(start: str, completion: str) -> str:
     """The program, below the start. Its imports from the future stand before this: nowhere else they may."""
-    head = _FROM_THE_FUTURE.match(completion)
+    head, before = _HEAD.match(completion), _HEAD.match(start)
     assert head is not None, "it matches nothing, too"
-    if "from __future__" not in head[0]:
+    assert before is not None
+    imports = "".join(re.findall(f"^{_FROM_THE_FUTURE}", head[0], re.MULTILINE))
+    if not imports:
         return start + completion
-    return head[0] + start + completion[head.end() :]
+    return before[0] + imports + start[before.end() :] + completion[head.end() :]
 
 
 def judgement(tests: "Ended", called: "Ended") -> Judgement:

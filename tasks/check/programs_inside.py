@@ -8,6 +8,7 @@ is two interpreters' starts, of 10 ms each, and `json` takes 12 more.
 
 from __future__ import annotations
 
+import _thread  # `threading` takes longer to import
 import builtins
 import os
 import sys
@@ -24,6 +25,8 @@ FOREIGN = (OSError, MemoryError)
 """What a program gets where it asks for files, processes, a network or more memory."""
 SILENT = (StopIteration, StopAsyncIteration)
 """Each ends a loop over calls of the function as if there were no more to call, and the tests would pass."""
+UNHELD = 2
+"""References to a value that nobody has but `Known`, as `sys.getrefcount` counts them."""
 
 
 class NotPlain(TypeError):
@@ -34,37 +37,94 @@ class Gone(BaseException):
     """The process of the model's code gives no answer any more; no test catches it."""
 
 
-def packed(value: Any, known: list[Any] | None = None) -> bytes:
-    """A value as `kind length:content`, where the content of a container is its parts in the same way.
-
-    What derives from a type of Python's is taken for one: a namedtuple crosses as a tuple.
+class Known:
+    """Values that can change, and iterators, that both processes have: one of them crosses as its place here and stays
+    the one that it is. Places are counted as values cross first, in both processes alike.
 
     Args:
-        value: what crosses.
-        known: values that can change and that both processes have: one of them crosses as its place here and stays the
-            one that it is. Those that cross now are added, in the order in which `parts` adds them.
+        iterators: makes what stands here for an iterator of the other process, which keeps it: what comes of it crosses
+            when it is asked for. Iterators of this process cross with all that comes of them. Where it is None, it is
+            the other way round.
+    """
+
+    def __init__(self, iterators: Callable[[], Iterator[Any]] | None = None) -> None:
+        self.iterators = iterators
+        self.values: dict[int, Any] = {}
+        self.places: dict[int, int] = {}
+        self.count = 0
+        self.before: dict[int, Any] = {}
+        """What those held that can change when both processes last agreed."""
+
+    def place(self) -> int:
+        """The next one."""
+        self.count += 1
+        return self.count
+
+    def put(self, place: int, value: Any) -> None:
+        self.values[place] = value
+        self.places[id(value)] = place
+
+    def agree(self) -> None:
+        """Both processes have now the same contents."""
+        self.before = {
+            place: contents(value) for place, value in self.values.items() if not hasattr(type(value), "__next__")
+        }
+
+    def changes(self) -> tuple[tuple[int, Any], ...]:
+        """Places of those that have other contents than before, and what they hold now."""
+        held = ((place, was, contents(self.values[place])) for place, was in self.before.items())
+        return (*((place, now) for place, was, now in held if [*map(id, was)] != [*map(id, now)]),)
+
+    def take(self, changes: Iterable[tuple[int, Any]]) -> None:
+        """What the other process has changed."""
+        for place, holds in changes:
+            fill(self.values[place], holds)
+
+    def unheld(self) -> tuple[int, ...]:
+        """Those that nobody else holds here any more, so that nobody can tell which one such a value is."""
+        self.before = {}
+        return (*(place for place in self.values if sys.getrefcount(self.values[place]) <= UNHELD),)
+
+    def forget(self, places: Iterable[int]) -> None:
+        self.before = {}
+        for place in places:
+            del self.places[id(self.values.pop(place))]
+
+    def back_to(self, count: int) -> None:
+        """Forgets those that came after so many."""
+        self.forget([place for place in self.values if place > count])
+        self.count = count
+
+
+def packed(value: Any, known: Known | None = None) -> bytes:
+    """A value as `kind length:content`, where the content of a container is its parts in the same way.
+
+    What derives from a type of Python's is taken for one: a namedtuple crosses as a tuple. `known`: what both
+    processes have; what crosses now is added, in the order in which `parts` adds it.
 
     Raises:
         NotPlain: the value is of another type.
     """
-    known = [] if known is None else known
-    return _packed(value, known, {id(one): place for place, one in enumerate(known)})
+    return _packed(value, known or Known(lambda: iter(())))
 
 
-def _packed(value: Any, known: list[Any], places: dict[int, int]) -> bytes:
-    kind, parts = _taken_apart(value)
-    if kind in CHANGING:
-        if id(value) in places:
-            kind, parts = "known", b"%d" % places[id(value)]
-        else:
-            places[id(value)] = len(known)
-            known.append(value)
+def _packed(value: Any, known: Known) -> bytes:
+    kind: str
+    parts: bytes | Iterable[Any]
+    if (place := known.places.get(id(value))) is not None:
+        kind, parts = "known", b"%d" % place
+    else:
+        kind, parts = _taken_apart(value)
+        if kind == "iterator" and known.iterators is None:
+            kind, parts = "reached", b""
+        if kind in CHANGING or kind == "reached":
+            known.put(known.place(), value)
     if isinstance(parts, bytes):
         content = parts
     else:
         packs = []
         for part in parts:  # in Python 3.11 a comprehension has a frame of its own, and deep lists have half the depth
-            packs.append(_packed(part, known, places))
+            packs.append(_packed(part, known))
         content = b"".join(packs)
     return b"%s %d:%s" % (kind.encode(), len(content), content)
 
@@ -163,7 +223,7 @@ CHANGING: dict[str, Callable[[Iterator[Any]], Any]] = {
 """Made empty, from what stands before their contents, and then filled: they may hold themselves."""
 
 
-def parts(content: bytes, known: list[Any] | None = None) -> Iterator[Any]:
+def parts(content: bytes, known: Known | None = None) -> Iterator[Any]:
     """The values that stand in a row, whoever wrote them: of Python's own types and no others, or of `known`.
 
     `known` is that of `packed`, as this process has it; what crosses now is added.
@@ -171,7 +231,7 @@ def parts(content: bytes, known: list[Any] | None = None) -> Iterator[Any]:
     Raises:
         ValueError, TypeError, KeyError and the like: nobody's `packed` wrote this.
     """
-    known = [] if known is None else known
+    known = known or Known()
     start = 0
     while start < len(content):
         colon = content.index(b":", start)
@@ -181,16 +241,19 @@ def parts(content: bytes, known: list[Any] | None = None) -> Iterator[Any]:
         if kind in PLAIN:
             yield PLAIN[kind](inner)
         elif kind == b"known":
-            yield known[int(inner)]
+            yield known.values[int(inner)]
+        elif kind == b"reached" and known.iterators is not None:
+            known.put(place := known.place(), known.iterators())
+            yield known.values[place]
         elif kind in FIXED:
             yield FIXED[kind](list(parts(inner, known)))
         else:
-            place = len(known)
-            known.append(None)
+            place = known.place()
             its = parts(inner, known)
-            known[place] = CHANGING[kind.decode()](its)
-            fill(known[place], inner if kind == b"bytearray" else list(its))
-            yield known[place]
+            value = CHANGING[kind.decode()](its)
+            known.put(place, value)
+            fill(value, inner if kind == b"bytearray" else list(its))
+            yield value
 
 
 def contents(value: Any) -> bytes | tuple[Any, ...]:
@@ -211,13 +274,6 @@ def fill(value: Any, holds: Any) -> None:
         value.update(holds)
     else:
         value.extend(holds)
-
-
-def changes(known: list[Any], before: list[Any]) -> dict[int, Any]:
-    """What those that have other contents than before hold now, by their places."""
-    return {
-        place: held for place, was in enumerate(before) if [*map(id, was)] != [*map(id, held := contents(known[place]))]
-    }
 
 
 class Line:
@@ -314,27 +370,30 @@ def first_that_compiles(readings: Iterable[str]) -> CodeType:
 
 def answer_calls(line: Line, entry_point: str, *readings: str) -> None:
     """In the process of the model's code: runs the program, then its function with what comes, until nothing comes."""
+    known = Known()
     try:
         namespace: dict[str, Any] = {}
         exec(first_that_compiles(readings), namespace)
         function = namespace[entry_point]
-        line.say(packed({"value": None}))
+        line.say(packed({"value": None, "changes": ()}, known))
     except BaseException as problem:
-        line.say(packed(told(problem)))
+        line.say(packed(told(problem) | {"changes": ()}, known))
         return
-    while asked := line.hear():
-        known: list[Any] = []
-        arguments, named = parts(asked, known)
-        before = [contents(one) for one in known]
+    while said := line.hear():
+        changes, forgotten, asked, given, named = parts(said, known)
+        known.take(changes)
+        known.forget(forgotten)
+        known.agree()
+        count = known.count
         try:
-            answer = {"value": function(*arguments, **named)}
+            answer = {"value": next(asked) if asked is not None else function(*given, **dict(named))}
         except BaseException as problem:
             answer = told(problem)
         try:
-            said = packed(answer | {"changes": changes(known, before)}, known)
+            line.say(packed(answer | {"changes": known.changes()}, known))
         except BaseException as problem:
-            said = packed(told(problem) | {"changes": {}}, known[: len(before)])
-        line.say(said)
+            known.back_to(count)
+            line.say(packed(told(problem) | {"changes": ()}, known))
 
 
 class Called:
@@ -342,6 +401,8 @@ class Called:
 
     def __init__(self, line: Line) -> None:
         self._line = line
+        self._known = Known(lambda: Reached(self))
+        self._lock = _thread.RLock()
         self.calls = 0
         """How often a test has called it."""
         self.end: dict[str, str] | None = None
@@ -349,25 +410,42 @@ class Called:
         self.raised: tuple[Exception | None, dict[str, str]] = None, {}
         """What the function raised last, and the verdict where no test catches it."""
 
-    def __call__(self, *arguments: Any, **named: Any) -> Any:
+    def __call__(self, *given: Any, **named: Any) -> Any:
         self.calls += 1
-        known: list[Any] = []
-        self._line.say(packed(arguments, known) + packed(named, known))
-        return self.heard(known)
+        return self.answer(given, named)
 
-    def heard(self, known: list[Any] | None = None) -> Any:
-        """What the model's code answers: to a call that gave it what is `known`, the value, after what it changed of
-        that is changed here, too. Raises what the function raised."""
+    def answer(self, given: tuple[Any, ...], named: dict[str, Any], asked: Reached | None = None) -> Any:
+        """The answer to a call, or what comes next of the iterator that is asked. First, what the tests have changed of
+        what both processes have is changed there, too.
+
+        Raises:
+            NotPlain: it is called with another value. Then nothing was said.
+        """
+        with self._lock:
+            count, before = self._known.count, self._known.before
+            changes, forgotten = self._known.changes(), self._known.unheld()
+            try:
+                said = [packed(one, self._known) for one in (changes, forgotten, asked, given, (*named.items(),))]
+            except BaseException:
+                self._known.back_to(count)
+                self._known.before = before
+                raise
+            self._line.say(b"".join(said))
+            self._known.forget(forgotten)
+            return self.heard(ends=asked is not None)
+
+    def heard(self, ends: bool = False) -> Any:
+        """What the model's code answers: the value, after what it changed of what both processes have is changed here,
+        too. Raises what the function raised; that an iterator `ends`, too."""
         if self.end is not None:
             raise Gone
         try:
             said = self._line.hear(LONGEST)
             if said is None:
                 raise self._gone("crashed", "its process ended")
-            (answer,) = parts(said, known)
-            if known is not None:
-                for place, holds in answer["changes"].items():
-                    fill(known[place], holds)
+            (answer,) = parts(said, self._known)
+            self._known.take(answer["changes"])
+            self._known.agree()
             if "raised" not in answer:
                 return answer["value"]
             raised, why = made_anew(str(answer["raised"]), tuple(answer["made_of"])), str(answer["why"])[:300]
@@ -376,7 +454,7 @@ class Called:
             raise self._gone("refused", str(problem)) from None
         except Exception as problem:
             raise self._gone("refused", f"its answer is no plain value: {problem!r}") from None
-        if not is_ordinary or isinstance(raised, SILENT):
+        if not is_ordinary or (isinstance(raised, SILENT) and not (ends and type(raised) is StopIteration)):
             raise self._gone(verdict, why)
         self.raised = raised, {"verdict": verdict, "why": why}
         raise raised
@@ -384,6 +462,19 @@ class Called:
     def _gone(self, verdict: str, why: str) -> Gone:
         self.end = {"verdict": verdict, "why": why[:300]}
         return Gone()
+
+
+class Reached:
+    """In the tests' process: an iterator of the model's code, which goes on there when something is asked of it."""
+
+    def __init__(self, called: Called) -> None:
+        self._called = called
+
+    def __iter__(self) -> Reached:
+        return self
+
+    def __next__(self) -> Any:
+        return self._called.answer((), {}, self)
 
 
 def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str, str]:

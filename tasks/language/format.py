@@ -209,7 +209,11 @@ def last_program(text: str, entry_point: str) -> str | None:
 
 def _is_prose(said: str) -> bool:
     """Whether what stands behind a fence is no language and its attributes, but the sentence that goes on."""
-    return not re.match(r"[\w{]", said) or (said.endswith((".", "!", ":")) and " " in said)
+    words = said.split()
+    is_long = len(words) > 3 and "=" not in said
+    return (
+        not re.match(r"[\w{]", said) or is_long or said.endswith(":") or (said.endswith((".", "!")) and len(words) > 1)
+    )
 
 
 def in_block(program: str) -> str:

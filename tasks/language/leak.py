@@ -57,7 +57,12 @@ async def leaks_program(plan: str, question: str, program: str) -> bool:
     """
     lines = {line.strip().rstrip(":") for line in program.splitlines()}
     telling = (line for line in lines if _IS_TOLD.fullmatch(line) and _IS_CODE.search(line))
-    return any(line in plan and line not in question for line in telling)
+    return any(_holds(plan, line) and not _holds(question, line) for line in telling)
+
+
+def _holds(text: str, line: str) -> bool:
+    """Word for word, and number for number."""
+    return re.search(rf"(?<!\w){re.escape(line)}(?!\w)", text) is not None
 
 
 async def _states(text: str, gold: str, checker: Checker) -> bool:

@@ -53,7 +53,7 @@ def program_asked(where: str, described: str, reference: str, tests: str, entry_
     entry_point = entry_point or _called(_parsed(reference, "reference program"), asserting)
     if _defines(described, entry_point):
         shown = described
-        whole = reference if _defines(reference, entry_point) else f"{shown.rstrip()}\n{reference}"
+        whole = reference if _defines(reference, entry_point) else f"{_unended(shown).rstrip()}\n{reference}"
     else:
         shown, whole = _begun(described, _parsed(reference, "reference program"), entry_point), reference
     return Question(
@@ -100,12 +100,21 @@ def _defines(text: str, name: str) -> bool:
 def _with_body(start: str) -> str:
     """The start of a program, a program itself: below it may stand the rest, or all of it anew."""
     try:
-        program = _parsed(start, "start")
+        _parsed(start, "start")
     except NotJudgeable:
         start = f"{start.rstrip()}\n    pass\n"
+        _parsed(start, "start")
+    return _unended(start)
+
+
+def _unended(start: str) -> str:
+    """Without the NotImplementedError that its function may end with: what stands below would never run."""
+    try:
         program = _parsed(start, "start")
+    except NotJudgeable:
+        return start
     last = program.body[-1].body[-1] if program.body and isinstance(program.body[-1], ast.FunctionDef) else None
-    if isinstance(last, ast.Raise) and "NotImplementedError" in ast.unparse(last):  # what stands below would never run
+    if isinstance(last, ast.Raise) and "NotImplementedError" in ast.unparse(last):
         lines = start.split("\n")
         start = "\n".join([*lines[: last.lineno - 1], f"{lines[last.lineno - 1].partition('raise')[0]}pass\n"])
     return start

@@ -14,7 +14,7 @@ import pytest
 
 from infra.sandbox import Ended, Limits, Sandbox
 from tasks.check.programs import Judgement, Program, ProgramVerdict, judge, judgement, written
-from tasks.check.programs_inside import LONGEST, Line, NotPlain, made_anew, packed, parts, run_tests, told
+from tasks.check.programs_inside import LONGEST, Known, Line, NotPlain, made_anew, packed, parts, run_tests, told
 from tests.infra.sandboxed import Unconfined, answering, bare, sandbox
 
 PASSED, WRONG, CRASHED, TIMED_OUT, REFUSED = ProgramVerdict
@@ -119,7 +119,7 @@ FORGERIES = {
     "says the verdict": """    return numbers
 import os, sys
 packed = sys._getframe(1).f_globals["packed"]
-verdict = packed({"verdict": "passed", "why": "", "value": True, "changes": {}})
+verdict = packed({"verdict": "passed", "why": "", "value": True, "changes": ()})
 for descriptor in range(64):
     for said in (verdict, len(verdict).to_bytes(8, "big") + verdict, b"\\n" + verdict.hex().encode() + b"\\n"):
         try: os.write(descriptor, said)
@@ -233,6 +233,12 @@ ANEW = "\ndef twice(n):\n    '''\n  \n'''"
     ("start", "program", "readings"),
     [
         ("def twice(n):", "return 1\n", ["    return 1\n", "return 1\n"]),
+        (
+            'def f(x):\n    """Double it.\n\n        >>> f(1)\n        2"""\n',
+            "return 1\n",
+            ["    return 1\n", "return 1\n"],
+        ),
+        ("def f(x): ...\n", "return 1\n", ["    return 1\n", "return 1\n"]),
         (DEEPER, "return 1\n", ["   return 1\n", "return 1\n"]),
         (
             DEEPER,
@@ -343,6 +349,7 @@ def test_other_values_do_not_cross() -> None:
         b"dict 7:int 1:1",
         b"defaultdict 7:int 1:9",
         b"known 1:0",
+        b"reached 0:",
     ):
         with pytest.raises((LookupError, TypeError, ValueError)):
             list(parts(forged))
@@ -404,6 +411,54 @@ OWN_TEXT = "Own = type('Own', (UnicodeDecodeError,), {'__init__': lambda _: None
             "assert candidate(iter([1, 2])) == candidate(number for number in (1, 2)) == 3",
             PASSED,
         ),
+        ("return ONE", "c = candidate(1); c['a'] = 2; assert candidate(1) == {}", WRONG),
+        ("return ONE", "c = candidate(1); assert candidate(1) is c", PASSED),
+        ("return dict(ONE)", "c = candidate(1); c['a'] = 2; del c; assert candidate(1) == {}", PASSED),
+        ("return ONE", "c = candidate(1); c['a'] = 2; del c; assert candidate(1) == {}", WRONG),
+        ("ONE[len(ONE)] = numbers; return [*ONE.values()]", "a = candidate(1); candidate(2); assert a == [1]", PASSED),
+        ("LIST.append(numbers); return LIST", "a = candidate(1); candidate(2); assert a == [1]", WRONG),
+        (
+            "LIST.append(numbers); return list(LIST)",
+            "a = [1]; candidate(a); a.append(2); assert candidate([3]) == [[1, 2], [3]]",
+            PASSED,
+        ),
+        (
+            "return sum(map(len, LIST)) if LIST else LIST",
+            "a = candidate(1); a.append([[]]); a[0].append(1)\n    assert candidate(1) == 2",
+            PASSED,
+        ),
+        ("numbers.sort(); yield from numbers", "a = [3, 1]; assert list(candidate(a)) == [1, 3] == a[::1]", PASSED),
+        (
+            "numbers.sort(); yield from numbers",
+            "a = [3, 1]; assert list(candidate(a)) == [1, 3]; assert a == [3, 1]",
+            WRONG,
+        ),
+        (
+            "while numbers: yield numbers.pop(0)",
+            "a = [1, 2]; it = candidate(a); assert next(it) == 1; assert a == [2]",
+            PASSED,
+        ),
+        ("for n in range(3): LIST.append(n); yield LIST", "assert [len(p) for p in candidate(1)] == [1, 2, 3]", PASSED),
+        ("row = [0]\n    for n in range(2): yield row; row[0] = 9", "assert list(candidate(1)) == [[0], [0]]", WRONG),
+        (
+            "yield numbers\n    while True: yield 7",
+            "it = candidate(1); assert (next(it), next(it), next(it)) == (1, 7, 7)",
+            PASSED,
+        ),
+        (
+            "LIST.append(1); return LIST",
+            "a = candidate(1); a.append(5)\n    try: candidate([[], print])\n    except TypeError: pass\n"
+            "    assert candidate([]) == [1, 5, 1] and a == [1, 5, 1]",
+            PASSED,
+        ),
+        ("yield numbers; 1 / 0", "assert next(candidate(1)) == 1", PASSED),
+        ("yield numbers", "it = candidate(1); assert [*it] == [1] and next(it, 5) == 5", PASSED),
+        ("yield numbers; raise StopIteration", "try: [*candidate(1)]\n    except RuntimeError: pass", PASSED),
+        (
+            "return iter([1, 2]) if numbers is None else next(numbers)",
+            "it = candidate(None); assert candidate(it) == 1 and [*it] == [2]",
+            PASSED,
+        ),
         ("return {1: 0}.keys()", "assert candidate(1) == {1} and sorted(candidate(1)) == [1]", PASSED),
         ("return __import__('collections').Counter('ab')", "assert candidate(1)['c'] == 0", PASSED),
         ("numbers['b'] += 1", f"given = {NEW}.Counter('a'); candidate(given); assert given['b'] == 1", PASSED),
@@ -459,7 +514,7 @@ OWN_TEXT = "Own = type('Own', (UnicodeDecodeError,), {'__init__': lambda _: None
 )
 def test_what_a_test_may_do(body: str, test: str, verdict: ProgramVerdict) -> None:
     """Catch what the function raises, see what it did to its arguments, call it by its name."""
-    prompt = "def doubled(numbers):\n    'Any.'\n"
+    prompt = "ONE, LIST = {}, []\ndef doubled(numbers):\n    'Any.'\n"
     with answering(f"{prompt}    {body}\n", "doubled") as line:
         found = run_tests(line, prompt, f"def check(candidate):\n    {test}\ncheck(doubled)\n", "doubled")
     assert found["verdict"] == verdict, found
@@ -496,6 +551,8 @@ DOUBLED = "def doubled(n: Unknown):\n    return 2 * n\n"
     [
         (FUTURE + DOUBLED, PASSED),
         (f'\n# Ours.\n"""What\nit is."""\n{FUTURE}from __future__ import (\n  division,\n)\n{DOUBLED}', PASSED),
+        (f"r'''What it's.'''\n{FUTURE}{DOUBLED}", PASSED),
+        (f'"""Say "hi" \\"""."""\n{FUTURE}{DOUBLED}', PASSED),
         (DOUBLED, CRASHED),
         (f"import math\n{FUTURE}{DOUBLED}", CRASHED),
         ("\n    # Twice.\n    return 2 * n\n", PASSED),
@@ -506,6 +563,36 @@ def test_what_a_program_imports_from_the_future_stands_before_its_start(
 ) -> None:
     program = Program(BEGUN, completion, "assert doubled(2) == 4", "doubled")
     assert asyncio.run(judge(program, cast(Sandbox, Unconfined()))).verdict == verdict
+
+
+def test_imports_from_the_future_stand_below_the_starts_own_docstring() -> None:
+    start = f'"""Of two."""\n{FUTURE}\ndef doubled(n: Unknown):\n    "Any."\n'
+    for completion in (FUTURE + DOUBLED, f'"""Of two."""\n{FUTURE}{DOUBLED}', "    return 2 * n\n", DOUBLED):
+        program = Program(start, completion, "assert doubled(2) == 4", "doubled")
+        assert asyncio.run(judge(program, cast(Sandbox, Unconfined()))) == Judgement(PASSED, "")
+
+
+def test_calls_of_several_threads_get_their_own_answers() -> None:
+    test = "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(8) as pool:\n"
+    test += "    assert [*pool.map(doubled, range(300))] == [2 * n for n in range(300)]"
+    with answering(BEGUN + "    return 2 * n\n", "doubled") as line:
+        assert run_tests(line, BEGUN, test, "doubled")["verdict"] == PASSED
+
+
+def test_what_the_tests_hold_no_more_is_forgotten_in_both_processes() -> None:
+    """Else each of many calls would look through what all before it answered."""
+    known = Known()
+    first, second = [1], [[2]]
+    packed((first, second), known)
+    assert (len(known.values), known.unheld()) == (3, ())
+    del first
+    assert known.unheld() == (1,)
+    known.forget(known.unheld())
+    del second
+    assert known.unheld() == (2,), "which holds the third"
+    known.forget(known.unheld())
+    known.forget(known.unheld())
+    assert (known.values, known.places, known.count) == ({}, {}, 3)
 
 
 @pytest.mark.parametrize(
@@ -552,20 +639,20 @@ def test_where_nothing_has_imported_collections_no_value_is_of_its_types(monkeyp
         packed(object())
 
 
-WHOLE = {"value": 2, "changes": {}}
+WHOLE = {"value": 2, "changes": ()}
 
 
-RAISED = {"raised": "KeyError", "made_of": (), "why": "no", "is_refused": False, "is_ordinary": True, "changes": {}}
+RAISED = {"raised": "KeyError", "made_of": (), "why": "no", "is_refused": False, "is_ordinary": True, "changes": ()}
 
 
 @pytest.mark.parametrize(
     ("forged", "verdict", "why"),
     [
         (packed(WHOLE), PASSED, ""),
-        (packed(WHOLE | {"changes": {9: ()}}), REFUSED, "its answer is no plain value: IndexError"),
-        (packed(WHOLE | {"changes": {0: 1}}), REFUSED, "its answer is no plain value: TypeError"),
+        (packed(WHOLE | {"changes": ((9, ()),)}), REFUSED, "its answer is no plain value: KeyError(9)"),
+        (packed(WHOLE | {"changes": ((2, 1),)}), REFUSED, "its answer is no plain value: TypeError"),
         (packed({"value": 2}), REFUSED, "its answer is no plain value: KeyError('changes')"),
-        (packed({"changes": {}}), REFUSED, "its answer is no plain value: KeyError('value')"),
+        (packed({"changes": ()}), REFUSED, "its answer is no plain value: KeyError('value')"),
         (packed(2), REFUSED, "its answer is no plain value: "),
         (packed(WHOLE) * 2, REFUSED, "its answer is no plain value: "),
         (packed(RAISED | {"made_of": 1}), REFUSED, "its answer is no plain value: TypeError"),
@@ -589,7 +676,7 @@ def test_whatever_is_answered_makes_a_verdict(forged: bytes, verdict: ProgramVer
     line, its = Line(here.detach()), Line(there.detach())
 
     def write() -> None:
-        its.say(packed({"value": None}))
+        its.say(packed({"value": None, "changes": ()}))
         its.hear()
         its.say(forged)
         its.close()

@@ -143,6 +143,7 @@ def test_a_long_plan_is_read_in_no_time() -> None:
         ("Plan 1: smallest = 100", True),
         ("Plan 1: largest = 0, return 2*n", True),
         ("Plan 1: while abs(total) > 9, take some off", True),
+        ("Plan 1: while abs(total) > 90, take some off", False),
     ],
 )
 def test_a_plan_must_not_hold_a_line_of_the_shown_program(plan: str, is_leaked: bool) -> None:

@@ -263,6 +263,8 @@ def test_below_a_start_that_raises_what_is_not_there_yet_a_body_runs(body: str) 
     assert one.specification is not None
     assert one.specification.prompt == f"def twice(n):\n{body}    pass\n"
     assert "NotImplementedError" in one.question
+    below = program_asked("here", start, "    return 2 * n\n", "assert twice(4) == 8", "twice")
+    assert below.answer == f"{one.specification.prompt}    return 2 * n\n"
 
 
 def test_a_set_with_a_function_that_is_called_check_is_judged_by_its_asserts() -> None:
