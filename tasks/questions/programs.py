@@ -108,15 +108,21 @@ def _with_body(start: str) -> str:
 
 
 def _unended(start: str) -> str:
-    """Without the NotImplementedError that its function may end with: what stands below would never run."""
+    """With a body that goes on below: its function may end with NotImplementedError, or stand with all of it on one
+    line."""
     try:
         program = _parsed(start, "start")
     except NotJudgeable:
         return start
     last = program.body[-1].body[-1] if program.body and isinstance(program.body[-1], ast.FunctionDef) else None
+    if last is None:
+        return start
+    above, line = start.split("\n")[: last.lineno - 1], start.split("\n")[last.lineno - 1]
+    head = line.encode()[: last.col_offset].decode()
+    if head.rstrip().endswith(":"):
+        return "\n".join([*above, head.rstrip(), "    pass\n"])
     if isinstance(last, ast.Raise) and "NotImplementedError" in ast.unparse(last):
-        lines = start.split("\n")
-        start = "\n".join([*lines[: last.lineno - 1], f"{lines[last.lineno - 1].partition('raise')[0]}pass\n"])
+        return "\n".join([*above, f"{head}pass\n"])
     return start
 
 

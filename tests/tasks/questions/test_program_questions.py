@@ -267,6 +267,20 @@ def test_below_a_start_that_raises_what_is_not_there_yet_a_body_runs(body: str) 
     assert below.answer == f"{one.specification.prompt}    return 2 * n\n"
 
 
+@pytest.mark.parametrize("stub", ["...", "pass", "raise NotImplementedError", "return None"])
+def test_below_a_start_on_one_line_a_body_runs(stub: str) -> None:
+    one = program_asked("here", f"def twice(é) -> int: {stub}\n", "    return 2 * é\n", "assert twice(4) == 8", "twice")
+    assert one.specification is not None
+    assert one.specification.prompt == "def twice(é) -> int:\n    pass\n"
+    assert one.answer == "def twice(é) -> int:\n    pass\n    return 2 * é\n"
+
+
+def test_what_a_start_does_before_its_body_stays() -> None:
+    start = "def twice(n):\n    one = n; other = n\n"
+    one = program_asked("here", start, "    return one + other\n", "assert twice(4) == 8", "twice")
+    assert one.answer == f"{start}    return one + other\n"
+
+
 def test_a_set_with_a_function_that_is_called_check_is_judged_by_its_asserts() -> None:
     one = program_asked("here", "Any.", "def check(n):\n    return 2 * n\n", "assert check(4) == 8")
     assert one.specification is not None
