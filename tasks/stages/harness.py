@@ -97,7 +97,7 @@ def _refuse_changed(benchmark: str, digest: str) -> None:
         raise QuestionError(f"benchmark {benchmark}: its rows changed while the round ran; run it again")
 
 
-@stage("harness", version=5, task_run_name="harness-{name}")
+@stage("harness", version=6, task_run_name="harness-{name}")
 def answer_benchmarks(
     workplace: Workplace, model: Ref, name: str, contents: dict[str, str], sources: tuple[str, ...], settings: Harness
 ) -> int:

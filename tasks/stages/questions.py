@@ -22,7 +22,7 @@ MOST_TOLD = 5
 """Programs that a note names."""
 
 
-@stage("benchmarks", version=14)
+@stage("benchmarks", version=15)
 def load_benchmarks(
     workplace: Workplace, sources: tuple[str, ...], contents: dict[str, str], settings: Evaluation
 ) -> int:
@@ -36,7 +36,7 @@ def load_benchmarks(
     return loaded.sampled.height
 
 
-@stage("questions", version=11)
+@stage("questions", version=12)
 def sample_questions(workplace: Workplace, round: int, contents: dict[str, str], settings: Questions) -> int:
     """The round's questions: table `questions`. Each round of a campaign draws with a seed of its own."""
     drawn = proven(draw(settings, seed=settings.seed + round - 1, contents=contents))
@@ -93,7 +93,7 @@ class NothingToLearn(ValueError):
     """All questions are held out."""
 
 
-@stage("learnable", version=1)
+@stage("learnable", version=2)
 def refuse_without_lessons(workplace: Workplace, questions: Ref) -> int:
     """Refuses questions of which none may be learnt from; returns how many may."""
     learnable = workplace.read(questions, "questions").filter(~pl.col("is_held_out")).height

@@ -14,7 +14,7 @@ from tasks.scoring.study_report import RANKED, Tried, report
 from tasks.study import Study
 
 
-@stage("study", version=7)
+@stage("study", version=8)
 def compare(
     workplace: Workplace, name: str, study: Study, recipes: dict[str, list[Recipe]], made: dict[str, Ref], tried: Tried
 ) -> int:
