@@ -309,8 +309,9 @@ async def searched(
     try:
         grown = await grow(task, SearchPolicy(policy, search, value), search)
         (tree,) = grown.trees
-        tree.root.is_closed = isinstance(grown.error, ContextFull)
-        if grown.error is not None and not tree.root.is_closed:
+        if isinstance(grown.error, ContextFull):
+            tree.root.is_closed = True
+        elif grown.error is not None:
             raise grown.error
     except Exception:
         if allowance:
