@@ -86,9 +86,9 @@ def _indent_of(start: str) -> str:
 def _as_body(program: str, indent: str) -> list[str]:
     """The ways to read a program as the body of a function whose lines begin so."""
     lines = program.split("\n")
-    margin = re.sub(r"(?s)(?:\s*\n)?([ \t]*).*", r"\1", program, count=1)
+    margin = re.sub(r"(?s)(?:\s*\n)?([ \t]*).*", r"\1", program)
     if not margin:  # the first line may have lost its own alone
-        return [textwrap.indent(program, indent), indent + program.lstrip("\n")]
+        return [textwrap.indent(program, indent), indent + program.lstrip()]
     body = takewhile(lambda line: line.startswith((margin, "#")) or not line.strip(), lines)
     moved = [indent + line.removeprefix(margin) if line.startswith(margin) else line for line in body]
     return ["\n".join(moved + lines[len(moved) :])]

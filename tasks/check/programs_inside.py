@@ -52,8 +52,9 @@ class Known:
         self.values: dict[int, Any] = {}
         self.places: dict[int, int] = {}
         self.count = 0
-        self.before: dict[int, Any] = {}
+        self.before: dict[int, Any]
         """What those held that can change when both processes last agreed."""
+        self.agree()
 
     def place(self) -> int:
         """The next one."""
@@ -86,7 +87,6 @@ class Known:
         return (*(place for place in self.values if sys.getrefcount(self.values[place]) <= UNHELD),)
 
     def forget(self, places: Iterable[int]) -> None:
-        self.before = {}
         for place in places:
             del self.places[id(self.values.pop(place))]
 
@@ -105,7 +105,7 @@ def packed(value: Any, known: Known | None = None) -> bytes:
     Raises:
         NotPlain: the value is of another type.
     """
-    return _packed(value, known or Known(lambda: iter(())))
+    return _packed(value, known or Known())
 
 
 def _packed(value: Any, known: Known) -> bytes:
@@ -116,7 +116,7 @@ def _packed(value: Any, known: Known) -> bytes:
     else:
         kind, parts = _taken_apart(value)
         if kind == "iterator" and known.iterators is None:
-            kind, parts = "reached", b""
+            kind, parts = "reached", ()
         if kind in CHANGING or kind == "reached":
             known.put(known.place(), value)
     if isinstance(parts, bytes):
@@ -377,16 +377,16 @@ def answer_calls(line: Line, entry_point: str, *readings: str) -> None:
         function = namespace[entry_point]
         line.say(packed({"value": None, "changes": ()}, known))
     except BaseException as problem:
-        line.say(packed(told(problem) | {"changes": ()}, known))
+        line.say(packed(told(problem) | {"changes": ()}))
         return
     while said := line.hear():
-        changes, forgotten, asked, given, named = parts(said, known)
+        changes, forgotten, is_next, given, named = parts(said, known)
         known.take(changes)
         known.forget(forgotten)
         known.agree()
         count = known.count
         try:
-            answer = {"value": next(asked) if asked is not None else function(*given, **dict(named))}
+            answer = {"value": (next if is_next else function)(*given, **dict(named))}
         except BaseException as problem:
             answer = told(problem)
         try:
@@ -403,20 +403,20 @@ class Called:
         self._line = line
         self._known = Known(lambda: Reached(self))
         self._lock = _thread.RLock()
-        self.calls = 0
-        """How often a test has called it."""
+        self.is_called = False
+        """Whether a test has called it."""
         self.end: dict[str, str] | None = None
         """The verdict, once the model's code gives no answer any more."""
         self.raised: tuple[Exception | None, dict[str, str]] = None, {}
         """What the function raised last, and the verdict where no test catches it."""
 
     def __call__(self, *given: Any, **named: Any) -> Any:
-        self.calls += 1
-        return self.answer(given, named)
+        self.is_called = True
+        return self.answer(False, given, named)
 
-    def answer(self, given: tuple[Any, ...], named: dict[str, Any], asked: Reached | None = None) -> Any:
-        """The answer to a call, or what comes next of the iterator that is asked. First, what the tests have changed of
-        what both processes have is changed there, too.
+    def answer(self, is_next: bool, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """The answer to a call of the function, or of `next`. First, what the tests have changed of what both processes
+        have is changed there, too.
 
         Raises:
             NotPlain: it is called with another value. Then nothing was said.
@@ -425,18 +425,18 @@ class Called:
             count, before = self._known.count, self._known.before
             changes, forgotten = self._known.changes(), self._known.unheld()
             try:
-                said = [packed(one, self._known) for one in (changes, forgotten, asked, given, (*named.items(),))]
+                said = [packed(one, self._known) for one in (changes, forgotten, is_next, given, (*named.items(),))]
             except BaseException:
                 self._known.back_to(count)
                 self._known.before = before
                 raise
             self._line.say(b"".join(said))
             self._known.forget(forgotten)
-            return self.heard(ends=asked is not None)
+            return self.heard(is_next)
 
-    def heard(self, ends: bool = False) -> Any:
+    def heard(self, is_next: bool) -> Any:
         """What the model's code answers: the value, after what it changed of what both processes have is changed here,
-        too. Raises what the function raised; that an iterator `ends`, too."""
+        too. Raises what was raised there; an iterator's end, too."""
         if self.end is not None:
             raise Gone
         try:
@@ -454,7 +454,7 @@ class Called:
             raise self._gone("refused", str(problem)) from None
         except Exception as problem:
             raise self._gone("refused", f"its answer is no plain value: {problem!r}") from None
-        if not is_ordinary or (isinstance(raised, SILENT) and not (ends and type(raised) is StopIteration)):
+        if not is_ordinary or (isinstance(raised, SILENT) and not (is_next and type(raised) is StopIteration)):
             raise self._gone(verdict, why)
         self.raised = raised, {"verdict": verdict, "why": why}
         raise raised
@@ -474,7 +474,7 @@ class Reached:
         return self
 
     def __next__(self) -> Any:
-        return self._called.answer((), {}, self)
+        return self._called.answer(True, (self,), {})
 
 
 def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str, str]:
@@ -489,7 +489,7 @@ def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str,
         namespace: dict[str, Any] = {}
         exec(compiled(prompt, "prompt"), namespace)
         namespace |= {entry_point: called, "__name__": "__main__"}
-        called.heard()
+        called.heard(is_next=False)
         exec(compiled(test, "test"), namespace)
     except NotPlain as problem:
         return {"broken": str(problem)}
@@ -500,8 +500,9 @@ def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str,
             return called.end
         if problem is raised:
             return verdict
-        return {"verdict": "wrong", "why": why} if called.calls and isinstance(problem, Exception) else {"broken": why}
-    if called.end is None and not called.calls:
+        is_judged = called.is_called and isinstance(problem, Exception)
+        return {"verdict": "wrong", "why": why} if is_judged else {"broken": why}
+    if called.end is None and not called.is_called:
         return {"broken": f"they never call {entry_point}"}
     return called.end or {"verdict": "passed", "why": ""}
 

@@ -48,7 +48,8 @@ ACTION_STOP = (STEP_CLOSE, SOLUTION_CLOSE)
 _STEP = re.compile(r"<step>\n(Plan|Step) (\d{1,6}): *(\S.*?)\n?</step>\n", re.DOTALL)
 _NUMBERED = re.compile(r"\s*(Plan|Step) \d{1,6}:")
 _FENCE = re.compile(r"( *(?:(?:[-*+]|\d+[.)]) +)?)(`{3,}+(?!.*`)|~{3,}+)(.*)")
-_PYTHON = re.compile(r"(?:i?python|py)?[\d.]*")
+_WORD = re.compile(r"[^\s:{}.,=]+")
+_PYTHON = re.compile(r"(?:i?python|py)?\d*")
 """What a block of code may say of itself that holds a program, by its first word."""
 _TAG = re.compile(r"</?(?:question|plan|step|solution|verdict|reflection)>")
 
@@ -192,7 +193,7 @@ def last_program(text: str, entry_point: str) -> str | None:
         if fence and (opened is None or len(fence[1]) < opened[0] + 4):
             said = fence[3].strip().lower()
             if opened is None or (said and not _is_prose(said)):
-                block, opened = [], (len(fence[1]), re.split(r"[\s:{},=]+", said.strip("{. "))[0])
+                block, opened = [], (len(fence[1]), next(iter(_WORD.findall(said)), ""))
                 continue
             indent, language = opened
             if _PYTHON.fullmatch(language) and any(map(str.strip, block)):

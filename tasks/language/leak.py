@@ -55,7 +55,7 @@ async def leaks_program(plan: str, question: str, program: str) -> bool:
 
     Lines of words alone ("return True") are what a plan may well say, as are headings, imports and very short lines.
     """
-    lines = {line.strip().rstrip(":") for line in program.splitlines()}
+    lines = {line.strip().removesuffix(":") for line in program.splitlines()}
     telling = (line for line in lines if _IS_TOLD.fullmatch(line) and _IS_CODE.search(line))
     return any(_holds(plan, line) and not _holds(question, line) for line in telling)
 

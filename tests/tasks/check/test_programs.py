@@ -239,7 +239,9 @@ ANEW = "\ndef twice(n):\n    '''\n  \n'''"
             ["    return 1\n", "return 1\n"],
         ),
         ("def f(x): ...\n", "return 1\n", ["    return 1\n", "return 1\n"]),
+        ("def f(x):\n  'Double it.'\n", "return 1\n", ["  return 1\n", "return 1\n"]),
         (DEEPER, "return 1\n", ["   return 1\n", "return 1\n"]),
+        (DEEPER, " \nreturn 1", [" \n   return 1", "   return 1", " \nreturn 1", "\nreturn 1"]),
         (
             DEEPER,
             "\na = 1\n    return a",
@@ -333,7 +335,7 @@ def test_what_derives_from_a_type_of_pythons_is_taken_for_one(value: Any, plain:
 
 def test_other_values_do_not_cross() -> None:
     assert [repr(value) for value in parts(packed(float("nan")) + packed(1))] == ["nan", "1"]
-    assert [list(value) for value in parts(packed(number for number in (1, 2)))] == [[1, 2]]
+    assert [list(value) for value in parts(packed((n for n in (1, 2)), Known(iter)))] == [[1, 2]]
     assert [[*value] for value in parts(packed({1: 2, 3: 2}.values()))] == [[2, 2]]
     for value in (object(), print, [object()], {1: print}, type("Decimal", (), {})()):
         with pytest.raises(NotPlain, match="is no type of plain values"):
@@ -576,6 +578,16 @@ def test_calls_of_several_threads_get_their_own_answers() -> None:
     test = "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(8) as pool:\n"
     test += "    assert [*pool.map(doubled, range(300))] == [2 * n for n in range(300)]"
     with answering(BEGUN + "    return 2 * n\n", "doubled") as line:
+        assert run_tests(line, BEGUN, test, "doubled")["verdict"] == PASSED
+
+
+def test_what_an_exception_in_an_answer_holds_has_its_place_in_both_processes() -> None:
+    """The answer was to be of a type whose parts the model's code gives: there it raises, and a test may go on."""
+    program = BEGUN + "    if n: return kept\n    return Own()\nkept = [1]\nclass Own(list):\n"
+    program += "    def __iter__(self): raise ValueError([2])"
+    test = "try: doubled(0)\nexcept ValueError as raised: why = raised\n"
+    test += "kept = doubled(1)\nkept.append(3)\nassert doubled(2) == [1, 3] and doubled(3) is kept"
+    with answering(program, "doubled") as line:
         assert run_tests(line, BEGUN, test, "doubled")["verdict"] == PASSED
 
 

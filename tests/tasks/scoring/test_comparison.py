@@ -51,6 +51,11 @@ def test_an_accuracy_is_over_seeds_and_the_questions_that_all_of_them_answered()
     assert right(answered(), "cpl.sft@1", "in_domain")["question_id"].to_list() == ["q0", "q1", "q2"]
 
 
+def test_an_answer_counts_whose_tokens_nobody_counted() -> None:
+    uncounted = answered().with_columns(generated_tokens=pl.lit(None, pl.Int64))
+    assert right(uncounted, "cpl.sft@2", "in_domain").equals(right(answered(), "cpl.sft@2", "in_domain"))
+
+
 def test_a_seed_that_lost_all_of_its_answers_is_none() -> None:
     lost = answered().with_columns(
         is_correct=pl.when((pl.col("model") == "cpl.sft@2") & (pl.col("seed") == 2)).then(None).otherwise("is_correct")

@@ -366,6 +366,7 @@ def test_a_question_that_fills_the_context_is_not_solved(decoding: Any) -> None:
 
     row, error = asked(Short({}), Evaluation(decoding=decoding, samples=4))
     assert (row["outcome"], row["is_correct"], row["generated_tokens"], error) == ("truncated", False, 0, None)
+    assert (row["output"], row["answer"]) == ("", None)
 
 
 def test_a_question_that_fills_the_context_takes_no_further_samples_and_all_its_trajectories_are_counted() -> None:
