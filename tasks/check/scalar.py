@@ -90,7 +90,7 @@ def _is_short_word(text: str) -> bool:
     if not re.fullmatch("[A-Za-z]{3}", text) or re.fullmatch(_MATH_WORD, text):
         return False
     return text.isupper() or (
-        any(letter in "aeiou" for letter in text.casefold()) and (text[0].isupper() or list(text) != sorted(text))
+        re.search("[aeiou]", text.casefold()) is not None and (text[0].isupper() or list(text) != sorted(text))
     )
 
 

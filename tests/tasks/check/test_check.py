@@ -26,7 +26,7 @@ from tasks.check.formula import parse
 from tasks.check.notation import boxed_contents, depth
 from tasks.check.numerals import exact_value
 from tasks.check.scalar import in_base
-from tasks.check.units import _denominator, canonical
+from tasks.check.units import _denominator, canonical, in_digits
 from tasks.questions.places import BESIDE, data_folder
 
 CASES = Path(__file__).with_name("answer_cases.txt").read_text()
@@ -153,7 +153,7 @@ def test_a_plain_number_is_read_exactly(text: str, value: Fraction | None) -> No
         ("in.", "inch"), ("branches", "branch"), ("glasses", "glass"), ("glass", "glass"), ("men", "man"), ("", ""),
         ("units", ""), ("cm^{2}", "centimeter^2"), ("inches cubed", "inch^3"), ("in.^{3}", "inch^3"),
         ("kms", "kilometer"), ("flies", "fly"), ("apples each", "apple"), ("apples total", "apple"),
-        ("of the cake", "cake"), ("m s^{-2}", "meter per second^2"), ("M S^{-1}", "meter per second"),
+        ("of the cake", "cake"), ("m s^{-2}", "meter per second^2"), ("M S^{-1}", "meter per second"), ("s^{-2} m", "per second^2 meter"), ("s^{-2}m", "per second^2 meter"),
         ("kg m^2", "kilogram meter^2"), ("ft^2 of carpet", "foot^2"), ("square units", ""), ("units squared", ""),
         ("squared", ""), (r"\cdot apples", "apple"),
         (r"kg \cdot m", "kilogram meter"), (r"\frac{apples}{day}", "per day"),
@@ -164,6 +164,17 @@ def test_a_plain_number_is_read_exactly(text: str, value: Fraction | None) -> No
 )  # fmt: skip
 def test_a_unit_has_one_name(written: str, unit: str) -> None:
     assert canonical(written) == unit
+
+
+@pytest.mark.parametrize(
+    ("words", "digits"),
+    [
+        ("Seven", "7"), ("a third", "1/3"), ("one half", "1/2"), ("two thirds", "2/3"), ("a thirds", "a thirds"),
+        ("minus five", "-5"), ("negative one hundred and five", "-105"), ("Minus Apples", "Minus Apples"),
+    ],
+)  # fmt: skip
+def test_numbers_in_words_are_digits_and_other_words_stay(words: str, digits: str) -> None:
+    assert in_digits(words) == digits
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_a_root_is_compared_by_its_value_wherever_it_stands(gold: str, answer: s
         ("1.50x", "1.5x", True),
         ("0.5x", ".5x", True),
         (r"5\%", r"(5)\%", True),
+        (r"-5\%", r"-\text{5}\%", True),
         ("5", "2+3=5", True),
         ("8 p.m.", "6:00+2=8 p.m.", True),
         ("(4,6)", "(1,2)+(3,4)=(4,6)", True),
