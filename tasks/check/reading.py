@@ -194,8 +194,8 @@ def _bracketed(text: str) -> Answer | None:
         return Matrix(
             tuple(tuple(read(rf"{match[1]}\cdot ({cell})" if match[1] else cell) for cell in row) for row in cells)
         )
-    if re.match(r"[(\[]\s*\\begin\{matrix\}", text) and text[-1] in (")", "]"):
-        return _bracketed(text[1:-1].strip())
+    if match := re.fullmatch(r"[(\[]\s*(\\begin\{matrix\}[\s\S]*)[)\]]", text):
+        return _bracketed(match[1].strip())
     if text[:1] in ("(", "[") and matching(text, 0) == len(text) - 1 and text[-1] in (")", "]"):
         members = tuple(read(member) for member in split_outside(text[1:-1], "[,;]"))
         if text[0] == "[" and members and all(isinstance(one, Ordered) and one.brackets == "[]" for one in members):

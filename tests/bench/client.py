@@ -40,12 +40,11 @@ from tasks.running.served import ServedPolicy
 from tasks.running.workplace import code_version
 from tasks.settings import Search
 from tasks.stages.search import search
-from tests.bench.models import prepared
+from tests.bench.models import BUILD, prepared
 from tests.bench.report import deviation
 from tests.bench.scripted_server import scripted_server
 from tests.bench.stage import FolderStage
 
-BUILD = Path("build/bench")
 SETTINGS = Search(simulations=200)
 AIM = 1500.0
 SAMPLE_SECONDS = 0.002

@@ -35,11 +35,10 @@ from tasks.running.workplace import code_version
 from tasks.settings import Evaluation
 from tasks.stages.evaluate import evaluate
 from tests.bench.lockstep import ForgetfulEngine
-from tests.bench.models import prepared
+from tests.bench.models import BUILD, engines_of_our_own, prepared
 from tests.bench.report import deviation
 from tests.tasks.running.local_stage import LocalStage
 
-BUILD = Path("build/bench")
 AIM = 1.10
 NOTHING = Ref(uri="s3://none/manifest.json", sha256="0" * 64, rows=0)
 
@@ -108,14 +107,16 @@ def main() -> None:
     settings = Evaluation(benchmarks=("micro/test",), count=given.questions)
     contents = {name: content_of(*source_of(name)) for name in settings.benchmarks}
     rows = load_all(["micro"], contents, settings).sampled
-    _, _, requests = evaluated(folder, rows, settings)  # starts the engine, and is not counted
     turns = []
-    for turn in range(given.turns):
-        first = asyncio.run(bare(folder, requests)) if turn % 2 else None
-        answers, tables, _ = evaluated(folder, rows, settings)
-        seconds = asyncio.run(bare(folder, requests)) if first is None else first
-        turns.append({"evaluation": answers, "tables": tables, "bare": seconds, "ratio": (answers + tables) / seconds})
-        print(json.dumps(turns[-1]), flush=True)
+    with engines_of_our_own():
+        _, _, requests = evaluated(folder, rows, settings)  # starts the engine, and is not counted
+        for turn in range(given.turns):
+            first = asyncio.run(bare(folder, requests)) if turn % 2 else None
+            answers, tables, _ = evaluated(folder, rows, settings)
+            seconds = asyncio.run(bare(folder, requests)) if first is None else first
+            ratio = (answers + tables) / seconds
+            turns.append({"evaluation": answers, "tables": tables, "bare": seconds, "ratio": ratio})
+            print(json.dumps(turns[-1]), flush=True)
     told = {
         name: {"mean": statistics.fmean(turn[name] for turn in turns), "spread": deviation([t[name] for t in turns])}
         for name in turns[0]

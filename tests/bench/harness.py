@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from infra.engine import serving
-from infra.environment import environment
+from infra.environment import Environment
 from infra.sandbox import Sandbox
 from tasks.harness import BENCHMARKS, Encoding, Question, Reply, load
 from tasks.language.format import FORMATS
@@ -22,9 +22,8 @@ from tasks.running.prompts import Prompts
 from tasks.running.served import ServedPolicy
 from tasks.running.workplace import code_version
 from tasks.stages.harness import Given, scored, weighed, written
-from tests.bench.models import prepared
+from tests.bench.models import BUILD, engines_of_our_own, prepared
 
-OUTPUT = Path("build/bench")
 Replies = list[list[list[Reply]]]
 """By question and instance: the replies."""
 
@@ -52,13 +51,14 @@ def main() -> None:
     parser.add_argument("--model", default="smollm2", help="micro, smollm2, a model folder or a hub id")
     parser.add_argument("--count", type=int, default=100, help="questions of each (default: 100)")
     asked = parser.parse_args()
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    folder = prepared(asked.model, OUTPUT / "models")
+    BUILD.mkdir(parents=True, exist_ok=True)
+    folder = prepared(asked.model, BUILD / "models")
     rows: list[Row] = []
     for name in asked.benchmarks or BENCHMARKS:
         questions = load(name, count=asked.count, seed=1)
         started = time.monotonic()
-        ours = asyncio.run(by_engine(folder, questions))
+        with engines_of_our_own() as here:
+            ours = asyncio.run(by_engine(folder, here, questions))
         between = time.monotonic()
         theirs = by_harness(folder, questions)
         ended = time.monotonic()
@@ -66,7 +66,7 @@ def main() -> None:
         for row in rows:
             if row.benchmark == name:
                 print(json.dumps(asdict(row)), flush=True)
-        (OUTPUT / "harness.json").write_text(
+        (BUILD / "harness.json").write_text(
             json.dumps(
                 {
                     "code": code_version(),
@@ -79,8 +79,8 @@ def main() -> None:
         )
 
 
-async def by_engine(folder: Path, questions: Sequence[Question]) -> Replies:
-    async with serving(folder, environment()) as engine:
+async def by_engine(folder: Path, here: Environment, questions: Sequence[Question]) -> Replies:
+    async with serving(folder, here) as engine:
         policy = ServedPolicy(engine, Prompts.read(folder, FORMATS["plan"]))
         encoding = Encoding(policy.prompts.tokenizer, policy.prompts.start, engine.words.eos, engine.max_tokens)
         given = await asyncio.gather(

@@ -1,12 +1,18 @@
-"""The models of the benchmarks, made ready once: build/bench/models/<name>-<digest>/model."""
+"""The models of the benchmarks, made ready once (build/bench/models/<name>-<digest>/model), and who serves them."""
 
 import json
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from infra.engine import tenant
+from infra.environment import Environment, environment
 from tasks.stages.model import locate
 
+BUILD = Path("build/bench")
 SHAPES = {
     "smollm2-1.7b": {
         "hidden_size": 2048,
@@ -18,6 +24,15 @@ SHAPES = {
     }
 }
 """Models with SmolLM2-135M's words and random weights: what a training costs does not depend on what it knows."""
+
+
+@contextmanager
+def engines_of_our_own() -> Iterator[Environment]:
+    """Where a benchmark's engines run: not those of a round. They end with the context."""
+    os.environ.setdefault("CPL_HOME", str(BUILD / "home"))
+    here = environment()
+    with tenant(here):
+        yield here
 
 
 def prepared(name: str, folder: Path) -> Path:

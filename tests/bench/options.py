@@ -21,7 +21,6 @@ trained from, solves in a plain search of its own are not searched again, at no 
 import argparse
 import asyncio
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +30,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from infra.engine import serving, stop_local_engines
+from infra.engine import serving
 from infra.environment import environment
 from tasks.check import Checker
 from tasks.language.format import PLANS, STEP_CLOSE, Kind, Origin, step_body
@@ -50,11 +49,10 @@ from tasks.search.puct import Puct
 from tasks.search.tree import Node, Tree
 from tasks.settings import Search
 from tests.bench.equal_tokens import COLUMNS, YIELDS, Table, compared
-from tests.bench.models import prepared
+from tests.bench.models import BUILD, engines_of_our_own, prepared
 from tests.bench.product import make_tasks, search
 from tests.bench.truth import Truth
 
-BUILD = Path("build/bench")
 OPTIONS: dict[str, dict[str, Any]] = {
     "plain again": {},
     "one child more": {"root_children": 6, "children": 4},
@@ -302,12 +300,9 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="the folder that `cpl export model` wrote; default: micro as it is")
     parser.add_argument("--output", type=Path, default=BUILD / "options.json", help="default: %(default)s")
     given = parser.parse_args()
-    os.environ.setdefault("CPL_HOME", str(BUILD / "home"))
-    try:
+    with engines_of_our_own():
         how = (given.questions, given.simulations, given.options, given.model)
         seeds = [asyncio.run(run(seed, *how)) for seed in given.seeds]
-    finally:
-        stop_local_engines(environment())
     found = comparison(seeds)
     given.output.parent.mkdir(parents=True, exist_ok=True)
     written = {"compared": found, "seeds": dict(zip(map(str, given.seeds), seeds, strict=True))}

@@ -28,7 +28,7 @@ from typing import Any
 
 import httpx
 
-from infra.engine import Engine, serving, stop_local_engines
+from infra.engine import Engine, serving
 from infra.engine.connections import bearer
 from infra.engine.launch import seats
 from infra.engine.server import local_engine
@@ -41,12 +41,11 @@ from tasks.running.workplace import code_version
 from tasks.settings import Search
 from tests.bench.lockstep import ForgetfulEngine, search_in_lockstep
 from tests.bench.meter import Cost, Meter
-from tests.bench.models import prepared
+from tests.bench.models import BUILD, engines_of_our_own, prepared
 from tests.bench.product import expansions, make_tasks, search
 from tests.bench.replay import RecordingEngine, ReplayingEngine, in_groups, one_by_one, replay
 from tests.bench.report import PHASES, Run, Size, summary, table
 
-BUILD = Path("build/bench")
 SIZES = {
     "micro": Size(
         trees=300,
@@ -152,15 +151,13 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=BUILD / "search.json", help="default: %(default)s")
     given = parser.parse_args()
 
-    os.environ.setdefault("CPL_HOME", str(BUILD / "home"))  # an engine of its own, not the one of a running round
-    settings = environment()
-    report: dict[str, Any] = {
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "code": code_version(),
-        "machine": {"cores": os.cpu_count(), "device": device(settings), "platform": platform.platform()},
-    }
     tables = []
-    try:
+    with engines_of_our_own() as settings:
+        report: dict[str, Any] = {
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "code": code_version(),
+            "machine": {"cores": os.cpu_count(), "device": device(settings), "platform": platform.platform()},
+        }
         for name in given.models:
             size = _size(SIZES[name], given)
             runs = asyncio.run(bench(name, size, seed=given.seed, settings=settings))
@@ -168,8 +165,6 @@ def main() -> None:
             tables.append(table(name, runs, report[name]))
             given.output.parent.mkdir(parents=True, exist_ok=True)
             given.output.write_text(json.dumps(report, indent=1) + "\n")
-    finally:
-        stop_local_engines(settings)
     print("\n" + "\n\n".join(tables) + f"\n\nwritten to {given.output}")
 
 

@@ -34,11 +34,10 @@ from tokenizers import Tokenizer
 
 from infra.environment import cores_for, device
 from tasks.running.workplace import code_version
-from tests.bench.models import prepared
+from tests.bench.models import BUILD, prepared
 from tests.bench.pairs import Row, of_paper, of_round, write
 from tests.bench.report import deviation
 
-BUILD = Path("build/bench")
 SHAPES = ("paper", "round")
 BASELINES = {"dpo_precomputed": "precompute_ref_log_probs", "dpo": "a second model, TRL's default"}
 EXACT = 1e-5
