@@ -88,6 +88,7 @@ class Known:
 
     def forget(self, places: Iterable[int]) -> None:
         for place in places:
+            self.before.pop(place, None)
             del self.places[id(self.values.pop(place))]
 
     def back_to(self, count: int) -> None:
@@ -159,8 +160,11 @@ def _taken_apart(value: Any) -> tuple[str, bytes | Iterable[Any]]:
         return "iterator", value
     if isinstance(value, _loaded("deque")):
         return "deque", (value.maxlen, *value)
-    if type(value).__module__ in ("decimal", "fractions"):
-        return type(value).__name__, str(value).encode()
+    name = f"{type(value).__module__}.{type(value).__name__}"
+    if name == "decimal.Decimal":
+        return "Decimal", str(value).encode()
+    if name == "fractions.Fraction":
+        return "Fraction", (value.numerator, value.denominator)
     raise NotPlain(f"{type(value).__name__} is no type of plain values")
 
 
@@ -192,18 +196,18 @@ PLAIN: dict[bytes, Callable[[bytes], Any]] = {
     b"True": lambda _: True,
     b"False": lambda _: False,
     b"int": lambda content: int(content, 16),
-    b"float": float,
+    b"float": lambda content: __import__("math").nan if content == b"nan" else float(content),
     b"str": lambda content: content.decode("utf-8", "surrogatepass"),
     b"bytes": bytes,
     b"complex": lambda content: complex(content.decode()),
-    b"Fraction": lambda content: _of("fractions", "Fraction")(content.decode()),
     b"Decimal": lambda content: _of("decimal", "Decimal")(content.decode()),
 }
-"""Made of their content."""
+"""Made of their content. There is one NaN: lists that hold it are equal, as those are that hold `math.nan`."""
 FIXED: dict[bytes, Callable[[list[Any]], Any]] = {
     b"tuple": tuple,
     b"frozenset": frozenset,
     b"range": lambda its: range(*its),
+    b"Fraction": lambda its: _of("fractions", "Fraction")(*its),
     b"iterator": iter,
     b"keys": lambda its: dict.fromkeys(its).keys(),
     b"values": lambda its: dict(enumerate(its)).values(),
@@ -264,7 +268,10 @@ def contents(value: Any) -> bytes | tuple[Any, ...]:
 
 
 def fill(value: Any, holds: Any) -> None:
-    """Makes it hold these contents and no others."""
+    """Makes it hold these contents and no others. A loop over a list goes on."""
+    if isinstance(value, (list, bytearray)):
+        value[:] = holds
+        return
     value.clear()
     if isinstance(value, dict):
         half = len(holds) // 2
@@ -315,12 +322,12 @@ class Line:
 def told(problem: BaseException) -> dict[str, Any]:
     """An exception of the model's code for the tests' process: the first type of Python's that it derives from, and
     what one of that type is made of. `is_ordinary`: a test may catch it."""
-    name, text = type(problem).__name__, str(problem)
+    name, text = type(problem).__name__, text_of(problem)
     kind: Any = next(one for one in type(problem).__mro__ if getattr(builtins, one.__name__, None) is one)
     made_of = kind.__reduce__(problem)[1] if type(problem).__str__ is kind.__str__ else (text,)
     try:
         is_short = 2 * len(packed(made_of)) < LONGEST
-    except NotPlain:
+    except Exception:
         is_short = False
     return {
         "raised": kind.__name__,
@@ -329,6 +336,14 @@ def told(problem: BaseException) -> dict[str, Any]:
         "is_refused": isinstance(problem, (*FOREIGN, NotPlain)),
         "is_ordinary": isinstance(problem, Exception) and not isinstance(problem, NotPlain),
     }
+
+
+def text_of(problem: BaseException) -> str:
+    """None where its own class, or a number in it that is too long for Python to write, raises another."""
+    try:
+        return str(problem)
+    except Exception:
+        return ""
 
 
 def made_anew(name: str, made_of: tuple[Any, ...]) -> Exception:
@@ -380,13 +395,13 @@ def answer_calls(line: Line, entry_point: str, *readings: str) -> None:
         line.say(packed(told(problem) | {"changes": ()}))
         return
     while said := line.hear():
-        changes, forgotten, is_next, given, named = parts(said, known)
+        changes, forgotten, asked, given, named = parts(said, known)
         known.take(changes)
-        known.forget(forgotten)
         known.agree()
         count = known.count
         try:
-            answer = {"value": (next if is_next else function)(*given, **dict(named))}
+            known.forget(forgotten)  # which ends iterators, and what they do then counts
+            answer = {"value": {"call": function, "next": next, "iter": iter}[asked](*given, **dict(named))}
         except BaseException as problem:
             answer = told(problem)
         try:
@@ -412,11 +427,11 @@ class Called:
 
     def __call__(self, *given: Any, **named: Any) -> Any:
         self.is_called = True
-        return self.answer(False, given, named)
+        return self.answer("call", tuple(map(read, given)), {name: read(one) for name, one in named.items()})
 
-    def answer(self, is_next: bool, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """The answer to a call of the function, or of `next`. First, what the tests have changed of what both processes
-        have is changed there, too.
+    def answer(self, asked: str, given: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """The answer to a `call` of the function, or what `next` or `iter` gives. First, what the tests have changed of
+        what both processes have is changed there, too.
 
         Raises:
             NotPlain: it is called with another value. Then nothing was said.
@@ -425,18 +440,18 @@ class Called:
             count, before = self._known.count, self._known.before
             changes, forgotten = self._known.changes(), self._known.unheld()
             try:
-                said = [packed(one, self._known) for one in (changes, forgotten, is_next, given, (*named.items(),))]
+                said = [packed(one, self._known) for one in (changes, forgotten, asked, given, (*named.items(),))]
             except BaseException:
                 self._known.back_to(count)
                 self._known.before = before
                 raise
             self._line.say(b"".join(said))
             self._known.forget(forgotten)
-            return self.heard(is_next)
+            return self.heard(ends=StopIteration if asked == "next" else ())
 
-    def heard(self, is_next: bool) -> Any:
+    def heard(self, ends: type[Exception] | tuple[()] = ()) -> Any:
         """What the model's code answers: the value, after what it changed of what both processes have is changed here,
-        too. Raises what was raised there; an iterator's end, too."""
+        too. Raises what was raised there; of what ends loops only that which `ends` this one."""
         if self.end is not None:
             raise Gone
         try:
@@ -454,7 +469,7 @@ class Called:
             raise self._gone("refused", str(problem)) from None
         except Exception as problem:
             raise self._gone("refused", f"its answer is no plain value: {problem!r}") from None
-        if not is_ordinary or (isinstance(raised, SILENT) and not (is_next and type(raised) is StopIteration)):
+        if not is_ordinary or (isinstance(raised, SILENT) and not isinstance(raised, ends)):
             raise self._gone(verdict, why)
         self.raised = raised, {"verdict": verdict, "why": why}
         raise raised
@@ -470,11 +485,16 @@ class Reached:
     def __init__(self, called: Called) -> None:
         self._called = called
 
-    def __iter__(self) -> Reached:
-        return self
+    def __iter__(self) -> Any:
+        return self._called.answer("iter", (self,), {})
 
     def __next__(self) -> Any:
-        return self._called.answer(True, (self,), {})
+        return self._called.answer("next", (self,), {})
+
+
+def read(given: Any) -> Any:
+    """What a test gives, an iterator of its own read to its end: what it does meanwhile may call the function, too."""
+    return iter([*given]) if hasattr(type(given), "__next__") and not isinstance(given, Reached) else given
 
 
 def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str, str]:
@@ -489,13 +509,13 @@ def run_tests(line: Line, prompt: str, test: str, entry_point: str) -> dict[str,
         namespace: dict[str, Any] = {}
         exec(compiled(prompt, "prompt"), namespace)
         namespace |= {entry_point: called, "__name__": "__main__"}
-        called.heard(is_next=False)
+        called.heard()
         exec(compiled(test, "test"), namespace)
     except NotPlain as problem:
         return {"broken": str(problem)}
     except BaseException as problem:
         raised, verdict = called.raised
-        why = f"{type(problem).__name__}: {problem}"[:300]
+        why = f"{type(problem).__name__}: {text_of(problem)}"[:300]
         if called.end is not None:
             return called.end
         if problem is raised:

@@ -369,6 +369,10 @@ def test_what_two_processes_say_to_each_other(completion: str) -> None:
 CAUGHT = "try: candidate({})\n    except"
 DEEP = "deep = []\n    for _ in range(numbers): deep = [deep]\n    return deep"
 NEW = "__import__('collections')"
+OWN_ITERATOR = (
+    "{'n': 0, '__next__': lambda its: [setattr(its, 'n', its.n - 1), its.n + 1][1] if its.n else next(iter(()))}"
+)
+DEEPEST = "__import__('functools').reduce(lambda its, _: [its], range(2000), [])"
 OWN = "type('Own', (Exception,), {})"
 OWN_TEXT = "Own = type('Own', (UnicodeDecodeError,), {'__init__': lambda _: None, '__str__': lambda _: 'own'})"
 
@@ -413,6 +417,48 @@ OWN_TEXT = "Own = type('Own', (UnicodeDecodeError,), {'__init__': lambda _: None
             "assert candidate(iter([1, 2])) == candidate(number for number in (1, 2)) == 3",
             PASSED,
         ),
+        (
+            "return numbers if isinstance(numbers, int) else sum(numbers)",
+            "a = [1]; assert candidate(candidate(n) for n in (2, 3)) == candidate(map(candidate, a)) + 4 == 5\n"
+            "    assert candidate(numbers=(candidate(n) for n in (2, 3))) == 5",
+            PASSED,
+        ),
+        (
+            "yield from (number for number in numbers)",
+            "assert [*candidate(map(int, candidate([1, 2])))] == [1, 2]; it = candidate([3]); assert iter(it) is it",
+            PASSED,
+        ),
+        (f"return type('Own', (), {OWN_ITERATOR})()", "assert [*candidate(0)] == []", CRASHED),
+        (
+            f"return type('Own', (), {OWN_ITERATOR} | {{'__iter__': lambda its: [setattr(its, 'n', 2), its][1]}})()",
+            "it = candidate(0); assert [*it] == [*it] == [2, 1] and next(it, 5) == 5",
+            PASSED,
+        ),
+        (
+            "try: yield from list(numbers)\n    finally: numbers.clear()",
+            "a = [1, 2]; it = candidate(a); next(it); del it; next(candidate([3])); assert a == []",
+            PASSED,
+        ),
+        ("return list(numbers)", "import math; assert candidate([1, math.nan]) == [1, math.nan]", PASSED),
+        ("return 10**numbers", "assert candidate(2) == 100; assert candidate(5000) == 1, candidate(5000)", WRONG),
+        ("raise ValueError(10**5000)", f"{CAUGHT} ValueError as why: assert why.args == (10**5000,)", PASSED),
+        (
+            "raise type('Own', (ValueError,), {'__str__': lambda its: 1})",
+            f"{CAUGHT} ValueError as why: assert str(why) == ''",
+            PASSED,
+        ),
+        (f"raise ValueError({DEEPEST})", f"{CAUGHT} ValueError as why: assert type(why.args[0]) is str", PASSED),
+        (
+            "from fractions import Fraction\n    return Fraction(1, 10**numbers)",
+            "assert candidate(5000).denominator == 10**5000",
+            PASSED,
+        ),
+        (
+            "if len(numbers) < 4: numbers.append(numbers[-1] + 1)",
+            "seen = []; a = [1, 2]\n    for n in a: candidate(a); seen.append(n)\n    assert seen == a == [1, 2, 3, 4]",
+            PASSED,
+        ),
+        ("numbers[1] = 7", "a = bytearray(2); seen = memoryview(a); candidate(a); assert seen[1] == 7", PASSED),
         ("return ONE", "c = candidate(1); c['a'] = 2; assert candidate(1) == {}", WRONG),
         ("return ONE", "c = candidate(1); assert candidate(1) is c", PASSED),
         ("return dict(ONE)", "c = candidate(1); c['a'] = 2; del c; assert candidate(1) == {}", PASSED),
