@@ -98,7 +98,7 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         self._asked = batch
         if not len(batch["predicted"]):
             model(**_layout(batch), use_cache=False, logits_to_keep=1)
-            return torch.zeros(0, device=self._values.device), self._values
+            return self._values.new_zeros(0), self._values
         output = model(**_layout(batch), shift_labels=batch["predicted"][None], fused_lm_head=True)
         return output.log_probs[0][batch["token"]], self._values
 
@@ -186,7 +186,7 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         """Before the first update: how rows are laid out, and what the reference says of them."""
         if not self.prove_sharing():
             self.data_collator = replace(self.data_collator, share=False)
-            print("with this model nothing is shared between rows that begin alike: they would differ", flush=True)
+            print("with this model nothing is shared between rows that begin alike: they would differ")
         if self.terms.needs_reference:
             self.refer(references)
 

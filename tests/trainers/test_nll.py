@@ -16,7 +16,7 @@ from infra.contract.training import Loss
 from tests.trainers.conftest import changed, learn
 from trainers.config import ConfigError
 from trainers.learn import Learn, train, trainer
-from trainers.lesson import Collator
+from trainers.lesson import Collator, Together
 from trainers.model_folder import load_model
 from trainers.progress import lines
 
@@ -30,6 +30,16 @@ def config(settings: dict[str, Any], imitations: Path) -> Learn:
 
 STEPS = {"question_id": "a", "weight": 1.0, "prompt_ids": [1, 2], "completion_ids": [3, 4, 5, 6, 9]}
 """Steps [3, 4] and [5, 6], then EOS."""
+
+
+def test_rows_of_a_question_stand_together_in_the_order_of_its_tree() -> None:
+    """A step before what follows it, and token 300 behind token 9, not before; so that a batch shares beginnings."""
+    told = [("a", [300, 1]), ("b", [5]), ("a", [9, 2]), ("a", [300]), ("b", [4]), ("a", [9])]
+    rest = {"value_positions": [], "value_targets": []}
+    rows = [STEPS | rest | {"question_id": question, "completion_ids": ids} for question, ids in told]
+    order = Together(rows, seed=1)
+    assert sorted(order.groups) == [[4, 1], [5, 2, 3, 0]]
+    assert sorted(order) == list(range(len(order)))
 
 
 def collated(*rows: dict[str, Any], max_length: int = 10, share: bool = True) -> dict[str, torch.Tensor]:
