@@ -35,8 +35,8 @@ STEPS = {"question_id": "a", "weight": 1.0, "prompt_ids": [1, 2], "completion_id
 def test_rows_of_a_question_stand_together_in_the_order_of_its_tree() -> None:
     """A step before what follows it, and token 300 behind token 9, not before; so that a batch shares beginnings."""
     told = [("a", [300, 1]), ("b", [5]), ("a", [9, 2]), ("a", [300]), ("b", [4]), ("a", [9])]
-    rest = {"value_positions": [], "value_targets": []}
-    rows = [STEPS | rest | {"question_id": question, "completion_ids": ids} for question, ids in told]
+    unvalued = STEPS | {"value_positions": [], "value_targets": []}
+    rows = [unvalued | {"question_id": question, "completion_ids": ids} for question, ids in told]
     order = Together(rows, seed=1)
     assert sorted(order.groups) == [[4, 1], [5, 2, 3, 0]]
     assert sorted(order) == list(range(len(order)))
