@@ -46,10 +46,10 @@ def plant(sequences: Sequence[Sequence[int]], capacity: int, *, pad: int, share:
     In lexicographic order neighbours share most, and every token's descendants stand right behind it. A sequence that
     does not fit begins the next row. `share`: without, each has a row of its own.
     """
-    all_ids = [np.asarray(ids, dtype=np.int64) for ids in sequences]
+    all_ids = [np.asarray(ids) for ids in sequences]
     order = sorted(range(len(all_ids)), key=lambda i: all_ids[i].astype(">u8").tobytes())
     rows: list[tuple[list[int], list[int], list[int]]] = []
-    spots: list[tuple[int, np.ndarray]] = [(0, np.empty(0))] * len(all_ids)
+    spots: dict[int, tuple[int, np.ndarray]] = {}
     ids: list[int] = []
     positions: list[int] = []
     ends: list[int] = []
@@ -84,7 +84,7 @@ def plant(sequences: Sequence[Sequence[int]], capacity: int, *, pad: int, share:
     laid_out[2] = torch.arange(1, length + 1)  # padding sees itself alone: a token that sees nothing is NaN
     for r, row in enumerate(rows):
         laid_out[:, r, : len(row[0])] = torch.tensor(row)
-    places = [row * length + columns for row, columns in spots]
+    places = [row * length + columns for row, columns in map(spots.__getitem__, range(len(all_ids)))]
     input_ids, position_ids, all_ends = laid_out
     filled = torch.arange(length) < torch.tensor([len(ids) for ids, _, _ in rows])[:, None]
     return Forest(input_ids, position_ids, filled, all_ends, places)

@@ -42,6 +42,17 @@ def test_in_one_row_each_beginning_stands_once(sequences: list[list[int]]) -> No
     assert plant(sequences, 1000, pad=9, share=False).tokens == sum(map(len, sequences))
 
 
+def test_in_a_row_sequences_stand_in_the_order_of_their_tokens() -> None:
+    """As a walk through the tree meets them: 9 before 300, and what begins alike side by side."""
+    forest = plant([[300, 1], [9], [300], [10, 2]], 10, pad=0)
+    assert forest.input_ids.tolist() == [[9, 10, 2, 300, 1]]
+    assert [where.tolist() for where in forest.places] == [[3, 4], [0], [3], [1, 2]]
+
+
+def test_a_mask_is_made_where_its_rows_are() -> None:
+    assert mask(torch.ones(1, 3, dtype=torch.int64, device="meta")).device.type == "meta"
+
+
 def test_a_row_that_is_full_is_followed_by_another_and_padding_sees_itself_alone() -> None:
     forest = plant([[1, 2, 3], [1, 2, 4], [5], [1, 2, 3]], 4, pad=9)
     assert forest.input_ids.tolist() == [[1, 2, 3, 4], [5, 9, 9, 9]]

@@ -42,6 +42,14 @@ def test_rows_of_a_question_stand_together_in_the_order_of_its_tree() -> None:
     assert sorted(order) == list(range(len(order)))
 
 
+def test_whole_numbers_of_a_lesson_are_taken_as_floats() -> None:
+    batch = collated(STEPS | {"weight": 1, "value_positions": [1], "value_targets": [1], "reference": [[-1] * 5]})
+    assert {batch[name].dtype for name in ("weight", "value_targets", "reference")} == {torch.float32}
+    pair = {"prompt_ids": [1], "chosen_ids": [2], "rejected_ids": [3]}
+    sides = {f"{side}_{of}": 1 for side in ("chosen", "rejected") for of in ("q", "value")}
+    assert collated(pair | sides)["advantage"].dtype == torch.float32
+
+
 def collated(*rows: dict[str, Any], max_length: int = 10, share: bool = True) -> dict[str, torch.Tensor]:
     return Collator(9, max_length, 20, Loss(nll=1.0, value=1.0), share)(rows)
 
