@@ -137,8 +137,10 @@ def clustered_error(questions: pl.DataFrame) -> float:
 def jackknife(off: Scores, sizes: np.ndarray[tuple[int, ...], Any]) -> float:
     """n^2 times the variance of a mean of n questions, by how far those of each cluster are off together, and how many
     they are. Of one cluster: 0."""
-    clusters, rest = len(sizes), 1 - sizes / sizes.sum()
-    return float((clusters - 1) / clusters * ((off / np.where(rest > 0, rest, 1)) ** 2).sum())
+    clusters = len(sizes)
+    if clusters == 1:
+        return 0.0
+    return float((clusters - 1) / clusters * ((off / (1 - sizes / sizes.sum())) ** 2).sum())
 
 
 def equal_clusters(cluster: pl.Series) -> float:

@@ -64,7 +64,7 @@ def estimate(scores: Scores, clusters: Clusters) -> Estimate:
     _, cluster, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
 
     def together(off: Scores) -> float:
-        return jackknife(np.bincount(cluster, off).astype(np.float64), sizes)
+        return jackknife(np.bincount(cluster, off), sizes)
 
     freedom = max(questions**2 / (sizes**2).sum() - 1, 1)  # of as many equal clusters as these are worth
     of_clusters = together(by_question - mean) / questions**2
@@ -75,7 +75,7 @@ def estimate(scores: Scores, clusters: Clusters) -> Estimate:
     if seeds > 1:
         of_seeds = by_seed.var(ddof=1) / seeds
         rest = scores - by_seed[:, None] - by_question[None, :] + mean
-        rest_of_clusters = sum(map(together, rest), 0.0)
+        rest_of_clusters = sum(map(together, rest))
         of_rest = rest_of_clusters / ((seeds - 1) * seeds * questions**2)
         parts = np.array([of_seeds, of_questions, -of_rest])
         # an estimate of a variance may come out too small, even below 0
