@@ -64,7 +64,7 @@ def estimate(scores: Scores, clusters: Clusters) -> Estimate:
     _, cluster, sizes = np.unique(clusters, return_inverse=True, return_counts=True)
 
     def together(off: Scores) -> float:
-        return jackknife(np.bincount(cluster, off), sizes)
+        return jackknife(np.bincount(cluster, off).astype(np.float64), sizes)
 
     freedom = max(questions**2 / (sizes**2).sum() - 1, 1)  # of as many equal clusters as these are worth
     of_clusters = together(by_question - mean) / questions**2
