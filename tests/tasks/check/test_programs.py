@@ -439,6 +439,7 @@ OWN_TEXT = "Own = type('Own', (UnicodeDecodeError,), {'__init__': lambda _: None
             "a = [1, 2]; it = candidate(a); next(it); del it; next(candidate([3])); assert a == []",
             PASSED,
         ),
+        ("return next(iter(numbers))", "assert [*map(candidate, [[]])] == []", CRASHED),
         ("return list(numbers)", "import math; assert candidate([1, math.nan]) == [1, math.nan]", PASSED),
         ("return 10**numbers", "assert candidate(2) == 100; assert candidate(5000) == 1, candidate(5000)", WRONG),
         ("raise ValueError(10**5000)", f"{CAUGHT} ValueError as why: assert why.args == (10**5000,)", PASSED),
