@@ -54,6 +54,7 @@ def test_a_question_opens_its_plan_or_its_solution() -> None:
         ("<step>\nPlan 1: no end", 0, Kind.MALFORMED),
         ("some prose", 0, Kind.MALFORMED),
         (solution_text("4"), 3, Kind.SOLUTION),
+        ("</plan>\n<solution>\nFor a < b, <step> 1 gives \\boxed{4}.\n</solution>", 3, Kind.SOLUTION),
         (solution_text(""), 3, Kind.MALFORMED),
         ("</plan>\n<solution>\nno box\n</solution>", 3, Kind.MALFORMED),
         ("</plan>\n<solution>\nThe final answer is \\boxed{4}.", 3, Kind.MALFORMED),
