@@ -339,7 +339,7 @@ def told(problem: BaseException) -> dict[str, Any]:
 
 
 def text_of(problem: BaseException) -> str:
-    """None where its own class, or a number in it that is too long for Python to write, raises another."""
+    """Its words; "" where its own class, or a number in it that is too long for Python to write, raises another."""
     try:
         return str(problem)
     except Exception:
