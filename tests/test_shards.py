@@ -24,6 +24,7 @@ from infra.stack.local import WORKER, Stack
 from infra.stack.process import Daemon
 from infra.store import Store
 from infra.store.s3 import StoreError
+from tasks.running.parts import opened
 from tasks.stages.search_in_shards import share
 from tests.servers import SECRET, start_postgres
 
@@ -173,7 +174,7 @@ def test_a_lost_machines_shard_is_finished_by_another(site: Site, tmp_path: Path
     asked = set(share(site.table("questions", "questions"), victim["parameters"]["shard"], 2)["question_id"])
     wait_for(lambda: site.parts(asked), round, log, every=0.1)
     kill_machine(site)
-    kept = [pl.read_ipc(part, columns=["trees"]) for part in site.parts(asked).values()]
+    kept = [opened(part, ["trees"]) for part in site.parts(asked).values()]
     assert 0 < len(kept) < len(asked), "the kill came too late to be in the middle of the shard"
     assert len(states(site, before)) == 2, "the second start of the round joined the runs of the first"
     site.set_state(victim["id"], "CRASHED", "No heartbeat for 90 s: its process is gone.")

@@ -10,7 +10,6 @@ this code cannot read is made again.
 """
 
 import asyncio
-import io
 from collections import Counter
 from collections.abc import (
     AsyncIterator,
@@ -29,8 +28,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
+import pyarrow as pa
 
-from tasks.records import TABLES, frame
+from tasks.records import TABLES, structs
 from tasks.running.progress import Progress
 from tasks.running.workplace import Workplace
 
@@ -43,7 +43,10 @@ BATCH = 256
 """Parts whose rows are in memory at once while a table is written: one row group of its Parquet file."""
 
 KEEP_SECONDS = 1.0
-"""So long a finished part waits for others on the way to the store; a kill takes what waits."""
+"""So long a finished part waits for others, to be kept with them; a kill takes what waits."""
+
+SHOW_SECONDS = 0.5
+"""So long the shown progress stands still, at least."""
 
 CODE = "code"
 """The column of a part that is no table: the version of the code that made it."""
@@ -86,7 +89,7 @@ async def each_part(
     workplace.timeline.add("parts", done=len(made))
     places = {name: place for place, name in enumerate(items)}
     lost: dict[str, str] = {}
-    fresh: dict[str, bytes] = {}
+    finished: dict[str, bytes] = {}
     moved = asyncio.Event()
 
     async def one(name: str) -> None:
@@ -97,24 +100,28 @@ async def each_part(
             workplace.log.warning("%s: %s failed", what, name, exc_info=True, extra={"question_id": name})
             lost[name] = f"{type(problem).__name__}: {problem}"
             return
-        await asyncio.to_thread(_write, folder / name, data)
-        if part.error is None:
-            fresh[name] = data
-        else:
+        finished[name] = data
+        if part.error is not None:
             workplace.log.warning("%s: %s is lost: %s", what, name, part.error, extra={"question_id": name})
             lost[name] = part.error
         made[name] = Kept(workplace.code, tuple(part.rows))
         workplace.timeline.add("parts", done=len(made))
         moved.set()
 
+    def save(parts: Mapping[str, bytes]) -> None:
+        for name, data in parts.items():
+            _write(folder / name, data)
+        if sound := {name: data for name, data in parts.items() if name not in lost}:
+            workplace.keep_parts(sound)
+
     async def keep() -> None:
-        nonlocal fresh
-        taken, fresh = fresh, {}
+        nonlocal finished
+        taken, finished = finished, {}
         try:
             if taken:
-                await asyncio.to_thread(workplace.keep_parts, taken)
+                await asyncio.to_thread(save, taken)
         except Exception:
-            fresh = taken | fresh
+            finished = taken | finished
             raise
 
     async def all_of(names: Iterable[str]) -> None:
@@ -122,8 +129,7 @@ async def each_part(
             await _together([one(name) for name in names], keep)
         except BaseException:
             with suppress(Exception):  # a store that failed was the reason, or is asked once more
-                if fresh:
-                    workplace.keep_parts(fresh)
+                save(finished)
             raise
         await keep()  # what came while the last bundle was on its way
 
@@ -160,7 +166,7 @@ def rows_kept(workplace: Workplace, names: Collection[str], table: str) -> dict[
     for name, data in workplace.parts():
         with suppress(ValueError):
             if name in names and table in _unpacked(data).tables:
-                counts[name] = int(pl.read_ipc(io.BytesIO(data), columns=[table])[table].list.len().item())
+                counts[name] = int(opened(data, [table])[table].list.len().item())
     return counts
 
 
@@ -178,24 +184,25 @@ async def _shown(
 ) -> AsyncIterator[None]:
     """Shows how far the work is whenever it has moved, beside it: while Prefect's server is away, a bar takes half a
     minute to fail, for which nothing waits but the end."""
-    is_over = False
+    over = asyncio.Event()
 
     async def show() -> None:
         progress, shown = await asyncio.to_thread(begin), 0
         while True:
             await moved.wait()
             moved.clear()
-            is_last = is_over
+            is_last = over.is_set()
             if (now := state())[0] != shown:
                 shown = now[0]
                 await asyncio.to_thread(progress.show, *now)
             if is_last:
                 return
+            await _so_long(over, SHOW_SECONDS)
 
     showing = asyncio.create_task(show())
     try:
         yield
-        is_over = True
+        over.set()
         moved.set()
         await showing
     finally:
@@ -210,8 +217,7 @@ async def _together(work: Sequence[Coroutine[Any, Any, None]], keep: Callable[[]
 
     async def keep_on() -> None:
         while not done.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(done.wait(), KEEP_SECONDS)
+            await _so_long(done, KEEP_SECONDS)
             await keep()
 
     try:
@@ -222,6 +228,12 @@ async def _together(work: Sequence[Coroutine[Any, Any, None]], keep: Callable[[]
             done.set()  # what is on its way to the store is waited for
     except ExceptionGroup as failed:
         raise failed.exceptions[0] from None  # a user reads why, not "unhandled errors in a TaskGroup"
+
+
+async def _so_long(event: asyncio.Event, seconds: float) -> None:
+    """Waits for the event, but no longer."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
 
 
 def _strangers(made: Mapping[str, Kept], code: str) -> set[str]:
@@ -243,10 +255,25 @@ def _notes(what: str, items: int, lost: Mapping[str, str], codes: Mapping[str, i
 
 def _packed(part: Part, code: str) -> bytes:
     """One row: a list of structs for each table, and the code's version."""
-    columns = [frame(table, rows).to_struct(table).implode() for table, rows in part.rows.items()]
-    buffer = io.BytesIO()
-    pl.DataFrame([pl.Series(CODE, [code]), *columns]).write_ipc(buffer, compression="zstd")
-    return buffer.getvalue()
+    lists = {
+        table: pa.LargeListArray.from_arrays([0, len(rows)], structs(table, rows)) for table, rows in part.rows.items()
+    }
+    batch = pa.RecordBatch.from_pydict({CODE: pa.array([code], pa.large_string()), **lists})
+    kept = pa.BufferOutputStream()
+    # As a whole: Arrow would compress each of some forty buffers by itself, which takes four times as long.
+    with pa.CompressedOutputStream(kept, "zstd") as stream, pa.ipc.new_file(stream, batch.schema) as file:
+        file.write_batch(batch)
+    return kept.getvalue().to_pybytes()
+
+
+def opened(part: bytes, tables: list[str] | None = None) -> pl.DataFrame:
+    """A kept part as a frame of one row: a list of structs for each table, or for some of them.
+
+    Raises:
+        Exception: where it is no part, whatever Arrow and polars find wrong with it.
+    """
+    with pa.input_stream(pa.py_buffer(part), compression="zstd") as stream:
+        return pl.read_ipc(stream.read(), columns=tables)
 
 
 def _unpacked(data: bytes) -> Kept:
@@ -256,7 +283,7 @@ def _unpacked(data: bytes) -> Kept:
         ValueError: where it is not what this code would have made.
     """
     try:
-        part = pl.read_ipc(io.BytesIO(data))
+        part = opened(data)
     except (Exception, pl.exceptions.PanicException) as problem:
         raise ValueError(f"it cannot be read: {problem}") from None
     tables = [name for name in part.columns if name != CODE]
@@ -269,7 +296,7 @@ def _unpacked(data: bytes) -> Kept:
 def _batches(table: str, paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
     for start in range(0, len(paths), BATCH):
         batch = paths[start : start + BATCH]
-        rows = pl.concat([pl.read_ipc(path, columns=[table]) for path in batch])
+        rows = pl.concat([opened(path.read_bytes(), [table]) for path in batch])
         yield rows.explode(table).unnest(table)
 
 

@@ -92,12 +92,13 @@ def _accuracy(samples: pl.DataFrame) -> Iterator[dict[str, Any]]:
     questions = answered.group_by("question_id", maintain_order=True).agg(
         cluster=pl.coalesce("cluster", "question_id").first(),
         share=right.mean(),
-        of_draws=right.var() / pl.len(),  # null for one draw
+        draws=pl.len(),
+        variance=right.var(),  # null of one draw: where others were lost, it is taken to vary as the rest do
     )
-    of_draws = questions["of_draws"].drop_nulls().to_numpy()
+    of_draws = questions["variance"].fill_null(strategy="mean") / questions["draws"]
     yield {
         **mean_of(questions, answered.height),
-        "stderr_draws": float(of_draws.sum() ** 0.5 / questions.height) if len(of_draws) else None,
+        "stderr_draws": float(of_draws.sum() ** 0.5 / questions.height) if of_draws.null_count() == 0 else None,
         "clusters": questions["cluster"].n_unique(),
         **{name: samples.filter(outcome=outcome).height for name, outcome in COUNTED.items()},
         "generated_tokens": answered["generated_tokens"].mean(),

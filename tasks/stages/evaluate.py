@@ -7,7 +7,7 @@ question. Where a program is asked for, it is the solution's last block of code,
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -122,17 +122,20 @@ async def sample(
     is left out of the accuracy.
     """
 
+    prompt = policy.prompts.question(question["question"])
+    prompt_digest = digest_of(policy.prompts.asked(prompt))
+
     async def one(draw: int) -> tuple[Row, list[Row]]:
         given, outcome, error = Answer("", None, 0), Outcome.FAILED, None
         metric = PASS if question["specification"] else "answer"
         asked = {name: question[name] for name in ("benchmark", "split", "question_id", "cluster")}
         asked |= {"model": model, "draw": draw}
-        search = partial(searched, question, place, policy, checker, value)
+        search = partial(searched, question, prompt, place, policy, checker, value)
         sampled: list[Row] = []
         started = time.monotonic()
         try:
             if settings.decoding == "greedy":
-                given = await greedy(question, place, policy, settings)
+                given = await greedy(question, prompt, place, policy, settings)
             else:
                 given = await search(settings, allowance)
             seconds = time.monotonic() - started
@@ -154,7 +157,7 @@ async def sample(
             "shots": policy.prompts.shots,
             "question": question["question"],
             "kinds": question["kinds"],
-            "prompt_digest": digest_of(policy.prompts.asked(policy.prompts.question(question["question"]))),
+            "prompt_digest": prompt_digest,
             "output": given.output,
             "answer": given.answer,
             "outcome": outcome,
@@ -251,11 +254,13 @@ async def tested(given: Answer, specification: Mapping[str, str], sandbox: Sandb
     return replace(given, answer=str(verdict)), Outcome.RIGHT if is_right else Outcome.WRONG
 
 
-async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Evaluation) -> Answer:
+async def greedy(
+    question: Row, prompt: Sequence[int], place: int, policy: ServedPolicy, settings: Evaluation
+) -> Answer:
     """Steps and solution in one greedy completion, which ends where it would invent the next question."""
     try:
         completed = await policy.write(
-            policy.prompts.question(question["question"]),
+            prompt,
             stop=(SOLUTION_CLOSE, QUESTION_OPEN),
             max_tokens=settings.max_tokens,
             temperature=0.0,
@@ -272,6 +277,7 @@ async def greedy(question: Row, place: int, policy: ServedPolicy, settings: Eval
 
 async def searched(
     question: Row,
+    prompt: Sequence[int],
     place: int,
     policy: ServedPolicy,
     checker: Checker,
@@ -299,7 +305,7 @@ async def searched(
     task = Task(
         question_id=question["question_id"],
         question=question["question"],
-        prompt_ids=tuple(policy.prompts.question(question["question"])),
+        prompt_ids=tuple(prompt),
         judge=judge(checker, question) if reflects else unknown,
         simulations=1,
         priority=place,

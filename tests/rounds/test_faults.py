@@ -13,6 +13,7 @@ import pytest
 
 from infra.desk.run import nested
 from tasks.micro.world import generate
+from tasks.running.parts import opened
 from tests.infra.stack.browser import Browser, browser
 from tests.infra.stack.stacks import open_ui
 from tests.shell import NO_ARM, SMALL, Shell, held_out
@@ -42,7 +43,7 @@ def test_a_killed_search_goes_on_where_it_was(shell: Shell, window: Browser) -> 
     kept = _wait_for(lambda: [name for name in store.names("stages/search/") if "/parts/" in name], bool, every=0.1)
     process.kill()
     bundles = [pl.read_ipc(store.get(name)) for name in kept]
-    finished = pl.concat([pl.read_ipc(part, columns=["trees"]) for bundle in bundles for part in bundle["part"]])
+    finished = pl.concat([opened(part, ["trees"]) for bundle in bundles for part in bundle["part"]])
     crashed = _ended(shell, run)
     assert crashed.startswith("CRASHED")
     assert (

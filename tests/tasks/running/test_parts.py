@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -174,7 +175,7 @@ def test_more_than_a_tenth_of_failures_is_not_committed_and_the_message_says_why
     [
         b"",
         b"garbage",
-        b"ARROW1" + bytes(200),
+        pytest.param(lambda _: compressed(b"ARROW1" + bytes(200)), id="no Arrow"),
         pytest.param(lambda data: data[: len(data) // 2], id="half"),
         pytest.param(lambda data: packed(artifacts=[row("x") | {"more": 1}]), id="other columns"),
         pytest.param(lambda data: packed(unheard_of=[{"a": 1}]), id="other table"),
@@ -203,7 +204,14 @@ def packed(code: str | None = "this code", rows: int = 1, **tables: list[dict[st
     columns = [pl.Series(name, [content] * rows) for name, content in tables.items()]
     buffer = io.BytesIO()
     pl.DataFrame([*([pl.Series("code", [code] * rows)] if code else []), *columns]).write_ipc(buffer)
-    return buffer.getvalue()
+    return compressed(buffer.getvalue())
+
+
+def compressed(data: bytes) -> bytes:
+    kept = pa.BufferOutputStream()
+    with pa.CompressedOutputStream(kept, "zstd") as stream:
+        stream.write(data)
+    return kept.getvalue().to_pybytes()
 
 
 def test_a_part_of_no_item_is_passed_over(tmp_path: Path) -> None:

@@ -146,6 +146,9 @@ def test_a_draw_that_failed_leaves_the_others_of_its_question() -> None:
     gone = sample("base", "b0", [], None, draw=1)
     row = of([*answers("rw"), gone])
     assert (row["n"], row["lost"], row["accuracy"], row["stderr_draws"]) == (2, 1, 0.5, None)
+    gone = sample("base", "b3", [], None, draw=1)
+    row = of([*answers("rrww"), *answers("rwr", draw=1), gone])
+    assert row["stderr_draws"] == pytest.approx((0 + 0.25 + 0.25 + 1 / 3) ** 0.5 / 4), "it varies as the rest do"
 
 
 def test_forms_and_metrics_are_scored_apart_and_the_setup_stands_beside_them() -> None:
