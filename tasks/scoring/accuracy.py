@@ -98,7 +98,9 @@ def _accuracy(samples: pl.DataFrame) -> Iterator[dict[str, Any]]:
     of_draws = questions["variance"].fill_null(strategy="mean") / questions["draws"]
     yield {
         **mean_of(questions, answered.height),
-        "stderr_draws": float(of_draws.sum() ** 0.5 / questions.height) if of_draws.null_count() == 0 else None,
+        "stderr_draws": float(of_draws.to_numpy().sum() ** 0.5 / questions.height)
+        if of_draws.null_count() == 0
+        else None,
         "clusters": questions["cluster"].n_unique(),
         **{name: samples.filter(outcome=outcome).height for name, outcome in COUNTED.items()},
         "generated_tokens": answered["generated_tokens"].mean(),
