@@ -1,8 +1,8 @@
 """Work in many small parts: every finished part is kept, and a retry does the rest (design D5).
 
-A part is the rows that one item adds to the stage's tables. It is kept as one Arrow file on this machine, and in the
-store together with those that were finished in the same second. The tables are written from these files, a batch at a
-time: memory does not grow with the work. A resumed stage writes the same bytes as an uninterrupted one.
+A part is the rows that one item adds to the stage's tables, in Arrow. Those that were finished in the same second are
+kept together: in the store, and in a file of this machine that ends with the stage. The tables are written from it, a
+batch at a time: memory does not grow with the work. A resumed stage writes the same bytes as an uninterrupted one.
 
 An item that fails is tried once more, after the others. If it fails again, it is lost, and a note of the stage names
 it. A kept part says which code made it. A part of another version of the code is used, and a note says so; a part that
@@ -10,6 +10,8 @@ this code cannot read is made again.
 """
 
 import asyncio
+import os
+import tempfile
 from collections import Counter
 from collections.abc import (
     AsyncIterator,
@@ -24,8 +26,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -82,82 +83,82 @@ async def each_part(
         TooManyFailures: when more than a tenth of the parts failed.
         Exception: what the store or Prefect's server failed with first; the parts under way are given up.
     """
-    folder = workplace.folder / "parts"
-    made = await asyncio.to_thread(_fetch, workplace, folder, items.keys(), what)
-    if made:
-        workplace.log.info("%s: %d of %d were finished before and are kept", what, len(made), len(items))
-    workplace.timeline.add("parts", done=len(made))
-    places = {name: place for place, name in enumerate(items)}
-    lost: dict[str, str] = {}
-    finished: dict[str, bytes] = {}
-    moved = asyncio.Event()
-
-    async def one(name: str) -> None:
-        try:
-            part = await work(items[name], places[name])
-            data = _packed(part, workplace.code)
-        except Exception as problem:
-            workplace.log.warning("%s: %s failed", what, name, exc_info=True, extra={"question_id": name})
-            lost[name] = f"{type(problem).__name__}: {problem}"
-            return
-        finished[name] = data
-        if part.error is not None:
-            workplace.log.warning("%s: %s is lost: %s", what, name, part.error, extra={"question_id": name})
-            lost[name] = part.error
-        made[name] = Kept(workplace.code, tuple(part.rows))
+    with tempfile.TemporaryFile(dir=workplace.folder) as file:
+        heap = Heap(file)
+        made = await asyncio.to_thread(_fetch, workplace, heap, items.keys(), what)
+        if made:
+            workplace.log.info("%s: %d of %d were finished before and are kept", what, len(made), len(items))
         workplace.timeline.add("parts", done=len(made))
-        moved.set()
+        places = {name: place for place, name in enumerate(items)}
+        lost: dict[str, str] = {}
+        finished: dict[str, bytes] = {}
+        moved = asyncio.Event()
 
-    def save(parts: Mapping[str, bytes]) -> None:
-        for name, data in parts.items():
-            _write(folder / name, data)
-        if sound := {name: data for name, data in parts.items() if name not in lost}:
-            workplace.keep_parts(sound)
+        async def one(name: str) -> None:
+            try:
+                part = await work(items[name], places[name])
+                data = _packed(part, workplace.code)
+            except Exception as problem:
+                workplace.log.warning("%s: %s failed", what, name, exc_info=True, extra={"question_id": name})
+                lost[name] = f"{type(problem).__name__}: {problem}"
+                return
+            finished[name] = data
+            if part.error is not None:
+                workplace.log.warning("%s: %s is lost: %s", what, name, part.error, extra={"question_id": name})
+                lost[name] = part.error
+            made[name] = Kept(workplace.code, tuple(part.rows))
+            workplace.timeline.add("parts", done=len(made))
+            moved.set()
 
-    async def keep() -> None:
-        nonlocal finished
-        taken, finished = finished, {}
-        try:
-            if taken:
-                await asyncio.to_thread(save, taken)
-        except Exception:
-            finished = taken | finished
-            raise
+        def save(parts: Mapping[str, bytes]) -> None:
+            if sound := {name: data for name, data in parts.items() if name not in lost}:
+                workplace.keep_parts(sound)
+            heap.add(parts)
 
-    async def all_of(names: Iterable[str]) -> None:
-        try:
-            await _together([one(name) for name in names], keep)
-        except BaseException:
-            with suppress(Exception):  # a store that failed was the reason, or is asked once more
-                save(finished)
-            raise
-        await keep()  # what came while the last bundle was on its way
+        async def keep() -> None:
+            nonlocal finished
+            taken, finished = finished, {}
+            try:
+                if taken:
+                    await asyncio.to_thread(save, taken)
+            except Exception:
+                finished = taken | finished
+                raise
 
-    async with _shown(lambda: Progress(workplace.log, what, total=len(items)), lambda: (len(made), note()), moved):
-        await all_of(name for name in items if name not in made)
-        strangers = _strangers(made, workplace.code)
-        if again := [name for name in items if name in lost or name in strangers]:
-            workplace.log.info("%s: %d are tried once more, %s", what, len(again), ", ".join(again[:3]))
-            lost.clear()
-            await all_of(again)
+        async def all_of(names: Iterable[str]) -> None:
+            try:
+                await _together([one(name) for name in names], keep)
+            except BaseException:
+                with suppress(Exception):  # a store that failed was the reason, or is asked once more
+                    save(finished)
+                raise
+            await keep()  # what came while the last bundle was on its way
 
-    lost = {name: lost[name] for name in items if name in lost}
-    workplace.facts["failed_parts"] = len(lost)
-    if len(lost) > MAX_FAILED_SHARE * len(items):
-        name, why = next(reversed(lost.items()))
-        raise TooManyFailures(
-            f"{what}: {len(lost)} of {len(items)} failed, and did when tried once more; the last, {name}, with: {why}. "
-            "What finished is kept; retry the flow run when the cause is gone."
-        )
-    codes = Counter(part.code for part in made.values())
-    workplace.facts["notes"] = [
-        *workplace.facts.get("notes", []),
-        *_notes(what, len(items), lost, codes, workplace.code),
-    ]
-    paths = [folder / name for name in items if name in made]
-    tables = made[next(iter(made))].tables if made else ()
-    for table in tables:
-        await asyncio.to_thread(workplace.write, table, _batches(table, paths))
+        async with _shown(lambda: Progress(workplace.log, what, total=len(items)), lambda: (len(made), note()), moved):
+            await all_of(name for name in items if name not in made)
+            strangers = _strangers(made, workplace.code)
+            if again := [name for name in items if name in lost or name in strangers]:
+                workplace.log.info("%s: %d are tried once more, %s", what, len(again), ", ".join(again[:3]))
+                lost.clear()
+                await all_of(again)
+
+        lost = {name: lost[name] for name in items if name in lost}
+        workplace.facts["failed_parts"] = len(lost)
+        if len(lost) > MAX_FAILED_SHARE * len(items):
+            name, why = next(reversed(lost.items()))
+            raise TooManyFailures(
+                f"{what}: {len(lost)} of {len(items)} failed, and did when tried once more; the last, {name}, with: "
+                f"{why}. What finished is kept; retry the flow run when the cause is gone."
+            )
+        codes = Counter(part.code for part in made.values())
+        workplace.facts["notes"] = [
+            *workplace.facts.get("notes", []),
+            *_notes(what, len(items), lost, codes, workplace.code),
+        ]
+        done = [name for name in items if name in made]
+        tables = made[next(iter(made))].tables if made else ()
+        for table in tables:
+            await asyncio.to_thread(workplace.write, table, _batches(table, heap, done))
 
 
 def rows_kept(workplace: Workplace, names: Collection[str], table: str) -> dict[str, int]:
@@ -168,6 +169,27 @@ def rows_kept(workplace: Workplace, names: Collection[str], table: str) -> dict[
             if name in names and table in _unpacked(data).tables:
                 counts[name] = int(opened(data, [table])[table].list.len().item())
     return counts
+
+
+class Heap:
+    """Parts by name, one behind the other in a file: a file for each would take as long as what is in it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.spans: dict[str, tuple[int, int]] = {}
+
+    def add(self, parts: Mapping[str, bytes]) -> None:
+        """Adds parts; of one that is made again, the later counts."""
+        start = self.file.seek(0, os.SEEK_END)
+        for name, data in parts.items():
+            self.spans[name] = start, len(data)
+            start += self.file.write(data)
+        self.file.flush()
+
+    def read(self, name: str) -> bytes:
+        start, length = self.spans[name]
+        self.file.seek(start)
+        return self.file.read(length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,14 +315,13 @@ def _unpacked(data: bytes) -> Kept:
     return Kept(part[CODE].item(), tuple(tables))
 
 
-def _batches(table: str, paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
-    for start in range(0, len(paths), BATCH):
-        batch = paths[start : start + BATCH]
-        rows = pl.concat([opened(path.read_bytes(), [table]) for path in batch])
+def _batches(table: str, heap: Heap, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+    for start in range(0, len(names), BATCH):
+        rows = pl.concat([opened(heap.read(name), [table]) for name in names[start : start + BATCH]])
         yield rows.explode(table).unnest(table)
 
 
-def _fetch(workplace: Workplace, folder: Path, names: Collection[str], what: str) -> dict[str, Kept]:
+def _fetch(workplace: Workplace, heap: Heap, names: Collection[str], what: str) -> dict[str, Kept]:
     """Copies to this machine the parts that an earlier attempt kept, if this code can use them."""
     kept = {}
     for name, data in workplace.parts():
@@ -315,10 +336,5 @@ def _fetch(workplace: Workplace, folder: Path, names: Collection[str], what: str
                 extra={"question_id": name},
             )
             continue
-        _write(folder / name, data)
+        heap.add({name: data})
     return kept
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
