@@ -6,8 +6,10 @@ Every mean is taken over the whole update (of tokens, of values, of pairs): how 
 changes nothing. TRL's fused head makes log-probs of the learnt tokens alone, and never all logits of a row.
 """
 
+import math
 import time
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -195,24 +197,49 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
         are kept by the row of the lesson, for whoever asks, and for a training that goes on."""
         if not artifact.is_file():
             started = time.monotonic()
-            whole = gather_object(self._references(self.model.to(self.accelerator.device).eval()))
-            self.model.train()
+            found = self.logprobs(self.model.to(self.accelerator.device))
             if self.is_world_process_zero():
-                by_sequence = pa.array([found for _, found in sorted(whole)], type=pa.list_(pa.list_(pa.float32())))
-                part = artifact.with_suffix(".part")
-                pq.write_table(pa.table({"row": list(self.train_dataset["row"]), "reference": by_sequence}), part)
-                part.replace(artifact)
+                by_sequence = pa.array(found, type=pa.list_(pa.list_(pa.float32())))
+                self._keep(artifact, {"reference": by_sequence})
             self.reference_seconds = time.monotonic() - started
         self.accelerator.wait_for_everyone()
         reference = pq.read_table(artifact)["reference"].to_pylist()
         self.train_dataset = self.train_dataset.add_column("reference", reference)
 
+    def tell_effects(self, artifact: Path) -> None:
+        """After the last update, what they all did to each pair: log pi of its chosen and of its rejected side before
+        and after, sums over the learnt tokens in nats, kept by the row of the lesson."""
+        after = self.logprobs(self.model_wrapped)
+        if self.is_world_process_zero():
+            sums = {
+                f"{side}_{when}": [math.fsum(pair[at]) for pair in pairs]
+                for when, pairs in (("before", self.train_dataset["reference"]), ("after", after))
+                for at, side in enumerate(("chosen", "rejected"))
+            }
+            self._keep(artifact, sums)
+        self.accelerator.wait_for_everyone()
+
+    def _keep(self, artifact: Path, columns: Mapping[str, Any]) -> None:
+        """A Parquet file of the rows that are trained on, whole or not there."""
+        part = artifact.with_suffix(".part")
+        pq.write_table(pa.table({"row": list(self.train_dataset["row"]), **columns}), part)
+        part.replace(artifact)
+
+    def logprobs(self, model: torch.nn.Module) -> list[list[list[float]]]:
+        """By row and sequence: log pi of the learnt tokens. All processes know all of them."""
+        is_training = model.training
+        found = dict(gather_object(self._of_share(model.eval())))
+        model.train(is_training)
+        return [found[row] for row in range(len(self.train_dataset))]
+
     @torch.no_grad()
-    def _references(self, model: torch.nn.Module) -> list[tuple[int, list[list[float]]]]:
-        """Of this process's share of the rows: the row, and for each of its sequences log pi of the learnt tokens."""
+    def _of_share(self, model: torch.nn.Module) -> list[tuple[int, list[list[float]]]]:
+        """`logprobs` of this process's share of the rows, each with its row. All shares are of one size, for of a
+        sharded model all processes compute together: two may hold the same row."""
         order = list(Together(self.train_dataset, self.learning.seed))
-        share, at = len(order) / self.accelerator.num_processes, self.accelerator.process_index
-        mine = order[round(at * share) : round((at + 1) * share)]
+        size = math.ceil(len(order) / self.accelerator.num_processes)
+        at = min(self.accelerator.process_index * size, len(order) - size)
+        mine = order[at : at + size]
         found = []
         for first in range(0, len(mine), self.args.per_device_train_batch_size):
             rows = mine[first : first + self.args.per_device_train_batch_size]

@@ -153,8 +153,8 @@ def launch(workplace: Workplace, trainer: str, title: str, config: dict[str, Any
         raise TrainingFailed(f"trainer {trainer} failed: {reason(said) or ended(process.returncode)}")
     for path in sorted((output / "model").iterdir()):
         workplace.add(f"model/{path.name}", path)
-    for path in (output / "progress.jsonl", output / "summary.json", output / "references.parquet"):
-        if path.exists():
+    for name in ("progress.jsonl", "summary.json", "references.parquet", "effects.parquet"):
+        if (path := output / name).exists():
             workplace.add(path.name, path, rows=pq.read_metadata(path).num_rows if path.suffix == ".parquet" else None)
     workplace.facts |= json.loads((output / "summary.json").read_text())
 

@@ -191,6 +191,30 @@ def test_a_reference_is_kept_by_the_row_of_the_lesson_also_where_rows_are_left_o
     assert pl.read_parquet(config.output / "references.parquet")["row"].to_list() == [1, 2, 4]
 
 
+def test_what_the_updates_did_to_each_pair_is_kept_beside_the_rows(config: Learn, tmp_path: Path) -> None:
+    """The sums of log-probs of the models before and after, of the rows that are trained on."""
+    rows = pl.read_parquet(config.lesson)
+    long = rows.head(1).with_columns(prompt_ids=pl.Series([[5] * 64], dtype=pl.List(pl.Int32)))
+    pl.concat([long, rows]).write_parquet(tmp_path / "rows.parquet")
+    config = changed(config, lesson=tmp_path / "rows.parquet", learning_rate=1e-3)
+    learn(config)
+    told = pl.read_parquet(config.output / "effects.parquet")
+    assert told["row"].to_list() == list(range(1, rows.height + 1))
+    for when, folder in (("before", config.model), ("after", config.output / "model")):
+        model = load_model(folder).eval()
+        for side in ("chosen", "rejected"):
+            with torch.no_grad():
+                expected = [step_logprob(model, *ids).item() for ids in rows["prompt_ids", f"{side}_ids"].iter_rows()]
+            assert told[f"{side}_{when}"].to_list() == pytest.approx(expected, abs=1e-4), (side, when)
+    margin = (pl.col("chosen_after") - pl.col("chosen_before")) - (pl.col("rejected_after") - pl.col("rejected_before"))
+    assert told.select(margin.min()).item() > 0
+
+
+def test_a_loss_without_a_preference_tells_of_no_pairs(config: Learn) -> None:
+    learn(changed(config, loss=Loss(rank=1.0)))
+    assert not (config.output / "effects.parquet").exists()
+
+
 def test_training_widens_the_margin_and_changes_every_parameter(config: Learn, tmp_path: Path) -> None:
     """In three and a half passes over the pairs; of the text format it teaches nothing."""
     foreign = shutil.copytree(config.model, tmp_path / "foreign")

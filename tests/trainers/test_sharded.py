@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from infra.contract.training import Loss
@@ -68,6 +69,22 @@ def test_log_probs_are_summed_in_float32(settings: dict[str, Any], preferences: 
     config = Learn(**settings | {"micro_batch_size": 4}, lesson=preferences, loss=Loss(prefer=1.0))
     said = on_two("bf16", config)
     assert set(re.findall(r"torch\.\w+", said)) == {"torch.float32"}
+
+
+def test_pairs_that_devices_cannot_share_evenly_are_told_of_once_each(
+    settings: dict[str, Any], preferences: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / "odd.parquet"
+    pl.read_parquet(preferences).head(9).write_parquet(odd)
+    config = Learn(**settings | {"micro_batch_size": 4, "batch_size": 8}, lesson=odd, loss=Loss(prefer=1.0))
+    train(changed(config, output=tmp_path / "alone"))
+    on_two("no", config)
+    both, alone = (pl.read_parquet(folder / "effects.parquet") for folder in (config.output, tmp_path / "alone"))
+    assert both["row"].to_list() == list(range(9))
+    for side in ("chosen_before", "rejected_before"):
+        assert both[side].to_list() == pytest.approx(alone[side].to_list(), abs=1e-4)
+    for side in ("chosen", "rejected"):
+        assert (both[f"{side}_after"] - both[f"{side}_before"]).abs().min() > 1e-4, "after is after"
 
 
 def test_a_training_that_deepspeed_would_change_is_refused(
