@@ -38,6 +38,9 @@ union all
 select 'contamination', concat_ws(' ', campaign, round, benchmark, n, is_masked, kind, benchmark_question), count(*)
 from contamination group by all having count(*) > 1
 union all
+select 'pair_effects', concat_ws(' ', campaign, round, model, lesson, pair_id), count(*)
+from pair_effects group by all having count(*) > 1
+union all
 select 'second_opinions', concat_ws(' ', campaign, round, origin, name, metric, ours, gold, answer), count(*)
 from second_opinions group by all having count(*) > 1
 union all

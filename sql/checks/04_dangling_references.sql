@@ -37,5 +37,11 @@ union all
 select 'value_rankings', 'model', campaign, round, model
 from value_rankings anti join models using (campaign, round, model)
 union all
+select 'pair_effects', 'model', campaign, round, model
+from pair_effects anti join models using (campaign, round, model)
+union all
+select 'pair_effects', 'pair_id', campaign, round, concat_ws(' ', lesson, pair_id)
+from pair_effects anti join preferences using (campaign, round, lesson, pair_id)
+union all
 select 'contamination', 'question_id', campaign, round, question_id
 from contamination anti join questions using (campaign, round, question_id)

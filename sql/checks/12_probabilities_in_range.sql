@@ -8,6 +8,10 @@ select
 from nodes
 where prior not between 0 and 1 + 1e-4 or logprob > 1e-4
 union all
+select 'pair_effects', campaign, round, concat_ws(' ', model, pair_id), concat_ws(', ', chosen_before, chosen_after, rejected_before, rejected_after)
+from pair_effects
+where greatest(chosen_before, chosen_after, rejected_before, rejected_after) > 1e-4
+union all
 select 'trees', campaign, round, tree_id, 'pass_rate ' || pass_rate
 from trees
 where pass_rate not between 0 and 1

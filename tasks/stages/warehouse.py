@@ -11,10 +11,13 @@ from infra.store import Manifest, Ref, Store
 from infra.store.rounds import Title
 from infra.warehouse import ParquetSource, build, check
 from tasks.recipe import Recipe
-from tasks.records import frame
+from tasks.records import TABLES, frame
 from tasks.running.progress import Progress
 from tasks.running.stage import stage
 from tasks.running.workplace import Workplace
+
+EFFECTS = "effects.parquet"
+"""What a training did to its pairs, as its trainer wrote it."""
 
 SHORT_SECONDS = 5.0
 """A warehouse that is built sooner needs no bar."""
@@ -24,7 +27,7 @@ class RuleBroken(RuntimeError):
     """A check of the warehouse found rows that break its rule; the message shows them."""
 
 
-@stage("warehouse", version=12)
+@stage("warehouse", version=13)
 def build_warehouse(workplace: Workplace, title: Title, recipe: Recipe, stages: dict[str, Ref], policy: Ref) -> int:
     """The tables of a round that say what it is made of, and all of its tables checked: a broken rule fails the round.
 
@@ -39,6 +42,7 @@ def build_warehouse(workplace: Workplace, title: Title, recipe: Recipe, stages: 
         "inputs": _input_rows(manifests),
         "models": _model_rows(recipe, stages, manifests, policy),
         "artifacts": _artifact_rows(workplace.store, stages, manifests),
+        "pair_effects": _effect_rows(workplace, recipe, stages, manifests),
     }
     sources = round_sources(workplace.store, title.campaign, title.round, stages)
     for table, rows in own.items():
@@ -146,6 +150,31 @@ def _model_rows(
 def _weights(manifest: Manifest) -> dict[str, str]:
     """Digests of a model's files of weights."""
     return {stored.name: stored.sha256 for stored in manifest.objects if stored.name.endswith(".safetensors")}
+
+
+def _effect_rows(
+    workplace: Workplace, recipe: Recipe, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]
+) -> pl.DataFrame:
+    """Of all trainings that kept what they did to their pairs."""
+    return pl.concat(
+        [
+            frame("pair_effects", []),
+            *(
+                effects_of(
+                    *(name, arm.lesson, workplace.read(stages[arm.lesson], "preferences")["pair_id"]),
+                    pl.read_parquet(workplace.store.fetch(stages[name], EFFECTS)),
+                )
+                for name, arm in recipe.arms.items()
+                if name in stages and any(stored.name == EFFECTS for stored in manifests[name].objects)
+            ),
+        ]
+    )
+
+
+def effects_of(model: str, lesson: str, pair_ids: pl.Series, effects: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `pair_effects` from what a trainer kept, which names a pair by the row of its lesson."""
+    told = effects.with_columns(pair_ids.gather(effects["row"]), model=pl.lit(model), lesson=pl.lit(lesson))
+    return told.drop("row").match_to_schema(TABLES["pair_effects"])
 
 
 def _artifact_rows(store: Store, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:

@@ -195,6 +195,18 @@ def imitation(
 ORDER = ("base", "sft", "step_apo")
 
 
+EFFECT: Row = {
+    "model": "step_apo",
+    "lesson": "steps",
+    "pair_id": "t1/1-2",
+    "chosen_before": -4.0,
+    "chosen_after": -5.0,
+    "rejected_before": -3.0,
+    "rejected_after": -7.0,
+}
+"""A pair whose margin grew, though its chosen side became less likely."""
+
+
 def model(name: str, parent: str | None, **loss: float) -> Row:
     """The last of a round's models searches next."""
     return {
@@ -366,6 +378,7 @@ ROUND: dict[str, list[Row]] = {
         ranking("sft", "solution", nodes=9, sibling_auc=0.7, sibling_auc_stderr=0.1, sibling_pairs=8, pooled_auc=0.8),
     ],
     "contamination": [overlap("question"), overlap("question", is_masked=True, share=0.5), overlap("plan")],
+    "pair_effects": [EFFECT],
     "second_opinions": [
         opinion("trees", "5", "right", "right", 6),
         opinion("trees", "5 ft", "right", "wrong", 2),

@@ -21,6 +21,8 @@ HINTED = """
 """
 """The path that a hint led to, beside that of the search."""
 
+WITHOUT_PAIRS = "delete from preferences; delete from pair_effects"
+
 DOUBLE = "create temp table copy as from {table} where {rows}; insert into {table} from copy;"
 
 CONTINUED = """
@@ -53,7 +55,7 @@ BREAKS = {
     "14_pair_order": "update preferences set chosen_value = rejected_value where chosen_id = 1",
     "15_pair_values": "update preferences set chosen_q = 0.25 where chosen_id = 1",
     "18_pairs_of_trained_trees": "delete from imitations; update trees set is_held_out = true where tree_id = 't1'",
-    "19_imitations_of_trained_trees": "delete from preferences; update trees set state = 'failed' where tree_id = 't1'",
+    "19_imitations_of_trained_trees": f"{WITHOUT_PAIRS}; update trees set state = 'failed' where tree_id = 't1'",
     "20_imitated_paths": "update imitations set prompt_characters = prompt_characters - 1 where leaf_id = 3",
     "21_imitated_paths_correct": """
         update imitations set weight = 1, eos = 99 where leaf_id = 4
@@ -210,11 +212,11 @@ OTHER_BREAKS = {
         {"07_visit_counts", "08_running_means"},
     ),
     "a path of a failed tree": (
-        "delete from preferences; update trees set state = 'failed' where tree_id = 't1'",
+        f"{WITHOUT_PAIRS}; update trees set state = 'failed' where tree_id = 't1'",
         {"19_imitations_of_trained_trees"},
     ),
     "a path of a tree that was not searched": (
-        "delete from preferences; update trees set state = 'skipped' where tree_id = 't1'",
+        f"{WITHOUT_PAIRS}; update trees set state = 'skipped' where tree_id = 't1'",
         {"19_imitations_of_trained_trees"},
     ),
     "a search that forgot which questions are held out": (
@@ -249,6 +251,22 @@ OTHER_BREAKS = {
         "update evaluations set generated_tokens = 13 where model = 'base' and kind = 'all'",
         {"23_evaluations_match_samples"},
     ),
+    "a training's effect on a pair that is not there": (
+        "update pair_effects set pair_id = 't1/5-6'",
+        {"04_dangling_references"},
+    ),
+    "an effect of a model that is not there": (
+        "update pair_effects set model = 'another'",
+        {"04_dangling_references"},
+    ),
+    "an effect that is told twice": (DOUBLE.format(table="pair_effects", rows="true"), {"01_duplicate_keys"}),
+    **{
+        f"a side that is more than certain: {side}": (
+            f"update pair_effects set {side} = 0.5",
+            {"12_probabilities_in_range"},
+        )
+        for side in ("chosen_before", "chosen_after", "rejected_before", "rejected_after")
+    },
     "an accuracy outside of its interval": (
         "update evaluations set accuracy_low = 0.6 where model = 'base' and kind = 'all'",
         {"12_probabilities_in_range"},

@@ -136,7 +136,7 @@ def test_a_searched_round_breaks_no_rule(method: str, tmp_path: Path) -> None:
         + [{"lesson": lesson} | row for lesson, rows in others.items() for row in rows],
         "imitations": [{"lesson": "paths"} | row for row in imitations],
     }
-    build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | without_words(learnt)))
+    build(path, parquet(tmp_path, ROUND | {"questions": questions, "pair_effects": []} | found | without_words(learnt)))
     assert check(path) == []
     assert_told_in_words(path, learnt)
 
@@ -167,7 +167,7 @@ def test_a_round_without_plans_teaches_its_steps_and_breaks_no_rule(method: str,
     path = tmp_path / "warehouse.duckdb"
     questions = [question_row("q1", ["add"]) | {"question_id": name, "question": text} for name, text in ASKED.items()]
     questions[1]["is_held_out"] = True
-    build(path, parquet(tmp_path, ROUND | {"questions": questions} | found | without_words(learnt)))
+    build(path, parquet(tmp_path, ROUND | {"questions": questions, "pair_effects": []} | found | without_words(learnt)))
     assert check(path) == []
     assert_told_in_words(path, learnt)
     [counted] = ask(path, "from search_yield").records()

@@ -48,7 +48,7 @@ def test_a_stage_that_did_not_run_leaves_its_tables_empty(tmp_path: Path) -> Non
 
 def test_an_empty_parquet_is_an_empty_table(tmp_path: Path) -> None:
     path = tmp_path / "factory.duckdb"
-    build(path, parquet(tmp_path, ROUND | {"preferences": [], "imitations": []}))
+    build(path, parquet(tmp_path, ROUND | {"preferences": [], "imitations": [], "pair_effects": []}))
     assert ask(path, "select count(*) from preferences").rows == [(0,)]
     assert check(path) == []
 

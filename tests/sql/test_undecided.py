@@ -34,7 +34,7 @@ def searched(method: str, folder: Path) -> Path:
         trees += grown.tree_rows
         nodes += grown.node_rows
     assert any(row["undecided"] for row in trees)
-    tables = {"trees": trees, "nodes": nodes, "preferences": [], "imitations": []}
+    tables = {"trees": trees, "nodes": nodes, "preferences": [], "imitations": [], "pair_effects": []}
     path = folder / "warehouse.duckdb"
     build(path, parquet(folder, ROUND | tables))
     return path

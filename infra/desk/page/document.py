@@ -64,6 +64,7 @@ def document(page: RoundPage) -> str:
         ),
         gaps=gap_plots(page.figures["gaps"]),
         gaps_by_depth=page.figures["gaps_by_depth"],
+        effects=page.figures["effects"],
         curves={model: figures.curve(points) for model, points in page.curves.items()},
         stages=page.stages,
         lineage_plot=lineage.lineage(page.stages),

@@ -12,7 +12,7 @@ from infra.desk.summary import Row
 from infra.store import Ref, Store, rounds
 from infra.warehouse import ask, statements
 
-FIGURES = ("round", "scores", "funnel", "yield", "calibration", "gaps", "gaps_by_depth")
+FIGURES = ("round", "scores", "funnel", "yield", "calibration", "gaps", "gaps_by_depth", "effects")
 """Queries of sql/page whose rows are shown as they are."""
 PROGRESS = "progress.jsonl"
 

@@ -107,6 +107,22 @@ def test_v_is_held_against_the_ends_below_with_errors_by_tree(page: RoundPage) -
     assert high["stderr"] == pytest.approx(sum(one**2 for one in off) ** 0.5 / 4)
 
 
+def test_what_training_did_to_the_pairs_is_told_by_model_and_kind(page: RoundPage) -> None:
+    """Here the rejected side fell by more than the chosen one did, and the order was put right."""
+    [told] = page.figures["effects"]
+    assert told == {
+        "model": "step_apo",
+        "kind": "plan",
+        "pairs": 1,
+        "chosen_change": -1.0,
+        "rejected_change": -4.0,
+        "widened": 1.0,
+        "chosen_fell": 1.0,
+        "right_before": 0.0,
+        "right_after": 1.0,
+    }
+
+
 def test_a_question_opens_to_its_trees_and_pairs(page: RoundPage) -> None:
     rows = {row["id"]: row for row in page.explorer.questions}
     assert rows.keys() == {"q1", "q2", "q3"}

@@ -4,10 +4,12 @@ import hashlib
 from datetime import UTC, datetime
 from typing import Any
 
+import polars as pl
+
 from flows.parameters import RECIPES
 from infra.store import Manifest, Ref, StoredObject
 from tasks.recipe import Recipe
-from tasks.stages.warehouse import _model_rows
+from tasks.stages.warehouse import _model_rows, effects_of
 
 
 def digest(content: str) -> str:
@@ -104,3 +106,11 @@ def test_a_model_whose_weights_another_has_is_said_to_be_the_same() -> None:
         "sft_more": "base",
         "step_dpo": "step_apo",
     }
+
+
+def test_what_a_training_did_is_told_by_pair_also_where_rows_were_left_out() -> None:
+    numbers = {"chosen_before": -3.0, "chosen_after": -2.0, "rejected_before": -4.0, "rejected_after": -6.0}
+    kept = pl.DataFrame([{"row": 2} | numbers, {"row": 0} | numbers | {"chosen_after": -5.0}])
+    rows = effects_of("step_apo", "pairs", pl.Series("pair_id", ["t/1-2", "t/3-4", "t/5-6"]), kept)
+    told = {"model": "step_apo", "lesson": "pairs"} | numbers
+    assert rows.to_dicts() == [told | {"pair_id": "t/5-6"}, told | {"pair_id": "t/1-2", "chosen_after": -5.0}]
