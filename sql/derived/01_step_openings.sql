@@ -1,3 +1,10 @@
+-- What is left of a text without numbers, case and white space. By `translate` it takes three times as long.
+create temp macro bare(text) as
+replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(
+    lower(text),
+'0', ''), '1', ''), '2', ''), '3', ''), '4', ''), '5', ''), '6', ''), '7', ''), '8', ''), '9', ''),
+' ', ''), chr(9), ''), chr(10), ''), chr(13), '');
+
 -- Of every step, whose text is read once: its first three words, its number left out, and what those have in common that
 -- are alike but for numbers, case and white space. For this table and the next.
 create temp table steps as
@@ -11,7 +18,7 @@ select
     q,
     outcome,
     regexp_extract(text, '^\s*(?:<step>\s*(?i:(?:plan|step)\s+\d+[:.]?\s*)?)?(\S+(?:\s+\S+){0,2})', 1) as opening,
-    hash(translate(lower(text), E'0123456789 \t\r\n', '')) as alike,
+    hash(bare(text)) as alike,
     hash(text) as words,
 from nodes
 where kind in ('plan', 'step');
@@ -26,9 +33,10 @@ select
     avg(q) as mean_q,
     avg(outcome) as mean_outcome,
 from steps
-group by all;
+group by all
+having count(*) > 1;
 
-comment on table step_openings is 'One row per round and first three words of a step, its number left out: clusters of steps (made here, of nodes).';
+comment on table step_openings is 'One row per round and first three words of a step, its number left out, that several steps begin with: clusters of steps (made here, of nodes).';
 comment on column step_openings.campaign is 'Campaign of the round.';
 comment on column step_openings.round is 'Number of the round in its campaign, from 1.';
 comment on column step_openings.opening is 'The words.';

@@ -15,6 +15,7 @@ inner join (select campaign, round, tree_id, question_id from trees) using (camp
 group by campaign, round, alike;
 
 drop table steps;
+drop macro bare;
 
 comment on table repeated_steps is 'One row per round and steps that are alike but for numbers, case and white space, where there are several (made here, of nodes).';
 comment on column repeated_steps.campaign is 'Campaign of the round.';

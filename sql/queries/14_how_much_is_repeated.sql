@@ -1,7 +1,8 @@
 -- How much of the search is spent on plan steps that were written before, word for word or with other numbers?
 with searched as (
-    select campaign, round, sum(nodes)::bigint as plan_steps
-    from step_openings
+    select campaign, round, count(*) as plan_steps
+    from nodes
+    where kind in ('plan', 'step')
     group by all
 ),
 
