@@ -7,7 +7,7 @@ select
     count(distinct question_id) as questions,
     avg(q) as mean_q,
     min(tree_id) as tree_id,
-    arg_min(node_id, tree_id) as node_id,
+    arg_min(node_id, (tree_id, node_id)) as node_id,
     arg_min(tree, tree_id) as tree,
 from steps
 semi join (select campaign, round, alike from steps group by all having count(*) > 1) using (campaign, round, alike)

@@ -319,6 +319,23 @@ def test_a_model_and_a_pair_know_what_they_are_made_of(two_rounds: list[Path]) -
     assert pairs == [(number, "trees", "1" * 64, "0.1.0") for number in (1, 1, 2, 2)]
 
 
+def test_steps_are_alike_but_for_numbers_case_and_white_space(tmp_path: Path) -> None:
+    said = {
+        ("t1", 1): plan(1, "Add 40 and 2."),
+        ("t1", 2): plan(2, "add 7\tand\r 13. "),
+        ("t1", 7): plan(1, "Add 0 or 6."),
+        ("t2", 1): plan(1, "ADD\n589and2."),
+        ("t4", 1): plan(1, "Add 40 and 2."),
+    }
+    nodes = [row | {"text": said.get((row["tree_id"], row["node_id"]), row["text"])} for row in NODES]
+    tables = ROUND | {"nodes": nodes, "preferences": [], "imitations": [], "pair_effects": []}
+    build(tmp_path / "round.duckdb", parquet(tmp_path, tables))
+    found = "select copies, texts, questions, tree_id, node_id from repeated_steps where tree_id <> 't4' order by all"
+    assert ask(tmp_path / "round.duckdb", found).rows == [(4, 3, 2, "t1", 1)]
+    openings = "select opening, nodes from step_openings order by opening"
+    assert ask(tmp_path / "round.duckdb", openings).rows == [("Add 40 and", 2), ("Add them.", 2)]
+
+
 def test_what_is_left_out_has_a_reason(warehouse: Path) -> None:
     told = ask(warehouse, "select unit, name, reason, n from left_out").rows
     assert ("question", "trees", "held out, to rank V", 1) in told
