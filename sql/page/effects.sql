@@ -10,7 +10,6 @@ select
     avg((chosen_before > rejected_before)::int) as right_before,
     avg((chosen_after > rejected_after)::int) as right_after,
 from pair_effects
-inner join preferences using (campaign, round, lesson, pair_id)
 inner join models using (campaign, round, model)
 where (campaign, round) = ($campaign, $round)
 group by model, kind, ordinal

@@ -4,12 +4,11 @@ select
     round,
     model,
     kind,
-    round(chosen_value - rejected_value, 2) as gap,
+    round(gap, 2) as gap,
     round(chosen_after - chosen_before, 2) as chosen_change,
     round(rejected_after - rejected_before, 2) as rejected_change,
     round((chosen_after - chosen_before) - (rejected_after - rejected_before), 2) as margin,
     pair_id,
 from pair_effects
-inner join preferences using (campaign, round, lesson, pair_id)
 order by margin, campaign, round, model, pair_id
 limit 20

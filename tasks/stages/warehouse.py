@@ -161,7 +161,7 @@ def _effect_rows(
             frame("pair_effects", []),
             *(
                 effects_of(
-                    *(name, arm.lesson, workplace.read(stages[arm.lesson], "preferences")["pair_id"]),
+                    *(name, arm.lesson, workplace.read(stages[arm.lesson], "preferences")),
                     pl.read_parquet(workplace.store.fetch(stages[name], EFFECTS)),
                 )
                 for name, arm in recipe.arms.items()
@@ -171,10 +171,13 @@ def _effect_rows(
     )
 
 
-def effects_of(model: str, lesson: str, pair_ids: pl.Series, effects: pl.DataFrame) -> pl.DataFrame:
+def effects_of(model: str, lesson: str, preferences: pl.DataFrame, effects: pl.DataFrame) -> pl.DataFrame:
     """Rows of `pair_effects` from what a trainer kept, which names a pair by the row of its lesson."""
-    told = effects.with_columns(pair_ids.gather(effects["row"]), model=pl.lit(model), lesson=pl.lit(lesson))
-    return told.drop("row").match_to_schema(TABLES["pair_effects"])
+    learnt = preferences[effects["row"]].select(
+        "pair_id", "kind", gap=pl.col("chosen_value") - pl.col("rejected_value")
+    )
+    labels = {"model": pl.lit(model), "lesson": pl.lit(lesson)}
+    return learnt.with_columns(effects.drop("row")).with_columns(**labels).match_to_schema(TABLES["pair_effects"])
 
 
 def _artifact_rows(store: Store, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]) -> pl.DataFrame:

@@ -49,6 +49,7 @@ IN_WORDS = {
     "rollouts": None,
 }
 """View that writes out words, and the table of which its macro takes some rows."""
+WHEN = ("before", "after")
 Columns = dict[str, Any]
 
 
@@ -91,7 +92,7 @@ class Corpus:
 
 
 def chunk(draw: np.random.Generator, corpus: Corpus, first: int, trees: int) -> dict[str, Columns]:
-    """Nodes, preferences and imitations of some trees."""
+    """Nodes, preferences, what training did to these, and imitations of some trees."""
     parent, depth, expanded = shape()
     n = trees * NODES
     node, is_leaf = np.tile(np.arange(NODES), trees), np.tile(~expanded, trees)
@@ -177,13 +178,19 @@ def chunk(draw: np.random.Generator, corpus: Corpus, first: int, trees: int) -> 
         "value_positions": pa.array([[20, 60]] * len(tree), pa.list_(pa.int32())),
         "value_targets": pa.array([[0.5, 1.0]] * len(tree), pa.list_(pa.float32())),
     }
-    return {"nodes": nodes, "preferences": pairs, "imitations": paths}
+    effects = {
+        "model": pa.array(["step_apo"] * len(chosen)),
+        **{name: pairs[name] for name in ("lesson", "pair_id", "kind")},
+        "gap": (chosen_q - rejected_q) * scale,
+        **{f"{side}_{when}": -draw.exponential(20.0, len(chosen)) for side in ("chosen", "rejected") for when in WHEN},
+    }
+    return {"nodes": nodes, "preferences": pairs, "imitations": paths, "pair_effects": effects}
 
 
 def write(folder: Path, corpus: Corpus, round: int, trees: int, seed: int) -> dict[str, list[ParquetSource]]:
     """A round's tables as Parquet."""
     draw = np.random.default_rng([seed, round])
-    sources = parquet(folder, ROUND | {"preferences": [], "imitations": []}, round)
+    sources = parquet(folder, ROUND | {"preferences": [], "imitations": [], "pair_effects": []}, round)
     files: dict[str, pq.ParquetWriter] = {}
     for first in range(0, trees, CHUNK):
         for name, columns in chunk(draw, corpus, first, min(CHUNK, trees - first)).items():

@@ -199,6 +199,8 @@ EFFECT: Row = {
     "model": "step_apo",
     "lesson": "steps",
     "pair_id": "t1/1-2",
+    "kind": "plan",
+    "gap": 1.0,
     "chosen_before": -4.0,
     "chosen_after": -5.0,
     "rejected_before": -3.0,

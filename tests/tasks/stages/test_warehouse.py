@@ -111,6 +111,17 @@ def test_a_model_whose_weights_another_has_is_said_to_be_the_same() -> None:
 def test_what_a_training_did_is_told_by_pair_also_where_rows_were_left_out() -> None:
     numbers = {"chosen_before": -3.0, "chosen_after": -2.0, "rejected_before": -4.0, "rejected_after": -6.0}
     kept = pl.DataFrame([{"row": 2} | numbers, {"row": 0} | numbers | {"chosen_after": -5.0}])
-    rows = effects_of("step_apo", "pairs", pl.Series("pair_id", ["t/1-2", "t/3-4", "t/5-6"]), kept)
+    preferences = pl.DataFrame(
+        {
+            "pair_id": ["t/1-2", "t/3-4", "t/5-6"],
+            "kind": ["plan", "plan", "solution"],
+            "chosen_value": [1.0, 1.0, 0.5],
+            "rejected_value": [-1.0, 0.75, -0.25],
+        }
+    )
+    rows = effects_of("step_apo", "pairs", preferences, kept)
     told = {"model": "step_apo", "lesson": "pairs"} | numbers
-    assert rows.to_dicts() == [told | {"pair_id": "t/5-6"}, told | {"pair_id": "t/1-2", "chosen_after": -5.0}]
+    assert rows.to_dicts() == [
+        told | {"pair_id": "t/5-6", "kind": "solution", "gap": 0.75},
+        told | {"pair_id": "t/1-2", "kind": "plan", "gap": 2.0, "chosen_after": -5.0},
+    ]
