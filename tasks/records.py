@@ -46,7 +46,8 @@ def structs(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.StructArray:
     """Rows as typed structs of `table`: Arrow reads them in a part of polars' time.
 
     Raises:
-        ValueError: for a row with a missing or misspelt column, which is named, or with a value of another type.
+        ValueError: for a row with a missing or misspelt column, which is named.
+        TypeError, ValueError, OverflowError: for a value that its column cannot hold.
     """
     columns = TABLES[table].keys()
     for row in rows:

@@ -208,7 +208,11 @@ class LessonTrainer(ScheduledTrainer, SFTTrainer):
 
     def tell_effects(self, artifact: Path) -> None:
         """After the last update, what they all did to each pair: log pi of its chosen and of its rejected side before
-        and after, sums over the learnt tokens in nats, kept by the row of the lesson."""
+        and after, sums over the learnt tokens in nats, kept by the row of the lesson.
+
+        After is of the trained weights before they are rounded to what is published. Of several devices it is of
+        shards, which compute in bfloat16 where the reference does not: some tenths of a nat are no effect there.
+        """
         after = self.logprobs(self.model_wrapped)
         if self.is_world_process_zero():
             sums = {

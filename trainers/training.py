@@ -109,9 +109,9 @@ def run(trainer: "LessonTrainer", config: "Learn", words: ValueWords) -> None:
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_checkpoint(config.output / "checkpoints")
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else False)
+    save_trained(trainer, config, words)
     if trainer.terms.prefer:
         trainer.tell_effects(config.output / "effects.parquet")
-    save_trained(trainer, config, words)
     if trainer.is_world_process_zero():
         start, end = (weights_digest(folder) for folder in (config.model, config.output / "model"))
         summary = {

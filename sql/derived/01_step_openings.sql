@@ -17,7 +17,7 @@ select
     value,
     q,
     outcome,
-    regexp_extract(text, '^\s*(?:<step>\s*(?i:(?:plan|step)\s+\d+[:.]?\s*)?)?(\S+(?:\s+[^\s<]\S*){0,2})', 1) as opening,
+    regexp_extract(replace(text, '</step>', ''), '^\s*(?:<step>\s*(?i:(?:plan|step)\s+\d+[:.]?\s*)?)?(\S+(?:\s+\S+){0,2})', 1) as opening,
     hash(bare(text)) as alike,
     hash(text) as words,
 from nodes

@@ -41,7 +41,7 @@ comment on column evaluations.accuracy is 'Share of questions answered correctly
 comment on column evaluations.accuracy_low is 'Lower end of the 95 % confidence interval of accuracy (Wilson''s, of as many questions as would alone have this stderr; with clusters by Student''s t of as many equal ones less one, in the place of 1.96), in [0, 1].';
 comment on column evaluations.accuracy_high is 'Upper end of that interval.';
 comment on column evaluations.stderr is 'Standard error of accuracy over questions and draws, clustered (by the jackknife over clusters), and never below that of questions alone: sqrt(p (1 - p) / n) where each is drawn once. It says 0 where all or none are right: there, read the interval.';
-comment on column evaluations.stderr_draws is 'Of stderr, the part that more draws of the same questions would take away; null where each answer was drawn once.';
+comment on column evaluations.stderr_draws is 'Of stderr, the part that more draws of the same questions would take away; null where more than half of them have one answered draw.';
 comment on column evaluations.n is 'Questions that were answered: those that are lost are left out.';
 comment on column evaluations.clusters is 'Of n, groups that are independent of each other (evaluation_samples.cluster).';
 comment on column evaluations.equal_clusters is 'Clusters of one size that would tell as much as these: n squared over the sum of their squared sizes. Null where it was made before this column.';

@@ -12,7 +12,7 @@ create table pair_effects (
     rejected_after double not null,
 );
 
-comment on table pair_effects is 'One row per model and preference that it was trained on: what its training did to both sides. Log-probs are sums over the tokens of a side that are learnt (all but what max_length cuts off), in nats.';
+comment on table pair_effects is 'One row per model and preference of the lesson that it was trained on: what its training did to both sides. Log-probs are sums over the tokens of a side that are learnt (all but what max_length cuts off), in nats; where several GPUs trained, some tenths of one are rounding. No rows of a model that was trained before there was this table.';
 comment on column pair_effects.campaign is 'Campaign of the round.';
 comment on column pair_effects.round is 'Number of the round in its campaign, from 1.';
 comment on column pair_effects.model is 'Model that was trained (models).';

@@ -84,8 +84,8 @@ async def each_part(
         Exception: what the store or Prefect's server failed with first; the parts under way are given up.
     """
     with tempfile.TemporaryFile(dir=workplace.folder) as file:
-        heap = Heap(file)
-        made = await asyncio.to_thread(_fetch, workplace, heap, items.keys(), what)
+        kept = PartsFile(file)
+        made = await asyncio.to_thread(_fetch, workplace, kept, items.keys(), what)
         if made:
             workplace.log.info("%s: %d of %d were finished before and are kept", what, len(made), len(items))
         workplace.timeline.add("parts", done=len(made))
@@ -113,7 +113,6 @@ async def each_part(
         def save(parts: Mapping[str, bytes]) -> None:
             if sound := {name: data for name, data in parts.items() if name not in lost}:
                 workplace.keep_parts(sound)
-            heap.add(parts)
 
         async def keep() -> None:
             nonlocal finished
@@ -121,18 +120,19 @@ async def each_part(
             try:
                 if taken:
                     await asyncio.to_thread(save, taken)
-            except Exception:
+                    await asyncio.to_thread(kept.add, taken)
+            except BaseException:
                 finished = taken | finished
                 raise
 
         async def all_of(names: Iterable[str]) -> None:
             try:
                 await _together([one(name) for name in names], keep)
+                await keep()  # what came while the last bundle was on its way
             except BaseException:
                 with suppress(Exception):  # a store that failed was the reason, or is asked once more
                     save(finished)
                 raise
-            await keep()  # what came while the last bundle was on its way
 
         async with _shown(lambda: Progress(workplace.log, what, total=len(items)), lambda: (len(made), note()), moved):
             await all_of(name for name in items if name not in made)
@@ -158,7 +158,7 @@ async def each_part(
         done = [name for name in items if name in made]
         tables = made[next(iter(made))].tables if made else ()
         for table in tables:
-            await asyncio.to_thread(workplace.write, table, _batches(table, heap, done))
+            await asyncio.to_thread(workplace.write, table, _batches(table, kept, done))
 
 
 def rows_kept(workplace: Workplace, names: Collection[str], table: str) -> dict[str, int]:
@@ -171,7 +171,7 @@ def rows_kept(workplace: Workplace, names: Collection[str], table: str) -> dict[
     return counts
 
 
-class Heap:
+class PartsFile:
     """Parts by name, one behind the other in a file: a file for each would take as long as what is in it."""
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -219,7 +219,7 @@ async def _shown(
                 await asyncio.to_thread(progress.show, *now)
             if is_last:
                 return
-            await _so_long(over, SHOW_SECONDS)
+            await _wait_at_most(SHOW_SECONDS, over)
 
     showing = asyncio.create_task(show())
     try:
@@ -239,7 +239,7 @@ async def _together(work: Sequence[Coroutine[Any, Any, None]], keep: Callable[[]
 
     async def keep_on() -> None:
         while not done.is_set():
-            await _so_long(done, KEEP_SECONDS)
+            await _wait_at_most(KEEP_SECONDS, done)
             await keep()
 
     try:
@@ -252,8 +252,8 @@ async def _together(work: Sequence[Coroutine[Any, Any, None]], keep: Callable[[]
         raise failed.exceptions[0] from None  # a user reads why, not "unhandled errors in a TaskGroup"
 
 
-async def _so_long(event: asyncio.Event, seconds: float) -> None:
-    """Waits for the event, but no longer."""
+async def _wait_at_most(seconds: float, event: asyncio.Event) -> None:
+    """Waits for the event, or so long."""
     with suppress(TimeoutError):
         await asyncio.wait_for(event.wait(), seconds)
 
@@ -315,13 +315,13 @@ def _unpacked(data: bytes) -> Kept:
     return Kept(part[CODE].item(), tuple(tables))
 
 
-def _batches(table: str, heap: Heap, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+def _batches(table: str, kept: PartsFile, names: Sequence[str]) -> Iterator[pl.DataFrame]:
     for start in range(0, len(names), BATCH):
-        rows = pl.concat([opened(heap.read(name), [table]) for name in names[start : start + BATCH]])
+        rows = pl.concat([opened(kept.read(name), [table]) for name in names[start : start + BATCH]])
         yield rows.explode(table).unnest(table)
 
 
-def _fetch(workplace: Workplace, heap: Heap, names: Collection[str], what: str) -> dict[str, Kept]:
+def _fetch(workplace: Workplace, file: PartsFile, names: Collection[str], what: str) -> dict[str, Kept]:
     """Copies to this machine the parts that an earlier attempt kept, if this code can use them."""
     kept = {}
     for name, data in workplace.parts():
@@ -336,5 +336,5 @@ def _fetch(workplace: Workplace, heap: Heap, names: Collection[str], what: str) 
                 extra={"question_id": name},
             )
             continue
-        heap.add({name: data})
+        file.add({name: data})
     return kept

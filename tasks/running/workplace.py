@@ -107,10 +107,8 @@ class Workplace:
 
     def keep_parts(self, parts: Mapping[str, bytes]) -> None:
         """Keeps finished parts of unfinished work, name and content, where a retry on any machine finds them."""
-        bundle = io.BytesIO()
-        pl.DataFrame([*parts.items()], schema=BUNDLE, orient="row").write_ipc(bundle)
         # By time: of a part that was made again, the later one is read.
-        self.store.put(f"{self.prefix}/parts/{time.time_ns():020}-{uuid.uuid4().hex}", bundle.getvalue())
+        self.store.put(f"{self.prefix}/parts/{time.time_ns():020}-{uuid.uuid4().hex}", bundle(parts))
 
     def parts(self) -> Iterator[tuple[str, bytes]]:
         """The parts that an earlier attempt kept: name and content. Damaged ones are left out, and so done again."""
@@ -121,13 +119,13 @@ class Workplace:
                 self.log.warning("parts are done again: %s", problem)
                 continue
             try:
-                bundle = pl.read_ipc(io.BytesIO(data))
-                if bundle.schema != BUNDLE:
+                several = pl.read_ipc(io.BytesIO(data))
+                if several.schema != BUNDLE:
                     raise ValueError(f"{name} holds no parts")
             except (Exception, pl.exceptions.PanicException) as problem:
                 self.log.warning("parts are done again: %s", problem)
                 continue
-            yield from bundle.iter_rows()
+            yield from several.iter_rows()
 
     def drop_parts(self) -> None:
         """Parts are needed no more, or not to be trusted."""
@@ -165,6 +163,13 @@ class Workplace:
             facts={**self.facts, "rows": rows},
         )
         return self.store.commit(manifest)
+
+
+def bundle(parts: Mapping[str, bytes]) -> bytes:
+    """Parts as one object: name and content."""
+    buffer = io.BytesIO()
+    pl.DataFrame([*parts.items()], schema=BUNDLE, orient="row").write_ipc(buffer)
+    return buffer.getvalue()
 
 
 @functools.cache

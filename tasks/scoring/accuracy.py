@@ -90,21 +90,28 @@ def _accuracy(samples: pl.DataFrame) -> Iterator[dict[str, Any]]:
         return
     right = pl.col("is_correct").cast(pl.Float64)
     questions = answered.group_by("question_id", maintain_order=True).agg(
-        cluster=pl.coalesce("cluster", "question_id").first(),
-        share=right.mean(),
-        draws=pl.len(),
-        variance=right.var(),  # null of one draw: where others were lost, it is taken to vary as the rest do
+        cluster=pl.coalesce("cluster", "question_id").first(), share=right.mean(), draws=pl.len(), variance=right.var()
     )
-    of_draws = questions["variance"].fill_null(strategy="mean") / questions["draws"]
+    found = mean_of(questions, answered.height)
     yield {
-        **mean_of(questions, answered.height),
-        "stderr_draws": float(of_draws.to_numpy().sum() ** 0.5 / questions.height)
-        if of_draws.null_count() == 0
-        else None,
+        **found,
+        "stderr_draws": error_of_draws(questions, found["stderr"]),
         "clusters": questions["cluster"].n_unique(),
         **{name: samples.filter(outcome=outcome).height for name, outcome in COUNTED.items()},
         "generated_tokens": answered["generated_tokens"].mean(),
     }
+
+
+def error_of_draws(questions: pl.DataFrame, stderr: float) -> float | None:
+    """The part of `stderr` that is of draws, from the `draws` of each question and their `variance`, null of one draw.
+
+    A question that lost all other draws is taken to vary as the rest do; where these are not half of all, it is None.
+    """
+    variance = questions["variance"]
+    if 2 * variance.null_count() > questions.height:
+        return None
+    of_draws = (variance.fill_null(strategy="mean") / questions["draws"]).to_numpy()
+    return min(float(of_draws.sum() ** 0.5 / questions.height), stderr)
 
 
 def mean_of(questions: pl.DataFrame, answers: int) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from tasks.running.workplace import Workplace
 EFFECTS = "effects.parquet"
 """What a training did to its pairs, as its trainer wrote it."""
 
+LEARNT = ["pair_id", "kind", "chosen_value", "rejected_value"]
+"""What is told of a pair beside that."""
+
 SHORT_SECONDS = 5.0
 """A warehouse that is built sooner needs no bar."""
 
@@ -156,19 +159,13 @@ def _effect_rows(
     workplace: Workplace, recipe: Recipe, stages: Mapping[str, Ref], manifests: Mapping[str, Manifest]
 ) -> pl.DataFrame:
     """Of all trainings that kept what they did to their pairs."""
-    return pl.concat(
-        [
-            frame("pair_effects", []),
-            *(
-                effects_of(
-                    *(name, arm.lesson, workplace.read(stages[arm.lesson], "preferences")),
-                    pl.read_parquet(workplace.store.fetch(stages[name], EFFECTS)),
-                )
-                for name, arm in recipe.arms.items()
-                if name in stages and any(stored.name == EFFECTS for stored in manifests[name].objects)
-            ),
-        ]
-    )
+    told = [frame("pair_effects", [])]
+    for name, arm in recipe.arms.items():
+        if name in stages and any(stored.name == EFFECTS for stored in manifests[name].objects):
+            lesson = workplace.store.fetch(stages[arm.lesson], "preferences.parquet")
+            effects = pl.read_parquet(workplace.store.fetch(stages[name], EFFECTS))
+            told.append(effects_of(name, arm.lesson, pl.read_parquet(lesson, columns=LEARNT), effects))
+    return pl.concat(told)
 
 
 def effects_of(model: str, lesson: str, preferences: pl.DataFrame, effects: pl.DataFrame) -> pl.DataFrame:

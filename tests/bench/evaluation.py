@@ -31,7 +31,7 @@ from tasks.language.format import PLANS
 from tasks.questions import content_of, load_all, source_of
 from tasks.running.prompts import Prompts
 from tasks.running.served import ServedPolicy
-from tasks.running.workplace import code_version
+from tasks.running.workplace import bundle, code_version
 from tasks.settings import Evaluation
 from tasks.stages.evaluate import evaluate
 from tests.bench.lockstep import ForgetfulEngine
@@ -64,8 +64,8 @@ class Benchmarks(LocalStage):
         return self.rows
 
     def keep_parts(self, parts: Mapping[str, bytes]) -> None:
-        """Together, as a store gets them."""
-        (self.folder / f"{time.time_ns()}.parts").write_bytes(b"".join(parts.values()))
+        """As one object, which here is a file."""
+        (self.folder / f"{time.time_ns()}.parts").write_bytes(bundle(parts))
 
 
 def evaluated(folder: Path, rows: pl.DataFrame, settings: Evaluation) -> tuple[float, float, list[dict[str, Any]]]:

@@ -195,18 +195,15 @@ def imitation(
 ORDER = ("base", "sft", "step_apo")
 
 
-EFFECT: Row = {
-    "model": "step_apo",
-    "lesson": "steps",
-    "pair_id": "t1/1-2",
-    "kind": "plan",
-    "gap": 1.0,
-    "chosen_before": -4.0,
-    "chosen_after": -5.0,
-    "rejected_before": -3.0,
-    "rejected_after": -7.0,
-}
-"""A pair whose margin grew, though its chosen side became less likely."""
+def effect(pair_id: str, kind: str, gap: float, chosen: tuple[float, float], rejected: tuple[float, float]) -> Row:
+    """What training did to a pair: log-probs before and after."""
+    told = {"model": "step_apo", "lesson": "steps", "pair_id": pair_id, "kind": kind, "gap": gap}
+    sides = {"chosen": chosen, "rejected": rejected}
+    return told | {
+        f"{side}_{when}": logprobs[at]
+        for side, logprobs in sides.items()
+        for at, when in enumerate(("before", "after"))
+    }
 
 
 def model(name: str, parent: str | None, **loss: float) -> Row:
@@ -380,7 +377,10 @@ ROUND: dict[str, list[Row]] = {
         ranking("sft", "solution", nodes=9, sibling_auc=0.7, sibling_auc_stderr=0.1, sibling_pairs=8, pooled_auc=0.8),
     ],
     "contamination": [overlap("question"), overlap("question", is_masked=True, share=0.5), overlap("plan")],
-    "pair_effects": [EFFECT],
+    "pair_effects": [
+        effect("t1/1-2", "plan", 1.0, (-4.0, -5.0), (-3.0, -7.0)),
+        effect("t1/3-4", "solution", 0.6, (-2.0, -1.5), (-2.5, -1.25)),
+    ],
     "second_opinions": [
         opinion("trees", "5", "right", "right", 6),
         opinion("trees", "5 ft", "right", "wrong", 2),

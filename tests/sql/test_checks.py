@@ -21,8 +21,6 @@ HINTED = """
 """
 """The path that a hint led to, beside that of the search."""
 
-WITHOUT_PAIRS = "delete from preferences; delete from pair_effects"
-
 DOUBLE = "create temp table copy as from {table} where {rows}; insert into {table} from copy;"
 
 CONTINUED = """
@@ -55,7 +53,7 @@ BREAKS = {
     "14_pair_order": "update preferences set chosen_value = rejected_value where chosen_id = 1",
     "15_pair_values": "update preferences set chosen_q = 0.25 where chosen_id = 1",
     "18_pairs_of_trained_trees": "delete from imitations; update trees set is_held_out = true where tree_id = 't1'",
-    "19_imitations_of_trained_trees": f"{WITHOUT_PAIRS}; update trees set state = 'failed' where tree_id = 't1'",
+    "19_imitations_of_trained_trees": "delete from preferences; update trees set state = 'failed' where tree_id = 't1'",
     "20_imitated_paths": "update imitations set prompt_characters = prompt_characters - 1 where leaf_id = 3",
     "21_imitated_paths_correct": """
         update imitations set weight = 1, eos = 99 where leaf_id = 4
@@ -72,6 +70,7 @@ BREAKS = {
     """,
     "27_imitated_once": f"insert into imitations {HINTED}",
     "28_hints": "update nodes set hint = null where kind = 'leaked'",
+    "29_pair_effects": "update pair_effects set kind = 'step' where kind = 'plan'",
 }
 
 
@@ -212,11 +211,11 @@ OTHER_BREAKS = {
         {"07_visit_counts", "08_running_means"},
     ),
     "a path of a failed tree": (
-        f"{WITHOUT_PAIRS}; update trees set state = 'failed' where tree_id = 't1'",
+        "delete from preferences; update trees set state = 'failed' where tree_id = 't1'",
         {"19_imitations_of_trained_trees"},
     ),
     "a path of a tree that was not searched": (
-        f"{WITHOUT_PAIRS}; update trees set state = 'skipped' where tree_id = 't1'",
+        "delete from preferences; update trees set state = 'skipped' where tree_id = 't1'",
         {"19_imitations_of_trained_trees"},
     ),
     "a search that forgot which questions are held out": (
@@ -252,14 +251,19 @@ OTHER_BREAKS = {
         {"23_evaluations_match_samples"},
     ),
     "a training's effect on a pair that is not there": (
-        "update pair_effects set pair_id = 't1/5-6'",
+        "update pair_effects set pair_id = 't1/5-6' where kind = 'plan'",
         {"04_dangling_references"},
     ),
+    "effects of some of the pairs": ("delete from pair_effects where kind = 'plan'", {"29_pair_effects"}),
+    "an effect of another gap": ("update pair_effects set gap = -gap where kind = 'plan'", {"29_pair_effects"}),
     "an effect of a model that is not there": (
         "update pair_effects set model = 'another'",
         {"04_dangling_references"},
     ),
-    "an effect that is told twice": (DOUBLE.format(table="pair_effects", rows="true"), {"01_duplicate_keys"}),
+    "an effect that is told twice": (
+        DOUBLE.format(table="pair_effects", rows="true"),
+        {"01_duplicate_keys", "29_pair_effects"},
+    ),
     **{
         f"a side that is more than certain: {side}": (
             f"update pair_effects set {side} = 0.5",
@@ -354,7 +358,10 @@ def test_every_check_states_its_rule_in_one_sentence(name: str) -> None:
 
 
 def alter(warehouse: Path, folder: Path, change: str) -> Path:
+    """What training did to pairs follows these; it is there for the checks of itself alone."""
     path = Path(shutil.copy(warehouse, folder))
     with duckdb.connect(path) as connection:
+        if "pair_effects" not in change:
+            connection.execute("delete from pair_effects")
         connection.execute(change)
     return path

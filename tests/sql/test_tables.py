@@ -319,13 +319,20 @@ def test_a_model_and_a_pair_know_what_they_are_made_of(two_rounds: list[Path]) -
     assert pairs == [(number, "trees", "1" * 64, "0.1.0") for number in (1, 1, 2, 2)]
 
 
+def test_what_training_did_not_teach_is_what_lost_its_margin(warehouse: Path) -> None:
+    [row] = answer_of(warehouse, "26_pairs_not_learnt")
+    assert (row["pair_id"], row["gap"], row["margin_change"]) == ("t1/3-4", 0.6, -0.75)
+    assert (row["chosen_change"], row["rejected_change"]) == (0.5, 1.25)
+
+
 def test_steps_are_alike_but_for_numbers_case_and_white_space(tmp_path: Path) -> None:
     said = {
         ("t1", 1): plan(1, "Add 40 and 2."),
         ("t1", 2): plan(2, "add 7\tand\r 13. "),
-        ("t1", 7): plan(1, "Add 0 or 6."),
+        ("t1", 7): plan(1, "Add < 0 or 6."),
         ("t2", 1): plan(1, "ADD\n589and2."),
         ("t4", 1): plan(1, "Add 40 and 2."),
+        ("t4", 3): plan(3, "Add < 0 then."),
     }
     nodes = [row | {"text": said.get((row["tree_id"], row["node_id"]), row["text"])} for row in NODES]
     tables = ROUND | {"nodes": nodes, "preferences": [], "imitations": [], "pair_effects": []}
@@ -333,7 +340,7 @@ def test_steps_are_alike_but_for_numbers_case_and_white_space(tmp_path: Path) ->
     found = "select copies, texts, questions, tree_id, node_id from repeated_steps where tree_id <> 't4' order by all"
     assert ask(tmp_path / "round.duckdb", found).rows == [(4, 3, 2, "t1", 1)]
     openings = "select opening, nodes from step_openings order by opening"
-    assert ask(tmp_path / "round.duckdb", openings).rows == [("Add 40 and", 2), ("Add them.", 2)]
+    assert ask(tmp_path / "round.duckdb", openings).rows == [("Add 40 and", 2), ("Add < 0", 2), ("Add them.", 2)]
 
 
 def test_what_is_left_out_has_a_reason(warehouse: Path) -> None:

@@ -23,8 +23,9 @@ from infra.desk.page.reading import RoundPage, page_of
 from infra.desk.page.verdict import verdict
 from infra.desk.published import round_tables
 from infra.desk.summary import publication, summarise
-from infra.warehouse import ask
+from infra.warehouse import SQL, ask, build
 from tests.sql.conftest import warehouse
+from tests.sql.handmade import ROUND, parquet
 
 __all__ = ["warehouse"]
 
@@ -108,19 +109,32 @@ def test_v_is_held_against_the_ends_below_with_errors_by_tree(page: RoundPage) -
 
 
 def test_what_training_did_to_the_pairs_is_told_by_model_and_kind(page: RoundPage) -> None:
-    """Here the rejected side fell by more than the chosen one did, and the order was put right."""
-    [told] = page.figures["effects"]
-    assert told == {
-        "model": "step_apo",
-        "kind": "plan",
-        "pairs": 1,
-        "chosen_change": -1.0,
-        "rejected_change": -4.0,
-        "widened": 1.0,
-        "chosen_fell": 1.0,
-        "right_before": 0.0,
-        "right_after": 1.0,
-    }
+    """Of the plan the rejected side fell by more than the chosen one, and the order was put right; of the solution the
+    rejected side gained more, and is before the chosen one since."""
+    told = (
+        "kind",
+        "pairs",
+        "chosen_change",
+        "rejected_change",
+        "widened",
+        "chosen_fell",
+        "right_before",
+        "right_after",
+    )
+    assert [tuple(row[name] for name in told) for row in page.figures["effects"]] == [
+        ("plan", 1, -1.0, -4.0, 1.0, 1.0, 0.0, 1.0),
+        ("solution", 1, 0.5, 1.25, 0.0, 0.0, 1.0, 0.0),
+    ]
+
+
+def test_changes_of_several_pairs_are_means(tmp_path: Path) -> None:
+    again = [row | {"kind": "plan", "lesson": "others"} for row in ROUND["pair_effects"]]
+    build(tmp_path / "round.duckdb", parquet(tmp_path, ROUND | {"pair_effects": ROUND["pair_effects"][:1] + again}))
+    told = "select pairs, chosen_change, rejected_change, round(widened, 3), round(right_after, 3) from told"
+    effects = (SQL / "page" / "effects.sql").read_text()
+    given = {"campaign": "demo", "round": 1}
+    [row] = ask(tmp_path / "round.duckdb", f"with told as ({effects}) {told}", given).rows
+    assert row == (3, -0.5, pytest.approx(-6.75 / 3), 0.667, 0.667)
 
 
 def test_a_question_opens_to_its_trees_and_pairs(page: RoundPage) -> None:

@@ -420,6 +420,34 @@ def test_parts_that_a_store_did_not_take_are_given_to_it_once_more(
     assert {name for name, _ in workplace.parts()} == {"a", "b"}
 
 
+def test_what_is_finished_last_is_given_to_a_store_once_more_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is finished while the others are on their way, and so goes there after all work."""
+    monkeypatch.setattr(parts, "KEEP_SECONDS", 0.02)
+    given: list[list[str]] = []
+
+    class DownThen(LocalStage):
+        def keep_parts(self, parts: Mapping[str, bytes]) -> None:
+            given.append(sorted(parts))
+            if len(given) == 2:
+                raise StoreError("the server failed")
+            while len(workplace.timeline.series["parts"]["done"]) < 3:  # 0, "a", and "b" meanwhile
+                time.sleep(0.01)
+            super().keep_parts(parts)
+
+    async def work(name: str, place: int) -> Part:
+        while name == "b" and not given:
+            await asyncio.sleep(0.01)
+        return Part({"artifacts": [row(name)]})
+
+    workplace = DownThen(tmp_path)
+    with pytest.raises(StoreError, match="the server failed"):
+        asyncio.run(each_part(workplace, {name: name for name in "ab"}, work, what="Work"))
+    assert given == [["a"], ["b"], ["b"]]
+    assert {name for name, _ in workplace.parts()} == {"a", "b"}
+
+
 def test_how_many_rows_an_earlier_attempt_kept_is_known(tmp_path: Path) -> None:
     stage = LocalStage(tmp_path)
     search(tmp_path)

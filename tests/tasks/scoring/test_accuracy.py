@@ -146,9 +146,17 @@ def test_a_draw_that_failed_leaves_the_others_of_its_question() -> None:
     gone = sample("base", "b0", [], None, draw=1)
     row = of([*answers("rw"), gone])
     assert (row["n"], row["lost"], row["accuracy"], row["stderr_draws"]) == (2, 1, 0.5, None)
-    gone = sample("base", "b3", [], None, draw=1)
-    row = of([*answers("rrww"), *answers("rwr", draw=1), gone])
-    assert row["stderr_draws"] == pytest.approx((0 + 0.25 + 0.25 + 1 / 3) ** 0.5 / 4), "it varies as the rest do"
+    gone = sample("base", "b7", [], None, draw=1)
+    row = of([*answers("rrrrwwww"), *answers("rrrwwww", draw=1), gone])
+    assert row["stderr_draws"] == pytest.approx((0.5 / 2 + 0.5 / 7) ** 0.5 / 8), "it varies as the rest do"
+    few = [*answers("rrrww"), *answers("rw", draw=1)]
+    assert of(few)["stderr_draws"] is None, "two that were drawn twice do not tell of three others"
+
+
+def test_the_error_of_draws_is_no_more_than_the_whole_error() -> None:
+    """Draws that differ on every question whose shares are alike: by luck the questions seem to be one."""
+    row = of(answers("rrrr") + answers("wwww", draw=1))
+    assert (row["stderr"], row["stderr_draws"]) == (0.0, 0.0)
 
 
 def test_forms_and_metrics_are_scored_apart_and_the_setup_stands_beside_them() -> None:
