@@ -4,6 +4,7 @@ A stage writes a table without `campaign` and `round`, and without the columns t
 warehouse adds them.
 """
 
+import functools
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -35,11 +36,10 @@ FOLDER = Path(__file__).parent.parent / "sql" / "tables"
 TABLES = {path.stem.partition("_")[2]: _schema(path.read_text()) for path in sorted(FOLDER.glob("*.sql"))}
 
 
-STRUCTS: dict[str, pa.StructType] = {
-    name: pa.struct(list(pl.DataFrame(schema=schema).to_arrow(compat_level=pl.CompatLevel.oldest()).schema))
-    for name, schema in TABLES.items()
-}
-"""A row of each table, in Arrow."""
+@functools.cache
+def _struct(table: str) -> pa.StructType:
+    """A row of the table, in Arrow. Not made on import: polars' threads would begin, and who forks then loses them."""
+    return pa.struct(list(pl.DataFrame(schema=TABLES[table]).to_arrow(compat_level=pl.CompatLevel.oldest()).schema))
 
 
 def structs(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.StructArray:
@@ -53,7 +53,7 @@ def structs(table: str, rows: Sequence[Mapping[str, Any]]) -> pa.StructArray:
     for row in rows:
         if row.keys() != columns:
             raise ValueError(f"a row of {table} has the wrong columns: {sorted(row.keys() ^ columns)}")
-    return pa.array(rows, STRUCTS[table])
+    return pa.array(rows, _struct(table))
 
 
 def frame(table: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:
