@@ -1,4 +1,4 @@
--- What is left of a text without numbers, case and white space. By `translate` it takes three times as long.
+-- What is left of a text without numbers, case and white space. By `translate` it takes longer: 2.5 s for 1.4, of a million steps.
 create temp macro bare(text) as
 replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(replace(
     lower(text),

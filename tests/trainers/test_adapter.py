@@ -18,6 +18,7 @@ from tests.tasks.running.local_stage import Silent
 from tests.trainers.conftest import changed, learn
 from tests.trainers.families import FAMILIES
 from tests.trainers.launched import workplace
+from tests.trainers.test_prefer import step_logprob
 from tests.trainers.test_resume import assert_ended_alike, killed
 from trainers import adapter, training
 from trainers.learn import Learn, train, trainer
@@ -114,6 +115,18 @@ def test_the_first_loss_and_the_reference_are_those_of_the_model_without_the_ada
     first, first_of_whole = (lines(one.output / "progress.jsonl")[0] for one in (config, whole))
     assert first["loss"] == pytest.approx(first_of_whole["loss"], rel=1e-5)
     assert first["grad_norm"] < first_of_whole["grad_norm"]
+
+
+def test_effects_are_those_of_the_model_that_is_published(settings: dict[str, Any], preferences: Path) -> None:
+    config = Learn(**settings | {"learning_rate": 1e-2, "lora": RANK}, lesson=preferences, loss=Loss(prefer=1.0))
+    learn(config)
+    told, rows = pl.read_parquet(config.output / "effects.parquet"), pl.read_parquet(preferences)
+    for when, folder in (("before", config.model), ("after", config.output / "model")):
+        model = load_model(folder).eval()
+        with torch.no_grad():
+            expected = [step_logprob(model, *ids).item() for ids in rows["prompt_ids", "chosen_ids"].iter_rows()]
+        assert told[f"chosen_{when}"].to_list() == pytest.approx(expected, abs=1e-4), when
+    assert all((told["chosen_after"] - told["chosen_before"]).abs() > 1e-3), "the adapter learnt something"
 
 
 def test_only_two_rows_of_the_head_have_a_gradient(config: Learn) -> None:
