@@ -7,6 +7,8 @@ from pydantic import Field
 
 from flows.parameters import BY_MODEL, AnyRecipe
 from flows.round import cpl
+from infra.engine import tenant
+from infra.environment import environment
 from infra.store import Ref
 
 
@@ -32,15 +34,16 @@ def cpl_campaign(
         recipe: A method with its numbers, for every round. By name: as it is in flows/recipes/; by model: the model's
             own. A button shows all fields of a model's own recipe with its values, to be changed.
     """
-    return [
-        cpl(
-            campaign=campaign,
-            round=number,
-            model=model,
-            repeat=repeat,
-            shards=shards,
-            train_apart=train_apart,
-            recipe=recipe,
-        )
-        for number in range(1, rounds + 1)
-    ]
+    with tenant(environment()):  # else the engine would start anew for every round
+        return [
+            cpl(
+                campaign=campaign,
+                round=number,
+                model=model,
+                repeat=repeat,
+                shards=shards,
+                train_apart=train_apart,
+                recipe=recipe,
+            )
+            for number in range(1, rounds + 1)
+        ]

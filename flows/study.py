@@ -14,6 +14,7 @@ from prefect.logging import get_run_logger
 
 from flows.parameters import Choice, chosen
 from flows.round import cpl
+from infra.engine import tenant
 from infra.environment import environment
 from infra.store import Ref, Store, rounds
 from tasks.recipe import Recipe
@@ -54,29 +55,30 @@ def cpl_study(study: str = NAMES[0]) -> Ref:
     become = "made"
     best: dict[str, Changes] = {}
     tried: dict[str, dict[str, list[float]]] = {}
-    for done, name in zip(accumulate(tries.values(), initial=0), tries, strict=False):
-        if tries[name]:
-            progress.show(done, f"{become}, next {name} is tuned")
-        try:
-            best[name], tried[name] = tuned(study, plan, name)
-        except Exception as problem:
-            become = "made or failed"
-            log.error("%s was not tuned, and no round of it is made: %s", name, problem)
     made: dict[str, Ref] = {}
-    for done, place in enumerate(places, start=sum(tries.values())):
-        name, seed, number = place.split("/")
-        if name not in best:
-            continue
-        if int(number) > 1 and (before := f"{name}/{seed}/{int(number) - 1}") not in made:
-            # an earlier run may have published that: what this one compares would start from a round that is not in it
-            log.error("%s was not made: it starts from %s", place, before)
-            continue
-        progress.show(done, f"{become}, next {place}")
-        try:
-            made[place] = run_round(f"study-{study}-{name}-{seed}", int(number), plan, name, int(seed), best[name])
-        except Exception as problem:
-            become = "made or failed"
-            log.error("%s was not made: %s", place, problem)
+    with tenant(environment()):  # else the engine would start anew for every round
+        for done, name in zip(accumulate(tries.values(), initial=0), tries, strict=False):
+            if tries[name]:
+                progress.show(done, f"{become}, next {name} is tuned")
+            try:
+                best[name], tried[name] = tuned(study, plan, name)
+            except Exception as problem:
+                become = "made or failed"
+                log.error("%s was not tuned, and no round of it is made: %s", name, problem)
+        for done, place in enumerate(places, start=sum(tries.values())):
+            name, seed, number = place.split("/")
+            if name not in best:
+                continue
+            if int(number) > 1 and (before := f"{name}/{seed}/{int(number) - 1}") not in made:
+                # an earlier run may have published that: what is compared would start from a round that is not in it
+                log.error("%s was not made: it starts from %s", place, before)
+                continue
+            progress.show(done, f"{become}, next {place}")
+            try:
+                made[place] = run_round(f"study-{study}-{name}-{seed}", int(number), plan, name, int(seed), best[name])
+            except Exception as problem:
+                become = "made or failed"
+                log.error("%s was not made: %s", place, problem)
     progress.show(progress.total, become)
     if not made:
         raise StudyRefused(f"{path.name}: no round was made; the log says why of each")

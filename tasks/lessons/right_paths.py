@@ -20,7 +20,7 @@ from pydantic import Field
 from tasks.language.format import STEPS, Kind
 from tasks.lessons.rule import LessonRule
 from tasks.lessons.searched import Found, Row, SearchedTree, ids_of, text_of
-from tasks.settings import Positive
+from tasks.settings import Positive, Search
 
 
 class RightPaths(LessonRule):
@@ -40,6 +40,12 @@ class RightPaths(LessonRule):
         description="V is learnt on the imitated paths and on so many wrong ones of a question at most (AlphaMath: 4). "
         "Blank: on every step that an outcome is known of.",
     )
+    repeated: bool = Field(
+        False,
+        title="Repeated",
+        description="A path that was sampled several times weighs as many (ReST: all that is right). Off: one.",
+        exclude_if=lambda repeated: not repeated,  # so that the keys of lessons without it are what they were
+    )
     seed: int = Field(42, title="Seed", description="Chooses the paths.")
 
     gives = "imitations"
@@ -47,6 +53,11 @@ class RightPaths(LessonRule):
 
     def rows(self, found: Found, eos: int) -> tuple[list[Row], int]:
         return right_paths(found, self, eos)
+
+    def refuses(self, search: Search) -> str | None:
+        if self.repeated and search.method not in ("sampling", "reflect"):
+            return "counts no samples of a path: only plain sampling does (repeated)"
+        return None
 
 
 Path = tuple[SearchedTree, Row]
@@ -69,7 +80,7 @@ def right_paths(found: Found, rule: RightPaths, eos: int) -> tuple[list[Row], in
         wrong = [*{text_of(tree.path(leaf["node_id"])): (tree, leaf) for tree, leaf in ended}.values()]
         judged = drawn.sample(wrong, min(rule.most_wrong, len(wrong)))
     question, targeted = judges[0].nodes[0], set[tuple[str, int]]()
-    rows = [_row(question, path, 1.0, [eos], targeted) for path in imitated]
+    rows = [_row(question, path, _weight(path, rule), [eos], targeted) for path in imitated]
     known = [_row(question, path, 0.0, [], targeted) for path in judged]
     return rows + [row for row in known if row["value_targets"]], sum(tree.unknown for tree in judges)
 
@@ -91,6 +102,12 @@ def _is_right(tree: SearchedTree, path: list[Row]) -> bool:
         and steps[-1]["reward"] == 1.0
         and all(node["kind"] in STEPS and node["q"] != -1.0 for node in steps[:-1])
     )
+
+
+def _weight(path: Path, rule: RightPaths) -> float:
+    """Where trajectories are counted, a leaf's visits are the samples that ended there."""
+    _, leaf = path
+    return float(leaf["visits"]) if rule.repeated else 1.0
 
 
 def _row(question: Row, path: Path, weight: float, ending: list[int], targeted: set[tuple[str, int]]) -> Row:

@@ -26,6 +26,7 @@ from collections.abc import (
 )
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import IO, Any, TypeVar
 
 import polars as pl
@@ -84,65 +85,24 @@ async def each_part(
         Exception: what the store or Prefect's server failed with first; the parts under way are given up.
     """
     with tempfile.TemporaryFile(dir=workplace.folder) as file:
-        kept = PartsFile(file)
-        made = await asyncio.to_thread(_fetch, workplace, kept, items.keys(), what)
-        if made:
-            workplace.log.info("%s: %d of %d were finished before and are kept", what, len(made), len(items))
-        workplace.timeline.add("parts", done=len(made))
+        parts = Parts(workplace, what, PartsFile(file))
+        await asyncio.to_thread(parts.fetch, items.keys())
         places = {name: place for place, name in enumerate(items)}
-        lost: dict[str, str] = {}
-        finished: dict[str, bytes] = {}
-        moved = asyncio.Event()
-
-        async def one(name: str) -> None:
-            try:
-                part = await work(items[name], places[name])
-                data = _packed(part, workplace.code)
-            except Exception as problem:
-                workplace.log.warning("%s: %s failed", what, name, exc_info=True, extra={"question_id": name})
-                lost[name] = f"{type(problem).__name__}: {problem}"
-                return
-            finished[name] = data
-            if part.error is not None:
-                workplace.log.warning("%s: %s is lost: %s", what, name, part.error, extra={"question_id": name})
-                lost[name] = part.error
-            made[name] = Kept(workplace.code, tuple(part.rows))
-            workplace.timeline.add("parts", done=len(made))
-            moved.set()
-
-        def save(parts: Mapping[str, bytes]) -> None:
-            if sound := {name: data for name, data in parts.items() if name not in lost}:
-                workplace.keep_parts(sound)
-
-        async def keep() -> None:
-            nonlocal finished
-            taken, finished = finished, {}
-            try:
-                if taken:
-                    await asyncio.to_thread(save, taken)
-                    await asyncio.to_thread(kept.add, taken)
-            except BaseException:
-                finished = taken | finished
-                raise
 
         async def all_of(names: Iterable[str]) -> None:
-            try:
-                await _together([one(name) for name in names], keep)
-                await keep()  # what came while the last bundle was on its way
-            except BaseException:
-                with suppress(Exception):  # a store that failed was the reason, or is asked once more
-                    save(finished)
-                raise
+            await parts.make({name: partial(work, items[name], places[name]) for name in names})
 
-        async with _shown(lambda: Progress(workplace.log, what, total=len(items)), lambda: (len(made), note()), moved):
-            await all_of(name for name in items if name not in made)
-            strangers = _strangers(made, workplace.code)
-            if again := [name for name in items if name in lost or name in strangers]:
-                workplace.log.info("%s: %d are tried once more, %s", what, len(again), ", ".join(again[:3]))
-                lost.clear()
-                await all_of(again)
+        async with _shown(
+            lambda: Progress(workplace.log, what, total=len(items)), lambda: (len(parts.made), note()), parts.moved
+        ):
+            await all_of(name for name in items if name not in parts.made)
+            again = parts.lost.keys() | parts.strangers()
+            if names := [name for name in items if name in again]:
+                workplace.log.info("%s: %d are tried once more, %s", what, len(names), ", ".join(names[:3]))
+                parts.lost.clear()
+                await all_of(names)
 
-        lost = {name: lost[name] for name in items if name in lost}
+        lost = {name: parts.lost[name] for name in items if name in parts.lost}
         workplace.facts["failed_parts"] = len(lost)
         if len(lost) > MAX_FAILED_SHARE * len(items):
             name, why = next(reversed(lost.items()))
@@ -150,15 +110,15 @@ async def each_part(
                 f"{what}: {len(lost)} of {len(items)} failed, and did when tried once more; the last, {name}, with: "
                 f"{why}. What finished is kept; retry the flow run when the cause is gone."
             )
-        codes = Counter(part.code for part in made.values())
+        codes = Counter(part.code for part in parts.made.values())
         workplace.facts["notes"] = [
             *workplace.facts.get("notes", []),
             *_notes(what, len(items), lost, codes, workplace.code),
         ]
-        done = [name for name in items if name in made]
-        tables = made[next(iter(made))].tables if made else ()
+        done = [name for name in items if name in parts.made]
+        tables = parts.made[done[0]].tables if done else ()
         for table in tables:
-            await asyncio.to_thread(workplace.write, table, _batches(table, kept, done))
+            await asyncio.to_thread(workplace.write, table, _batches(table, parts.file, done))
 
 
 def rows_kept(workplace: Workplace, names: Collection[str], table: str) -> dict[str, int]:
@@ -198,6 +158,94 @@ class Kept:
 
     code: str
     tables: tuple[str, ...]
+
+
+class Parts:
+    """The parts of a stage: made, lost, and not kept yet."""
+
+    def __init__(self, workplace: Workplace, what: str, file: PartsFile) -> None:
+        self.workplace, self.what, self.file = workplace, what, file
+        self.made: dict[str, Kept] = {}
+        self.lost: dict[str, str] = {}
+        """Why an item failed when it was last tried."""
+        self.waiting: dict[str, bytes] = {}
+        """Made, and to be kept with the next."""
+        self.moved = asyncio.Event()
+
+    def fetch(self, names: Collection[str]) -> None:
+        """Copies to this machine the parts that an earlier attempt kept, if this code can use them."""
+        for name, data in self.workplace.parts():
+            if name not in names:
+                continue
+            try:
+                self.made[name] = _unpacked(data)
+            except ValueError as problem:
+                self.workplace.log.warning(
+                    "%s: the part %s that was kept is not this code's, %s: it is done again",
+                    *(self.what, name, problem),
+                    extra={"question_id": name},
+                )
+                continue
+            self.file.add({name: data})
+        if self.made:
+            self.workplace.log.info(
+                "%s: %d of %d were finished before and are kept", self.what, len(self.made), len(names)
+            )
+        self._count()
+
+    def strangers(self) -> set[str]:
+        """Kept parts that have other tables than those of this code."""
+        own = next((part.tables for part in self.made.values() if part.code == self.workplace.code), None)
+        return {name for name, part in self.made.items() if own is not None and part.tables != own}
+
+    async def make(self, works: Mapping[str, Callable[[], Awaitable[Part]]]) -> None:
+        """Makes the part of each name, all at once, and keeps them.
+
+        Raises:
+            Exception: what the store failed with first; what is made by then is kept, if it takes that.
+        """
+        try:
+            await _together([self._make(name, work) for name, work in works.items()], self._keep)
+            await self._keep()  # what came while the last bundle was on its way
+        except BaseException:
+            with suppress(Exception):  # a store that failed was the reason, or is asked once more
+                self._save(self.waiting)
+            raise
+
+    async def _make(self, name: str, work: Callable[[], Awaitable[Part]]) -> None:
+        log = self.workplace.log
+        try:
+            part = await work()
+            data = _packed(part, self.workplace.code)
+        except Exception as problem:
+            log.warning("%s: %s failed", self.what, name, exc_info=True, extra={"question_id": name})
+            self.lost[name] = f"{type(problem).__name__}: {problem}"
+            return
+        self.waiting[name] = data
+        if part.error is not None:
+            log.warning("%s: %s is lost: %s", self.what, name, part.error, extra={"question_id": name})
+            self.lost[name] = part.error
+        self.made[name] = Kept(self.workplace.code, tuple(part.rows))
+        self._count()
+        self.moved.set()
+
+    def _count(self) -> None:
+        self.workplace.timeline.add("parts", done=len(self.made))
+
+    async def _keep(self) -> None:
+        taken, self.waiting = self.waiting, {}
+        try:
+            if taken:
+                await asyncio.to_thread(self._save, taken)
+                await asyncio.to_thread(self.file.add, taken)
+        except BaseException:
+            self.waiting = taken | self.waiting
+            raise
+
+    def _save(self, parts: Mapping[str, bytes]) -> None:
+        """Keeps them in the store, but for those that are lost: a retry does these again."""
+        if sound := {name: data for name, data in parts.items() if name not in self.lost}:
+            self.workplace.keep_parts(sound)
 
 
 @asynccontextmanager
@@ -258,12 +306,6 @@ async def _wait_at_most(seconds: float, event: asyncio.Event) -> None:
         await asyncio.wait_for(event.wait(), seconds)
 
 
-def _strangers(made: Mapping[str, Kept], code: str) -> set[str]:
-    """Kept parts that have other tables than those of this code."""
-    own = next((part.tables for part in made.values() if part.code == code), None)
-    return {name for name, part in made.items() if own is not None and part.tables != own}
-
-
 def _notes(what: str, items: int, lost: Mapping[str, str], codes: Mapping[str, int], code: str) -> Iterator[str]:
     """What a reader of the round should know of its parts."""
     if lost:
@@ -319,22 +361,3 @@ def _batches(table: str, kept: PartsFile, names: Sequence[str]) -> Iterator[pl.D
     for start in range(0, len(names), BATCH):
         rows = pl.concat([opened(kept.read(name), [table]) for name in names[start : start + BATCH]])
         yield rows.explode(table).unnest(table)
-
-
-def _fetch(workplace: Workplace, file: PartsFile, names: Collection[str], what: str) -> dict[str, Kept]:
-    """Copies to this machine the parts that an earlier attempt kept, if this code can use them."""
-    kept = {}
-    for name, data in workplace.parts():
-        if name not in names:
-            continue
-        try:
-            kept[name] = _unpacked(data)
-        except ValueError as problem:
-            workplace.log.warning(
-                "%s: the part %s that was kept is not this code's, %s: it is done again",
-                *(what, name, problem),
-                extra={"question_id": name},
-            )
-            continue
-        file.add({name: data})
-    return kept

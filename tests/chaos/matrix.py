@@ -1,4 +1,4 @@
-"""`make chaos`: plays the cells of the matrix on a stack of its own, and compares what was published with a round that
+"""`make chaos`: plays the cells of the matrix on stacks of its own, and compares what was published with a round that
 nothing befell. Writes build/chaos.json after every round; a run that was ended goes on.
 
 Many faults hit one round, each in another stage, each asserted and recovered from before the next: nothing is done, or
@@ -10,6 +10,7 @@ import json
 import math
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -34,7 +35,8 @@ from tests.chaos.stages import Stages
 from tests.servers import small_disk
 
 OUTPUT = ROOT / "build" / "chaos.json"
-HOME = ROOT / "build" / "chaos-home"
+FOLDER = ROOT / "build" / "chaos"
+"""Homes, logs and documents of the sites."""
 DISK_MIB = 1500
 PATIENCE = 300.0
 """Seconds within which a fault must be recovered from, what an operator does among them."""
@@ -277,25 +279,85 @@ def main() -> None:
     parser.add_argument("--stage", default="", help="only of this row")
     parser.add_argument("--fault", default="", choices=["", *FAULTS], help="only this one")
     parser.add_argument("--engine", choices=["scripted", "real"], default="scripted")
+    parser.add_argument(
+        "--sites", type=int, default=3, help="stacks that are played on at once: most faults are waited for"
+    )
     parser.add_argument("--output", type=Path, default=OUTPUT)
-    parser.add_argument("--on-small-disk", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--site", type=int, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if not asked.on_small_disk:
-        HOME.mkdir(parents=True, exist_ok=True)
-        words = [sys.executable, "-m", "tests.chaos.matrix", *sys.argv[1:], "--on-small-disk"]
-        sys.exit(subprocess.run([*small_disk(HOME, DISK_MIB), *words], check=False).returncode)
-    started = time.monotonic()
+    if asked.site is None:
+        sys.exit(play_on_sites(asked))
+    play_on_site(asked)
+
+
+def play_on_sites(asked: argparse.Namespace) -> int:
+    """Each site in a process of its own, with a small disk of its own; the document has the faults of all of them."""
+    children = []
+    for site in range(asked.sites):
+        home = FOLDER / f"home-{site}"
+        home.mkdir(parents=True, exist_ok=True)
+        words = [sys.executable, "-m", "tests.chaos.matrix", *sys.argv[1:], "--site", str(site)]
+        children.append(subprocess.Popen([*small_disk(home, DISK_MIB), *words]))
+    while any(child.poll() is None for child in children):
+        time.sleep(5)
+        join(asked)
+    same = join(asked)
+    if not same:
+        print("DIFFERS: rounds without faults, from site to site")
+    return max(abs(child.returncode) for child in children) or not same
+
+
+def join(asked: argparse.Namespace) -> bool:
+    """Writes one document of what all sites have played so far. Whether their rounds without faults are alike."""
+    about = about_of(asked)
+    documents = [found for site in range(asked.sites) if (found := played(asked, site))]
+    references = sorted({one["reference"] for one in documents})
+    if documents:
+        cells = [cell for one in documents for cell in one["cells"]]
+        write(asked.output, report(cells, about | {"reference": " and ".join(references)}))
+    return len(references) <= 1
+
+
+def about_of(asked: argparse.Namespace) -> dict[str, Any]:
+    """What a run that goes on must have in common with the one that was ended."""
+    return {
+        "seed": asked.seed, "engine": asked.engine, "stage": asked.stage, "fault": asked.fault, "sites": asked.sites,
+        "code": code_version(),
+    }  # fmt: skip
+
+
+def part_of(asked: argparse.Namespace, site: int) -> Path:
+    """Where a site writes what it has played."""
+    return FOLDER / f"{asked.output.stem}-{site}.json"
+
+
+def played(asked: argparse.Namespace, site: int) -> dict[str, Any]:
+    """What a site has written of this run, or of the one that it goes on with."""
+    path = part_of(asked, site)
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+    return found if all(found.get(name) == value for name, value in about_of(asked).items()) else {}
+
+
+def write(path: Path, document: dict[str, Any]) -> None:
+    """Readers find an old document or a new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+        json.dump(document, file, indent=1)
+    Path(file.name).replace(path)
+
+
+def play_on_site(asked: argparse.Namespace) -> None:
+    """Every so-manieth round of the plan, until the site's share of the faults has hit."""
+    started, output = time.monotonic(), part_of(asked, asked.site)
 
     def say(line: str) -> None:
-        print(f"{time.monotonic() - started:7.1f} s  {line}", flush=True)
+        print(f"{asked.site} {time.monotonic() - started:7.1f} s  {line}", flush=True)
 
-    about = {
-        "seed": asked.seed, "engine": asked.engine, "stage": asked.stage, "fault": asked.fault, "code": code_version()
-    }  # fmt: skip
-    before = json.loads(asked.output.read_text()) if asked.output.exists() else {}
-    kept = before.get("cells", []) if all(before.get(name) == value for name, value in about.items()) else []
+    about = about_of(asked)
+    kept = played(asked, asked.site).get("cells", [])
     stages = Stages()
-    with Site(HOME, stages.watch, asked.engine == "real", asked.fault == "clock").running() as site:
+    home = FOLDER / f"home-{asked.site}"
+    with Site(home, stages.watch, asked.engine == "real", asked.fault == "clock").running() as site:
         game = Game(site, stages, say, asked.engine == "real")
         say("the stack is up; a round without faults")
         paces = game.without_faults(9000, 1)
@@ -304,13 +366,12 @@ def main() -> None:
             paces = game.without_faults(9001, 2) | paces
         say(", ".join(f"{slot.row} {pace.calls} calls {pace.seconds:.1f} s" for slot, pace in paces.items()))
         about["reference"] = digest(game.reference)
-        plan = rounds(asked.seed, paces, (asked.stage, asked.fault), asked.engine == "real")
+        plan = enumerate(rounds(asked.seed, paces, (asked.stage, asked.fault), asked.engine == "real"), 1)
         done = {one["round"] for one in kept}
-        outcomes, number = list(kept), 0
-        while sum(one["hit"] for one in outcomes) < asked.cells:
-            number += 1
-            cells = next(plan)
-            if f"chaos-{number}" in done:
+        outcomes = list(kept)
+        while sum(one["hit"] for one in outcomes) < math.ceil(asked.cells / asked.sites):
+            number, cells = next(plan)
+            if number % asked.sites != asked.site or f"chaos-{number}" in done:
                 continue
             if cells:
                 say(f"round {number}: {len(cells)} faults")
@@ -320,9 +381,8 @@ def main() -> None:
                 outcomes.append(vars(game.play_two_runs(number)))
             for line in outcomes[-1]["differences"]:
                 say(f"  DIFFERS: {line}")
-            asked.output.parent.mkdir(parents=True, exist_ok=True)
-            asked.output.write_text(json.dumps(report(outcomes, about), indent=1))
-            found = json.loads(asked.output.read_text())
+            found = report(outcomes, about)
+            write(output, found)
             say(" ".join(f"{name} {found[name]}" for name in ("faults", "missed", "recovered", "lost", "changed")))
         with mock.patch.object(garbage, "AT_WORK", timedelta()):  # nobody is: what is young is left over, too
             left = garbage.leftovers(site.store, site.home)

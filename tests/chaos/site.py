@@ -35,7 +35,7 @@ class Site:
         self, home: Path, watch: Callable[[Call], threading.Event | None], real_engine: bool, clock: bool
     ) -> None:
         self.home, self.watch = home, watch
-        self.logs = home.with_name("chaos-logs")
+        self.logs = home.with_name(home.name.replace("home", "logs"))
         self.spoiling = home / "spoiling.json"
         self.clock = home / "clock"
         os.environ |= {
