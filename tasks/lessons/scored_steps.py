@@ -1,8 +1,10 @@
 """The rule *scored_steps*: every step by what it was worth beside its siblings (2501.01478, methods.md 5.1, 5.2).
 
 A stepwise search scores the children of each root: alpha * N_k * (Q_k/N_k - sum Q / sum N). The scores of siblings add
-up to 0. Each is the weight with which the step is learnt from the state before it: below 0, it becomes less likely. A
-score of 0 is left out, and so are siblings that are all right or all wrong.
+up to 0. Each is the weight with which the step is learnt from the state before it: below 0, it becomes less likely. What
+is not of the format is unlearnt as any wrong step is, so that the weights of siblings add up to 0, too; only steps that
+are too deep, and were never written, leave theirs out. A score of 0 is left out, and so are siblings that are all right
+or all wrong.
 """
 
 from typing import Literal
@@ -11,7 +13,7 @@ from pydantic import Field
 
 from tasks.language.format import Kind
 from tasks.lessons.rule import LessonRule
-from tasks.lessons.searched import LEARNABLE, Found, Row, SearchedTree
+from tasks.lessons.searched import Found, Row, SearchedTree
 from tasks.settings import Search
 
 
@@ -45,7 +47,7 @@ def scored_steps(found: Found, rule: ScoredSteps, eos: int) -> tuple[list[Row], 
     """Rows of `imitations` that one question gives; and how many scored steps are none, for they cannot be learnt."""
     trees = [tree for name in rule.evidence for tree in found.get(name, ())]
     scored = [(tree, node) for tree in trees for node in tree.children.get(0, ()) if node["score"]]
-    rows = [_row(tree, node, rule.alpha, eos) for tree, node in scored if node["kind"] in LEARNABLE]
+    rows = [_row(tree, node, rule.alpha, eos) for tree, node in scored if node["kind"] != Kind.TOO_DEEP]
     return rows, len(scored) - len(rows)
 
 

@@ -9,14 +9,15 @@ methods.md 4.1).
 STaR (4.4) shows the answer and asks for a correction: no reflection is asked for, and the plan is written under the
 failed attempt and its verdict alone (`told_ids`).
 
-LEPA draws one trajectory first, and reflects four times at most. What is reflected on is the last wrong solution under
-a hint, or the first one without: what has no solution, or one that can not be decided, was not wrong. A plan that
-states the answer ends there, without a reward (`tasks.search.grow`).
+LEPA draws one trajectory first, and reflects four times at most. What is reflected on is the last wrong end under a
+hint, or the first one without. Without the format's answer it is wrong, too; what can not be decided was not wrong, and
+of steps that are too deep there is nothing to be shown. A plan that states the answer ends there, without a reward
+(`tasks.search.grow`).
 """
 
 from collections.abc import Sequence
 
-from tasks.language.format import REFLECTION_CLOSE, Kind, Origin, desired, verdict
+from tasks.language.format import REFLECTION_CLOSE, Origin, desired, verdict
 from tasks.search.method import Ask, Draw, Hint
 from tasks.search.sampling import Sampling
 from tasks.search.tree import Child, Node, Tree
@@ -71,6 +72,6 @@ class Reflect(Sampling):
 
     def _failed(self) -> Node | None:
         """The end of the trajectory to reflect on."""
-        wrong = [node for node in self.tree.nodes if node.action.kind is Kind.SOLUTION]  # for none is right
+        wrong = [node for node in self.tree.nodes if node.action.reward == -1.0 and node.action.text]
         hinted = [node for node in wrong if node.action.origin is Origin.HINT]
         return next(reversed(hinted), next(iter(wrong), None))

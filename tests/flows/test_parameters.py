@@ -1,5 +1,6 @@
 """What a user can ask for, and what comes of it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,8 @@ import flows.campaign
 from flows.campaign import cpl_campaign
 from flows.parameters import BY_MODEL, NAMES, RECIPES, about, chosen, usual_recipe
 from flows.round import cpl
-from infra.environment import ROOT
+from infra.engine import tenant
+from infra.environment import ROOT, environment
 from tasks.recipe import Recipe
 
 DEPLOYMENTS = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
@@ -51,12 +53,24 @@ def test_a_recipe_is_chosen_by_name_or_with_some_of_its_fields_changed() -> None
         chosen("no-such", "micro")
 
 
-def test_a_campaign_asks_for_each_of_its_rounds_with_all_that_it_was_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_campaign_asks_for_each_of_its_rounds_with_all_that_it_was_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     asked: list[dict[str, Any]] = []
-    monkeypatch.setattr(flows.campaign, "cpl", lambda **given: asked.append(given))
+    engine: list[str] = []
+
+    def round_of(**given: Any) -> None:
+        with tenant(environment()):
+            asked.append(given)
+            engine.append("asked")
+
+    monkeypatch.setattr(flows.campaign, "cpl", round_of)
+    monkeypatch.setattr("infra.engine.tenancy.stop_engines", lambda _: engine.append("stopped"))
+    monkeypatch.setenv("CPL_HOME", str(tmp_path))
     given: dict[str, Any] = {"campaign": "mine", "repeat": 3, "recipe": {"cpl-micro": {"arms": {"sft": {"epochs": 2}}}}}
     cpl_campaign.fn(rounds=2, **given)
     assert [one["round"] for one in asked] == [1, 2]
+    assert engine == ["asked", "asked", "stopped"], "it stays up from round to round"
     of_round = cpl.parameters.properties.keys() - {"approve"}  # Prefect suspends no run within another
     assert all(one.keys() == of_round for one in asked), "a parameter of the round is missing"
     assert all(one.items() >= given.items() for one in asked)

@@ -11,6 +11,8 @@ import pytest
 import flows.study
 from flows.parameters import chosen
 from flows.study import NAMES, STUDIES, cpl_study, faults, file_of, of_seed, run_round, trials, tuned
+from infra.engine import tenant
+from infra.environment import environment
 from infra.store import Ref
 from tasks.running.progress import Progress
 from tasks.study import MOST_ROUNDS, TUNING, Changes, Method, Study, StudyRefused
@@ -237,8 +239,11 @@ def test_its_lines_say_which_round_is_next_however_fast_and_that_some_failed(
     no_claims = WRONG.partition("[[claims]]")[0]
     path.write_text(no_claims + '[methods.rft]\nrecipe = "rft-micro"\n')
     round_of, lists = Ref(uri="s3://cpl/a/manifest.json", sha256="0" * 64, rows=0), list[list[int]]()
+    engine: list[str] = []
 
     def run_round(campaign: str, number: int, *_: Any) -> Ref:
+        with tenant(environment()):
+            engine.append("asked")
         if campaign.endswith("cpl-1") and number == fails:
             raise RuntimeError("it died")
         return round_of
@@ -254,10 +259,13 @@ def test_its_lines_say_which_round_is_next_however_fast_and_that_some_failed(
     monkeypatch.setattr(flows.study, "show_page", lambda **_: None)
     monkeypatch.setattr("infra.store.Store.open", lambda _: SimpleNamespace(fetch=lambda *_: path))
     monkeypatch.setattr(Progress, "_draw", lambda *_: None)
+    monkeypatch.setattr("infra.engine.tenancy.stop_engines", lambda _: engine.append("stopped"))
+    monkeypatch.setenv("CPL_HOME", str(tmp_path))
     with caplog.at_level(logging.INFO, "study"):
         cpl_study.fn(str(path))
     assert [line for line in caplog.messages if line.startswith("Rounds: ")] == lines
     assert ("cpl/1/2 was not made: it starts from cpl/1/1" in caplog.messages) is (fails == 1)
+    assert (engine.count("stopped"), engine[-1]) == (1, "stopped"), "it stays up from round to round"
     assert lists[0][1] == 70, "each round is compared by its own recipe"
     assert lists[0][0] != 70
 

@@ -111,7 +111,7 @@ def imitations(tmp_path_factory: pytest.TempPathFactory, encode: Callable[[str],
 
 @pytest.fixture(scope="session")
 def preferences(tmp_path_factory: pytest.TempPathFactory, encode: Callable[[str], list[int]]) -> Path:
-    """16 preferences: plan steps without EOS; values as a tree gives them."""
+    """16 preferences: plan steps without EOS; values as a tree gives them, each pair by a gap of its own."""
     rows = [
         {
             "question_id": str(i // 2),
@@ -120,8 +120,8 @@ def preferences(tmp_path_factory: pytest.TempPathFactory, encode: Callable[[str]
             "rejected_ids": encode(f"take {i * 3}\n"),
             "chosen_q": 0.1 + 0.05 * i,
             "rejected_q": -0.4 - 0.02 * i,
-            "chosen_value": 0.1 + 0.05 * i,
-            "rejected_value": -0.4 + 0.05 * i,
+            "chosen_value": (0.1 + 0.05 * i) * (0.3 if i % 3 == 0 else 1.0),
+            "rejected_value": -0.4 - 0.02 * i,
         }
         for i in range(16)
     ]

@@ -3,9 +3,10 @@
 import copy
 import math
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import polars as pl
@@ -31,6 +32,11 @@ def config(settings: dict[str, Any], preferences: Path) -> Learn:
     return Learn(**settings, lesson=preferences, loss=Loss(prefer=1.0))
 
 
+def gap_of(row: Mapping[str, Any]) -> float:
+    """V_w - V_l."""
+    return float(row["chosen_value"] - row["rejected_value"])
+
+
 def step_logprob(model: PreTrainedModel, prompt: list[int], step: list[int]) -> torch.Tensor:
     """log pi(step | prompt): the sum over the step's tokens, from plain logits. Shape []."""
     ids = torch.tensor([prompt + step])
@@ -46,8 +52,7 @@ def loss_by_hand(model: PreTrainedModel, reference: PreTrainedModel, config: Lea
         with torch.no_grad():
             of_reference = step_logprob(reference, prompt, chosen) - step_logprob(reference, prompt, rejected)
         delta = step_logprob(model, prompt, chosen) - step_logprob(model, prompt, rejected) - of_reference
-        gap = row["chosen_value"] - row["rejected_value"]
-        losses.append(-torch.nn.functional.logsigmoid(config.beta * delta - config.alpha * gap))
+        losses.append(-torch.nn.functional.logsigmoid(config.beta * delta - config.alpha * gap_of(row)))
     return torch.stack(losses).mean()
 
 
@@ -220,11 +225,15 @@ def test_training_widens_the_margin_and_changes_every_parameter(config: Learn, t
     foreign = shutil.copytree(config.model, tmp_path / "foreign")
     ValueWords.read(foreign).model_copy(update={"knows_format": False}).write(foreign)
     config = changed(config, model=foreign, epochs=3.5, micro_batch_size=4, learning_rate=1e-3)
+    rows = trainer(config)
+    rows._get_train_sampler()
+    first = [gap_of(rows.train_dataset[row]) for row in list(rows.order)[: config.batch_size]]
+    assert max(first) - min(first) > 0.3
     summary = learn(config)
     progress = lines(config.output / "progress.jsonl")
     assert [(line["update"], line["updates"]) for line in progress] == [(update, 7) for update in range(1, 8)]
     assert progress[0]["margin"] == pytest.approx(0.0, abs=1e-4)  # beta * Delta, without the gap
-    assert progress[0]["loss"] == pytest.approx(math.log1p(math.exp(0.5)), abs=1e-4)  # every gap is 0.5
+    assert progress[0]["loss"] == pytest.approx(mean(math.log1p(math.exp(gap)) for gap in first), abs=1e-4)
     assert progress[-1]["margin"] > 0.1
     before = dict(load_model(config.model).named_parameters())
     for name, weight in load_model(config.output / "model").named_parameters():
@@ -367,8 +376,10 @@ def test_a_resumed_epoch_has_its_own_order_however_its_rows_are_wrapped(config: 
 
 
 def test_the_squared_form_is_the_recipes_to_choose(config: Learn) -> None:
-    """(beta * Delta - alpha * gap)^2; at the start Delta = 0, and every gap is 0.5."""
-    for squared, expected in ((True, 0.25), (False, math.log1p(math.exp(0.5)))):
+    """(beta * Delta - alpha * gap)^2; at the start Delta = 0."""
+    for squared in (True, False):
         apo = trainer(changed(config, squared=squared, output=config.output / str(squared)))
+        gaps = map(gap_of, apo.train_dataset)
+        expected = mean(gap**2 if squared else math.log1p(math.exp(gap)) for gap in gaps)
         with torch.no_grad():
             assert loss_of(apo, list(apo.train_dataset)).item() == pytest.approx(expected, abs=1e-4)

@@ -6,6 +6,7 @@ import pytest
 
 from tasks.lessons.right_paths import RightPaths, right_paths
 from tasks.lessons.searched import SearchedTree
+from tasks.settings import Search
 from tests.tasks.lessons.grown import EOS, FOREST, HINTED, OPINION, Row, node, right, tree, without_plans, wrong
 
 
@@ -37,6 +38,27 @@ def test_right_paths_are_imitated_to_their_end_of_sequence() -> None:
     assert all((row["completion_ids"][-1] == EOS) == bool(row["weight"]) for row in rows)
     assert all(row["prompt_ids"] == [1, 2] for row in rows)
     assert [bool(row["weight"]) for row in rows] == [True] * 2 + [False] * 3, "imitated ones come first"
+
+
+def test_what_was_sampled_several_times_weighs_as_many_if_the_rule_says_so() -> None:
+    """ReST keeps what is right of five samples, and not what is distinct."""
+    samples = tree(
+        *(node(0, None, "root", 0.6, visits=5), node(1, 0, "plan", 0.6, visits=5)),
+        *(right(2, 1, visits=3), wrong(3, 1, visits=1), right(4, 1, visits=1)),
+    )
+    rule = RightPaths(evidence=("trees",), most=5)
+    for repeated, weights in ((True, {2: 3.0, 4: 1.0}), (False, {2: 1.0, 4: 1.0})):
+        rows, _ = right_paths({"trees": [samples]}, rule.model_copy(update={"repeated": repeated}), EOS)
+        assert {row["leaf_id"]: row["weight"] for row in rows if row["weight"]} == weights
+    assert "repeated" not in rule.model_dump(), "the keys of lessons without it are what they were"
+
+
+def test_only_where_samples_are_counted_can_they_weigh() -> None:
+    rule = RightPaths(evidence=("trees",), repeated=True)
+    assert [
+        rule.refuses(Search(method=name)) is None for name in ("sampling", "reflect", "puct", "stepwise", "pits")
+    ] == [*(True, True, False, False, False)]
+    assert RightPaths(evidence=("trees",)).refuses(Search(method="puct")) is None
 
 
 def test_an_imitation_is_a_row_of_its_path() -> None:

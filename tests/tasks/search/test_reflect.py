@@ -209,8 +209,27 @@ def test_an_attempt_that_breaks_off_behind_its_plan_is_malformed() -> None:
             return PLAN_CLOSE if seen == ASKED + COUNT else super()._said(seen, draw)
 
     policy = BreaksOff()
-    assert ends(tried(policy)) == [("malformed", "policy", None, -1.0)]
+    assert ends(tried(policy, trials=1)) == [("malformed", "policy", None, -1.0)]
     assert len(policy.seen) == 2
+
+
+def test_who_answers_in_no_format_is_wrong_and_reflects_on_what_was_said() -> None:
+    """Algorithm 1 asks whether the answer is right, and no answer is not. Such questions once were lost."""
+
+    class Rambles(Lepa):
+        def _said(self, seen: str, draw: Draw) -> str:
+            return "seven, say I" if seen == ASKED else super()._said(seen, draw)
+
+    policy = Rambles("7")
+    assert ends(tried(policy)) == [("malformed", "policy", None, -1.0), ("solution", "hint", "7", 1.0)]
+    asked = next(seen for seen, draw in policy.seen if draw.reflects)
+    assert asked == ASKED + "seven, say I"
+
+
+def test_of_steps_that_are_too_deep_nobody_can_be_shown_anything() -> None:
+    policy = Lepa("7")
+    assert ends(tried(policy, max_depth=1)) == [("too_deep", "policy", None, -1.0)]
+    assert reflected_on(policy) == []
 
 
 def test_a_leak_of_one_trial_does_not_end_the_next() -> None:
