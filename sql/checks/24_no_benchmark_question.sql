@@ -1,15 +1,13 @@
--- No question of a campaign's rounds is a benchmark question, compared by their texts without case and white space.
-with benchmark_questions as (
-    select distinct
-        campaign,
-        benchmark,
-        lower(regexp_replace(question, '\s+', '', 'g')) as normalised,
+-- No question of a round is one that its benchmarks ask, word for word; what asks the same in other words is refused before the round starts.
+with asked as (
+    select distinct campaign, round, benchmark, trim(regexp_replace(question, '\s+', ' ', 'g')) as words
     from evaluation_samples
 )
 
-select questions.campaign, questions.round, questions.question_id, benchmark, questions.question
+select questions.campaign, questions.round, questions.question_id, asked.benchmark, questions.question
 from questions
-inner join benchmark_questions
+inner join asked
     on
-        questions.campaign = benchmark_questions.campaign
-        and lower(regexp_replace(questions.question, '\s+', '', 'g')) = benchmark_questions.normalised
+        questions.campaign = asked.campaign
+        and questions.round = asked.round
+        and trim(regexp_replace(questions.question, '\s+', ' ', 'g')) = asked.words

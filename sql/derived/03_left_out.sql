@@ -34,8 +34,8 @@ select
         when trees.is_held_out then 'held out, to rank V'
         when state = 'failed' then 'its search failed'
         when state = 'skipped' then 'not searched: solved without'
-        when not coalesce(has_right, false) then 'nothing right was found'
-        when not coalesce(has_wrong, false) then 'nothing wrong was found, and nothing of it is imitated'
+        when not (coalesce(has_right, false) or is_solved) then 'nothing right was found'
+        when not (coalesce(has_wrong, false) or (backup = 'rollouts' and trees.value < 1)) then 'nothing wrong was found, and nothing of it is imitated'
         else 'right and wrong, but no lesson took it'
     end as reason,
     count(*) as n,
@@ -54,6 +54,7 @@ select
     evidence as name,
     case
         when trees.is_held_out then 'held out, to rank V'
+        when trees.state = 'failed' then 'its search failed'
         when nodes.kind = 'malformed' then 'not the format'
         when nodes.kind = 'too_deep' then 'too many steps'
         when nodes.kind = 'undecided' then 'its answer could not be decided'
@@ -76,7 +77,11 @@ select
     round,
     'pair' as unit,
     evidence as name,
-    if(trees.is_held_out, 'held out, to rank V', 'opposite Q, but the rule took fewer, or too few outcomes are known') as reason,
+    case
+        when trees.is_held_out then 'held out, to rank V'
+        when trees.state = 'failed' then 'its search failed'
+        else 'opposite Q, but the rule took fewer, or too few outcomes are known'
+    end as reason,
     sum(above * below - coalesce(pairs, 0))::bigint as n,
 from opposed
 inner join trees using (campaign, round, tree_id)

@@ -62,14 +62,14 @@ comment on column search_yield.trees is 'Trees searched, failed ones included: o
 comment on column search_yield.skipped is 'Questions not searched, because the policy solves them without.';
 comment on column search_yield.failed is 'Trees that failed.';
 comment on column search_yield.solved is 'Questions for which the search found a correct solution.';
-comment on column search_yield.simulations is 'Simulations asked for.';
+comment on column search_yield.simulations is 'Simulations asked for (trees.simulations).';
 comment on column search_yield.expansions is 'Expansions made.';
-comment on column search_yield.learning_expansions is 'Of these, expansions of trees that are learnt from: held-out ones give no pair.';
+comment on column search_yield.learning_expansions is 'Of these, expansions of trees that are learnt from: held-out ones give no pair. With a budget of tokens (a study) lessons may draw from fewer.';
 comment on column search_yield.nodes is 'Nodes, roots included.';
 comment on column search_yield.requests is 'Requests sent to the engine.';
 comment on column search_yield.failed_requests is 'Requests that failed.';
 comment on column search_yield.generated_tokens is 'Tokens generated.';
-comment on column search_yield.learning_tokens is 'Of these, tokens of trees that are learnt from: held-out ones give no pair.';
+comment on column search_yield.learning_tokens is 'Of these, tokens of trees that are learnt from: held-out ones give no pair. With a budget of tokens (a study) lessons may draw from fewer.';
 comment on column search_yield.cache_hit_share is 'Share of prompt tokens that the prefix cache held, in [0, 1]; null without requests.';
 comment on column search_yield.plan_pairs is 'Pairs of plan steps.';
 comment on column search_yield.step_pairs is 'Pairs of steps of solutions without a plan.';

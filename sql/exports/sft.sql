@@ -1,4 +1,4 @@
--- Imitated paths as TRL's SFTTrainer reads them (prompt, completion), with their targets of V and where each comes from.
+-- Imitated whole paths as TRL's SFTTrainer reads them (prompt, completion), with their targets of V and where each comes from.
 select
     paths.prompt,
     paths.completion,
@@ -19,5 +19,5 @@ select
     paths.question_id
 from imitated_paths as paths
 inner join questions using (campaign, round, question_id)
-where paths.campaign = $campaign and paths.round = $round and paths.weight > 0
+where paths.campaign = $campaign and paths.round = $round and paths.weight > 0 and paths.eos is not null
 order by paths.lesson, paths.question_id, paths.example_id

@@ -1,23 +1,28 @@
--- Does V mean what it says? The mean reward below a step (weighed by visits; not Q, in which V itself is) by the V that the searching policy gave it. Errors are clustered by tree.
+-- Does V mean what it says? The mean reward below a step (weighed by visits; not Q, in which V itself is) by the V that it was given, in searches that back V up where there are some. Errors are clustered by question.
 with steps as (
     select
-        tree_id,
+        trees.question_id,
         nodes.value,
         outcome,
         floor(least(nodes.value, 0.999) * 5) / 5 as value_from,
         avg(outcome) over (partition by value_from) as mean_outcome,
     from nodes
+    inner join trees using (campaign, round, tree_id)
     where
         (campaign, round) = ($campaign, $round)
+        and (
+            backup = 'values'
+            or not exists (from trees where (campaign, round) = ($campaign, $round) and backup = 'values')
+        )
         and nodes.kind in ('plan', 'step')
         and nodes.value is not null
         and outcome is not null
 ),
 
-by_tree as (
+by_question as (
     select
         value_from,
-        tree_id,
+        question_id,
         mean_outcome,
         count(*) as steps,
         sum(value) as values_added,
@@ -30,10 +35,10 @@ select
     value_from,
     value_from + 0.2 as value_to,
     sum(steps)::bigint as steps,
-    count(*) as trees,
+    count(*) as questions,
     sum(values_added) / sum(steps) as mean_value,
     mean_outcome,
     if(count(*) > 1, sqrt(sum(off * off)) / sum(steps), null) as stderr,
-from by_tree
+from by_question
 group by value_from, mean_outcome
 order by value_from

@@ -18,8 +18,8 @@ grown as (
             when state = 'failed' then 'failed'
             when state = 'skipped' then 'not searched: solved without'
             when is_held_out then 'held out, to rank V'
-            when not coalesce(has_right, false) then 'nothing right in them'
-            when not coalesce(has_wrong, false) then 'nothing wrong in them'
+            when not (coalesce(has_right, false) or is_solved) then 'nothing right in them'
+            when not (coalesce(has_wrong, false) or (backup = 'rollouts' and trees.value < 1)) then 'nothing wrong in them'
             else 'right and wrong, but no pair by the rule'
         end as part,
         coalesce(is_paired, false) as is_kept,

@@ -3,7 +3,7 @@
 with budgets as (
     select evidence, sum(simulations)::bigint as simulations
     from trees
-    where (campaign, round) = ($campaign, $round) and method not in ('reflect', 'beam', 'sampling')
+    where (campaign, round) = ($campaign, $round) and method in ('puct', 'stepwise')
     group by all
 )
 

@@ -1,11 +1,13 @@
--- Where do the critical steps sit? Advantage gap of the preferences by position.
+-- Where do the critical steps sit? Gap of the values of chosen and rejected, by position.
 select
+    campaign,
     round,
+    lesson,
     kind,
     depth,
     count(*) as pairs,
-    round(avg(chosen_q - rejected_q), 2) as mean_gap,
-    round(approx_quantile(chosen_q - rejected_q, 0.9), 2) as gap_p90,
+    round(avg(chosen_value - rejected_value), 2) as mean_gap,
+    round(approx_quantile(chosen_value - rejected_value, 0.9), 2) as gap_p90,
     round(avg((rejected_prior > chosen_prior)::int), 2) as policy_preferred_wrong,
 from preferences
 group by all

@@ -1,7 +1,8 @@
--- Does V mean what it says? What became of steps (mean reward of the terminals below; not Q, in which V itself is) by the value that the policy gave them, by depth and round.
+-- Does V mean what it says? What became of steps (mean reward of the terminals below; not Q, in which V itself is) by the V that they were given, by search, depth and round: in one round a value model may judge one search, and the policy itself another.
 select
     campaign,
     round,
+    evidence,
     is_held_out,
     depth,
     floor(least(nodes.value, 0.999) * 5) / 5 as value_from,

@@ -6,7 +6,14 @@ with paired as (
 ),
 
 counted as (
-    select campaign, round, evidence, trees.question_id, pass_rate, state, coalesce(sum(paired.pairs), 0) as pairs
+    select
+        campaign,
+        round,
+        evidence,
+        trees.question_id,
+        pass_rate,
+        bool_and(state = 'skipped') as is_skipped,
+        coalesce(sum(paired.pairs), 0) as pairs,
     from trees
     left join paired using (campaign, round, tree_id)
     where not is_held_out
@@ -14,11 +21,12 @@ counted as (
 )
 
 select
+    campaign,
     round,
     evidence,
     round(pass_rate, 2) as pass_rate,
     count(*) as questions,
-    count(*) filter (where state = 'skipped') as skipped,
+    count(*) filter (where is_skipped) as skipped,
     count(*) filter (where pairs = 0) as without_pairs,
     sum(pairs)::bigint as pairs,
     round(avg(pairs), 1) as pairs_per_question,

@@ -3,11 +3,13 @@ with widest as (
     select *, least(chosen_visits, rejected_visits) >= 5 as is_tried, chosen_value - rejected_value as gap
     from preferences
     where kind in ('plan', 'step')
-    order by is_tried desc, gap desc, pair_id
+    qualify row_number() over (partition by campaign, round, tree_id, chosen_id, rejected_id order by lesson) = 1
+    order by is_tried desc, gap desc, campaign, round, pair_id
     limit 5
 )
 
 select
+    widest.campaign,
     widest.round,
     widest.depth,
     round(gap, 2) as gap,
@@ -30,4 +32,4 @@ inner join nodes as rejected
         and widest.round = rejected.round
         and widest.tree = rejected.tree
         and widest.rejected_id = rejected.node_id
-order by is_tried desc, gap desc, pair_id
+order by is_tried desc, gap desc, widest.campaign, widest.round, pair_id

@@ -1,5 +1,6 @@
 -- Which model is better, and can this many questions tell? Every pair of a round's models on each benchmark, and each model against its like of the round before: an exact test, with Holm over the benchmarks of two models.
 select
+    campaign,
     round,
     benchmark,
     form,

@@ -4,7 +4,7 @@ with widest as (
     from preferences
     where kind in ('plan', 'step') and least(chosen_visits, rejected_visits) >= 3
     group by all
-    order by gap desc, tree_id, parent_id
+    order by gap desc, campaign, round, tree_id, parent_id
     limit 3
 )
 
@@ -36,4 +36,4 @@ inner join nodes as sibling
         and widest.round = sibling.round
         and widest.tree = sibling.tree
         and widest.parent_id = sibling.parent_id
-order by gap desc, widest.tree_id, widest.parent_id, q desc
+order by gap desc, widest.campaign, widest.round, widest.tree_id, widest.parent_id, q desc

@@ -11,13 +11,13 @@ repeated as (
         campaign,
         round,
         count(*) as groups,
-        sum(copies)::bigint as steps_that_repeat,
-        sum(copies) filter (where texts < copies)::bigint as in_groups_with_exact_duplicates,
+        sum(copies - 1)::bigint as written_before,
+        sum(copies - texts)::bigint as word_for_word,
     from repeated_steps
     group by all
 )
 
-select *, round(steps_that_repeat / plan_steps, 3) as share_repeated
+select *, round(written_before / plan_steps, 3) as share_written_before
 from searched
 left join repeated using (campaign, round)
 order by all

@@ -1,7 +1,11 @@
--- What does a useful pair cost in tokens, seconds and GPU hours? Useful is a pair whose margin is at least 0.5.
+-- What does a useful pair cost in tokens, seconds and GPU hours? Useful is a pair whose margin is at least 0.5. Tokens are of trees that are learnt from; seconds and GPU hours of the whole search.
 with useful as (
-    select campaign, round, evidence, count(*) as pairs, sum((chosen_value - rejected_value >= 0.5)::int) as useful_pairs
-    from preferences
+    select campaign, round, evidence, count(*) as pairs, count(*) filter (where margin >= 0.5) as useful_pairs
+    from (
+        select campaign, round, tree_id, chosen_id, rejected_id, max(chosen_value - rejected_value) as margin
+        from preferences
+        group by all
+    )
     inner join (select campaign, round, tree_id, evidence from trees) using (campaign, round, tree_id)
     group by all
 )
@@ -12,10 +16,11 @@ select
     evidence,
     useful.pairs,
     useful_pairs,
-    engine_use.generated_tokens,
-    round(engine_use.generated_tokens / nullif(useful_pairs, 0)) as tokens_per_useful_pair,
-    round(engine_use.seconds / nullif(useful_pairs, 0), 3) as seconds_per_useful_pair,
-    gpus * engine_use.seconds / 3600 / nullif(useful_pairs, 0) as gpu_hours_per_useful_pair,
+    learning_tokens,
+    round(learning_tokens / nullif(useful_pairs, 0)) as tokens_per_useful_pair,
+    round(costs.engine_seconds / nullif(useful_pairs, 0), 3) as seconds_per_useful_pair,
+    costs.gpu_hours / nullif(useful_pairs, 0) as gpu_hours_per_useful_pair,
 from useful
-left join (select * exclude (stage), stage as evidence from engine_use) as engine_use using (campaign, round, evidence)
+left join search_yield using (campaign, round, evidence)
+left join (select * exclude (stage), stage as evidence from costs) as costs using (campaign, round, evidence)
 order by all

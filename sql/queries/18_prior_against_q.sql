@@ -3,7 +3,8 @@ with surest as (
     select campaign, round, tree, chosen_id, rejected_id, question_id, chosen_prior, rejected_prior, chosen_q, rejected_q
     from preferences
     where kind in ('plan', 'step')
-    order by (rejected_prior - chosen_prior) * (chosen_q - rejected_q) desc, pair_id
+    qualify row_number() over (partition by campaign, round, tree_id, chosen_id, rejected_id order by lesson) = 1
+    order by (rejected_prior - chosen_prior) * (chosen_q - rejected_q) desc, campaign, round, pair_id
     limit 10
 )
 

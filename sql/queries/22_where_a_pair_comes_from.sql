@@ -2,7 +2,7 @@
 with widest as (
     select campaign, round, lesson, pair_id
     from preferences
-    order by chosen_value - rejected_value desc, pair_id, lesson
+    order by chosen_value - rejected_value desc, campaign, round, pair_id, lesson
     limit 1
 )
 

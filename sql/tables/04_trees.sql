@@ -38,8 +38,8 @@ comment on column trees.method is 'puct (plan MCTS), stepwise (MCTS process supe
 comment on column trees.backup is 'What visits and Q count: values (V of expanded nodes and rewards of their terminals), trajectories (rewards of whole ones, which are all nodes) or rollouts (rewards of simulations that are no nodes).';
 comment on column trees.state is 'puct: exhausted (every branch closed), budget (simulations used up), solved or hopeless (stopped early). Other methods: finished. All: skipped (pass rate too high to search), failed (see error).';
 comment on column trees.steps is 'Steps that its prompt holds already: 0, but for the later trees of a stepwise search, one for every step.';
-comment on column trees.simulations is 'Simulations asked for: the budget that the pass rate gave. stepwise: rollouts a tree.';
-comment on column trees.expansions is 'Expansions that happened; fewer than simulations where the tree was exhausted.';
+comment on column trees.simulations is 'puct: simulations asked for, the budget that the pass rate gave. stepwise: rollouts a tree. Of other methods a number without a meaning.';
+comment on column trees.expansions is 'Expansions that happened. puct: fewer than simulations where the tree was exhausted, stopped early or failed.';
 comment on column trees.nodes is 'Nodes, the root included.';
 comment on column trees.visits is 'Visit count of the root: what was backed up in the tree; of trajectories: those that ended, decided.';
 comment on column trees.value is 'Q of the root: running mean of all values backed up, in [-1, 1]; 0 where nothing was.';

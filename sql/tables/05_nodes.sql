@@ -39,7 +39,7 @@ comment on column nodes.text is 'Text of the action alone: one step, or the end 
 comment on column nodes.token_ids is 'Token ids of the action as the engine sampled them, stop string included. Root: those of the question''s prompt.';
 comment on column nodes.logprob is 'Sum of the natural log-probabilities of the sampled token_ids (all, where origin is policy); 0 for the root.';
 comment on column nodes.prior is 'P(a|s): geometric mean of the token probabilities, in [0, 1]; 1 for the root. Of other origin than policy: the mean of its siblings''.';
-comment on column nodes.value is 'V of the state by the policy''s two value words, in [-1, 1]; null for the root, for malformed and too deep ones and under a hint. Backed up for steps only, and not in sampled trees.';
+comment on column nodes.value is 'V of the state by the two value words of the model that judged it, the policy''s or a separate value model''s, in [-1, 1]; null for the root, for malformed and too deep ones and under a hint. Backed up for steps only, and not in sampled trees.';
 comment on column nodes.visits is 'Visit count: values backed up through it, its own included (one once expanded, or terminal; of too_deep, one a sample that it stands for); where the tree counts trajectories: those through it. 0 where nothing is known: undecided, leaked, and a step that fills the context.';
 comment on column nodes.q is 'Running mean of the values backed up through it, in [-1, 1]; null while visits is 0.';
 comment on column nodes.reward is '+1 for a correct solution, -1 for any other terminal; null for steps, the root and what is undecided or leaked.';
@@ -49,4 +49,4 @@ comment on column nodes.is_expanded is 'Its children were sampled.';
 comment on column nodes.is_closed is 'Nothing below it is left to search: terminal, all children closed, or its state fills the policy''s context.';
 comment on column nodes.tree is 'Number of the tree in its round, in the order of the rows, from 1: joins that have it read the rows of those trees alone (made here).';
 comment on column nodes.path is 'Node ids from the root to the node, both included; null for one that hangs on nothing (made here).';
-comment on column nodes.outcome is 'Mean reward of the terminals below it, or its own, weighed by visits, in [-1, 1]: what became of it, without V; null where nothing ended (made here).';
+comment on column nodes.outcome is 'What became of it, without V: mean reward of the terminals below it, or its own, weighed by visits, in [-1, 1]; of a step without a hint those that have none. stepwise: q, the mean of its rollouts, which are no nodes. Null where nothing ended (made here).';

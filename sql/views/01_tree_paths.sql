@@ -1,7 +1,10 @@
 create macro tree_paths_of(few) as table (
     with ends as (
-        select campaign, round, tree, tree_id, node_id as end_id, parent_id, depth, path, unnest(path) as node_id
-        from query_table(few)
+        select *, unnest(path) as node_id
+        from (
+            select distinct campaign, round, tree, tree_id, node_id as end_id, parent_id, depth, path
+            from query_table(few)
+        )
     )
 
     select

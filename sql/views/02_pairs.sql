@@ -5,7 +5,7 @@ create macro pairs_of(few) as table (
             list_position(walk, chosen_id) as until,
             unnest(walk) as node_id,
             generate_subscripts(walk, 1) as place,
-        from query_table(few)
+        from (select distinct * from query_table(few))
     )
 
     select

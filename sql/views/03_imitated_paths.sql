@@ -1,7 +1,7 @@
 create macro imitated_paths_of(few) as table (
     with steps as (
         select imitations.*, leaf.tree, unnest(leaf.path) as node_id
-        from query_table(few) as imitations
+        from (select distinct * from query_table(few)) as imitations
         inner join (select campaign, round, tree_id, node_id as leaf_id, tree, path from nodes) as leaf
             using (campaign, round, tree_id, leaf_id)
     ),

@@ -143,8 +143,9 @@ paired as (
 tested as (
     select
         *,
-        greatest(middle - reach * middle_stderr, -1) as low,
-        least(middle + reach * middle_stderr, 1) as high,
+        clusters = 1 and n > 1 as is_of_one, -- which tells nothing of others
+        if(is_of_one, -1, greatest(middle - reach * middle_stderr, -1)) as low,
+        if(is_of_one, 1, least(middle + reach * middle_stderr, 1)) as high,
         list_sum(
             list_transform(
                 list_transform(range(1, most + 1), lambda place: 2 * pi() * place / (2 * most + 1)),

@@ -18,12 +18,12 @@ walked as (
 named as (
     select
         sha256,
-        any_value(stage order by campaign, round) as stage,
+        arg_min({'campaign': campaign, 'round': round, 'stage': stage}, (created_at, campaign, round, stage)) as first,
         any_value(rows) as rows,
         any_value(code) as code,
         any_value(settings) as settings,
-        min({'round': round, 'campaign': campaign}) as first,
     from stages
+    inner join (select campaign, round, created_at from rounds) as rounds using (campaign, round)
     group by sha256
 )
 
@@ -31,7 +31,7 @@ select
     stages.campaign,
     stages.round,
     stages.stage,
-    named.stage as made_of,
+    named.first.stage as made_of,
     named.first.campaign as of_campaign,
     named.first.round as of_round,
     named.rows,

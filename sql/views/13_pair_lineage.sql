@@ -10,6 +10,7 @@ with searches as (
         stages.engine,
         stages.run_id,
         any_value(inputs.sha256) filter (where inputs.input = 'policy') as policy,
+        any_value(inputs.sha256) filter (where inputs.input = 'value') as value_model,
     from stages
     left join inputs using (campaign, round, stage)
     group by all
@@ -28,6 +29,7 @@ select
     preferences.chosen_value - preferences.rejected_value as margin,
     trees.evidence,
     searches.policy,
+    searches.value_model,
     searches.search,
     searches.engine,
     searches.settings,
@@ -54,6 +56,7 @@ comment on column pair_lineage.rejected_id is 'Last node of the rejected side.';
 comment on column pair_lineage.margin is 'V_w - V_l of the loss.';
 comment on column pair_lineage.evidence is 'Search that grew the tree.';
 comment on column pair_lineage.policy is 'Digest of the model that wrote the steps (models.sha256).';
+comment on column pair_lineage.value_model is 'Digest of the stage of the separate value model that judged its steps; null where the policy did.';
 comment on column pair_lineage.search is 'Digest of the search''s stage (stages.sha256).';
 comment on column pair_lineage.engine is 'Version of the engine that served the model; null where it does not tell it, or the search is older than this column.';
 comment on column pair_lineage.settings is 'Settings of the search, as JSON.';

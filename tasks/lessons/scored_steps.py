@@ -1,10 +1,10 @@
 """The rule *scored_steps*: every step by what it was worth beside its siblings (2501.01478, methods.md 5.1, 5.2).
 
 A stepwise search scores the children of each root: alpha * N_k * (Q_k/N_k - sum Q / sum N). The scores of siblings add
-up to 0. Each is the weight with which the step is learnt from the state before it: below 0, it becomes less likely. What
-is not of the format is unlearnt as any wrong step is, so that the weights of siblings add up to 0, too; only steps that
-are too deep, and were never written, leave theirs out. A score of 0 is left out, and so are siblings that are all right
-or all wrong.
+up to 0. Each is the weight with which the step is learnt from the state before it: below 0, it becomes less likely.
+What is not of the format is unlearnt as any wrong step is, so that the weights of siblings add up to 0, too; only steps
+that are too deep, and were never written, leave theirs out. A score of 0 is left out, and so are siblings that are all
+right or all wrong.
 """
 
 from typing import Literal

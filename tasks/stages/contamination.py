@@ -29,7 +29,7 @@ WORTH_TELLING = 0.5
 """Of a question's runs: from this share on a note tells of it."""
 
 
-@stage("contamination", version=3, task_run_name="contamination-{name}")
+@stage("contamination", version=4, task_run_name="contamination-{name}")
 def find_contamination(
     workplace: Workplace, name: str, learnt: dict[str, Ref], benchmarks: dict[str, Ref], base: Ref
 ) -> int:
@@ -38,6 +38,7 @@ def find_contamination(
     texts = pl.concat([pl.DataFrame(schema=TEXTS), *(_texts(workplace, ref) for ref in learnt.values())])
     texts = texts.unique(["kind", "text"], keep="first", maintain_order=True)
     asked = pl.concat([workplace.read(ref, "asked") for ref in benchmarks.values()])
+    asked = asked.unique(["benchmark", "question"], keep="first", maintain_order=True)  # one may stand in both forms
     tokenizer = Tokenizer.from_file(str(workplace.store.folder(base, "model") / "tokenizer.json"))
     tokenizer.encode_special_tokens = True
     rows = pl.concat(list(_found(workplace, tokenizer, asked, texts)))

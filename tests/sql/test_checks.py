@@ -61,7 +61,8 @@ BREAKS = {
     "22_value_targets": "update imitations set value_targets = [0.5, 1] where leaf_id = 3",
     "23_evaluations_match_samples": "update evaluations set n = 3 where model = 'base' and kind = 'all'",
     "24_no_benchmark_question": """
-        update evaluation_samples set question = 'what is 1+1 ?' where model = 'base' and question_id = 'b1'
+        update evaluation_samples set question = ' What is
+1  + 1?' where model = 'base' and question_id = 'b1'
     """,
     "25_zero_sum_scores": "update nodes set score = 0.5 where tree_id = 't1' and node_id = 1",
     "26_distinct_siblings": """

@@ -53,7 +53,8 @@ def a_ref(table: str) -> Ref:
 
 
 def found(folder: Path, **tables: list[dict[str, Any]]) -> Stages:
-    asked = pl.DataFrame({"question": [ASKED, "What is 1 + 1?"], "benchmark": ["b", "b"]})
+    """A benchmark asks one question twice, as some do in their standard form: it is one."""
+    asked = pl.DataFrame({"question": [ASKED, "What is 1 + 1?", ASKED], "benchmark": ["b"] * 3})
     stages = Stages(folder, {name: pl.DataFrame(rows) for name, rows in tables.items()} | {"asked": asked})
     refs = {name: a_ref(name) for name in tables}
     find_contamination.body(stages, "all", refs, {"plan": a_ref("asked")}, a_ref("base"))
