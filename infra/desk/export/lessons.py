@@ -16,12 +16,12 @@ KINDS = {"pairs": ("pairs", "dpo"), "sft": ("imitated_paths", "sft")}
 
 HEED = {
     "pairs": "A step ends no text. TRL appends an end of sequence to both sides, which teaches a model to stop after a "
-    "step: the token ids have none, and the factory's own trainer adds none. DPOTrainer makes ids of its own; RewardTrainer "
-    "would take `chosen_ids` and `rejected_ids`, which are those of a step without its prompt: drop them before. "
-    "`lesson` tells the lessons of the recipe apart.",
+    "step: the token ids have none, and the factory's own trainer adds none. DPOTrainer makes ids of its own; "
+    "RewardTrainer would take `chosen_ids` and `rejected_ids`, which are those of a step without its prompt: drop them "
+    "before. `lesson` tells the lessons of the recipe apart.",
     "sft": "Each path is whole: an end of sequence belongs behind it, and the token ids have it. SFTTrainer knows no "
-    "`weight`: what was sampled several times, or weighs more by the recipe, it learns once. Single steps that a search "
-    "scored are not here. `lesson` tells the lessons of the recipe apart.",
+    "`weight`: what was sampled several times, or weighs more by the recipe, it learns once. Single steps that a "
+    "search scored are not here. `lesson` tells the lessons of the recipe apart.",
 }
 """What goes wrong unnoticed."""
 
