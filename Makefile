@@ -50,7 +50,7 @@ round: install ## One whole round on the local stack, followed to its end
 	  $(call option,ROUND,round)
 
 .PHONY: study
-study: install ## The default study: methods x seeds on the micro world, compared (hours; a killed one goes on)
+study: install ## The default study: methods x seeds on the micro world, compared (two hours of two cores; a killed one goes on)
 	.venv/bin/cpl study $(STUDY)
 
 .PHONY: up down status
