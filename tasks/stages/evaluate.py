@@ -39,7 +39,7 @@ CHOOSES = {"benchmarks", "columns", "count", "out_of_domain_count", "seed", "rep
 """Settings that choose what is asked. `evaluations.settings` is of the others: how what is scored is asked."""
 
 
-@stage("evaluate", version=19, task_run_name="evaluate-{name}")
+@stage("evaluate", version=20, task_run_name="evaluate-{name}")
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:

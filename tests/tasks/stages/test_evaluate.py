@@ -655,6 +655,7 @@ def after_plan(answer: str) -> str:
         (3, [step_text(1, "add"), solution_text("5")], "5", 0),
         (3, [*TRIED, *AGAIN, after_plan("5")], "5", 3),
         (3, [*TRIED, *AGAIN, after_plan("7"), *AGAIN, after_plan("8")], "8", 6),
+        (3, ["no format at all", *AGAIN, after_plan("5")], "5", 3),
         (1, TRIED, "6", 0),
     ],
 )
@@ -689,11 +690,19 @@ def test_where_the_last_plan_comes_to_nothing_the_last_solution_is_the_answer() 
     assert (row["answer"], row["output"]) == ("6", "".join(TRIED))
 
 
-@pytest.mark.parametrize(("decoding", "tried"), [("beam", 4), ("best_of_n", 4), ("majority", 4), ("reflection", 1)])
+@pytest.mark.parametrize(("decoding", "tried"), [("beam", 4), ("best_of_n", 4), ("majority", 4)])
 def test_a_search_that_finds_no_solution_has_no_answer(decoding: Any, tried: int) -> None:
     row, error = asked(Sampling({"": [("no format at all", 0.0)]}), Evaluation(decoding=decoding, samples=4))
     assert (row["answer"], row["output"], row["is_correct"], error) == (None, "", False, None)
     assert row["generated_tokens"] == tried
+
+
+def test_reflections_that_find_no_solution_have_no_answer() -> None:
+    row, error = asked(
+        Reflecting("no format at all", AGAIN[0], "nor here"), Evaluation(decoding="reflection", samples=2)
+    )
+    assert (row["answer"], row["output"], row["is_correct"], error) == (None, "", False, None)
+    assert row["generated_tokens"] == 3
 
 
 @pytest.mark.parametrize("decoding", ["beam", "best_of_n", "majority"])
