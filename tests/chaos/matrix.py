@@ -347,7 +347,7 @@ def write(path: Path, document: dict[str, Any]) -> None:
 
 
 def play_on_site(asked: argparse.Namespace) -> None:
-    """Every so-manieth round of the plan, until the site's share of the faults has hit."""
+    """This site's rounds of the plan, one in as many as there are sites, until its share of the faults has hit."""
     started, output = time.monotonic(), part_of(asked, asked.site)
 
     def say(line: str) -> None:
