@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     ArtifactFilter,
@@ -19,10 +20,14 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.client.schemas.sorting import TaskRunSort
+from prefect.exceptions import ObjectNotFound
 from rich.console import Console
 
 POLL_SECONDS = 1.0
 PROGRESS_EVERY_SECONDS = 10.0
+SILENCE_SECONDS = 900.0
+"""How long a server may not answer: on a machine that is short of memory it was a quarter of an hour, and the run went
+on."""
 WAITS = {
     "Late": "waits for its turn: one round runs at a time",
     "Suspended": "waits for you: its page shows what would be learnt; press Resume there, or Cancel",
@@ -34,6 +39,10 @@ PACE_OF = 5
 
 class UnknownField(ValueError):
     """A parameter that the flow does not have."""
+
+
+class OutOfSight(Exception):
+    """A run that can be followed no more: its server is silent, or has forgotten it."""
 
 
 def start(deployment: str, parameters: dict[str, Any]) -> FlowRun:
@@ -53,22 +62,40 @@ def start(deployment: str, parameters: dict[str, Any]) -> FlowRun:
 
 def follow(run: FlowRun, console: Console) -> State[Any]:
     """Prints a line when a stage, or a run within the run, starts or ends, and now and then how far it is; returns the
-    run's final state."""
+    run's final state. A server that does not answer is asked again.
+
+    Raises:
+        OutOfSight: where it was silent for SILENCE_SECONDS, or the run was deleted.
+    """
     told: dict[UUID, _Told] = {}
     bar: _Bar | None = None
     said = ""
+    silent_since: float | None = None
     with get_client(sync_client=True) as client:
         while True:
-            state = client.read_flow_run(run.id).state
-            if state is not None and state.name != said:
-                said = state.name or ""
-                if said in WAITS:
-                    _say(console, WAITS[said])
-            bar = _tell_bar(client, run, bar, console)
-            for task in _tasks(client, run):
-                _tell(client, task, told, console)
-            if state is not None and state.is_final():
-                return state
+            try:
+                state = client.read_flow_run(run.id).state
+                if state is not None and state.name != said:
+                    said = state.name or ""
+                    if said in WAITS:
+                        _say(console, WAITS[said])
+                bar = _tell_bar(client, run, bar, console)
+                for task in _tasks(client, run):
+                    _tell(client, task, told, console)
+                if state is not None and state.is_final():
+                    return state
+                silent_since = None
+            except ObjectNotFound as problem:
+                raise OutOfSight("the run, or one within it, was deleted") from problem
+            except httpx.HTTPError as problem:
+                if silent_since is None:
+                    silent_since = time.monotonic()
+                    _say(console, "the Prefect server does not answer, asking again; the run goes on without this")
+                elif time.monotonic() - silent_since > SILENCE_SECONDS:
+                    raise OutOfSight(
+                        f"the Prefect server has not answered for {SILENCE_SECONDS / 60:.0f} minutes ({problem!r}). "
+                        "The run may go on all the same: `cpl status` says what runs, and its page how far it is"
+                    ) from problem
             time.sleep(POLL_SECONDS)
 
 

@@ -141,7 +141,7 @@ def _followed(deployment: str, parameters: dict[str, Any]) -> UUID:
 
     from prefect.exceptions import PrefectHTTPStatusError
 
-    from infra.desk.follow import UnknownField, follow, start
+    from infra.desk.follow import OutOfSight, UnknownField, follow, start
 
     try:
         run = start(deployment, parameters)
@@ -150,7 +150,11 @@ def _followed(deployment: str, parameters: dict[str, Any]) -> UUID:
         console.print(visible(f"The run was not accepted: {why}"), style="red", markup=False)
         raise typer.Exit(1) from problem
     console.print(f"flow run {run.name}: {stack.ui}/runs/flow-run/{run.id}")
-    state = follow(run, console)
+    try:
+        state = follow(run, console)
+    except OutOfSight as problem:
+        console.print(visible(f"Followed no more: {problem}."), style="red", markup=False)
+        raise typer.Exit(1) from problem
     if not state.is_completed():
         console.print(visible(f"{state.name}: {state.message}"), style="red", markup=False)
         console.print(f"When the cause is gone, retry it where it stopped: prefect flow-run retry {run.id}")

@@ -1,13 +1,18 @@
 """Starting a run, and how long is left, as `cpl round` says it."""
 
 import re
+from collections.abc import Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Completed, Running
 
-from infra.desk.follow import _tell_bar, remaining
+from infra.desk.follow import SILENCE_SECONDS, OutOfSight, _tell_bar, follow, remaining
 from tests.servers import run_python
 
 START = """
@@ -109,3 +114,48 @@ def test_what_was_found_in_the_cache_is_no_pace_of_what_is_left(monkeypatch: pyt
         bar = _tell_bar(client, SimpleNamespace(id=uuid4()), bar, console)  # type: ignore[arg-type]
     assert printed[30].endswith("about 70 s left")
     assert printed[57].endswith("about 43 minutes left")
+
+
+@pytest.fixture
+def printed() -> list[str]:
+    return []
+
+
+def followed(monkeypatch: pytest.MonkeyPatch, answers: Iterator[Any], printed: list[str]) -> Any:
+    """What following a run comes to, whose server gives these answers: a state, or an exception to raise."""
+    clock = iter(range(10_000))
+
+    def answer(_: Any) -> Any:
+        given = next(answers)
+        if isinstance(given, Exception):
+            raise given
+        return SimpleNamespace(state=given)
+
+    client = SimpleNamespace(
+        read_flow_run=answer, read_artifacts=lambda artifact_filter: [], read_task_runs=lambda flow_run_filter, sort: []
+    )
+    monkeypatch.setattr("infra.desk.follow.get_client", lambda sync_client: nullcontext(client))
+    monkeypatch.setattr("infra.desk.follow.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("infra.desk.follow.time.monotonic", lambda: float(next(clock)))
+    run: Any = SimpleNamespace(id=uuid4())
+    return follow(run, SimpleNamespace(print=printed.append))  # type: ignore[arg-type]
+
+
+def test_a_server_that_is_silent_for_a_while_ends_no_following(
+    monkeypatch: pytest.MonkeyPatch, printed: list[str]
+) -> None:
+    silence: list[Any] = [httpx.ReadTimeout("timed out")] * int(SILENCE_SECONDS - 1)
+    answers = iter([Running(), *silence, Running(), *silence, Completed()])
+    assert followed(monkeypatch, answers, printed).is_completed()
+    assert len([line for line in printed if "does not answer, asking again" in line]) == 2
+
+
+def test_nobody_waits_for_ever_for_a_server_that_is_gone(monkeypatch: pytest.MonkeyPatch, printed: list[str]) -> None:
+    silence: list[Any] = [httpx.ConnectError("refused")] * int(SILENCE_SECONDS + 10)
+    with pytest.raises(OutOfSight, match=r"15 minutes .*refused.*may go on all the same"):
+        followed(monkeypatch, iter([Running(), *silence, Completed()]), printed)
+
+
+def test_a_run_that_was_deleted_is_followed_no_more(monkeypatch: pytest.MonkeyPatch, printed: list[str]) -> None:
+    with pytest.raises(OutOfSight, match="deleted"):
+        followed(monkeypatch, iter([Running(), ObjectNotFound(Exception())]), printed)
