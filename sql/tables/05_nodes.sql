@@ -1,3 +1,4 @@
+-- How words and token ids are compressed is said here, for DuckDB tries several ways of each column, and takes its time.
 create table nodes (
     campaign varchar not null,
     round integer not null,
@@ -9,7 +10,7 @@ create table nodes (
     origin varchar not null,
     hint varchar using compression zstd,
     text varchar not null using compression zstd,
-    token_ids integer[] not null,
+    token_ids integer[] not null using compression bitpacking,
     logprob double not null,
     prior double not null,
     value double,

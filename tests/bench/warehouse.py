@@ -31,10 +31,11 @@ import pyarrow.parquet as pq
 
 from infra.warehouse import ParquetSource, ask, build, relations, statements
 from tasks.records import TABLES
+from tasks.running.parts import BATCH
 from tests.sql.handmade import ROUND, parquet
 
 OUTPUT = Path("build/bench/warehouse.json")
-ROUNDS, NODES, CHUNK = 10, 100, 4_000
+ROUNDS, NODES, CHUNK = 10, 100, 16 * BATCH
 VOCABULARY, WORDS = 30_000, 5_000_000
 POOL = 5_000
 MOST = 1_000
@@ -197,7 +198,8 @@ def write(folder: Path, corpus: Corpus, round: int, trees: int, seed: int) -> di
             table = pa.table({column: columns[column] for column in TABLES[name]})
             if name not in files:
                 files[name] = pq.ParquetWriter(sources[name][0].path, table.schema, compression="zstd")
-            files[name].write_table(table)
+            # The search writes so many trees a row group, of which DuckDB's threads read one each.
+            files[name].write_table(table, BATCH * NODES if name == "nodes" else None)
     for file in files.values():
         file.close()
     names = [f"q{number:07}" for number in range(trees)]
