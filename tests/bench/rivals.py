@@ -74,9 +74,13 @@ def stock(told: Told, output: Path, precompute: bool) -> dict[str, Any]:
     return _measured(run)
 
 
-def difference(told: Told, output: Path) -> dict[str, float]:
+def difference(told: Told, output: Path) -> dict[str, Any]:
     """Largest relative difference, in float32, of the packed forward from a row for each sequence: of the log-probs of
-    the learnt tokens and of each parameter's gradient, L2 norms. Of one update's pairs."""
+    the learnt tokens and of each parameter's gradient, L2 norms. Of one update's pairs.
+
+    `float32`: by how much that row for each sequence is off itself, from the same with float64 weights (in which
+    transformers still normalises in float32).
+    """
     import torch
 
     from trainers.learn import Learn, trainer
@@ -100,9 +104,14 @@ def difference(told: Told, output: Path) -> dict[str, float]:
             loss.backward()
         return [torch.cat(logprobs), *(weight.grad.clone() for weight in made.model.parameters())]
 
+    def off(found: list[torch.Tensor], expected: list[torch.Tensor]) -> dict[str, float]:
+        both = [(one, other) for one, other in zip(found, expected, strict=True) if other.any()]
+        parts = [float((one.double() - other.double()).norm() / other.double().norm()) for one, other in both]
+        return {"logprobs": parts[0], "gradient": max(parts[1:])}
+
     shared, alone = computed(True), computed(False)
-    off = [float((one - other).norm() / other.norm()) for one, other in zip(shared, alone, strict=True) if other.any()]
-    return {"logprobs": off[0], "gradient": max(off[1:]), "pairs": len(rows)}
+    made.model.double()
+    return {**off(shared, alone), "float32": off(alone, computed(False)), "pairs": len(rows)}
 
 
 def _measured(run: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from the model's folder to the last update, the reference pass included, without
                               on a GPU that of its allocator
     token_ratio               tokens of all sequences over those computed
     max_relative_difference   of the log-probs, and of any parameter's gradient, from a row for each sequence (float32)
+    float32_difference        the same of that row for each sequence, from float64: what float32 alone is off by
 
 Every training is a process of its own, and the rivals take turns. Keep the machine quiet. `smollm2-1.7b` (random
 weights) is for a GPU.
@@ -117,6 +118,7 @@ def bench(name: str, shape: str, size: Size, seed: int) -> dict[str, Any]:
     return compared(turns) | {
         "token_ratio": turns[0]["ours"]["token_ratio"],
         "max_relative_difference": max(off["logprobs"], off["gradient"]),
+        "float32_difference": max(off["float32"].values()),
         "difference": off,
         "aims": AIMS[shape],
         "pairs": len(rows),
@@ -164,7 +166,7 @@ def table(name: str, shape: str, one: dict[str, Any]) -> str:
         f"{one['settings']['batch_size']}, seed {one['seed']}; {one['repeats']} turns against DPOTrainer with "
         f"{one['baseline']}"
     ]
-    for what in (*one["spread"], "token_ratio", "max_relative_difference"):
+    for what in (*one["spread"], "token_ratio", "max_relative_difference", "float32_difference"):
         spread, aim = one["spread"].get(what), one["aims"].get(what)
         text = f"{one[what]:.3g}" + ("" if spread is None else f" ± {spread:.2g}")
         told = "" if aim is None else f"   (aim {aim:g}: {'met' if is_met(what, one[what], aim) else 'missed'})"
