@@ -1,11 +1,17 @@
 -- What does a useful pair cost in tokens, seconds and GPU hours? Useful is a pair whose margin is at least 0.5. Tokens are of trees that are learnt from; seconds and GPU hours of the whole search.
-with useful as (
-    select campaign, round, evidence, count(*) as pairs, count(*) filter (where margin >= 0.5) as useful_pairs
+with of_trees as (
+    select campaign, round, any_value(tree_id) as tree_id, count(*) as pairs, count(*) filter (where margin >= 0.5) as useful_pairs
     from (
-        select campaign, round, tree_id, chosen_id, rejected_id, max(chosen_value - rejected_value) as margin
+        select campaign, round, tree, any_value(tree_id) as tree_id, max(chosen_value - rejected_value) as margin
         from preferences
-        group by all
+        group by campaign, round, tree, chosen_id, rejected_id
     )
+    group by campaign, round, tree
+),
+
+useful as (
+    select campaign, round, evidence, sum(pairs)::bigint as pairs, sum(useful_pairs)::bigint as useful_pairs
+    from of_trees
     inner join (select campaign, round, tree_id, evidence from trees) using (campaign, round, tree_id)
     group by all
 )
