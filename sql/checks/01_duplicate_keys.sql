@@ -5,6 +5,12 @@ union all
 select 'stages', concat_ws(' ', campaign, round, stage), count(*)
 from stages group by campaign, round, stage having count(*) > 1
 union all
+select 'inputs', concat_ws(' ', campaign, round, stage, input), count(*)
+from inputs group by campaign, round, stage, input having count(*) > 1
+union all
+select 'engine_use', concat_ws(' ', campaign, round, stage), count(*)
+from engine_use group by campaign, round, stage having count(*) > 1
+union all
 select 'questions', concat_ws(' ', campaign, round, question_id), count(*)
 from questions group by campaign, round, question_id having count(*) > 1
 union all

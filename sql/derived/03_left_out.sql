@@ -21,7 +21,7 @@ opposed as (
 compared as (
     select campaign, round, tree_id, parent_id, count(distinct (chosen_id, rejected_id)) as pairs
     from preferences
-    where kind <> 'continuation'
+    where kind <> 'continuation' and chosen_q > 0 and rejected_q < 0
     group by all
 )
 

@@ -11,12 +11,12 @@ with searched as (
         count(distinct question_id) filter (where is_solved) as solved,
         sum(simulations)::bigint as simulations,
         sum(expansions)::bigint as expansions,
-        coalesce(sum(expansions) filter (where not is_held_out), 0)::bigint as learning_expansions,
+        coalesce(sum(expansions) filter (where not is_held_out and state <> 'failed'), 0)::bigint as learning_expansions,
         sum(nodes)::bigint as nodes,
         sum(requests)::bigint as requests,
         sum(failed_requests)::bigint as failed_requests,
         sum(generated_tokens)::bigint as generated_tokens,
-        coalesce(sum(generated_tokens) filter (where not is_held_out), 0)::bigint as learning_tokens,
+        coalesce(sum(generated_tokens) filter (where not is_held_out and state <> 'failed'), 0)::bigint as learning_tokens,
         sum(cached_tokens) / nullif(sum(prompt_tokens), 0) as cache_hit_share,
     from trees
     group by all
@@ -64,12 +64,12 @@ comment on column search_yield.failed is 'Trees that failed.';
 comment on column search_yield.solved is 'Questions for which the search found a correct solution.';
 comment on column search_yield.simulations is 'Simulations asked for (trees.simulations).';
 comment on column search_yield.expansions is 'Expansions made.';
-comment on column search_yield.learning_expansions is 'Of these, expansions of trees that are learnt from: held-out ones give no pair. With a budget of tokens (a study) lessons may draw from fewer.';
+comment on column search_yield.learning_expansions is 'Of these, expansions of trees that are learnt from: held-out and failed ones give no pair. With a budget of tokens (a study) lessons may draw from fewer.';
 comment on column search_yield.nodes is 'Nodes, roots included.';
 comment on column search_yield.requests is 'Requests sent to the engine.';
 comment on column search_yield.failed_requests is 'Requests that failed.';
 comment on column search_yield.generated_tokens is 'Tokens generated.';
-comment on column search_yield.learning_tokens is 'Of these, tokens of trees that are learnt from: held-out ones give no pair. With a budget of tokens (a study) lessons may draw from fewer.';
+comment on column search_yield.learning_tokens is 'Of these, tokens of trees that are learnt from: held-out and failed ones give no pair. With a budget of tokens (a study) lessons may draw from fewer.';
 comment on column search_yield.cache_hit_share is 'Share of prompt tokens that the prefix cache held, in [0, 1]; null without requests.';
 comment on column search_yield.plan_pairs is 'Pairs of plan steps.';
 comment on column search_yield.step_pairs is 'Pairs of steps of solutions without a plan.';

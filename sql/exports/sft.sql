@@ -19,5 +19,8 @@ select
     paths.question_id
 from imitated_paths as paths
 inner join questions using (campaign, round, question_id)
-where paths.campaign = $campaign and paths.round = $round and paths.weight > 0 and paths.eos is not null
+anti join ( -- of which a row is a step, or the end of a solution, behind those that its search had settled on
+    select campaign, round, stage as lesson from stages where settings ->> '$.rule.rule' = 'scored_steps'
+) using (campaign, round, lesson)
+where paths.campaign = $campaign and paths.round = $round and paths.weight > 0
 order by paths.lesson, paths.question_id, paths.example_id

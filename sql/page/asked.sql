@@ -12,7 +12,7 @@ with grown as (
 ),
 
 paired as (
-    select question_id, count(*) as pairs, max(chosen_value - rejected_value) as widest
+    select question_id, count(distinct (tree_id, chosen_id, rejected_id)) as pairs, max(chosen_value - rejected_value) as widest
     from preferences
     where (campaign, round) = ($campaign, $round)
     group by all

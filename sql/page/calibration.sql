@@ -1,4 +1,4 @@
--- Does V mean what it says? The mean reward below a step (weighed by visits; not Q, in which V itself is) by the V that it was given, in searches that back V up where there are some. Errors are clustered by question.
+-- Does V mean what it says? The mean reward below a step (weighed by visits; or of its rollouts; without V) by the V that it was given, in all searches together that back V up, where there are some. Errors are clustered by question.
 with steps as (
     select
         trees.question_id,

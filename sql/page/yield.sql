@@ -1,9 +1,9 @@
--- What each search found, and what that cost: a pair, in trees that are learnt from; held-out ones give none. Only a search
--- by simulations has a budget of them.
+-- What each search found, and what that cost: a pair, in trees that are learnt from; held-out ones give none. Only puct
+-- has a budget of expansions: a simulation of stepwise search is a rollout.
 with budgets as (
     select evidence, sum(simulations)::bigint as simulations
     from trees
-    where (campaign, round) = ($campaign, $round) and method in ('puct', 'stepwise')
+    where (campaign, round) = ($campaign, $round) and method = 'puct'
     group by all
 )
 

@@ -1,4 +1,4 @@
--- Does V mean what it says? What became of steps (mean reward of the terminals below; not Q, in which V itself is) by the V that they were given, by search, depth and round: in one round a value model may judge one search, and the policy itself another.
+-- Does V mean what it says? What became of steps (mean reward of the terminals below, or of a step's rollouts, without V) by the V that they were given, by search, depth and round: in one round a value model may judge one search, and the policy itself another.
 select
     campaign,
     round,

@@ -1,9 +1,9 @@
 -- What does a pair cost? Expansions and generated tokens of the search for each pair, in trees that are learnt from.
--- Only puct and stepwise search have a budget of simulations.
+-- Only puct has a budget of expansions: a simulation of stepwise search is a rollout, and may open no node.
 with budgets as (
     select campaign, round, evidence, sum(simulations) as simulations
     from trees
-    where method in ('puct', 'stepwise')
+    where method = 'puct'
     group by all
 )
 

@@ -1,4 +1,4 @@
--- What did self-reflection buy? Questions solved by trial, where 0 is all first attempts, and those of them that are imitated; the control (as many plain samples again) is not part of it.
+-- What did self-reflection buy? Questions first solved by trial, where 0 is all first attempts, and those of which an attempt of the trial is imitated; the control (as many plain samples again) is not part of it.
 -- A question is tried again only while nothing was right, so trial 0 has all of them.
 select
     campaign,

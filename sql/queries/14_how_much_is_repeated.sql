@@ -17,7 +17,14 @@ repeated as (
     group by all
 )
 
-select *, round(written_before / plan_steps, 3) as share_written_before
+select
+    campaign,
+    round,
+    plan_steps,
+    coalesce(repeated.groups, 0) as groups,
+    coalesce(written_before, 0) as written_before,
+    coalesce(word_for_word, 0) as word_for_word,
+    round(coalesce(written_before, 0) / plan_steps, 3) as share_written_before,
 from searched
 left join repeated using (campaign, round)
 order by all

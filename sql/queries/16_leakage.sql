@@ -1,11 +1,11 @@
 -- What of the benchmarks stands in what was trained on? Questions that are asked again word for word, in any round, and the closest training text of each benchmark.
 with asked as (
-    select distinct benchmark, lower(regexp_replace(question, '\s+', '', 'g')) as letters
+    select distinct benchmark, trim(regexp_replace(question, '\s+', ' ', 'g')) as words
     from evaluation_samples
 ),
 
 sampled as (
-    select campaign, round, question_id, lower(regexp_replace(question, '\s+', '', 'g')) as letters
+    select campaign, round, question_id, trim(regexp_replace(question, '\s+', ' ', 'g')) as words
     from questions
     where not is_held_out
 ),
@@ -13,7 +13,7 @@ sampled as (
 copied as (
     select campaign, round, benchmark, count(*) as copied_questions
     from sampled
-    inner join asked using (letters)
+    inner join asked using (words)
     group by all
 ),
 

@@ -37,7 +37,7 @@ comment on column imitated_paths.tree_id is 'Tree of the path (trees).';
 comment on column imitated_paths.question_id is 'Question of the tree (questions).';
 comment on column imitated_paths.leaf_id is 'Last node of the path (nodes).';
 comment on column imitated_paths.origin is 'Who began its last action (nodes); hint: the plan was written under a failed attempt and the right answer (LEPA, STaR).';
-comment on column imitated_paths.weight is 'Of the completion''s log-probability in the loss: 1 is imitated; 0: only the values on it are learnt; a scored step has alpha times its score, below 0 to be unlearnt.';
+comment on column imitated_paths.weight is 'Of the completion''s log-probability in the loss: above 0 it is imitated (1, or as often as it was sampled, times what `select` says); 0: only the values on it are learnt; a scored step has alpha times its score, below 0 to be unlearnt.';
 comment on column imitated_paths.prompt_tokens is 'Tokens of the path, its root''s included, that are the question (of a scored step: the state before it) and not learnt.';
 comment on column imitated_paths.prompt_characters is 'Characters of the path''s text, the root''s included, that those tokens are.';
 comment on column imitated_paths.eos is 'Token id of the end of sequence that is learnt behind the path; null where none is: a step ends no text.';

@@ -70,7 +70,7 @@ paired as (
         -- of a mean with clusters, and as if each question were its own, as in model_comparisons
         if(count(*) < sum(n), (count(*) - 1) / count(*) * sum((off / if(rest > 0, rest, 1)) ** 2), 0) as clustered,
         sum(squares) - gain ** 2 * sum(n) as alone,
-        sqrt(greatest(clustered, alone, 0)) / sum(n) as gain_stderr,
+        if(count(*) = 1 and sum(n) > 1, null, sqrt(greatest(clustered, alone, 0)) / sum(n)) as gain_stderr,
     from off_by
     group by all
 )
@@ -113,4 +113,4 @@ comment on column accuracy_by_round.n is 'Questions answered.';
 comment on column accuracy_by_round.shots is 'Worked examples before the question.';
 comment on column accuracy_by_round.base_shots is 'Those that base was shown. Where they are others, gain is of models that were asked otherwise: what training and examples did, not training alone.';
 comment on column accuracy_by_round.gain is 'Accuracy minus that of base, on the questions that both answered in the same round, in [-1, 1]; null where base was not evaluated.';
-comment on column accuracy_by_round.gain_stderr is 'Standard error of gain, of the differences question by question, clustered (by the jackknife over clusters).';
+comment on column accuracy_by_round.gain_stderr is 'Standard error of gain, of the differences question by question, clustered (by the jackknife over clusters); null where all questions are of one cluster, which tells nothing.';

@@ -259,7 +259,7 @@ comment on column model_comparisons.other_round is 'Round of other: the same, or
 comment on column model_comparisons.other is 'Model that it is compared with.';
 comment on column model_comparisons.difference is 'Accuracy of model minus that of other, in [-1, 1]; of several draws of an answer, their mean.';
 comment on column model_comparisons.stderr is 'Standard error of difference, of the differences question by question, clustered (by the jackknife over clusters), and never below that of questions alone.';
-comment on column model_comparisons.low is 'Lower end of the 95 % confidence interval of difference: of as many independent questions as have this stderr, and two more, one for each model (Bonett and Price 2012): so it has a width where no answer differs. With clusters by Student''s t, of as many equal ones less one.';
+comment on column model_comparisons.low is 'Lower end of the 95 % confidence interval of difference: of as many independent questions as have this stderr, and two more, one for each model (Bonett and Price 2012): so it has a width where no answer differs. With clusters by Student''s t, of as many equal ones less one; -1 (and high 1) where all questions are of one cluster.';
 comment on column model_comparisons.high is 'Upper end of that interval.';
 comment on column model_comparisons.n is 'Questions that both answered.';
 comment on column model_comparisons.clusters is 'Of n, groups that are independent of each other (evaluation_samples.cluster).';

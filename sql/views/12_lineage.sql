@@ -18,12 +18,14 @@ walked as (
 named as (
     select
         sha256,
-        arg_min({'campaign': campaign, 'round': round, 'stage': stage}, (created_at, campaign, round, stage)) as first,
+        arg_min({'campaign': campaign, 'round': round, 'stage': stage}, (began, campaign, round, stage)) as first,
         any_value(rows) as rows,
         any_value(code) as code,
         any_value(settings) as settings,
     from stages
-    inner join (select campaign, round, created_at from rounds) as rounds using (campaign, round)
+    inner join ( -- a round that is published again is no younger than the next
+        select campaign, round, min(created_at) over (partition by campaign) as began from rounds
+    ) as rounds using (campaign, round)
     group by sha256
 )
 

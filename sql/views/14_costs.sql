@@ -26,7 +26,7 @@ select
         when models.parent is not null then 'training'
         else 'other'
     end as purpose,
-    row_number() over (partition by stages.uri order by rounds.created_at, campaign, round) = 1 as is_own,
+    row_number() over (partition by stages.uri order by rounds.began, campaign, round) = 1 as is_own,
     stages.seconds,
     asked.seconds as engine_seconds,
     coalesce(stages.gpu_hours, asked.gpu_hours) as gpu_hours,
@@ -36,7 +36,9 @@ select
     generated_tokens,
     updates,
 from stages
-inner join rounds using (campaign, round)
+inner join ( -- a round that is published again is no younger than the next
+    select campaign, round, min(created_at) over (partition by campaign) as began from rounds
+) as rounds using (campaign, round)
 left join asked using (campaign, round, stage)
 left join (select campaign, round, model as stage, parent, updates from models) as models using (campaign, round, stage);
 

@@ -1,7 +1,7 @@
 """The rule *right_paths*: what the policy imitates, and the targets of V (methods.md 1.4, 1.5, 4.1).
 
 Imitated are paths from question to right solution, without a malformed or hopeless (Q = -1) step, at most `most`
-distinct ones a question, chosen by a seed, each once or as often as it was sampled (`repeated`); a path of a later tree
+distinct ones a question, chosen by a seed, each once or weighed by how often it was sampled (`repeated`); a path of a later tree
 (stepwise search) begins with the steps in that tree's prompt. Training may start from the base model in every round, so
 what the policy knows and is not shown would be lost: where one evidence has no right path of a question, for none was
 found or sought there, those of the next are.
@@ -58,6 +58,8 @@ class RightPaths(LessonRule):
     def refuses(self, search: Search) -> str | None:
         if self.repeated and search.method not in ("sampling", "reflect"):
             return "counts no samples of a path: only plain sampling does (repeated)"
+        if self.repeated and search.trees > 1:
+            return "counts a path's samples in one tree (repeated): ask for more samples, not for more trees"
         return None
 
 

@@ -2,9 +2,8 @@
 
 A stepwise search scores the children of each root: alpha * N_k * (Q_k/N_k - sum Q / sum N). The scores of siblings add
 up to 0. Each is the weight with which the step is learnt from the state before it: below 0, it becomes less likely.
-What is not of the format is unlearnt as any wrong step is, so that the weights of siblings add up to 0, too; only steps
-that are too deep, and were never written, leave theirs out. A score of 0 is left out, and so are siblings that are all
-right or all wrong.
+What is not of the format is unlearnt as any wrong step is, so that the weights of siblings add up to 0, too. A score of
+0 teaches nothing, such as that of siblings that are all right or all wrong.
 """
 
 from typing import Literal
@@ -33,7 +32,7 @@ class ScoredSteps(LessonRule):
     )
 
     gives = "imitations"
-    drops = "scored_steps_not_learnt"
+    drops = "steps_of_score_0"
     teaches_values = False
 
     def rows(self, found: Found, eos: int) -> tuple[list[Row], int]:
@@ -44,10 +43,10 @@ class ScoredSteps(LessonRule):
 
 
 def scored_steps(found: Found, rule: ScoredSteps, eos: int) -> tuple[list[Row], int]:
-    """Rows of `imitations` that one question gives; and how many scored steps are none, for they cannot be learnt."""
+    """Rows of `imitations` that one question gives; and how many scored steps are none, for their score is 0."""
     trees = [tree for name in rule.evidence for tree in found.get(name, ())]
-    scored = [(tree, node) for tree in trees for node in tree.children.get(0, ()) if node["score"]]
-    rows = [_row(tree, node, rule.alpha, eos) for tree, node in scored if node["kind"] != Kind.TOO_DEEP]
+    scored = [(tree, node) for tree in trees for node in tree.children.get(0, ()) if node["score"] is not None]
+    rows = [_row(tree, node, rule.alpha, eos) for tree, node in scored if node["score"]]
     return rows, len(scored) - len(rows)
 
 

@@ -40,6 +40,7 @@ class Prompts:
         self.format = format
         self.turn = None if words.knows_format else words.turn
         self.start: list[int] = list(tokenizer.encode("").ids)
+        self.eos = words.eos
         self.opening = self.encode(format.opening)
         self.program = self.encode(f"{QUESTION_OPEN}\n{PROGRAM_ASKED}")[:-2]  # the last ones depend on what follows
         self.shots = 0
@@ -79,8 +80,11 @@ class Prompts:
 
     def asked(self, state_ids: Sequence[int], *, reflecting: bool = False) -> list[int]:
         """What the engine is asked for a state. Worked examples stand between the start and the question. In a chat the
-        question is what the user says, and the answer begins with the format's opening."""
+        question is what the user says, and the answer begins with the format's opening. An attempt that ended itself is
+        reflected on without its end of sequence: behind one, a model takes what follows for another document."""
         prefix, state = self.prefix_of(state_ids, reflecting=reflecting), state_ids[len(self.start) :]
+        if reflecting:
+            state = [token for token in state if token != self.eos]
         if self.turn is None:
             return [*prefix, *state]
         answer = _place_of(self.opening, state)

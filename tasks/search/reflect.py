@@ -10,14 +10,14 @@ STaR (4.4) shows the answer and asks for a correction: no reflection is asked fo
 failed attempt and its verdict alone (`told_ids`).
 
 LEPA draws one trajectory first, and reflects four times at most. What is reflected on is the last wrong end under a
-hint, or the first one without. Without the format's answer it is wrong, too; what can not be decided was not wrong, and
-of steps that are too deep there is nothing to be shown. A plan that states the answer ends there, without a reward
+hint, or the first one without: a solution where there is one, else what has no answer of the format, for that is wrong,
+too. What can not be decided was not wrong, and of steps that are too deep there is nothing to be shown. A plan that states the answer ends there, without a reward
 (`tasks.search.grow`).
 """
 
 from collections.abc import Sequence
 
-from tasks.language.format import REFLECTION_CLOSE, Origin, desired, verdict
+from tasks.language.format import REFLECTION_CLOSE, Kind, Origin, desired, verdict
 from tasks.search.method import Ask, Draw, Hint
 from tasks.search.sampling import Sampling
 from tasks.search.tree import Child, Node, Tree
@@ -74,4 +74,5 @@ class Reflect(Sampling):
         """The end of the trajectory to reflect on."""
         wrong = [node for node in self.tree.nodes if node.action.reward == -1.0 and node.action.text]
         hinted = [node for node in wrong if node.action.origin is Origin.HINT]
-        return next(reversed(hinted), next(iter(wrong), None))
+        first = min(wrong, key=lambda node: node.action.kind is not Kind.SOLUTION, default=None)
+        return next(reversed(hinted), first)

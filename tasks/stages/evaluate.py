@@ -39,7 +39,7 @@ CHOOSES = {"benchmarks", "columns", "count", "out_of_domain_count", "seed", "rep
 """Settings that choose what is asked. `evaluations.settings` is of the others: how what is scored is asked."""
 
 
-@stage("evaluate", version=20, task_run_name="evaluate-{name}")
+@stage("evaluate", version=21, task_run_name="evaluate-{name}")
 def evaluate(
     workplace: Workplace, model: Ref, name: str, benchmarks: Ref, settings: Evaluation, value: Ref | None = None
 ) -> int:
@@ -331,7 +331,8 @@ async def searched(
             raise grown.error
         samples += more
     if reflects:
-        chosen = next((node for node in reversed(tree.nodes) if node.action.kind is Kind.SOLUTION), None)
+        ended = (Kind.SOLUTION, Kind.UNDECIDED)
+        chosen = next((node for node in reversed(tree.nodes) if node.action.kind in ended), None)
     elif settings.decoding == "adaptive" or settings.decoding.startswith("majority"):
         chosen = majority_solution(tree, by_value=settings.decoding == "majority_by_value")
     else:

@@ -17,7 +17,7 @@ from tasks.running.workplace import Workplace
 from tasks.stages.curation import selected
 
 
-@stage("lessons", version=6, task_run_name="lessons-{name}")
+@stage("lessons", version=7, task_run_name="lessons-{name}")
 def choose(
     workplace: Workplace,
     name: str,

@@ -27,7 +27,7 @@ from tasks.search.library import Library
 from tasks.search.policy import Policy
 from tasks.settings import Search
 
-VERSION = 22
+VERSION = 23
 """Of the stage *search*, in one run or in shards (tasks.stages.search_in_shards)."""
 
 ENDS = ["tree_id", "kind", "origin", "visits", "reward"]

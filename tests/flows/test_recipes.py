@@ -77,14 +77,16 @@ JOINT = {  # 2.1
     "learning_rate": 4e-5,
     "epochs": 10,
     "batch_size": 1024,
+    "warmup_ratio": 0.03,
 }
 PAPERS: dict[str, Table] = {
     "cpl": CPL,
     "cpl-paper": CPL_PAPER,
     "solution-mcts": CPL
     | {
-        "evidence.tries": {"method": "sampling", "steps": "solution"},
-        "evidence.trees": CPL["evidence.trees"] | {"steps": "solution"},
+        "evidence.tries": {"method": "sampling", "steps": "solution", "max_depth": 16},
+        "evidence.trees": CPL["evidence.trees"] | {"steps": "solution", "max_depth": 16},
+        "evaluation": {"steps": "solution", "max_depth": 16},
     },
     "instance-dpo": {  # 1.11, 6.4
         **{name: CPL_PAPER[name] for name in ("evidence.trees", "lessons.paths", "arms.sft")},
@@ -124,7 +126,7 @@ PAPERS: dict[str, Table] = {
     },
     "lepa": TRIES
     | {
-        "evidence.tries": TRIES["evidence.tries"] | {"hint": "reflection"},
+        "evidence.tries": TRIES["evidence.tries"] | {"hint": "reflection", "max_step_tokens": 1024},
         "arms.lepa": LEPAS_SFT | {"start": "policy", "lesson": "successes"},
         "next": {"policy": ("lepa",), "value": ()},
     },
@@ -155,6 +157,7 @@ PAPERS: dict[str, Table] = {
             "lora": 16,
         },
         "next": {"policy": ("mcts_ps",), "value": ()},
+        "evaluation": {"max_depth": 13},
     },
     "step-dpo": {  # 6.1
         "evidence.samples": {"method": "pits", "children": 4, "wrong": 1, "temperature": 0.8},
@@ -218,7 +221,7 @@ PAPERS: dict[str, Table] = {
     "zero-shot": {"next": {"policy": (), "value": ()}},
 }
 LATER: dict[str, Table] = {  # in its second round
-    "cpl": {"evidence.trees": {"simulations": 100}, "arms.sft": {"epochs": 3}, "questions": {"count": 15000}},
+    "cpl": {"evidence.trees": {"simulations": 100}, "arms.sft": {"epochs": 3}, "questions": {"count": 14973}},
     "alphamath": {"evidence.trees": {"temperature": 1.0}},
 }
 
@@ -235,6 +238,31 @@ def test_a_method_is_its_papers(name: str, round: int) -> None:
     assert {part: found(recipe, part, told) for part, told in expected.items()} == expected
     parts = {f"{group}.{part}" for group in ("evidence", "lessons", "arms") for part in getattr(recipe, group)}
     assert parts == {part for part in expected if "." in part}, "nothing more, and nothing less"
+
+
+def test_cpl_draws_the_papers_questions() -> None:
+    """1.9: a fifth of 5,000 from GSM8K, then all of both training sets."""
+    for name in ("cpl", "cpl-paper", "instance-dpo", "solution-mcts"):
+        rounds = [Recipe.read(RECIPES / f"{name}.toml", round=round).questions for round in (1, 2)]
+        shares = [{part.source: part.weight for part in questions.parts} for questions in rounds]
+        assert shares == [{"gsm8k": 1, "math": 4}, {"gsm8k": 7473, "math": 7500}]
+
+
+ALL = sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if not name.startswith("zero-shot")])
+def test_no_question_is_left_out_for_a_value_that_nobody_learns(name: str) -> None:
+    recipe = Recipe.read(RECIPES / f"{name}.toml")
+    if not any(arm.loss.value or arm.loss.rank for arm in recipe.arms.values()):
+        assert recipe.questions.held_out == 0.0
+
+
+def test_on_micro_all_methods_answer_by_the_same_rules() -> None:
+    """Or a difference between two of them would be one of the rules."""
+    small = [Recipe.read(RECIPES / f"{name}.toml").evaluation for name in ALL if name.endswith("-micro")]
+    rules = {(one.max_depth, one.max_tokens, one.benchmarks) for one in small if one.steps == "plan"}
+    assert len(rules) == 1
 
 
 def test_every_method_is_compared_with_its_paper() -> None:

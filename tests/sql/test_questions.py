@@ -285,9 +285,15 @@ def test_what_was_written_before_leaves_out_the_first_who_wrote_it(tmp_path: Pat
 
 
 def test_single_steps_are_no_whole_paths_to_export(tmp_path: Path) -> None:
-    """A trainer would put an end of sequence behind a step that a search scored."""
-    step = imitation([1], 0.8, [], []) | {"lesson": "scored", "eos": None}
-    path = made(tmp_path, ROUND | {"imitations": [*ROUND["imitations"], step]})
+    """A trainer would put an end of sequence behind a step that a search scored, and a scored solution, which has one,
+    stands behind steps that nobody learns."""
+    scored = [imitation([1], 0.8, [], []) | {"eos": None}, imitation([1, 3], 0.4, [], [])]
+    rule = {"stage": "scored", "settings": '{"name": "scored", "rule": {"rule": "scored_steps"}}'}
+    changed = {
+        "imitations": ROUND["imitations"] + [row | {"lesson": "scored"} for row in scored],
+        "stages": [*ROUND["stages"], ROUND["stages"][0] | rule],
+    }
+    path = made(tmp_path, ROUND | changed)
     given = {"campaign": "demo", "round": 1}
     exported = ask(path, (SQL / "exports" / "sft.sql").read_text(), given).records()
     assert {row["example_id"] for row in exported} == {"t1/3", "t5/2"}

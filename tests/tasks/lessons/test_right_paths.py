@@ -58,6 +58,7 @@ def test_only_where_samples_are_counted_can_they_weigh() -> None:
     assert [
         rule.refuses(Search(method=name)) is None for name in ("sampling", "reflect", "puct", "stepwise", "pits")
     ] == [*(True, True, False, False, False)]
+    assert "in one tree" in str(rule.refuses(Search(method="sampling", trees=2)))
     assert RightPaths(evidence=("trees",)).refuses(Search(method="puct")) is None
 
 

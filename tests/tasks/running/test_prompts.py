@@ -37,12 +37,12 @@ def prompts(
     format: Format = PLANS,
 ) -> Prompts:
     """One token a byte; the beginning of a sequence is token 0."""
-    names = ["<s>", *LETTERS, "<|user|>", "<|assistant|>"]
+    names = ["<s>", *LETTERS, "<|user|>", "<|assistant|>", "<|end|>"]
     tokenizer = Tokenizer(models.BPE({name: number for number, name in enumerate(names)}, merges=[]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     if has_bos:
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
-    words = ValueWords(good=1, bad=2, eos=3, knows_format=knows_format, turn=turn, sees_options=sees_options)
+    words = ValueWords(good=1, bad=2, eos=len(names) - 1, knows_format=knows_format, turn=turn, sees_options=sees_options)
     return Prompts(tokenizer, format, words)
 
 
@@ -55,6 +55,18 @@ def test_who_knows_the_format_is_asked_for_what_is_stored(has_bos: bool) -> None
         assert own.asked(state) == own.asked(state, reflecting=True) == state
         assert state[: len(own.start)] == own.start == [0] * has_bos
         assert state.count(0) == has_bos
+
+
+@pytest.mark.parametrize("turn", [None, TURN])
+def test_what_is_reflected_on_has_no_end_of_sequence_in_its_middle(turn: Turn | None) -> None:
+    """Who answers in no format ends by it, and a model that reads on takes what follows for another document."""
+    own = prompts(turn=turn)
+    state = own.question("Q?")
+    ended, verdict = [*state, *own.encode("Seven."), own.eos], own.encode("It is wrong.")
+    sent = own.asked([*ended, *verdict], reflecting=True)
+    assert sent == own.asked([*state, *own.encode("Seven."), *verdict], reflecting=True)
+    assert sent[-len(verdict) :] == verdict
+    assert own.eos in own.asked(ended), "a state is what it is"
 
 
 def test_worked_examples_stand_between_the_start_and_the_question() -> None:
@@ -104,7 +116,7 @@ def test_the_blank_before_a_users_words_is_a_part_of_their_first_token() -> None
     tokenizer = Tokenizer(models.BPE({name: number for number, name in enumerate(names)}, merges=[("Ġ", "S")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     turn = Turn(before=[names.index("[INST]")], blanks=" ", after=[names.index("[/INST]")])
-    own = Prompts(tokenizer, PLANS, ValueWords(good=1, bad=2, eos=3, knows_format=False, turn=turn))
+    own = Prompts(tokenizer, PLANS, ValueWords(good=1, bad=2, eos=len(names) - 1, knows_format=False, turn=turn))
     assert INSTRUCTIONS[PLANS].startswith("Solve")
     for prefix in (*own.prefixes, *own.program_prefixes):
         assert [names[number] for number in prefix[:3]] == ["[INST]", "ĠS", "o"]

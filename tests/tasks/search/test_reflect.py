@@ -226,6 +226,33 @@ def test_who_answers_in_no_format_is_wrong_and_reflects_on_what_was_said() -> No
     assert asked == ASKED + "seven, say I"
 
 
+def test_of_several_first_attempts_a_wrong_answer_is_reflected_on_before_what_has_none() -> None:
+    """What breaks off at its first step is the older node, and says less of what went wrong."""
+
+    class Varies(Lepa):
+        begins = iter(["seven, say I", COUNT, "or so"])
+
+        def _said(self, seen: str, draw: Draw) -> str:
+            return next(self.begins) if seen == ASKED else super()._said(seen, draw)
+
+    policy = Varies("5", "7")
+    assert [kind for kind, *_ in ends(tried(policy, n=3))] == ["malformed", "malformed", "solution", "solution"]
+    assert reflected_on(policy) == ["5"]
+
+
+def test_a_plan_under_a_hint_that_has_no_answer_is_reflected_on_next() -> None:
+    class Wanders(Lepa):
+        def _said(self, seen: str, draw: Draw) -> str:
+            self.plan = [f"so on, {len(reflected_on(self))}"]
+            return super()._said(seen, draw)
+
+    policy = Wanders("5")
+    assert [kind for kind, *_ in ends(tried(policy, trials=3))] == ["solution", "malformed", "malformed"]
+    first, second = (seen for seen, draw in policy.seen if draw.reflects)
+    assert first.endswith(solution("5"))
+    assert second.endswith("so on, 1")
+
+
 def test_of_steps_that_are_too_deep_nobody_can_be_shown_anything() -> None:
     policy = Lepa("7")
     assert ends(tried(policy, max_depth=1)) == [("too_deep", "policy", None, -1.0)]

@@ -690,6 +690,12 @@ def test_where_the_last_plan_comes_to_nothing_the_last_solution_is_the_answer() 
     assert (row["answer"], row["output"]) == ("6", "".join(TRIED))
 
 
+@pytest.mark.parametrize("texts", [[step_text(1, "add"), solution_text("?")], [*TRIED, *AGAIN, after_plan("?")]])
+def test_who_reflects_may_come_to_an_answer_that_nobody_can_decide(texts: list[str]) -> None:
+    row, _ = asked(Reflecting(*texts), Evaluation(decoding="reflection", samples=2))
+    assert (row["answer"], row["outcome"]) == ("?", "undecided")
+
+
 @pytest.mark.parametrize(("decoding", "tried"), [("beam", 4), ("best_of_n", 4), ("majority", 4)])
 def test_a_search_that_finds_no_solution_has_no_answer(decoding: Any, tried: int) -> None:
     row, error = asked(Sampling({"": [("no format at all", 0.0)]}), Evaluation(decoding=decoding, samples=4))
