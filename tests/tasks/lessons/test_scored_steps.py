@@ -1,7 +1,5 @@
 """The rule *scored_steps*: a step is learnt from the state before it, by how much better it was than its siblings."""
 
-import pytest
-
 from tasks.language.format import Kind
 from tasks.lessons.scored_steps import ScoredSteps
 from tasks.lessons.searched import SearchedTree

@@ -42,7 +42,9 @@ def prompts(
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     if has_bos:
         tokenizer.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 0)])
-    words = ValueWords(good=1, bad=2, eos=len(names) - 1, knows_format=knows_format, turn=turn, sees_options=sees_options)
+    words = ValueWords(
+        good=1, bad=2, eos=len(names) - 1, knows_format=knows_format, turn=turn, sees_options=sees_options
+    )
     return Prompts(tokenizer, format, words)
 
 
