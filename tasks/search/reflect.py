@@ -11,8 +11,8 @@ failed attempt and its verdict alone (`told_ids`).
 
 LEPA draws one trajectory first, and reflects four times at most. What is reflected on is the last wrong end under a
 hint, or the first one without: a solution where there is one, else what has no answer of the format, for that is wrong,
-too. What can not be decided was not wrong, and of steps that are too deep there is nothing to be shown. A plan that states the answer ends there, without a reward
-(`tasks.search.grow`).
+too. What can not be decided was not wrong, and of steps that are too deep there is nothing to be shown. A plan that
+states the answer ends there, without a reward (`tasks.search.grow`).
 """
 
 from collections.abc import Sequence
