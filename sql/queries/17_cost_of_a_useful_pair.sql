@@ -1,12 +1,12 @@
 -- What does a useful pair cost in tokens, seconds and GPU hours? Useful is a pair whose margin is at least 0.5. Tokens are of trees that are learnt from; seconds and GPU hours of the whole search.
 with of_trees as (
-    select campaign, round, any_value(tree_id) as tree_id, count(*) as pairs, count(*) filter (where margin >= 0.5) as useful_pairs
+    select campaign, round, tree_id, count(*) as pairs, count(*) filter (where margin >= 0.5) as useful_pairs
     from (
-        select campaign, round, tree, any_value(tree_id) as tree_id, max(chosen_value - rejected_value) as margin
+        select campaign, round, tree_id, max(chosen_value - rejected_value) as margin
         from preferences
-        group by campaign, round, tree, chosen_id, rejected_id
+        group by campaign, round, tree_id, chosen_id, rejected_id
     )
-    group by campaign, round, tree
+    group by all
 ),
 
 useful as (

@@ -12,7 +12,7 @@ surest as (
     from compared
     qualify row_number() over (partition by campaign, round, tree, chosen_id, rejected_id order by lesson) = 1
     order by disagreement desc, campaign, round, tree, chosen_id, rejected_id
-    limit 10
+    limit 5
 ),
 
 worded as ( -- both sides at once: most of the time goes to reading what they say

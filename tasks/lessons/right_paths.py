@@ -2,9 +2,9 @@
 
 Imitated are paths from question to right solution, without a malformed or hopeless (Q = -1) step, at most `most`
 distinct ones a question, chosen by a seed, each once or weighed by how often it was sampled (`repeated`); a path of a
-later tree (stepwise search) begins with the steps in that tree's prompt. Training may start from the base model in every
-round, so what the policy knows and is not shown would be lost: where one evidence has no right path of a question, for
-none was found or sought there, those of the next are.
+later tree (stepwise search) begins with the steps in that tree's prompt. Training may start from the base model in
+every round, so what the policy knows and is not shown would be lost: where one evidence has no right path of a
+question, for none was found or sought there, those of the next are.
 
 Targets of V are the tree Q, less what followed under a hint, of every visited step that has an outcome. Each is there
 exactly once, while CPL repeats a shared step in every path through it and so weighs it by its number of leaves. They
