@@ -118,7 +118,7 @@ mutants: install ## Change the code in one place at a time: what no unit test no
 bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (15 minutes)
 	.venv/bin/python -m tests.bench.search $(ARGS)
 
-bench-options: install ## What options of the search, and other searches, give at equal tokens: build/bench/options.json (40 minutes)
+bench-options: install ## What options of the search, and other searches, give at equal tokens: build/bench/options.json (10 minutes)
 	.venv/bin/python -m tests.bench.options $(ARGS)
 
 bench-seeds: install ## The micro round at three seeds, arms compared question by question: build/bench/seeds.json (15 minutes)
@@ -136,7 +136,7 @@ bench-simulation: install ## A round on 1, 8 and 64 simulated GPUs, in virtual t
 bench-page: install ## The page of a round of 5,000 questions, and how fast it is in Chromium: build/bench/page.json (3 minutes)
 	.venv/bin/python -m tests.bench.page $(ARGS)
 
-bench-warehouse: install ## A campaign of 10 million pairs as one database: build, one round more, queries: build/bench/warehouse.json (40 minutes)
+bench-warehouse: install ## A campaign of 10 million pairs as one database: build, one round more, queries: build/bench/warehouse.json (10 minutes)
 	.venv/bin/python -m tests.bench.warehouse $(ARGS)
 
 bench-programs: install ## HumanEval's programs in their sandboxes, ARGS="HumanEval.jsonl.gz": build/bench/programs.json (4 minutes)
