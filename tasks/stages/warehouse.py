@@ -30,7 +30,7 @@ class RuleBroken(RuntimeError):
     """A check of the warehouse found rows that break its rule; the message shows them."""
 
 
-@stage("warehouse", version=14)
+@stage("warehouse", version=15)
 def build_warehouse(workplace: Workplace, title: Title, recipe: Recipe, stages: dict[str, Ref], policy: Ref) -> int:
     """The tables of a round that say what it is made of, and all of its tables checked: a broken rule fails the round.
 
