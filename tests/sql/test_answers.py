@@ -125,7 +125,8 @@ def test_a_failed_tree_gives_no_tokens_to_learn_from(tmp_path: Path) -> None:
 
 def test_questions_move_by_what_two_rounds_found(tmp_path: Path) -> None:
     sources: dict[str, list[Any]] = {}
-    for number, solved in ((1, {"q1": False, "q3": True}), (2, {"q1": True, "q3": False})):
+    found = {1: {"q1": False, "q2": False, "q3": True}, 2: {"q1": True, "q2": True, "q3": False}}
+    for number, solved in found.items():
         trees = [
             tree(f"{name}/{number}", name, "budget", expansions=1, nodes=1, visits=1, value=0.0, is_solved=is_solved)
             for name, is_solved in solved.items()
@@ -134,7 +135,13 @@ def test_questions_move_by_what_two_rounds_found(tmp_path: Path) -> None:
             sources.setdefault(table, []).extend(of)
     build(tmp_path / "two.duckdb", sources)
     rows = answer(tmp_path / "two.duckdb", "11")
-    assert {row["question_id"]: row["what"] for row in rows} == {"q1": "solved now", "q3": "lost again"}
+    assert {row["question_id"]: row["what"] for row in rows} == {
+        "q1": "solved now",
+        "q2": "solved now",
+        "q3": "lost again",
+    }
+    last = answer(tmp_path / "two.duckdb", "12")[-1]
+    assert (last["round"], last["searched"], last["solved"], last["solved_now"], last["lost_again"]) == (2, 3, 2, 2, 1)
 
 
 @pytest.mark.parametrize(
@@ -182,3 +189,43 @@ def test_a_doubled_row_is_found(table: str, tmp_path: Path) -> None:
 def test_a_weight_says_the_same_of_a_lesson_and_of_its_words(wide: Path) -> None:
     of = "column_name = 'weight' and table_name in ('imitations', 'imitated_paths')"
     assert ask(wide, f"select count(*), count(distinct comment) from duckdb_columns() where {of}").rows == [(2, 1)]
+
+
+def test_a_pair_knows_who_wrote_its_steps_and_who_judged_them(tmp_path: Path) -> None:
+    models = {"policy": "a" * 64, "value": "b" * 64}
+    given = [
+        {"stage": "trees", "input": name, "uri": "s3://cpl/x", "sha256": sha256} for name, sha256 in models.items()
+    ]
+    path = made(tmp_path, WIDE | {"inputs": WIDE["inputs"] + given})
+    told = ask(path, "select distinct policy, value_model, evidence from pair_lineage").rows
+    assert told == [("a" * 64, "b" * 64, "trees")]
+
+
+def test_a_value_model_beside_the_policy_costs_gpus_at_the_same_time(tmp_path: Path) -> None:
+    """Their tokens add up; their seconds are the same ones."""
+    use = WIDE["engine_use"][0]
+    beside = use | {"stage": "trees_value", "seconds": 3.0, "requests": 2, "generated_tokens": 5, "gpus": 1}
+    path = made(tmp_path, WIDE | {"engine_use": [use, beside]})
+    asked = "select engine_seconds, requests, generated_tokens, purpose from costs where stage = 'trees'"
+    assert ask(path, asked).rows == [(4.0, 11, 125, "search")]
+
+
+def test_steps_that_begin_alike_have_the_mean_of_their_values(tmp_path: Path) -> None:
+    nodes = [*WIDE["nodes"], *(row | {"node_id": row["node_id"] + 10} for row in STEPS.values())]
+    rows = answer(made(tmp_path, WIDE | {"nodes": nodes}), "15")
+    assert {row["opening"]: (row["nodes"], row["mean_v"], row["share"]) for row in rows} == {
+        "Try 1.": (2, 0.45, 0.25),
+        "Try 2.": (2, -0.05, 0.25),
+        "Try 3.": (2, -0.45, 0.25),
+        "Try 4.": (2, 0.15, 0.25),
+    }
+
+
+def test_answers_by_their_length_leave_out_those_that_were_lost(tmp_path: Path) -> None:
+    lengths = ((10, True), (40, False), (60, False), (70, None), (99, True), (80, True))
+    samples = [
+        sample("base", f"b{number}", ["add"], is_correct=is_correct) | {"generated_tokens": tokens}
+        for number, (tokens, is_correct) in enumerate(lengths)
+    ]
+    rows = answer(made(tmp_path, WIDE | {"evaluation_samples": samples}), "20")
+    assert [(row["tokens_from"], row["answers"], row["accuracy"]) for row in rows] == [(0, 2, 0.5), (50, 3, 0.667)]
