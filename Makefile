@@ -118,7 +118,7 @@ mutants: install ## Change the code in one place at a time: what no unit test no
 bench-search: install ## The search against lockstep and the engine's own limit: build/bench/search.json (15 minutes)
 	.venv/bin/python -m tests.bench.search $(ARGS)
 
-bench-options: install ## What options of the search, and other searches, give at equal tokens: build/bench/options.json (10 minutes)
+bench-options: install ## What options of the search, and other searches, give at equal tokens: build/bench/options.json (40 minutes)
 	.venv/bin/python -m tests.bench.options $(ARGS)
 
 bench-seeds: install ## The micro round at three seeds, arms compared question by question: build/bench/seeds.json (15 minutes)

@@ -138,7 +138,7 @@ def build(
 @contextmanager
 def _new(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A new database in groups of ROW_GROUP rows. It waits for no disk: what a crash of the machine cuts off is made
-    again from the Parquet, for nothing counts before its digest is in a manifest."""
+    again from the Parquet. Who keeps one sees to it that it is on the disk before it has its name."""
     quoted = str(path).replace("'", "''")
     settings = CONFIG | {"temp_directory": f"{path}.tmp", "fsync_mode": "none"}
     with duckdb.connect(config=settings) as connection:

@@ -1,6 +1,7 @@
 """What the store and the warehouse say of the rounds: the list of them, and the summary of one."""
 
 import hashlib
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -133,6 +134,8 @@ def _round_file(store: Store, manifest: Manifest) -> Path:
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             whole = Path(scratch) / path.name
             build(whole, round_sources(store, title.campaign, title.round, stages))
+            with whole.open("rb") as built:
+                os.fsync(built.fileno())  # a build waits for no disk, and what has its name is never made again
             whole.replace(path)
     return path
 
